@@ -1,0 +1,174 @@
+"""Conversion of joints from one skeleton to another by declared weights.
+
+Each target joint is a weighted mean of source joints. A target joint that no source joint tells of honestly
+is left out of the declaration: it comes back marked unlabelled (visibility 0) with coordinates 0, never
+invented. Visibility follows COCO: 0 unlabelled, 1 labelled but hidden, 2 visible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from posedata.errors import InputError
+from posedata.skeleton import (
+    BODY25,
+    COCO17,
+    COCO18_PELVIS,
+    H36M16,
+    H36M17,
+    LSP14,
+    MEDIAPIPE33,
+    MPII16,
+    Skeleton,
+)
+
+UNLABELLED, HIDDEN, VISIBLE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class JointMapping:
+    """Declared weights from `source` joints to `target` joints.
+
+    Args:
+        source, target: the skeletons.
+        weights: target joint -> {source joint: weight}; weights of a joint sum to 1 (they may be negative:
+            an extrapolation along the body, used for the top of the head). Absent target joints are unlabelled.
+
+    Raises:
+        InputError: a name is unknown or weights do not sum to 1.
+    """
+
+    source: Skeleton
+    target: Skeleton
+    weights: Mapping[str, Mapping[str, float]]
+
+    def __post_init__(self) -> None:
+        for target_joint, row in self.weights.items():
+            self.target.index(target_joint)
+            for source_joint in row:
+                self.source.index(source_joint)
+            if abs(sum(row.values()) - 1) > 1e-6:
+                raise InputError(
+                    f"weights of {target_joint!r} from {self.source.name} must sum to 1, not {sum(row.values())}"
+                )
+
+    @cached_property
+    def matrix(self) -> Float[np.ndarray, "target source"]:
+        """Weights as a matrix; rows of absent joints are zero."""
+        matrix = np.zeros((len(self.target), len(self.source)))
+        for target_joint, row in self.weights.items():
+            for source_joint, weight in row.items():
+                matrix[self.target.index(target_joint), self.source.index(source_joint)] = weight
+        return matrix
+
+    def convert(
+        self,
+        joints: Float[np.ndarray, "*batch source axes"],
+        visibility: UInt8[np.ndarray, "*batch source"] | None = None,
+    ) -> tuple[Float[np.ndarray, "*batch target axes"], UInt8[np.ndarray, "*batch target"]]:
+        """Joints and visibility in the target skeleton.
+
+        A target joint is as visible as the least visible of the source joints it is made of.
+
+        Args:
+            joints: coordinates of the source skeleton, any unit, 2D or 3D.
+            visibility: 0, 1 or 2 per joint; all visible if None.
+        """
+        if visibility is None:
+            visibility = np.full(joints.shape[:-1], VISIBLE, np.uint8)
+        converted = np.einsum("ts,...sa->...ta", self.matrix, joints).astype(joints.dtype)
+        used = self.matrix != 0
+        least = np.where(used, visibility[..., None, :], VISIBLE).min(-1)
+        converted_visibility = np.where(used.any(-1), least, UNLABELLED).astype(np.uint8)
+        converted[converted_visibility == UNLABELLED] = 0
+        return converted, converted_visibility
+
+
+def _middle(*joints: str) -> dict[str, float]:
+    return {joint: 1 / len(joints) for joint in joints}
+
+
+def _same(*joints: str) -> dict[str, dict[str, float]]:
+    return {joint: {joint: 1.0} for joint in joints}
+
+
+_LIMBS = [
+    f"{side}_{joint}"
+    for side in ("right", "left")
+    for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+]
+_PELVIS = _middle("left_hip", "right_hip")
+_THORAX = _middle("left_shoulder", "right_shoulder")
+_SPINE = _middle("left_hip", "right_hip", "left_shoulder", "right_shoulder")
+# The face stands in for the head as in VideoPose3D and SemGCN: nose for the base of the skull, the middle of eyes
+# and ears for the head.
+_FACE: dict[str, dict[str, float]] = {} | _FACE
+
+_MAPPINGS = (
+    JointMapping(
+        COCO17,
+        H36M17,
+        _same(*_LIMBS) | {"pelvis": _PELVIS, "spine": _SPINE, "thorax": _THORAX} | _FACE,
+    ),
+    JointMapping(
+        COCO17,
+        COCO18_PELVIS,
+        _same(*COCO17.joints) | {"pelvis": _PELVIS, "thorax": _THORAX},
+    ),
+    JointMapping(COCO18_PELVIS, COCO17, _same(*COCO17.joints)),
+    JointMapping(
+        MPII16,
+        H36M17,
+        _same(*_LIMBS, "pelvis", "thorax")
+        | {"spine": _middle("pelvis", "thorax"), "neck": {"upper_neck": 1.0}, "head": {"head_top": 1.0}},
+    ),
+    JointMapping(
+        H36M17,
+        MPII16,
+        _same(*_LIMBS, "pelvis", "thorax") | {"upper_neck": {"neck": 1.0}, "head_top": {"head": 1.0}},
+    ),
+    JointMapping(
+        LSP14,
+        H36M17,
+        _same(*_LIMBS)
+        | {
+            "pelvis": _PELVIS,
+            "spine": {"left_hip": 0.25, "right_hip": 0.25, "neck": 0.5},
+            "thorax": {"neck": 1.0},
+            "head": {"head_top": 1.0},
+        },
+    ),
+    JointMapping(H36M17, LSP14, _same(*_LIMBS) | {"neck": {"thorax": 1.0}, "head_top": {"head": 1.0}}),
+    JointMapping(H36M17, H36M16, _same(*H36M16.joints)),
+    JointMapping(H36M17, COCO17, _same(*_LIMBS) | {"nose": {"neck": 1.0}}),
+    JointMapping(
+        BODY25,
+        H36M17,
+        _same(*_LIMBS, "pelvis") | {"spine": _middle("pelvis", "neck"), "thorax": {"neck": 1.0}} | _FACE,
+    ),
+    JointMapping(
+        MEDIAPIPE33,
+        H36M17,
+        _same(*_LIMBS) | {"pelvis": _PELVIS, "spine": _SPINE, "thorax": _THORAX} | _FACE,
+    ),
+)
+
+
+def mapping_between(source: Skeleton, target: Skeleton) -> JointMapping:
+    """The declared mapping from one built-in skeleton to another.
+
+    Raises:
+        InputError: none is declared; build a `JointMapping` yourself.
+    """
+    if source == target:
+        return JointMapping(source, target, _same(*source.joints))
+    for mapping in _MAPPINGS:
+        if mapping.source == source and mapping.target == target:
+            return mapping
+    known = ", ".join(f"{m.source.name} to {m.target.name}" for m in _MAPPINGS)
+    raise InputError(f"no mapping from {source.name} to {target.name} is declared (there are: {known})")

@@ -1,0 +1,108 @@
+"""Where results are written: never over existing ones unasked, and never half.
+
+A file is written under a temporary name beside its final one and renamed when it is whole, so a killed
+process leaves the old file or none, and at most a `.partial` file that the next run removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from posedata.errors import InputError, OutputError
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output that exists (unless `overwrite`) or whose folder cannot be made.
+
+    Raises:
+        OutputError: with the mend.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists: choose another output or add --overwrite")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from None
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{path.parent} cannot be written to: choose another output")
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` when the block ends without an error.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is False, or the file system refuses.
+    """
+    check_output(path, overwrite=overwrite)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with partial.open("rb+") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path} could not be written: {error.strerror or error}") from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def make_output_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+    """Make a folder for the outputs of one run.
+
+    Args:
+        path: the folder.
+        overwrite: empty it if it exists.
+        resume: keep what is there.
+
+    Raises:
+        OutputError: it exists and is not empty, and neither flag is given; or it cannot be made.
+    """
+    if path.is_file():
+        raise OutputError(f"{path} is a file: choose another output folder")
+    if path.is_dir() and any(path.iterdir()) and not resume:
+        if not overwrite:
+            raise OutputError(f"{path} is not empty: choose another output, or add --overwrite or --resume")
+        if not (path / "settings.json").exists():
+            raise OutputError(
+                f"{path} was not made by evolift (no settings.json in it), so it is not overwritten"
+            )
+        shutil.rmtree(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be made: {error.strerror}") from None
+
+
+def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:
+    """Write a whole text file (UTF-8)."""
+    with whole_file(path, overwrite=overwrite) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, values: object, *, overwrite: bool = True) -> None:
+    """Write a whole JSON file, keys in the order given."""
+    write_text(
+        path, json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n", overwrite=overwrite
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
