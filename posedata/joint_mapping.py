@@ -107,7 +107,10 @@ _THORAX = _middle("left_shoulder", "right_shoulder")
 _SPINE = _middle("left_hip", "right_hip", "left_shoulder", "right_shoulder")
 # The face stands in for the head as in VideoPose3D and SemGCN: nose for the base of the skull, the middle of eyes
 # and ears for the head.
-_FACE: dict[str, dict[str, float]] = {} | _FACE
+_FACE: dict[str, dict[str, float]] = {
+    "neck": {"nose": 1.0},
+    "head": _middle("left_eye", "right_eye", "left_ear", "right_ear"),
+}
 
 _MAPPINGS = (
     JointMapping(
