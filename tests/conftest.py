@@ -1,0 +1,98 @@
+"""Shared by all tests: shape checks in the package under test, real data, and small made-up poses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pytest
+
+# Before any room is imported: every jaxtyping shape in a signature is then checked at each call.
+ROOMS = ("posedata", "evolution", "detector2d", "lifter", "cli")
+_shape_checks = jaxtyping.install_import_hook(list(ROOMS), "beartype.beartype")
+
+import torch  # noqa: E402
+
+from posedata.poses import Poses, labelled  # noqa: E402
+from posedata.skeleton import H36M17  # noqa: E402
+from posedata.store import PoseStoreWriter, Provenance  # noqa: E402
+
+torch.set_num_threads(1)
+
+REAL_DATA_FILES = ("cmu_asfamc_subset.zip", "cmu_walk_bvh.zip", "lspet_subset.zip")
+
+# A standing person, mm, z up, facing +x (so its left is +y), feet on the ground.
+_STANDING = {
+    "pelvis": (0, 0, 900),
+    "right_hip": (0, -130, 890),
+    "right_knee": (20, -135, 480),
+    "right_ankle": (0, -135, 70),
+    "left_hip": (0, 130, 890),
+    "left_knee": (20, 135, 480),
+    "left_ankle": (0, 135, 70),
+    "spine": (0, 0, 1120),
+    "thorax": (0, 0, 1400),
+    "neck": (20, 0, 1520),
+    "head": (20, 0, 1630),
+    "left_shoulder": (0, 180, 1390),
+    "left_elbow": (0, 230, 1110),
+    "left_wrist": (30, 240, 860),
+    "right_shoulder": (0, -180, 1390),
+    "right_elbow": (0, -230, 1110),
+    "right_wrist": (30, -240, 860),
+}
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Folder of the real data; a test that asks for it is skipped only when EVOLIFT_DATA is not set."""
+    value = os.environ.get("EVOLIFT_DATA")
+    if not value:
+        pytest.skip("EVOLIFT_DATA is not set")
+    missing = [name for name in REAL_DATA_FILES if not (Path(value) / name).is_file()]
+    if missing:
+        pytest.fail(f"EVOLIFT_DATA is {value} but it lacks {', '.join(missing)}")
+    return Path(value)
+
+
+@pytest.fixture(scope="session")
+def standing_pose() -> np.ndarray:
+    """One standing H36M17 pose, (17, 3) float32 mm, world frame, facing +x."""
+    return np.array([_STANDING[joint] for joint in H36M17.joints], np.float32)
+
+
+@pytest.fixture(scope="session")
+def make_poses(standing_pose: np.ndarray) -> Callable[..., Poses]:
+    """`make_poses(rows, seed)`: H36M17 poses of constant bone lengths, two subjects, two actions each."""
+
+    def make(rows: int, seed: int = 0) -> Poses:
+        rng = np.random.default_rng(seed)
+        joints = np.zeros((rows, len(H36M17), 3))
+        joints[:, 0] = standing_pose[0] + rng.normal(0, 200, (rows, 3)) * [1, 1, 0]
+        for joint in H36M17.topological_order[1:]:
+            parent = H36M17.parent_indices[joint]
+            bone = (standing_pose[joint] - standing_pose[parent]).astype(float)
+            length = np.linalg.norm(bone)
+            turned = bone / length + rng.normal(0, 0.25, (rows, 3))
+            joints[:, joint] = joints[:, parent] + length * turned / np.linalg.norm(turned, axis=-1)[:, None]
+        number = np.arange(rows)
+        return Poses(
+            labelled((number % 2).astype(np.int32), ["ann", "bob"]),
+            labelled((number // 2 % 2).astype(np.int32), ["walk", "sit"]),
+            number.astype(np.int64),
+            joints.astype(np.float32),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_store(make_poses: Callable[..., Poses], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of 64 H36M17 poses in the world frame. Do not change it."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny.h5"
+    with PoseStoreWriter(path, H36M17, "world", Provenance("test")) as writer:
+        writer.append(make_poses(64))
+    return path
