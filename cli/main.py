@@ -1,0 +1,70 @@
+"""The command `evolift`: finds the module of a subcommand and turns our errors into one sentence.
+
+Nothing here or at the top of a command module imports torch or any other slow package, so that `--help` answers
+at once; commands import what they need in their bodies.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import rich_click as click
+
+from posedata.errors import EvoliftError
+from posedata.version import __version__
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("cli.demo", "Run the whole pipeline on built-in synthetic people, in minutes, on a CPU."),
+    "data": ("cli.data", "Import, render, inspect and view pose stores."),
+    "evolve": ("cli.evolve", "Grow a pose store by crossover, mutation and selection."),
+    "limits": ("cli.limits", "Fit joint-angle limits, and check poses against them."),
+    "detector": ("cli.detector", "Stage one: train and evaluate the image-to-2D heatmap network."),
+    "lifter": ("cli.lifter", "Stage two: train and evaluate the 2D-to-3D graph network."),
+    "finetune": ("cli.finetune", "Joint stage: chain detector and lifter, and train them end to end."),
+    "evaluate": ("cli.evaluate", "Score the chain of detector and lifter, stage by stage."),
+    "predict": ("cli.predict", "3D poses of your photographs, or of 2D keypoint files."),
+}
+"""Name of each command -> module that holds it under the same name, and its one-line help."""
+
+
+class LazyGroup(click.RichGroup):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; for the list in `--help`, only a placeholder with its one line."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, help_line = COMMANDS[cmd_name]
+        if ctx.resilient_parsing or _is_listing():
+            return click.RichCommand(name=cmd_name, help=help_line)
+        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        return command
+
+
+def _is_listing() -> bool:
+    arguments = sys.argv[1:]
+    return not arguments or arguments[0] in ("--help", "-h")
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="evolift")
+def evolift() -> None:
+    """3D human pose from one camera: train it, extend its data, look inside it, run it on your photographs."""
+
+
+def main() -> None:
+    """Entry point of the console command: exit code 2 and one sentence for what the user can mend."""
+    try:
+        evolift(prog_name="evolift")
+    except EvoliftError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""Options that several commands share, recipes, and the record of resolved settings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+from posedata.errors import InputError
+from posedata.version import __version__
+
+if TYPE_CHECKING:
+    from posedata.trainer import TrainingSettings
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+RECIPE_KEYS = {"purpose", "command", "expected", "hardware", "time", "options"}
+
+# Say where and how a run is made, not what it computes: they are kept out of provenance.
+NOT_IN_PROVENANCE = {
+    "overwrite",
+    "resume",
+    "workers",
+    "accelerator",
+    "devices",
+    "nodes",
+    "recipe",
+    "output",
+    "progress",
+}
+
+ExistingFile = click.Path(exists=True, dir_okay=False, path_type=Path)
+ExistingPath = click.Path(exists=True, path_type=Path)
+AnyPath = click.Path(path_type=Path)
+
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of everything random; the same seed gives the same bytes.",
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+resume_option = click.option(
+    "--resume", is_flag=True, help="Continue an interrupted run in the output folder."
+)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Processes that make batches; never changes the result.",
+)
+
+
+def output_option(what: str) -> Callable[[Function], Function]:
+    """`-o/--output`, required; `what` names the thing written."""
+    return click.option("-o", "--output", type=AnyPath, required=True, help=f"{what} to write.")
+
+
+def training_options(
+    *, steps: int, validate_every: int, gradient_clip: float = 0.0
+) -> Callable[[Function], Function]:
+    """The options of every training command, with its defaults; see `training_settings`."""
+    options = [
+        click.option(
+            "--steps", type=click.IntRange(1), default=steps, show_default=True, help="Optimiser steps."
+        ),
+        click.option(
+            "--validate-every",
+            type=click.IntRange(1),
+            default=validate_every,
+            show_default=True,
+            help="Steps between validations, and between points a run can resume from.",
+        ),
+        seed_option,
+        workers_option,
+        click.option(
+            "--accelerator",
+            default="auto",
+            show_default=True,
+            help="cpu, gpu, mps, ...: as lightning takes it.",
+        ),
+        click.option("--devices", default="auto", show_default=True, help="How many devices, or which."),
+        click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines."),
+        click.option(
+            "--precision",
+            type=click.Choice(["32-true", "bf16-mixed", "16-mixed", "64-true"]),
+            default="32-true",
+            show_default=True,
+            help="Arithmetic of the network.",
+        ),
+        click.option(
+            "--accumulate",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            help="Batches per optimiser step.",
+        ),
+        click.option(
+            "--gradient-clip",
+            type=click.FloatRange(0),
+            default=gradient_clip,
+            show_default=True,
+            help="Largest gradient norm, 0 for none.",
+        ),
+        click.option(
+            "--patience",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            help="Validations without improvement before stopping, 0 for never.",
+        ),
+        overwrite_option,
+        resume_option,
+    ]
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def training_settings(options: dict[str, Any]) -> TrainingSettings:
+    """Take the values of `training_options` out of a command's options.
+
+    Args:
+        options: of the command; the training options are removed from it, except `overwrite` and `resume`.
+    """
+    from posedata.trainer import TrainingSettings
+
+    names = TrainingSettings.__dataclass_fields__.keys() & options.keys()
+    return TrainingSettings(**{name: options.pop(name) for name in names})
+
+
+class RecipeCommand(click.RichCommand):
+    """A command with `--recipe`: defaults from a TOML file; flags given on the command line win."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--recipe"],
+                is_eager=True,
+                expose_value=False,
+                callback=_apply_recipe,
+                help="Take defaults from a recipe: a name from cli/recipes, or a TOML file. Flags win.",
+            )
+        )
+
+
+def _apply_recipe(ctx: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    if name is None:
+        return
+    recipe = read_recipe(name)
+    command = ctx.command_path.removeprefix("evolift ").strip()
+    if recipe["command"] != command:
+        raise InputError(
+            f"recipe {name}: it is for `evolift {recipe['command']}`, not for `evolift {command}`"
+        )
+    known = {_flag(option): option for option in ctx.command.params if option.name != "recipe"}
+    unknown = sorted(set(recipe["options"]) - set(known))
+    if unknown:
+        raise InputError(
+            f"recipe {name}: unknown option {unknown[0]!r}: `evolift {command}` has {', '.join(sorted(known))}"
+        )
+    ctx.default_map = {str(known[key].name): value for key, value in recipe["options"].items()}
+
+
+def _flag(option: click.Parameter) -> str:
+    return max(option.opts, key=len).lstrip("-")
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """A recipe by name (from cli/recipes) or path.
+
+    Raises:
+        InputError: there is none of that name, it is not TOML, or its keys are not those of a recipe.
+    """
+    path = Path(name)
+    folder = resources.files("cli") / "recipes"
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such recipe file")
+        text = path.read_text(encoding="utf-8")
+    else:
+        known = sorted(
+            entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+        )
+        if name not in known:
+            raise InputError(
+                f"there is no recipe {name!r}: choose one of {', '.join(known) or '(none)'}, or give a .toml file"
+            )
+        text = (folder / f"{name}.toml").read_text(encoding="utf-8")
+    try:
+        recipe = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"recipe {name}: not valid TOML: {error}") from None
+    if set(recipe) - RECIPE_KEYS or not {"purpose", "command", "options"} <= set(recipe):
+        raise InputError(
+            f"recipe {name}: its keys must be purpose, command, options and maybe expected, hardware, time"
+        )
+    return recipe
+
+
+def command_record(ctx: click.Context) -> dict[str, Any]:
+    """Command and resolved settings, for `settings.json` beside the output and for checkpoints."""
+    return {
+        "evolift": __version__,
+        "command": ctx.command_path,
+        "settings": {name: _plain(value) for name, value in sorted(ctx.params.items())},
+    }
+
+
+def provenance_parameters(ctx: click.Context) -> dict[str, Any]:
+    """The settings that change the result, as plain values for `posedata.store.Provenance`."""
+    return {
+        name: _plain(value) for name, value in sorted(ctx.params.items()) if name not in NOT_IN_PROVENANCE
+    }
+
+
+def write_settings(ctx: click.Context, output: Path) -> None:
+    """Write the resolved settings beside an output: into a folder, or as `NAME.settings.json` beside a file."""
+    from posedata.output_file import write_json
+
+    path = output / "settings.json" if output.is_dir() else output.with_name(output.name + ".settings.json")
+    write_json(path, command_record(ctx))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from cli.main import COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_exists_and_shows_an_example(name: str) -> None:
+    from click.testing import CliRunner
+
+    module, _ = COMMANDS[name]
+    command = getattr(importlib.import_module(module), name)
+    result = CliRunner().invoke(command, ["--help"])
+    assert result.exit_code == 0
+    if not hasattr(command, "commands"):
+        assert "evolift " + name in result.output, "a command's help shows an example"
+
+
+def test_help_imports_nothing_slow() -> None:
+    code = (
+        "import sys; sys.argv = ['evolift', '--help']\n"
+        "from cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit: pass\n"
+        "slow = {'torch', 'numpy', 'pandas', 'h5py', 'lightning', 'cv2', 'matplotlib', 'pyvista', 'timm', 'plotly', 'scipy'}\n"
+        "print('slow:', sorted(slow & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip().endswith("slow: []")
+
+
+def test_an_error_of_the_user_is_one_sentence_and_exit_code_2(tmp_path) -> None:
+    missing = tmp_path / "no.h5"
+    missing.write_text("not HDF5")
+    command = [sys.executable, "-m", "cli.main", "data", "info", str(missing)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
