@@ -39,7 +39,7 @@ def test_agrees_with_the_svd_pose_by_pose(noise: float, joints: int) -> None:
 def test_blocks_are_joined_in_order_and_batch_shape_is_kept() -> None:
     x, y = poses(1, 9000, 5), poses(2, 9000, 5)
     whole = procrustes_align(x.reshape(3, 3000, 5, 3), y.reshape(3, 3000, 5, 3)).reshape(9000, 5, 3)
-    for row in (0, 4095, 4096, 8999):
+    for row in (0, 8191, 8192, 8999):
         assert torch.allclose(whole[row], procrustes_align(x[row], y[row]), atol=1e-9)
     assert procrustes_align(x[:0], y[:0]).shape == (0, 5, 3)
 
