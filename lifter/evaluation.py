@@ -1,0 +1,168 @@
+"""How good lifters are on a pose store: tables per joint, subject and action, and Markdown of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from lifter.model import LifterModel
+from lifter.pairs import Pairs, PairSettings, fixed_pairs
+from lifter.pose_source import PosePart
+from lifter.split import Split
+from posedata.errors import InputError
+from posedata.metrics import COLUMNS, score_table
+from posedata.skeleton import Skeleton
+from posedata.store import PoseStore
+
+BLOCK = 4096
+"""Pairs that are lifted at a time."""
+
+EVERY_POSE = 10**12
+
+
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    """Pairs with their labels.
+
+    Args:
+        pairs: as cameras see the poses.
+        rows: row of the store that each pair shows.
+        subject, action: of each pair.
+        skeleton: of the joints.
+    """
+
+    __test__ = False  # not a test case of pytest
+
+    pairs: Pairs
+    rows: Int64[np.ndarray, "pairs"]
+    subject: pd.Categorical
+    action: pd.Categorical
+    skeleton: Skeleton
+
+    @property
+    def truth(self) -> Float[Tensor, "pairs joints 3"]:
+        """Root-relative joints in the camera frame, mm."""
+        return self.pairs.root_relative(self.skeleton.root)
+
+
+def open_test_set(
+    path: Path,
+    skeleton: Skeleton,
+    pairs: PairSettings,
+    *,
+    seed: int = 0,
+    subjects: tuple[str, ...] = (),
+    actions: tuple[str, ...] = (),
+    poses: int = EVERY_POSE,
+) -> TestSet:
+    """Poses of a store as fixed cameras see them.
+
+    Args:
+        path: of the store.
+        skeleton: of the lifters.
+        pairs: cameras and faults.
+        seed: of cameras and faults.
+        subjects, actions: use only these; all if empty.
+        poses: at most so many, evenly spread.
+
+    Raises:
+        InputError: a name is not in the store, or nothing is left.
+        StoreError: the store is not sound.
+    """
+    with PoseStore(path) as store:
+        table = store.table()
+    rows, _ = Split(subjects=subjects, actions=actions, validation_share=0).rows(table)
+    part = PosePart(path, rows, skeleton, rows_in_memory=0)
+    seen, shown = fixed_pairs(part, pairs, seed, count=poses)
+    labels = table.iloc[shown]
+    return TestSet(seen, shown, labels["subject"].array, labels["action"].array, skeleton)
+
+
+@torch.no_grad()
+def predict(
+    model: LifterModel, tests: TestSet, *, flip_test: bool = False
+) -> Float[Tensor, "pairs joints 3"]:
+    """Root-relative joints, mm; a lifter of target `z` gets x and y from the truth, and so is scored on z alone.
+
+    Raises:
+        InputError: the lifter is of another skeleton.
+    """
+    if model.skeleton != tests.skeleton:
+        raise InputError(
+            f"the lifter is for {model.skeleton.name}, the poses are {tests.skeleton.name}: open them in its skeleton"
+        )
+    truth, pairs = tests.truth, tests.pairs
+    given = pairs.pixels
+    if model.settings.input_axes == 3:
+        given = torch.cat([given, truth[..., 2:]], -1)
+    model.eval()
+    parts = [
+        model.lift(
+            given[at : at + BLOCK],
+            pairs.visibility[at : at + BLOCK],
+            pairs.cameras.size[at : at + BLOCK],
+            flip_test=flip_test,
+        )
+        for at in range(0, len(pairs), BLOCK)
+    ]
+    lifted = torch.cat(parts)
+    return lifted if model.settings.target == "xyz" else torch.cat([truth[..., :2], lifted], -1)
+
+
+def evaluate_lifters(
+    models: Mapping[str, LifterModel], tests: TestSet, *, flip_test: bool = False
+) -> pd.DataFrame:
+    """`posedata.metrics.score_table` of each lifter, one under the other with the column `checkpoint` first.
+
+    Args:
+        models: by the name they are shown under.
+        tests: the poses.
+        flip_test: average each prediction with that of the mirrored input.
+    """
+    tables = []
+    for name, model in models.items():
+        prediction = predict(model, tests, flip_test=flip_test)
+        table = score_table(prediction, tests.truth, tests.subject, tests.action, tests.skeleton)
+        table.insert(0, "checkpoint", name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def markdown_report(scores: pd.DataFrame) -> str:
+    """The scores of `evaluate_lifters` as Markdown: all metrics overall, then MPJPE and P-MPJPE side by side."""
+    overall = scores[scores["group"] == "all"]
+    lines = ["# Lifters compared", "", "Errors in mm, PCK@150 and AUC from 0 to 1.", ""]
+    lines += _table(
+        ["checkpoint", "mean over", "poses", *COLUMNS],
+        [
+            [str(row["checkpoint"]), str(row["name"]), str(row["poses"]), *_cells(row)]
+            for _, row in overall.iterrows()
+        ],
+    )
+    names = list(dict.fromkeys(scores["checkpoint"]))
+    for group in ("action", "subject", "joint"):
+        part = scores[scores["group"] == group]
+        for metric in ("mpjpe", "p_mpjpe"):
+            wide = part.pivot_table(index="name", columns="checkpoint", values=metric, sort=False)
+            lines += ["", f"## {metric} per {group}, mm", ""]
+            lines += _table(
+                [group, *names],
+                [[str(name), *(f"{wide.loc[name, column]:.1f}" for column in names)] for name in wide.index],
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: pd.Series) -> list[str]:
+    return [f"{row[column]:.1f}" if "mpjpe" in column else f"{row[column]:.3f}" for column in COLUMNS]
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]

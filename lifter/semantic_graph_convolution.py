@@ -1,0 +1,101 @@
+"""Semantic graph convolution over a fixed skeleton: the dense, batched form.
+
+Inside a network the joints come first, (joints, batch, channels): mixing joints is then one product with a small
+matrix, and both weights are one product over [self, neighbours]. `forward` takes the usual batch-first order.
+`graph_form` has the same operator for arbitrary graphs.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from posedata.errors import InputError
+
+XAVIER_GAIN = 1.414
+
+
+class SemanticGraphConvolution(nn.Module):
+    r"""The SemGConv layer of Zhao et al. 2019, equations 2 and 3, with a separate weight for a node itself.
+
+    .. math:: y_i = a_{ii} x_i W_0 + \sum_{j \in N(i)} a_{ij} x_j W_1 + b, \quad
+              a_{ij} = \frac{e^{m_{ij}}}{\sum_{k \in N(i) \cup \{i\}} e^{m_{ik}}}
+
+    The edge logits m are learnt, one per directed edge and per self-loop, shared by all channels.
+
+    Args:
+        in_channels, out_channels: channels of x and y.
+        adjacency: which joints are neighbours, True on the diagonal.
+
+    Shapes:
+        input (batch, joints, in_channels), output (batch, joints, out_channels). Parameters: `weight` (2, in,
+        out) for self and neighbours, `edge_logits` (edges,) row by row of the adjacency, `bias` (out,).
+
+    Raises:
+        InputError: the adjacency is not square and symmetric, or its diagonal is not all True.
+    """
+
+    adjacency: Tensor
+    edge_positions: Tensor
+    off_diagonal: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, adjacency: Bool[Tensor, "joints joints"]) -> None:
+        super().__init__()
+        if adjacency.ndim != 2 or not torch.equal(adjacency, adjacency.T):
+            raise InputError("the adjacency of a graph convolution must be square and symmetric")
+        if not bool(adjacency.diagonal().all()):
+            raise InputError("the adjacency of a graph convolution must hold every joint itself")
+        self.weight = nn.Parameter(torch.empty(2, in_channels, out_channels))
+        self.edge_logits = nn.Parameter(torch.empty(int(adjacency.sum())))
+        self.bias = nn.Parameter(torch.empty(out_channels))
+        joints = len(adjacency)
+        self.register_buffer("adjacency", adjacency.clone(), persistent=False)
+        self.register_buffer("edge_positions", adjacency.flatten().nonzero().squeeze(1), persistent=False)
+        self.register_buffer(
+            "off_diagonal", 1.0 - torch.eye(joints, dtype=torch.get_default_dtype()), persistent=False
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The published initialisation: Xavier with gain 1.414, all edges alike, small random bias."""
+        # Fan in and out are those of the stacked tensor as the published code hands it to xavier_uniform_.
+        nn.init.xavier_uniform_(self.weight, gain=XAVIER_GAIN)
+        nn.init.ones_(self.edge_logits)
+        bound = 1 / math.sqrt(self.bias.numel())
+        nn.init.uniform_(self.bias, -bound, bound)
+
+    def affinity(self) -> Float[Tensor, "joints joints"]:
+        """The mixing weights a; each row sums to 1 over a joint and its neighbours."""
+        joints = len(self.adjacency)
+        logits = self.edge_logits.new_full((joints * joints,), -math.inf)
+        logits = logits.index_copy(0, self.edge_positions, self.edge_logits)
+        return logits.view(joints, joints).softmax(-1)
+
+    def forward(
+        self, features: Float[Tensor, "batch joints in_channels"]
+    ) -> Float[Tensor, "batch joints out_channels"]:
+        """The output y of the class's equation."""
+        return self.joints_first(features.transpose(0, 1)).transpose(0, 1)
+
+    def joints_first(
+        self, features: Float[Tensor, "joints batch in_channels"]
+    ) -> Float[Tensor, "joints batch out_channels"]:
+        """`forward` for (joints, batch, channels), the order in which it is fastest."""
+        joints, batch, channels = features.shape
+        affinity = self.affinity()
+        own = features * affinity.diagonal()[:, None, None]
+        mixing = affinity * self.off_diagonal
+        neighbours = (mixing @ features.reshape(joints, batch * channels)).view(joints, batch, channels)
+        stacked = torch.cat([own, neighbours], -1).view(joints * batch, 2 * channels)
+        out = torch.addmm(self.bias, stacked, self.weight.view(2 * channels, -1))
+        return out.view(joints, batch, -1)
+
+    def extra_repr(self) -> str:
+        """Sizes, for printing."""
+        _, in_channels, out_channels = self.weight.shape
+        return (
+            f"{in_channels}, {out_channels}, joints={len(self.adjacency)}, edges={self.edge_logits.numel()}"
+        )

@@ -1,0 +1,289 @@
+"""Training of a lifter on pairs made on the fly from pose stores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from lifter.model import LifterModel, LifterSettings, load_lifter, to_checkpoint
+from lifter.normalisation import MM_PER_M
+from lifter.pairs import PairMaker, PairSettings, as_batch, fixed_pairs
+from lifter.pose_source import Mixture, PosePart
+from lifter.split import Split
+from posedata.checkpoint import Checkpoint
+from posedata.errors import InputError
+from posedata.metrics import mpjpe
+from posedata.output_file import sha256_of
+from posedata.seeds import generator_at
+from posedata.store import PoseStore
+from posedata.trainer import Batch, StageModule, StepData, TrainingSettings, train
+
+LossName = Literal["mse", "l1"]
+ScheduleName = Literal["published", "cosine", "one-cycle", "constant"]
+
+PUBLISHED_DECAY, PUBLISHED_DECAY_STEPS = 0.96, 100_000
+ONE_CYCLE_RISE = 0.1
+VALIDATION_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class LearningSettings:
+    """How a lifter learns.
+
+    Args:
+        loss: `mse`, the published one, or `l1`, of joints in metres.
+        learning_rate: Adam's, at the top of the schedule.
+        schedule: `published` (x0.96 per 100,000 steps), `cosine` to zero, `one-cycle` (a linear rise over a
+            tenth of the steps, then cosine to zero), or `constant`.
+        validation_poses: bodies at most that validation looks at (each by four cameras of a ring).
+
+    Raises:
+        InputError: a value is unknown or out of its range.
+    """
+
+    loss: LossName = "mse"
+    learning_rate: float = 1e-3
+    schedule: ScheduleName = "published"
+    validation_poses: int = 2000
+
+    def __post_init__(self) -> None:
+        for value, known, what in (
+            (self.loss, get_args(LossName), "loss"),
+            (self.schedule, get_args(ScheduleName), "schedule"),
+        ):
+            if value not in known:
+                raise InputError(f"there is no {what} {value!r}: choose one of {', '.join(known)}")
+        if not self.learning_rate > 0 or self.validation_poses < 1:
+            raise InputError("the learning rate and the number of validation poses must be positive")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which poses are learnt from.
+
+    Args:
+        split: training and validation rows.
+        evolved_share: share of evolved rows (generation above 0) among the draws; None draws all rows alike.
+        store_weights: how often a row of each store is drawn relative to rows of the others; all alike if empty.
+
+    Raises:
+        InputError: a share or weight is out of its range.
+    """
+
+    split: Split = field(default_factory=Split)
+    evolved_share: float | None = None
+    store_weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.evolved_share is not None and not 0 <= self.evolved_share < 1:
+            raise InputError(f"the share of evolved poses must be within 0 and 1, not {self.evolved_share}")
+
+
+@dataclass(frozen=True, eq=False)
+class LifterData:
+    """Training mixture and validation parts of some stores."""
+
+    mixture: Mixture
+    validation: tuple[PosePart, ...]
+
+
+def schedule_factor(name: ScheduleName, step: int, steps: int) -> float:
+    """What the learning rate is multiplied by at a step of `steps`."""
+    if name == "published":
+        return PUBLISHED_DECAY ** (step // PUBLISHED_DECAY_STEPS)
+    if name == "constant":
+        return 1.0
+    rise = max(1, round(ONE_CYCLE_RISE * steps)) if name == "one-cycle" else 0
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+class LifterModule(StageModule):
+    """A lifter in training; validation logs `mpjpe` (mm; for target `z` the mean error of depth).
+
+    Args:
+        model: to be trained.
+        learning: how.
+        steps: in all, for the schedule.
+        record: kept in its checkpoints.
+    """
+
+    monitor = "mpjpe"
+    monitor_mode = "min"
+
+    def __init__(
+        self, model: LifterModel, learning: LearningSettings, steps: int, record: dict[str, object]
+    ) -> None:
+        super().__init__()
+        self.model, self.learning, self.steps, self.record = model, learning, steps, record
+
+    def loss(
+        self, prediction: Float[Tensor, "batch joints out"], target: Float[Tensor, "batch joints out"]
+    ) -> Float[Tensor, ""]:
+        """Of joints in mm; its value is in metres (squared, for `mse`)."""
+        distance = F.mse_loss if self.learning.loss == "mse" else F.l1_loss
+        return distance(prediction / MM_PER_M, target / MM_PER_M)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch."""
+        loss = self.loss(self.model(batch["inputs"]), batch["target"])
+        self.log("loss", loss, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the error of one batch."""
+        prediction, target = self.model(batch["inputs"]), batch["target"]
+        if self.model.settings.target == "xyz":
+            error = mpjpe(prediction, target).mean()
+        else:
+            error = (prediction - target).abs().mean()
+        self.log("mpjpe", error, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(target))
+
+    def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]  # lightning's union is wider
+        """Adam and the schedule, by step."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning.learning_rate, fused=True)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: schedule_factor(self.learning.schedule, step, self.steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def to_checkpoint(self) -> Checkpoint:
+        """The lifter as it is now."""
+        return to_checkpoint(self.model, self.record)
+
+
+def open_data(paths: Sequence[Path], lifter: LifterSettings, settings: DataSettings) -> LifterData:
+    """Parts of some stores: rows to train on, with weights, and rows to validate on.
+
+    Raises:
+        InputError: a store does not fit, or evolved poses are asked for and there are none.
+        StoreError: a store is not sound.
+    """
+    weights = settings.store_weights or (1.0,) * len(paths)
+    if len(weights) != len(paths):
+        raise InputError(f"{len(paths)} stores cannot have {len(weights)} weights")
+    original: list[tuple[PosePart, float]] = []
+    evolved: list[tuple[PosePart, float]] = []
+    validation: list[PosePart] = []
+    for path, weight in zip(paths, weights, strict=True):
+        with PoseStore(path) as store:
+            table = store.table()
+        training_rows, validation_rows = settings.split.rows(table)
+        bred = table["generation"].to_numpy() > 0 if "generation" in table else None
+        for parts, rows in (
+            (original, training_rows if bred is None else training_rows[~bred[training_rows]]),
+            (evolved, training_rows[:0] if bred is None else training_rows[bred[training_rows]]),
+        ):
+            if len(rows):
+                parts.append((PosePart(path, rows, lifter.skeleton), weight * len(rows)))
+        if len(validation_rows):
+            validation.append(PosePart(path, validation_rows, lifter.skeleton))
+    if settings.evolved_share is not None:
+        original, evolved = _shared(original, evolved, settings.evolved_share)
+    parts = original + evolved
+    return LifterData(
+        Mixture([part for part, _ in parts], [weight for _, weight in parts]), tuple(validation)
+    )
+
+
+def _shared(
+    original: list[tuple[PosePart, float]], evolved: list[tuple[PosePart, float]], share: float
+) -> tuple[list[tuple[PosePart, float]], list[tuple[PosePart, float]]]:
+    if share == 0:
+        return original, []
+    if not evolved:
+        raise InputError("a share of evolved poses is asked for, but no store has any: run `evolift evolve`")
+    if not original:
+        raise InputError("a share of evolved poses is asked for, but there are no original ones beside them")
+
+    def scaled(parts: list[tuple[PosePart, float]], total: float) -> list[tuple[PosePart, float]]:
+        every = sum(weight for _, weight in parts)
+        return [(part, total * weight / every) for part, weight in parts]
+
+    return scaled(original, 1 - share), scaled(evolved, share)
+
+
+def validation_batches(
+    parts: Sequence[PosePart], pairs: PairSettings, lifter: LifterSettings, seed: int, poses: int
+) -> list[Batch]:
+    """The same batches at every call; see `pairs.fixed_pairs`."""
+    total = sum(len(part) for part in parts)
+    generator = generator_at(seed, VALIDATION_BATCH)
+    batches = []
+    for part in parts:
+        share = max(1, round(poses * len(part) / max(total, poses)))
+        batch = as_batch(fixed_pairs(part, pairs, seed, count=share)[0], lifter, pairs.depth_noise, generator)
+        batches += [
+            dict(zip(batch, values, strict=True))
+            for values in zip(
+                *(torch.split(value, VALIDATION_BATCH) for value in batch.values()), strict=True
+            )
+        ]
+    return batches
+
+
+def train_lifter(
+    stores: Sequence[Path],
+    folder: Path,
+    training: TrainingSettings,
+    *,
+    lifter: LifterSettings | None = None,
+    pairs: PairSettings | None = None,
+    learning: LearningSettings | None = None,
+    data: DataSettings | None = None,
+    start_from: Path | None = None,
+    record: dict[str, object] | None = None,
+    resume: bool = False,
+) -> pd.DataFrame:
+    """Train a lifter; `folder` then holds best.safetensors, last.safetensors and history.csv.
+
+    Args:
+        stores: of 3D poses.
+        folder: an existing run folder (`posedata.output_file.make_output_folder`).
+        training: how long; its seed is that of everything random.
+        lifter: what to build; SemGCN on H36M17 by default.
+        pairs: cameras and faults.
+        learning: loss and schedule.
+        data: split and mixture.
+        start_from: a lifter checkpoint whose weights to begin with; it must have the same settings.
+        record: about the command, kept in the checkpoints beside hashes of the stores.
+        resume: continue an interrupted run.
+
+    Returns:
+        A row per validation with `step`, `loss` and `mpjpe`.
+
+    Raises:
+        InputError: the data do not fit, there is nothing to validate on, or the loss became non-finite.
+        StoreError, CheckpointError: a file is not sound.
+    """
+    lifter, pairs = lifter or LifterSettings(), pairs or PairSettings()
+    learning, data = learning or LearningSettings(), data or DataSettings()
+    opened = open_data(stores, lifter, data)
+    if not opened.validation:
+        raise InputError(
+            "there is nothing to validate on: name validation subjects or actions, or give a share"
+        )
+    torch.manual_seed(training.seed)  # of the initial weights
+    model = LifterModel(lifter) if start_from is None else _started(start_from, lifter)
+    about = {**(record or {}), "stores": {path.name: sha256_of(path) for path in stores}}
+    module = LifterModule(model, learning, training.steps, about)
+    batches = validation_batches(opened.validation, pairs, lifter, training.seed, learning.validation_poses)
+    step_data = StepData(PairMaker(opened.mixture, pairs, lifter, training.seed), batches, training)
+    return train(module, step_data, folder, training, resume=resume)
+
+
+def _started(path: Path, lifter: LifterSettings) -> LifterModel:
+    model = load_lifter(path)
+    if model.settings != lifter:
+        raise InputError(f"{path}: its settings are others than those asked for: train with its own settings")
+    return model.train()
