@@ -1,0 +1,310 @@
+// Viewer of predicted poses: no libraries, no network. The data are in the page, see posedata/pose_page.py.
+// Coordinates of the 3D view are the camera's (x right, y down, z forward, mm) and are only turned here.
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const byId = (id) => document.getElementById(id);
+  const poseCanvas = byId("pose");
+  const photoCanvas = byId("photo");
+  const RESET = { yaw: 0.35, pitch: 0.15, zoom: 1 };
+  const SURE = 0.3;
+  const GRID_MM = 250;
+  const state = { ...RESET, frame: 0, person: data.people[0], marked: -1, playing: null };
+  const images = data.frames.map((frame) => {
+    if (!frame.image) return null;
+    const image = new Image();
+    image.onload = drawPhoto;
+    image.src = frame.image;
+    return image;
+  });
+
+  // ---- what is shown -------------------------------------------------------------------------------------------
+  const frame = () => data.frames[state.frame];
+  const chosen = () => frame().people.find((one) => one.person === state.person) || null;
+  const skeletonOf = (one) => data.skeletons[one.skeleton];
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function extent() { // of all poses of the chosen person, so that the view does not jump between frames
+    const points = data.frames.flatMap((one) => one.people.filter((p) => p.person === state.person))
+      .flatMap((one) => one.joints3d.filter(Boolean));
+    if (!points.length) return { radius: 1000, floor: 0, centre: [0, 0, 0] };
+    const low = [0, 1, 2].map((axis) => points.reduce((a, p) => Math.min(a, p[axis]), Infinity));
+    const high = [0, 1, 2].map((axis) => points.reduce((a, p) => Math.max(a, p[axis]), -Infinity));
+    const centre = low.map((value, axis) => (value + high[axis]) / 2);
+    const radius = points.reduce((a, p) => Math.max(a, Math.hypot(...p.map((v, axis) => v - centre[axis]))), 1);
+    return { radius, floor: high[1], centre };
+  }
+  let bounds = extent();
+
+  // ---- 3D view ---------------------------------------------------------------------------------------------------
+  function sized(canvas, width, height) {
+    const scale = window.devicePixelRatio || 1;
+    const w = Math.max(1, Math.round(width * scale)), h = Math.max(1, Math.round(height * scale));
+    if (canvas.width !== w || canvas.height !== h) { canvas.width = w; canvas.height = h; }
+    const context = canvas.getContext("2d");
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.lineCap = "round";
+    return context;
+  }
+
+  function projector(width, height) {
+    const [cy, sy, cp, sp] = [Math.cos(state.yaw), Math.sin(state.yaw), Math.cos(state.pitch), Math.sin(state.pitch)];
+    const distance = 5 * bounds.radius;
+    const focal = 0.45 * Math.min(width, height) * 5 * state.zoom;
+    return (point) => {
+      const [x, y, z] = point.map((value, axis) => value - bounds.centre[axis]);
+      const turnedX = cy * x + sy * z, turnedZ = -sy * x + cy * z;
+      const turnedY = cp * y - sp * turnedZ, depth = sp * y + cp * turnedZ;
+      const scale = focal / Math.max(distance + depth, 0.05 * distance);
+      return { u: width / 2 + turnedX * scale, v: height / 2 + turnedY * scale, depth, scale };
+    };
+  }
+
+  function line(context, a, b, colour, width) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.beginPath();
+    context.moveTo(a.u, a.v);
+    context.lineTo(b.u, b.v);
+    context.stroke();
+  }
+
+  function disc(context, at, radius, colour) {
+    context.fillStyle = colour;
+    context.beginPath();
+    context.arc(at.u, at.v, radius, 0, 2 * Math.PI);
+    context.fill();
+  }
+
+  function drawGrid(context, project) {
+    const reach = Math.ceil(bounds.radius / GRID_MM) * GRID_MM;
+    const [x0, z0] = [bounds.centre[0], bounds.centre[2]].map((value) => Math.round(value / GRID_MM) * GRID_MM);
+    for (let offset = -reach; offset <= reach; offset += GRID_MM) {
+      line(context, project([x0 + offset, bounds.floor, z0 - reach]), project([x0 + offset, bounds.floor, z0 + reach]), css("--faint"), 1);
+      line(context, project([x0 - reach, bounds.floor, z0 + offset]), project([x0 + reach, bounds.floor, z0 + offset]), css("--faint"), 1);
+    }
+  }
+
+  function drawCamera(context, project) { // a symbol: it shows the side the camera is on, not how far away it is
+    const [x, y] = bounds.centre, back = bounds.centre[2] - 1.35 * bounds.radius, size = 0.12 * bounds.radius;
+    const eye = project([x, y, back]);
+    const corners = [[-1, -0.75], [1, -0.75], [1, 0.75], [-1, 0.75]].map(([a, b]) => project([x + a * size, y + b * size, back + 1.6 * size]));
+    corners.forEach((corner, k) => {
+      line(context, eye, corner, css("--quiet"), 1.5);
+      line(context, corner, corners[(k + 1) % 4], css("--quiet"), 1.5);
+    });
+    const origin = [x, y, back];
+    [["x", 0], ["y", 1], ["z", 2]].forEach(([name, axis]) => {
+      const end = project(origin.map((value, k) => value + (k === axis ? 4 * size : 0)));
+      line(context, eye, end, css("--ink"), 1);
+      context.fillStyle = css("--ink");
+      context.font = "13px system-ui, sans-serif";
+      context.fillText(name, end.u + 4, end.v + 4);
+    });
+  }
+
+  function drawPose() {
+    const width = poseCanvas.clientWidth, height = poseCanvas.clientHeight;
+    const context = sized(poseCanvas, width, height);
+    const project = projector(width, height);
+    if (byId("show-grid").checked) drawGrid(context, project);
+    if (byId("show-camera").checked) drawCamera(context, project);
+    const one = chosen();
+    if (!one) return;
+    const skeleton = skeletonOf(one);
+    const places = one.joints3d.map((point) => point && project(point));
+    const strokes = skeleton.bones.filter(([a, b]) => places[a] && places[b])
+      .map(([a, b]) => ({ ends: [a, b], a: places[a], b: places[b], colour: skeleton.colours[b], depth: (places[a].depth + places[b].depth) / 2 }));
+    // A joint is drawn right after the nearest of its bones, whose end would cover it otherwise.
+    const nearest = (joint) => Math.min(...strokes.filter((s) => s.ends.includes(joint)).map((s) => s.depth), places[joint].depth);
+    const dots = places.map((at, joint) => at && { at, joint, depth: nearest(joint) - 1 }).filter(Boolean);
+    const thick = Math.max(3, 0.035 * bounds.radius);
+    [...strokes, ...dots].sort((p, q) => q.depth - p.depth).forEach((part) => { // far parts first
+      if (part.at) {
+        const radius = Math.max(3, thick * 0.75 * part.at.scale);
+        disc(context, part.at, radius + 1.5, css("--paper"));
+        disc(context, part.at, radius, skeleton.colours[part.joint]);
+        if (isUnsure(one, part.joint)) disc(context, part.at, radius * 0.5, css("--paper"));
+        if (part.joint === state.marked) mark(context, part.at, radius + 5);
+      } else {
+        const stroke = Math.max(2, thick * (part.a.scale + part.b.scale) / 2);
+        line(context, part.a, part.b, css("--paper"), stroke + 3);
+        line(context, part.a, part.b, part.colour, stroke);
+      }
+    });
+  }
+
+  const isUnsure = (one, joint) => Boolean(one.confidence && !(one.confidence[joint] >= SURE));
+
+  function mark(context, at, radius) {
+    context.strokeStyle = css("--ink");
+    context.lineWidth = 2;
+    context.beginPath();
+    context.arc(at.u, at.v, radius, 0, 2 * Math.PI);
+    context.stroke();
+  }
+
+  // ---- picture -----------------------------------------------------------------------------------------------------
+  function drawPhoto() {
+    byId("photo-figure").hidden = !data.frames.some((one) => one.image || one.people.some((p) => p.joints2d));
+    const { width, height } = frame();
+    const shown = photoCanvas.clientWidth;
+    const scale = shown / width;
+    photoCanvas.style.height = `${height * scale}px`;
+    const context = sized(photoCanvas, shown, height * scale);
+    const image = images[state.frame];
+    if (image && image.complete && image.naturalWidth) context.drawImage(image, 0, 0, shown, height * scale);
+    if (!byId("show-overlay").checked) return;
+    frame().people.forEach((one) => { if (one.joints2d) drawJoints(context, one, scale, one.person === state.person); });
+  }
+
+  function drawJoints(context, one, scale, isChosen) {
+    const skeleton = skeletonOf(one);
+    // The centre of the top-left pixel is (0, 0), so its corner is at (-0.5, -0.5).
+    const places = one.joints2d.map((point) => point && { u: (point[0] + 0.5) * scale, v: (point[1] + 0.5) * scale });
+    const thick = isChosen ? 3.5 : 2;
+    const bones = skeleton.bones.filter(([a, b]) => places[a] && places[b]);
+    bones.forEach(([a, b]) => line(context, places[a], places[b], "#ffffff", thick + 2.5));
+    bones.forEach(([a, b]) => line(context, places[a], places[b], skeleton.colours[b], thick));
+    places.forEach((at, joint) => {
+      if (!at) return;
+      disc(context, at, thick + 2.5, "#ffffff");
+      disc(context, at, thick + 1, skeleton.colours[joint]);
+      if (isUnsure(one, joint)) disc(context, at, thick * 0.5 + 0.5, "#ffffff");
+      if (isChosen && joint === state.marked) mark(context, at, thick + 6);
+    });
+  }
+
+  // ---- texts and tables --------------------------------------------------------------------------------------------
+  function cell(row, text, name) {
+    const element = document.createElement("td");
+    element.textContent = text;
+    if (name) element.className = name;
+    row.append(element);
+    return element;
+  }
+
+  const number = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−"));
+
+  function fillTables() {
+    byId("caption").textContent = frame().caption;
+    byId("frame-number").textContent = `${state.frame + 1} of ${data.frames.length}`;
+    const one = chosen();
+    const rows = one ? one.joints3d.map((point, joint) => jointRow(one, point, joint)) : [];
+    byId("joints").replaceChildren(...rows);
+    const readings = one ? one.readings : [];
+    byId("readings-table").hidden = !data.frames.some((f) => f.people.some((p) => p.readings.length));
+    byId("readings").replaceChildren(...readings.map(readingRow));
+  }
+
+  function jointRow(one, point, joint) {
+    const skeleton = skeletonOf(one);
+    const row = document.createElement("tr");
+    const swatch = document.createElement("span");
+    swatch.className = "swatch";
+    swatch.style.background = skeleton.colours[joint];
+    cell(row, skeleton.joints[joint].replaceAll("_", " ")).prepend(swatch);
+    [0, 1, 2].forEach((axis) => cell(row, number(point && point[axis], 0)));
+    cell(row, number(one.confidence && one.confidence[joint], 2));
+    row.addEventListener("pointerenter", () => setMarked(joint, row));
+    row.addEventListener("pointerleave", () => setMarked(-1, row));
+    return row;
+  }
+
+  function readingRow(reading) {
+    const row = document.createElement("tr");
+    const isOutside = (reading.low !== null && reading.value < reading.low) || (reading.high !== null && reading.value > reading.high);
+    cell(row, reading.name);
+    cell(row, `${number(reading.value, 0)}${reading.unit}${isOutside ? " outside" : ""}`, isOutside ? "outside" : "");
+    const hasRange = reading.low !== null || reading.high !== null;
+    cell(row, hasRange ? `${number(reading.low, 0)} to ${number(reading.high, 0)}${reading.unit}` : "–");
+    return row;
+  }
+
+  function setMarked(joint, row) {
+    state.marked = joint;
+    row.classList.toggle("marked", joint >= 0);
+    drawPose();
+    drawPhoto();
+  }
+
+  // ---- control -----------------------------------------------------------------------------------------------------
+  function show(frameNumber) {
+    state.frame = frameNumber;
+    byId("frame").value = String(frameNumber);
+    if (!chosen() && frame().people.length && !state.playing) choosePerson(frame().people[0].person);
+    drawPose();
+    drawPhoto();
+    fillTables();
+  }
+
+  function choosePerson(person) {
+    state.person = person;
+    byId("person").value = person;
+    bounds = extent();
+  }
+
+  function turn(yaw, pitch) {
+    state.yaw += yaw;
+    state.pitch = Math.max(-Math.PI / 2, Math.min(Math.PI / 2, state.pitch + pitch));
+    drawPose();
+  }
+
+  function zoom(factor) {
+    state.zoom = Math.max(0.2, Math.min(8, state.zoom * factor));
+    drawPose();
+  }
+
+  function view(values) { Object.assign(state, values); drawPose(); }
+
+  function play() {
+    if (state.playing) {
+      clearInterval(state.playing);
+      state.playing = null;
+    } else {
+      state.playing = setInterval(() => show((state.frame + 1) % data.frames.length), 1000 / data.framesPerSecond);
+    }
+    byId("play").textContent = state.playing ? "Pause" : "Play";
+  }
+
+  const pointers = new Map();
+  const spread = () => { const [a, b] = [...pointers.values()]; return Math.hypot(a.x - b.x, a.y - b.y); };
+  poseCanvas.addEventListener("pointerdown", (event) => {
+    poseCanvas.setPointerCapture(event.pointerId);
+    pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+  });
+  poseCanvas.addEventListener("pointermove", (event) => {
+    const before = pointers.get(event.pointerId);
+    if (!before) return;
+    const old = pointers.size === 2 ? spread() : 0;
+    pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    if (pointers.size === 2 && old > 0) zoom(spread() / old);
+    else if (pointers.size === 1) turn((before.x - event.clientX) * 0.01, (event.clientY - before.y) * 0.01);
+  });
+  ["pointerup", "pointercancel"].forEach((name) => poseCanvas.addEventListener(name, (event) => pointers.delete(event.pointerId)));
+  poseCanvas.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY * 0.001)); }, { passive: false });
+  poseCanvas.addEventListener("keydown", (event) => {
+    const actions = {
+      ArrowLeft: () => turn(0.1, 0), ArrowRight: () => turn(-0.1, 0), ArrowUp: () => turn(0, -0.1), ArrowDown: () => turn(0, 0.1),
+      "+": () => zoom(1.1), "=": () => zoom(1.1), "-": () => zoom(1 / 1.1), 0: () => view(RESET),
+    };
+    if (actions[event.key] && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); actions[event.key](); }
+  });
+  const VIEWS = { reset: RESET, side: { yaw: Math.PI / 2, pitch: 0 }, top: { yaw: 0, pitch: Math.PI / 2 } };
+  Object.entries(VIEWS).forEach(([id, values]) => byId(id).addEventListener("click", () => view(values)));
+  ["show-grid", "show-camera"].forEach((id) => byId(id).addEventListener("change", drawPose));
+  byId("show-overlay").addEventListener("change", drawPhoto);
+  byId("frame").addEventListener("input", () => show(Number(byId("frame").value)));
+  byId("play").addEventListener("click", play);
+  byId("person").addEventListener("change", () => { choosePerson(byId("person").value); show(state.frame); });
+  const redraw = () => { drawPose(); drawPhoto(); };
+  window.addEventListener("resize", redraw);
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+  byId("person").replaceChildren(...data.people.map((person) => new Option(person, person)));
+  byId("person-control").hidden = data.people.length < 2;
+  byId("frame").max = String(data.frames.length - 1);
+  ["play", "frame", "frame-number"].forEach((id) => { byId(id).hidden = data.frames.length < 2; });
+  show(0);
+})();
