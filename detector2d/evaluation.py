@@ -1,0 +1,175 @@
+"""Scores of a trained detector on stores with pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from detector2d.crop import crop_to_image
+from detector2d.image_source import read_source
+from detector2d.model import DEPTH_RANGE, DetectorModel
+from detector2d.samples import batches_in_order
+from detector2d.training import DetectorTraining, crop_settings
+from posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
+from posedata.skeleton import Skeleton
+from posedata.trainer import Batch
+
+AUC_FRACTIONS = tuple(np.linspace(0.01, 0.5, 50).tolist())
+"""Parts of the torso over which the area under the PCK curve is the mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a detector found in the rows of a store, beside the labels.
+
+    Args:
+        row: in the store.
+        joints, truth: pixels of the pictures.
+        confidence: of the detector.
+        visibility: of the labels.
+        depth: root-relative mm; None from a 2D detector.
+        joints_3d: labels, root-relative mm in the camera frame.
+        has_3d: which rows have them.
+    """
+
+    row: Tensor
+    joints: Float[Tensor, "rows joints 2"]
+    truth: Float[Tensor, "rows joints 2"]
+    confidence: Float[Tensor, "rows joints"]
+    visibility: UInt8[Tensor, "rows joints"]
+    depth: Float[Tensor, "rows joints"] | None
+    joints_3d: Float[Tensor, "rows joints 3"]
+    has_3d: Tensor
+
+
+@torch.no_grad()
+def detect_in_batches(
+    model: DetectorModel,
+    batches: Iterable[Batch],
+    *,
+    hard: bool = False,
+    flip: bool = False,
+    advance: Callable[[int], object] | None = None,
+) -> Detections:
+    """Run a detector over batches of crops.
+
+    Args:
+        model: put into evaluation mode.
+        batches: from `samples.batches_in_order`.
+        hard: largest cell instead of the expectation.
+        flip: average with what is found in the mirrored crop (twice the time, a little better).
+        advance: called with the number of rows done.
+    """
+    model.eval()
+    device = model.image_mean.device
+    parts: list[dict[str, Tensor]] = []
+    for batch in batches:
+        joints, confidence = detect_crops(model, batch["image"].to(device), hard=hard, flip=flip)
+        part = {name: batch[name] for name in ("row", "visibility", "joints_3d", "has_3d")}
+        part["truth"], part["confidence"] = batch["joints_2d"], confidence.cpu()
+        part["joints"] = crop_to_image(joints.cpu(), batch["image_from_crop"], model.settings.size)
+        if joints.shape[-1] == 3:
+            part["depth"] = joints[..., 2].cpu() * DEPTH_RANGE
+        parts.append(part)
+        if advance is not None:
+            advance(len(joints))
+    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return Detections(**{"depth": None, **joined})  # type: ignore[arg-type]  # names are those of the fields
+
+
+def detect_crops(
+    model: DetectorModel,
+    images: Float[Tensor, "batch 3 height width"],
+    *,
+    hard: bool = False,
+    flip: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Joints (fractions) and confidence of crops, optionally averaged with their mirror images."""
+    output = model(images, hard=hard)
+    if not flip:
+        return output.joints, output.confidence
+    mirrored = model(images.flip(-1), hard=hard)
+    order = list(model.settings.skeleton.mirror)
+    back = mirrored.joints[:, order].clone()
+    back[..., 0] *= -1
+    return (output.joints + back) / 2, (output.confidence + mirrored.confidence[:, order]) / 2
+
+
+def evaluate_detector(
+    model: DetectorModel,
+    store: Path,
+    *,
+    padding: float | None = None,
+    batch_size: int = 32,
+    workers: int = 0,
+    hard: bool = False,
+    flip: bool = False,
+    advance: Callable[[int], object] | None = None,
+) -> tuple[pd.DataFrame, Detections]:
+    """Score a detector on all pictures of a store.
+
+    Args:
+        model: the detector.
+        store: path.
+        padding: crops show this many times the person box; as in training by default.
+        batch_size, workers: how it is run.
+        hard, flip, advance: see `detect_in_batches`.
+
+    Returns:
+        `score_detections`' table, and the detections.
+
+    Raises:
+        InputError: the store has no pictures, or one cannot be read.
+        StoreError: the store is damaged.
+    """
+    training = DetectorTraining() if padding is None else DetectorTraining(padding=padding)
+    source = read_source(store, model.settings.skeleton)
+    crops = crop_settings(model, training, augmented=False)
+    loader = batches_in_order([source], crops, batch_size, workers)
+    found = detect_in_batches(model, loader, hard=hard, flip=flip, advance=advance)
+    return score_detections(found, model.settings.skeleton), found
+
+
+def score_detections(found: Detections, skeleton: Skeleton) -> pd.DataFrame:
+    """PCK@0.2 of the torso, PCKh@0.5, AUC and mean distance, per joint and overall.
+
+    The head size is the labelled distance from `neck` (base of the skull) to `head`, where the skeleton has them.
+
+    Returns:
+        Columns of `posedata.keypoint_metrics.keypoint_table`, `auc` (mean PCK over 0.01 to 0.5 torso diameters)
+        and, for a volumetric detector, `depth_error` (mm, mean over rows with 3D labels).
+    """
+    head = _head_size(found, skeleton)
+    table = keypoint_table(found.joints, found.truth, found.visibility, skeleton, head_size=head)
+    torso = torso_diameter(found.truth, found.visibility, skeleton)
+    curves = torch.stack(
+        [correct_keypoints(found.joints, found.truth, found.visibility, torso, f) for f in AUC_FRACTIONS]
+    ).mean(0)
+    table["auc"] = _with_means(curves)
+    if found.depth is not None:
+        known = found.has_3d[:, None] & (found.visibility > 0)
+        away = torch.where(known, (found.depth - found.joints_3d[..., 2]).abs(), torch.nan)
+        table["depth_error"] = _with_means(away)
+    return table
+
+
+def _with_means(values: Float[Tensor, "rows joints"]) -> list[float]:
+    """Mean of each joint, of all values, and of the joints' means, as the rows of `keypoint_table`."""
+    joints = values.double().nanmean(0)
+    return [*joints.tolist(), float(values.double().nanmean()), float(joints.nanmean())]
+
+
+def _head_size(found: Detections, skeleton: Skeleton) -> Tensor | None:
+    if not {"neck", "head"} <= set(skeleton.joints):
+        return None
+    neck, head = skeleton.index("neck"), skeleton.index("head")
+    size = torch.linalg.vector_norm(found.truth[:, neck] - found.truth[:, head], dim=-1)
+    known = (found.visibility[:, neck] > 0) & (found.visibility[:, head] > 0)
+    return torch.where(known, size, torch.nan)

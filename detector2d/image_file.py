@@ -1,0 +1,117 @@
+"""Pictures from files: 8-bit RGB, upright, whatever the file holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from posedata.errors import InputError
+
+_JPEG, _PNG = b"\xff\xd8", b"\x89PNG"
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"
+_REDUCED = {
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+
+def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+    """Read a picture as RGB.
+
+    The EXIF orientation is applied, grey becomes three equal channels, 16 bits become 8, and transparent
+    parts are laid on white.
+
+    Raises:
+        InputError: the file cannot be read, is not a picture, or is cut off.
+    """
+    return _decode(path, _bytes_of(path), 1)
+
+
+def read_reduced_image(path: Path, factor: int) -> tuple[UInt8[np.ndarray, "height width 3"], int]:
+    """Read a JPEG at 1/2, 1/4 or 1/8 of its size, which is much faster than reading all of it.
+
+    Pixel i of the result is the mean of pixels factor * i to factor * i + factor - 1 of the picture (the last
+    one may hang over its edge).
+
+    Args:
+        path: of the picture.
+        factor: 1, 2, 4 or 8.
+
+    Returns:
+        The picture, and the factor that was used: 1 for other formats than JPEG, and for JPEGs with EXIF
+        data, whose orientation could put the overhanging edge first.
+    """
+    data = _bytes_of(path)
+    if data[:2].tobytes() != _JPEG or b"Exif" in data[:64].tobytes():
+        factor = 1
+    return _decode(path, data, factor), factor
+
+
+def _bytes_of(path: Path) -> np.ndarray:
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    if not len(data):
+        raise InputError(f"{path} is empty: it should be a picture")
+    return data
+
+
+def _decode(path: Path, data: np.ndarray, factor: int) -> np.ndarray:
+    start = data[:4].tobytes()
+    if start.startswith(_JPEG) and _is_cut_off(data):
+        raise InputError(f"{path} is cut off before the end of its picture: copy it again")
+    if start == _PNG:
+        return _to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
+    if factor == 1:
+        return _imdecode(path, data, cv2.IMREAD_COLOR_RGB)
+    return cv2.cvtColor(_imdecode(path, data, _REDUCED[factor]), cv2.COLOR_BGR2RGB)
+
+
+def _imdecode(path: Path, data: np.ndarray, flags: int) -> np.ndarray:
+    try:
+        image = cv2.imdecode(data, flags)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError(f"{path} is not a readable picture: give a JPEG, PNG, BMP, TIFF or WebP file")
+    return image
+
+
+def _to_rgb(path: Path, image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.uint16:
+        image = (image // 257).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise InputError(f"{path} has pixels of type {image.dtype}: save it with 8 or 16 bits")
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    if image.shape[2] == 3:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    alpha = image[..., 3:].astype(np.uint16)
+    on_white = (image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    return cv2.cvtColor(on_white.astype(np.uint8), cv2.COLOR_BGR2RGB)
+
+
+def _is_cut_off(data: np.ndarray) -> bool:
+    """Whether a JPEG lacks its end; the decoder would fill the rest with grey and say nothing.
+
+    Segments are walked by their lengths up to the first scan, so that the end of an embedded thumbnail is
+    not mistaken for the end of the picture.
+    """
+    raw = data.tobytes()
+    position = 2
+    while position + 4 <= len(raw):
+        if raw[position] != 0xFF:
+            return False  # not as the standard says: let the decoder judge
+        marker = raw[position + 1]
+        if marker == 0xFF:
+            position += 1
+        elif marker == _START_OF_SCAN:
+            return raw.rfind(_END_OF_IMAGE) < position
+        else:
+            position += 2 + int.from_bytes(raw[position + 2 : position + 4], "big")
+    return True

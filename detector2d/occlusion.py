@@ -1,0 +1,210 @@
+"""Things pasted over people, so that the detector learns to tell hidden joints (Sarandi et al. 2018).
+
+An occluder is a cut-out with soft edges, kept premultiplied by its opacity: pasting is then one multiplication and
+one addition of bytes. Occluders are drawn synthetically here, or cut out of Pascal VOC by `voc_objects`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from posedata.errors import InputError
+from posedata.joint_mapping import HIDDEN, VISIBLE
+from posedata.seeds import numpy_generator_at
+
+FULL_SIZE = 256
+"""Side of the crop for which occluders have their own size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Occluder:
+    """One cut-out.
+
+    Args:
+        colour: RGB times opacity.
+        transparency: 255 minus the opacity, the same in three channels.
+    """
+
+    colour: UInt8[np.ndarray, "height width 3"]
+    transparency: UInt8[np.ndarray, "height width 3"]
+
+    @classmethod
+    def from_rgb(
+        cls, rgb: UInt8[np.ndarray, "height width 3"], opacity: UInt8[np.ndarray, "height width"]
+    ) -> Occluder:
+        """Cut-out from its colours and opacity (0 to 255)."""
+        opaque = np.repeat(opacity[..., None], 3, 2)
+        return cls(cv2.multiply(rgb, opaque, scale=1 / 255), 255 - opaque)
+
+
+@dataclass(frozen=True)
+class OcclusionSettings:
+    """How crops are occluded; as published.
+
+    Args:
+        probability: that a crop is occluded at all.
+        least, most: occluders on one crop, uniformly, both included.
+        smallest, largest: scale of each, uniformly, times min(width, height) / 256.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    probability: float = 1.0
+    least: int = 1
+    most: int = 8
+    smallest: float = 0.2
+    largest: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise InputError(f"the probability of occlusion must be between 0 and 1, not {self.probability}")
+        if not 1 <= self.least <= self.most:
+            raise InputError(
+                f"occluders must be at least 1 and least <= most, not {self.least} to {self.most}"
+            )
+        if not 0 < self.smallest <= self.largest:
+            raise InputError(
+                f"occluder scales must be positive and ordered, not {self.smallest} to {self.largest}"
+            )
+
+
+def occlude(
+    image: UInt8[np.ndarray, "height width 3"],
+    joints: Float[np.ndarray, "joints 2"],
+    visibility: UInt8[np.ndarray, "joints"],
+    occluders: Sequence[Occluder],
+    generator: np.random.Generator,
+    settings: OcclusionSettings,
+) -> tuple[UInt8[np.ndarray, "height width 3"], UInt8[np.ndarray, "joints"]]:
+    """Paste occluders at random places.
+
+    Args:
+        image: the crop; it is not changed.
+        joints: crop pixels.
+        visibility: 0, 1 or 2.
+        occluders: to choose from.
+        generator: of chance.
+        settings: how many and how large.
+
+    Returns:
+        The crop, and visibility: a visible joint under an occluder that is at least half opaque is hidden.
+    """
+    if generator.random() >= settings.probability:
+        return image, visibility
+    height, width = image.shape[:2]
+    image, visibility = image.copy(), visibility.copy()
+    for _ in range(int(generator.integers(settings.least, settings.most, endpoint=True))):
+        occluder = occluders[int(generator.integers(len(occluders)))]
+        scale = generator.uniform(settings.smallest, settings.largest) * min(width, height) / FULL_SIZE
+        centre = generator.uniform(0, 1, 2) * (width, height) - 0.5
+        covered = paste(image, occluder, (float(centre[0]), float(centre[1])), float(scale))
+        if covered is not None:
+            visibility[_lies_under(covered, joints) & (visibility == VISIBLE)] = HIDDEN
+    return image, visibility
+
+
+@dataclass(frozen=True, eq=False)
+class Covered:
+    """Where something was pasted.
+
+    Args:
+        left, top: of the changed part of the image.
+        transparency: there.
+    """
+
+    left: int
+    top: int
+    transparency: UInt8[np.ndarray, "height width 3"]
+
+
+def paste(
+    image: UInt8[np.ndarray, "height width 3"], occluder: Occluder, centre: tuple[float, float], scale: float
+) -> Covered | None:
+    """Paste an occluder into `image`, in place; None if no part of it lies inside.
+
+    Args:
+        image: changed.
+        occluder: what is pasted.
+        centre: pixels, where its middle comes to lie (to the nearest whole position).
+        scale: of its size.
+    """
+    source_height, source_width = occluder.colour.shape[:2]
+    width, height = max(1, round(source_width * scale)), max(1, round(source_height * scale))
+    left, top = round(centre[0] - (width - 1) / 2), round(centre[1] - (height - 1) / 2)
+    x0, y0 = max(0, left), max(0, top)
+    x1, y1 = min(image.shape[1], left + width), min(image.shape[0], top + height)
+    if x0 >= x1 or y0 >= y1:
+        return None
+    inside = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+    method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+    colour = cv2.resize(occluder.colour, (width, height), interpolation=method)[inside]
+    transparency = cv2.resize(occluder.transparency, (width, height), interpolation=method)[inside]
+    region = image[y0:y1, x0:x1]
+    image[y0:y1, x0:x1] = cv2.add(cv2.multiply(region, transparency, scale=1 / 255), colour)
+    return Covered(x0, y0, transparency)
+
+
+def _lies_under(covered: Covered, joints: np.ndarray) -> np.ndarray:
+    height, width = covered.transparency.shape[:2]
+    u, v = np.rint(joints - (covered.left, covered.top)).T
+    inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
+    at = covered.transparency[
+        np.clip(v, 0, height - 1).astype(np.intp), np.clip(u, 0, width - 1).astype(np.intp), 0
+    ]
+    under: np.ndarray = inside & (at < 128)
+    return under
+
+
+def synthetic_occluders(count: int = 100, seed: int = 0) -> tuple[Occluder, ...]:
+    """Textured rectangles, ellipses and blobs with feathered edges, for when there is no Pascal VOC."""
+    return tuple(_draw_occluder(numpy_generator_at(seed, number)) for number in range(count))
+
+
+def _draw_occluder(generator: np.random.Generator) -> Occluder:
+    width, height = (int(side) for side in generator.integers(40, 220, 2))
+    shape = np.zeros((height, width), np.uint8)
+    middle, axes = (width / 2, height / 2), np.array([width, height]) * 0.42
+    kind = generator.integers(3)
+    if kind == 0:
+        turned = cv2.boxPoints((middle, (width * 0.7, height * 0.7), float(generator.uniform(-20, 20))))
+        cv2.fillPoly(shape, [np.rint(turned).astype(np.int32)], 255)
+    else:
+        angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+        radius = np.ones(60)
+        if kind == 2:
+            for wave in range(2, 6):
+                radius += generator.uniform(0, 0.5 / wave) * np.cos(
+                    wave * angles + generator.uniform(0, 2 * np.pi)
+                )
+            radius /= radius.max()
+        outline = middle + radius[:, None] * axes * np.stack([np.cos(angles), np.sin(angles)], 1)
+        cv2.fillPoly(shape, [np.rint(outline).astype(np.int32)], 255)
+    return Occluder.from_rgb(_texture(generator, width, height), cv2.GaussianBlur(shape, (0, 0), 2.0))
+
+
+def _texture(generator: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """Soft light over one of: plain colour, stripes, or cloudy noise."""
+    first, second = generator.uniform(0, 255, (2, 3))
+    v, u = np.mgrid[:height, :width]
+    kind = generator.integers(3)
+    if kind == 0:
+        mix = np.zeros((height, width))
+    elif kind == 1:
+        direction = generator.uniform(0, np.pi)
+        phase = (u * np.cos(direction) + v * np.sin(direction)) * 2 * np.pi / generator.uniform(8, 60)
+        mix = 0.5 + 0.5 * np.sin(phase)
+    else:
+        cells = generator.random((max(2, height // 16), max(2, width // 16))).astype(np.float32)
+        mix = np.clip(cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+    slope = generator.uniform(-0.4, 0.4, 2)
+    light = 1 + slope[0] * (u / width - 0.5) + slope[1] * (v / height - 0.5)
+    colours = (first + mix[..., None] * (second - first)) * light[..., None]
+    colours += generator.normal(0, generator.uniform(0, 12), colours.shape)
+    texture: np.ndarray = np.clip(colours, 0, 255).astype(np.uint8)
+    return texture

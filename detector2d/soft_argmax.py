@@ -1,0 +1,171 @@
+r"""From heatmaps to joints: the expected position under a softmax, computed from its axis marginals.
+
+Conventions: a heatmap has its axes in the order (depth, height, width); joints are (u, v[, z]). Positions are
+fractions of the crop's extent, cell i of n lying at (i + 1/2) / n - 1/2: the answer does not depend on the
+resolution, -1/2 and 1/2 are the outer edges of the crop, and 0 is its middle.
+
+Reference: Sun et al. 2018, "Integral Human Pose Regression", equations 3 to 6. The softmax is never kept: the
+forward pass leaves only its marginals, the backward pass makes it again, one heatmap at a time in the cache.
+Everything is computed in float32 at least, whatever autocast says.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+BLOCK_ELEMENTS = 2**18
+"""Heatmap cells that are worked on together: 1 MB in float32, so that they stay in a core's cache."""
+CLOSE = 0.05
+"""Standard deviation, in fractions of the crop, of the kernel by which confidence counts mass as close."""
+
+
+class Joints(NamedTuple):
+    """What `soft_argmax` and `hard_argmax` find.
+
+    Args:
+        positions: (u, v) or (u, v, z) in fractions of the crop.
+        confidence: expected closeness of the heatmap's mass to the position, in (0, 1]; see `soft_argmax`.
+        marginals: probability per column, per row and (3D) per depth bin.
+    """
+
+    positions: Float[Tensor, "*batch joints axes"]
+    confidence: Float[Tensor, "*batch joints"]
+    marginals: tuple[Tensor, ...]
+
+
+def soft_argmax(heatmaps: Float[Tensor, "*maps"], dimensions: int = 2) -> Joints:
+    r"""Expected position of each heatmap's softmax.
+
+    .. math:: \hat p_a = \sum_i c_i\, m_a(i), \qquad m_a(i) = \sum_{p: p_a = i} e^{h(p)} / \sum_q e^{h(q)}
+
+    with :math:`c_i = (i + 1/2)/n_a - 1/2`. Confidence is the expectation, under the same distribution, of a
+    Gaussian of standard deviation `CLOSE` around the position: 1 for a single cell, near 0 for a flat map.
+
+    Args:
+        heatmaps: logits, (*batch, joints, height, width) or (*batch, joints, depth, height, width).
+        dimensions: 2 or 3, the number of trailing spatial axes.
+
+    Raises:
+        ValueError: `dimensions` is not 2 or 3, or there are too few axes.
+    """
+    marginals = axis_marginals(heatmaps, dimensions)
+    positions = torch.stack([(m * cell_centres(m.shape[-1], m)).sum(-1) for m in marginals], -1)
+    return Joints(positions, _confidence(marginals, positions), marginals)
+
+
+def hard_argmax(heatmaps: Float[Tensor, "*maps"], dimensions: int = 2) -> Joints:
+    """Centre of each heatmap's largest cell; for evaluation, it has no gradient."""
+    marginals = axis_marginals(heatmaps.detach(), dimensions)
+    sizes = heatmaps.shape[-dimensions:]
+    flat = heatmaps.detach().flatten(-dimensions).argmax(-1)
+    cells = torch.unravel_index(flat, tuple(sizes))[::-1]
+    positions = torch.stack([(c + 0.5) / n - 0.5 for c, n in zip(cells, sizes[::-1], strict=True)], -1)
+    positions = positions.to(marginals[0].dtype)
+    return Joints(positions, _confidence(marginals, positions), marginals)
+
+
+def cell_centres(cells: int, like: Tensor) -> Float[Tensor, "cells"]:
+    """Positions of the cells of one axis in fractions of the crop, in the dtype and on the device of `like`."""
+    return (torch.arange(cells, dtype=like.dtype, device=like.device) + 0.5) / cells - 0.5
+
+
+def axis_marginals(heatmaps: Float[Tensor, "*maps"], dimensions: int = 2) -> tuple[Tensor, ...]:
+    """Marginals of the softmax of each heatmap along width, height and (3D) depth, in this order.
+
+    Args:
+        heatmaps: as `soft_argmax`.
+        dimensions: 2 or 3.
+
+    Returns:
+        One tensor (*batch, joints, cells) per axis, float32 (float64 if the heatmaps are).
+    """
+    if dimensions not in (2, 3):
+        raise ValueError(f"dimensions must be 2 or 3 (got {dimensions})")
+    if heatmaps.ndim < dimensions + 1:
+        raise ValueError(f"heatmaps need a joint axis and {dimensions} more (got {heatmaps.ndim} axes)")
+    leading = heatmaps.shape[:-dimensions]
+    depth = heatmaps.shape[-3] if dimensions == 3 else 1
+    volumes = heatmaps.reshape(-1, depth, *heatmaps.shape[-2:])
+    if torch.compiler.is_compiling() or torch._C._is_tracing():
+        marginals = _plain_marginals(volumes)  # a graph to be exported holds no Python loop
+    else:
+        marginals = _AxisMarginals.apply(volumes)
+    return tuple(m.reshape(*leading, m.shape[-1]) for m in marginals[:dimensions])
+
+
+def _plain_marginals(volumes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    volumes = volumes if volumes.dtype == torch.float64 else volumes.float()
+    probability = volumes.flatten(1).softmax(-1).reshape(volumes.shape)
+    rows = probability.sum(-1)
+    return probability.sum((1, 2)), rows.sum(1), rows.sum(2)
+
+
+class _AxisMarginals(torch.autograd.Function):
+    """Marginals of softmax(h) over (depth, height, width).
+
+    With s = softmax(h), gradients g_a of the marginals m_a, and c = sum_a <g_a, m_a>, the backward pass is
+    dL/dh(p) = s(p) (g_x(p_x) + g_y(p_y) + g_z(p_z) - c).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, volumes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        maps, depth, height, width = volumes.shape
+        dtype = _working_dtype(volumes)
+        x, y, z = (volumes.new_empty((maps, n), dtype=dtype) for n in (width, height, depth))
+        log_total = volumes.new_empty((maps, 1, 1, 1), dtype=dtype)
+        with torch.autocast(volumes.device.type, enabled=False):
+            for part in _blocks(volumes):
+                block = volumes[part].to(dtype)
+                largest = block.amax((1, 2, 3), keepdim=True)
+                # `block` is ours to overwrite only where `to` made a copy.
+                e = torch.sub(block, largest).exp_()
+                rows = e.sum(-1)
+                sums = rows.sum(2)
+                total = sums.sum(1, keepdim=True)
+                x[part] = e.sum((1, 2)) / total
+                y[part] = rows.sum(1) / total
+                z[part] = sums / total
+                log_total[part] = largest + total.log()[..., None, None]
+        ctx.save_for_backward(volumes, log_total, x, y, z)
+        return x, y, z
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_x: Tensor, grad_y: Tensor, grad_z: Tensor) -> Tensor:
+        volumes, log_total, x, y, z = ctx.saved_tensors
+        constant = (grad_x * x).sum(-1) + (grad_y * y).sum(-1) + (grad_z * z).sum(-1)
+        grad_z = grad_z - constant[:, None]
+        gradient = torch.empty_like(volumes)
+        with torch.autocast(volumes.device.type, enabled=False):
+            for part in _blocks(volumes):
+                probability = torch.sub(volumes[part].to(log_total.dtype), log_total[part]).exp_()
+                factor = (
+                    grad_z[part, :, None, None] + grad_y[part, None, :, None] + grad_x[part, None, None, :]
+                )
+                gradient[part] = probability.mul_(factor)
+        return gradient
+
+
+def _working_dtype(volumes: Tensor) -> torch.dtype:
+    return torch.float64 if volumes.dtype == torch.float64 else torch.float32
+
+
+def _blocks(volumes: Tensor) -> list[slice]:
+    maps = volumes.shape[0]
+    # A GPU has no cache to fit and dislikes many small kernels; memory is bounded all the same.
+    limit = BLOCK_ELEMENTS if volumes.device.type == "cpu" else 32 * BLOCK_ELEMENTS
+    step = max(1, limit // max(1, volumes[0].numel())) if maps else 1
+    return [slice(start, min(start + step, maps)) for start in range(0, maps, step)]
+
+
+def _confidence(marginals: tuple[Tensor, ...], positions: Tensor) -> Tensor:
+    confidence = torch.ones_like(positions[..., 0])
+    for m, position in zip(marginals, positions.unbind(-1), strict=True):
+        away = cell_centres(m.shape[-1], m) - position[..., None]
+        confidence = confidence * (m * torch.exp(-0.5 * (away / CLOSE) ** 2)).sum(-1)
+    return confidence
