@@ -15,7 +15,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import lightning
 import pandas as pd
@@ -70,6 +70,7 @@ class TrainingSettings:
             raise InputError("seed, workers and patience must not be negative")
 
 
+@runtime_checkable
 class BatchMaker(Protocol):
     """Makes training batches. Must be picklable; called in worker processes."""
 
