@@ -21,6 +21,7 @@ from posedata.skeleton import (
     COCO18_PELVIS,
     H36M16,
     H36M17,
+    HALPE26,
     LSP14,
     MEDIAPIPE33,
     MPII16,
@@ -153,6 +154,13 @@ _MAPPINGS = (
         BODY25,
         H36M17,
         _same(*_LIMBS, "pelvis") | {"spine": _middle("pelvis", "neck"), "thorax": {"neck": 1.0}} | _FACE,
+    ),
+    JointMapping(
+        HALPE26,
+        H36M17,
+        _same(*_LIMBS, "pelvis")
+        | {"spine": _middle("pelvis", "neck"), "thorax": {"neck": 1.0}}
+        | {"neck": {"nose": 1.0}, "head": {"head_top": 1.0}},
     ),
     JointMapping(
         MEDIAPIPE33,

@@ -303,6 +303,39 @@ BODY25 = _skeleton(
 )
 """OpenPose BODY_25. Its `neck` is the middle of the shoulders."""
 
+HALPE26 = _skeleton(
+    "HALPE26",
+    {
+        "nose": "head_top",
+        "left_eye": "nose",
+        "right_eye": "nose",
+        "left_ear": "left_eye",
+        "right_ear": "right_eye",
+        "left_shoulder": "neck",
+        "right_shoulder": "neck",
+        "left_elbow": "left_shoulder",
+        "right_elbow": "right_shoulder",
+        "left_wrist": "left_elbow",
+        "right_wrist": "right_elbow",
+        "left_hip": "pelvis",
+        "right_hip": "pelvis",
+        "left_knee": "left_hip",
+        "right_knee": "right_hip",
+        "left_ankle": "left_knee",
+        "right_ankle": "right_knee",
+        "head_top": "neck",
+        "neck": "pelvis",
+        "pelvis": None,
+        "left_big_toe": "left_ankle",
+        "right_big_toe": "right_ankle",
+        "left_small_toe": "left_ankle",
+        "right_small_toe": "right_ankle",
+        "left_heel": "left_ankle",
+        "right_heel": "right_ankle",
+    },
+)
+"""Halpe full body without face and hands, of AlphaPose and RTMPose. Its `neck` is the middle of the shoulders."""
+
 MEDIAPIPE33 = _skeleton(
     "MEDIAPIPE33",
     {
@@ -346,7 +379,7 @@ MEDIAPIPE33 = _skeleton(
 
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
-    for skeleton in (H36M17, H36M16, COCO17, COCO18_PELVIS, MPII16, LSP14, BODY25, MEDIAPIPE33)
+    for skeleton in (H36M17, H36M16, COCO17, COCO18_PELVIS, MPII16, LSP14, BODY25, HALPE26, MEDIAPIPE33)
 }
 
 
