@@ -1,0 +1,68 @@
+"""A folder of pictures beside a pose store, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from posedata.errors import InputError, OutputError
+
+_ENDINGS = {".jpg", ".jpeg", ".png"}
+
+
+@contextlib.contextmanager
+def new_image_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; it gets that name when the block ends without an error.
+
+    Args:
+        path: the folder to make.
+        overwrite: replace it if it exists and holds nothing but pictures.
+
+    Raises:
+        OutputError: it exists and is not to be replaced, or the file system refuses.
+    """
+    if path.exists():
+        if not overwrite:
+            raise OutputError(f"{path} exists: choose another output or add --overwrite")
+        if not path.is_dir() or any(entry.suffix.lower() not in _ENDINGS for entry in path.iterdir()):
+            raise OutputError(
+                f"{path} holds more than pictures, so it is not overwritten: choose another output"
+            )
+    partial, old = path.with_name(path.name + ".partial"), path.with_name(path.name + ".old.partial")
+    try:
+        for leftover in (partial, old):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        partial.mkdir(parents=True)
+        yield partial
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise OutputError(f"{path} could not be written: {error.strerror or error}") from error
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def check_image(data: bytes, label: str) -> tuple[int, int]:
+    """Width and height of an encoded picture, which is decoded whole.
+
+    Raises:
+        InputError: it is not a picture that OpenCV reads.
+    """
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError(f"{label} is not a readable image: download or copy it again")
+    height, width = image.shape[:2]
+    return int(width), int(height)
