@@ -140,6 +140,8 @@ class StepData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> Any:
         """Validation batches."""
+        if isinstance(self.validation, list):  # lightning takes a list for several loaders
+            return DataLoader(self.validation, batch_size=None)  # type: ignore[arg-type]  # a list is a data set
         return self.validation
 
 
@@ -261,6 +263,8 @@ def train(
         # Batches are cheap pure functions here: worker counts are the user's choice, not lightning's.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+        # lightning 2.6 under torch 2.14.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         try:
             trainer.fit(
                 module, data, ckpt_path=state if resume and state.exists() else None, weights_only=True
