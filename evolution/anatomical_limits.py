@@ -1,0 +1,324 @@
+"""Joint-angle limits from the clinical literature.
+
+Clinicians measure one plane at a time. A ball joint's range becomes a region on the sphere of directions: a few
+measured extreme directions, joined around the middle of the range. Elbow and knee are hinges: a largest flexion,
+a little hyperextension, and the plane of flexion bounded by the axial rotation of the limb above. Left is the mirror
+image of right.
+
+Sources, by the tags used below:
+
+* AAOS: American Academy of Orthopaedic Surgeons, *Joint Motion: Method of Measuring and Recording*, 1965 (reprinted in
+  Greene & Heckman, *The Clinical Measurement of Joint Motion*, 1994).
+* Kapandji: I. A. Kapandji, *The Physiology of the Joints*, vols 1-3, 5th/6th ed.
+* Norkin & White: *Measurement of Joint Motion: A Guide to Goniometry*, 4th/5th ed., tables of AAOS and AMA values and, with
+  standard deviations, of healthy adults.
+* Roaas & Andersson: Normal range of motion of the hip, knee and ankle joints in male subjects, 30-40 years of age,
+  *Acta Orthopaedica Scandinavica* 53 (1982): hip flexion 120 SD 8, knee flexion 144 SD 6, hip rotation 33 SD 8.
+
+Tolerances: clinical values are means of a population, standard deviations are 6 to 12 degrees, and torso axes drawn
+through joint centres differ from a goniometer's by some degrees. `BALL_TOLERANCE` is two standard deviations of a
+typical joint; hinges, which share no torso frame, get a little more than one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from evolution.direction import dot
+from evolution.joint_limits import JointLimits
+from evolution.kinematic_tree import KinematicTree
+from evolution.local_bones import LocalBones
+from posedata.skeleton import ROOT
+
+BALL_TOLERANCE = 15.0
+HINGE_TOLERANCE = 10.0
+AZIMUTHS = 720
+"""Steps in which the border of a region is tabulated (half a degree)."""
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """A measured extreme direction of a right-hand bone.
+
+    Args:
+        sideways: degrees from the sagittal plane, positive to the right (away from the body on the right side).
+        forward: degrees of flexion in the sagittal plane from the neutral direction, positive forward.
+        source: where the number comes from.
+    """
+
+    sideways: int
+    forward: int
+    source: str
+
+    def direction(self, neutral: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Unit vector in the torso frame; `neutral` is straight down, up or sideways."""
+        side, forward = math.radians(self.sideways), math.radians(self.forward)
+        if neutral[0]:  # a collar bone: `sideways` counts upward here
+            return (math.cos(side) * math.cos(forward), math.sin(forward), math.sin(side) * math.cos(forward))
+        return (
+            math.sin(side),
+            math.cos(side) * math.sin(forward),
+            neutral[2] * math.cos(side) * math.cos(forward),
+        )
+
+
+@dataclass(frozen=True)
+class BallRange:
+    """The range of a ball joint: its extremes, in any order, around `middle`."""
+
+    neutral: tuple[float, float, float]
+    middle: tuple[float, float, float]
+    extremes: tuple[Extreme, ...]
+
+
+@dataclass(frozen=True)
+class HingeRange:
+    """The range of an elbow or knee, degrees.
+
+    Args:
+        flexion: largest angle from straight.
+        hyperextension: largest angle past straight.
+        forward: +1 if flexion moves the limb's end forward when the limb hangs (elbow), -1 backward (knee).
+        lateral, medial: how far the plane of flexion may turn to the outside and to the inside of the body: the
+            axial rotation of the limb above.
+        sources: where the numbers come from, in the same order.
+    """
+
+    flexion: int
+    hyperextension: int
+    forward: int
+    lateral: int
+    medial: int
+    sources: tuple[str, str, str, str]
+
+
+SHOULDER = BallRange(
+    neutral=(0.0, 0.0, -1.0),
+    middle=(0.4, 0.9, -0.25),
+    extremes=(
+        Extreme(0, 180, "AAOS: flexion 180; abduction 180 ends at the same direction"),
+        Extreme(0, -60, "AAOS, Norkin & White: extension 60"),
+        Extreme(
+            45,
+            -90,
+            "Norkin & White: horizontal abduction 45 behind the frontal plane, arm at shoulder height",
+        ),
+        Extreme(-45, 90, "AAOS: horizontal adduction 135 from sideways, that is 45 past straight forward"),
+        Extreme(-45, 30, "Kapandji 1: adduction 30 to 45, possible only together with flexion"),
+        Extreme(-10, -40, "Kapandji 1: adduction with extension is slight; the hand behind the back"),
+    ),
+)
+HIP = BallRange(
+    neutral=(0.0, 0.0, -1.0),
+    middle=(0.15, 0.6, -0.78),
+    extremes=(
+        Extreme(0, 120, "AAOS; Roaas & Andersson: flexion 120 SD 8, knee bent"),
+        Extreme(0, -30, "AAOS: extension 30; Kapandji 2: 20 knee straight, 30 passive"),
+        Extreme(45, 0, "AAOS, Kapandji 2: abduction 45"),
+        Extreme(-30, 0, "AAOS: adduction 30"),
+        Extreme(65, 90, "Kapandji 2: abduction together with 90 of flexion reaches 60 to 70"),
+        Extreme(-30, 90, "Kapandji 2: adduction with flexion 30"),
+    ),
+)
+TRUNK = BallRange(
+    neutral=(0.0, 0.0, 1.0),
+    middle=(0.0, 0.3, 0.95),
+    extremes=(
+        Extreme(0, 80, "AAOS: thoracolumbar flexion 80"),
+        Extreme(0, -25, "AAOS: thoracolumbar extension 20 to 30"),
+        Extreme(35, 0, "AAOS: lateral flexion 35"),
+        Extreme(-35, 0, "AAOS: lateral flexion 35"),
+    ),
+)
+TRUNK_TWIST = 45.0
+"""Shoulder line against hip line about the trunk, degrees (AAOS: thoracolumbar rotation 45)."""
+NECK = BallRange(
+    neutral=(0.0, 0.0, 1.0),
+    middle=(0.0, 0.0, 1.0),
+    extremes=(
+        Extreme(0, 45, "AAOS: cervical flexion 45"),
+        Extreme(0, -45, "AAOS: cervical extension 45"),
+        Extreme(45, 0, "AAOS: cervical lateral flexion 45"),
+        Extreme(-45, 0, "AAOS: cervical lateral flexion 45"),
+    ),
+)
+"""Of the neck on the torso and again of the head on the neck: markers do not tell lower from upper cervical joints."""
+COLLAR = BallRange(
+    neutral=(1.0, 0.0, 0.0),
+    middle=(1.0, 0.0, 0.0),
+    extremes=(
+        Extreme(40, 0, "Kapandji 1: elevation of the shoulder girdle 30 to 45"),
+        Extreme(
+            -30,
+            0,
+            "Kapandji 1: depression 10, and 20 because skeletons put the thorax joint at the base of the neck",
+        ),
+        Extreme(0, 30, "Kapandji 1: protraction 30"),
+        Extreme(0, -30, "Kapandji 1: retraction 30"),
+    ),
+)
+ELBOW = HingeRange(
+    flexion=150,
+    hyperextension=10,
+    forward=1,
+    lateral=90,
+    medial=70,
+    sources=(
+        "AAOS: flexion 150",
+        "AAOS: extension 0; Kapandji 1: hyperextension 5 to 10 in people with lax ligaments",
+        "AAOS: shoulder external rotation 90",
+        "AAOS: shoulder internal rotation 70",
+    ),
+)
+KNEE = HingeRange(
+    flexion=155,
+    hyperextension=10,
+    forward=-1,
+    lateral=45,
+    medial=45,
+    sources=(
+        "Roaas & Andersson: 144 SD 6; Kapandji 2: 160 passive, as in a full squat: their middle and one SD",
+        "AAOS: hyperextension 10",
+        "AAOS: hip internal rotation 45 (swings the foot outward)",
+        "AAOS: hip external rotation 45 (swings the foot inward)",
+    ),
+)
+
+
+class AnatomicalLimits(JointLimits):
+    """Ranges of motion of healthy adults, built in; for any skeleton with a kinematic tree.
+
+    Trunk, neck, head, collar bones, upper arms, forearms, thighs and shins are limited as far as the skeleton
+    has them; face, hands and feet are not.
+    """
+
+    name = "anatomical"
+
+    def __init__(self, tree: KinematicTree) -> None:
+        super().__init__(tree)
+        balls = _ball_ranges(tree)
+        hinges = _hinge_ranges(tree)
+        self._limited = tuple(bone in balls or bone in hinges for bone in range(len(tree.names)))
+        self._ball_bones = list(balls)
+        sides = [_side(tree, bone) for bone in balls]
+        self._axes = torch.stack(
+            [_region_axes(ball, side) for ball, side in zip(balls.values(), sides, strict=True)]
+        ).permute(1, 2, 0)
+        self._borders = torch.stack([_border(ball, BALL_TOLERANCE) for ball in balls.values()]).cos()
+        self._hinge_bones = list(hinges)
+        self._hinges = torch.tensor(
+            [_hinge_constants(hinge, _side(tree, bone)) for bone, hinge in hinges.items()]
+        ).T
+
+    @property
+    def limited(self) -> tuple[bool, ...]:
+        """All bones but those of face, hands, feet and pelvis."""
+        return self._limited
+
+    def check_local(self, local: LocalBones) -> Bool[Tensor, "*batch bones"]:
+        """Verdict on measured local bones."""
+        batch = local.lengths.shape[:-1]
+        planes = local.directions.reshape(-1, *local.directions.shape[-2:]).permute(2, 1, 0)
+        verdict = torch.ones(planes.shape[1:], dtype=torch.bool, device=planes.device)
+        verdict[self._ball_bones] = self._in_region(planes[:, self._ball_bones])
+        verdict[self._hinge_bones] = self._in_hinge(planes[:, self._hinge_bones])
+        verdict[self.tree.trunk[-1]] &= _untwisted(local.upper.reshape(-1, 3, 3))
+        return verdict.T.reshape(*batch, -1)
+
+    def _in_region(self, directions: Float[Tensor, "3 balls n"]) -> Bool[Tensor, "balls n"]:
+        axes = self._axes.to(directions)
+        a, b, along = (dot(axes[axis][..., None], directions) for axis in range(3))
+        step = ((torch.atan2(b, a) / (2 * math.pi) + 0.5) * AZIMUTHS).long().clamp_(0, AZIMUTHS - 1)
+        inside: Tensor = along >= self._borders.to(directions).gather(1, step)
+        return inside
+
+    def _in_hinge(self, directions: Float[Tensor, "3 hinges n"]) -> Bool[Tensor, "hinges n"]:
+        most, straight, centre_x, centre_y, width = self._hinges.to(directions)[..., None]
+        x, y, extension = directions[0], directions[1], -directions[2]
+        in_plane = x * centre_x + y * centre_y >= width * torch.sqrt(x * x + y * y)
+        inside: Tensor = (extension >= straight) | (in_plane & (extension >= most))
+        return inside
+
+
+def _untwisted(upper: Float[Tensor, "n 3 3"]) -> Bool[Tensor, "n"]:
+    across = upper[:, :2, 0]
+    limit = math.cos(math.radians(TRUNK_TWIST + BALL_TOLERANCE))
+    return across[:, 0] >= limit * torch.sqrt((across * across).sum(-1))
+
+
+def _ball_ranges(tree: KinematicTree) -> dict[int, BallRange]:
+    ranges = dict.fromkeys(tree.trunk, TRUNK)
+    for bone, (name, parent) in enumerate(zip(tree.names, tree.parents, strict=True)):
+        if name in ("neck", "upper_neck", "head", "head_top"):
+            ranges.setdefault(bone, NECK)
+        elif name in tree.shoulders:
+            ranges[bone] = COLLAR
+        elif parent != ROOT and tree.names[parent] in tree.shoulders:
+            ranges[bone] = SHOULDER
+        elif parent != ROOT and tree.names[parent] in tree.hips:
+            ranges[bone] = HIP
+    return ranges
+
+
+def _hinge_ranges(tree: KinematicTree) -> dict[int, HingeRange]:
+    ranges = {}
+    for bone, parent in enumerate(tree.parents):
+        above = tree.parents[parent] if parent != ROOT else ROOT
+        if above != ROOT and tree.names[above] in tree.shoulders:
+            ranges[bone] = ELBOW
+        elif above != ROOT and tree.names[above] in tree.hips:
+            ranges[bone] = KNEE
+    return ranges
+
+
+def _side(tree: KinematicTree, bone: int) -> int:
+    """+1 on the right and in the middle, -1 on the left."""
+    return -1 if tree.is_left(bone) else 1
+
+
+def _region_axes(ball: BallRange, side: int) -> Float[Tensor, "3 3"]:
+    """Rows: two axes across the middle of the range, and the middle; mirrored on the left."""
+    middle = torch.tensor(ball.middle, dtype=torch.float64)
+    middle = middle / middle.norm()
+    spare = torch.tensor([0.0, 0.0, 1.0] if abs(middle[2]) < 0.9 else [0.0, 1.0, 0.0], dtype=torch.float64)
+    first = spare - middle * spare.dot(middle)
+    first = first / first.norm()
+    axes = torch.stack([first, torch.linalg.cross(middle, first), middle])
+    return (axes * torch.tensor([side, 1, 1])).float()
+
+
+def _border(ball: BallRange, tolerance: float) -> Float[Tensor, "azimuths"]:
+    """Largest angle from the middle of the range for each step of azimuth around it, radians.
+
+    Between extremes the angle is interpolated linearly over the azimuth.
+    """
+    axes = _region_axes(ball, 1).double()
+    extremes = torch.tensor([extreme.direction(ball.neutral) for extreme in ball.extremes]).double()
+    a, b, along = (extremes @ axes.T).unbind(-1)
+    azimuth, order = torch.atan2(b, a).sort()
+    angle = torch.arccos(along.clamp(-1, 1))[order]
+    azimuth = torch.cat([azimuth[-1:] - 2 * math.pi, azimuth, azimuth[:1] + 2 * math.pi])
+    angle = torch.cat([angle[-1:], angle, angle[:1]])
+    steps = (torch.arange(AZIMUTHS, dtype=torch.float64) + 0.5) / AZIMUTHS * 2 * math.pi - math.pi
+    after = torch.searchsorted(azimuth, steps).clamp(1, len(azimuth) - 1)
+    share = (steps - azimuth[after - 1]) / (azimuth[after] - azimuth[after - 1])
+    border = angle[after - 1] + share * (angle[after] - angle[after - 1])
+    return (border + math.radians(tolerance)).clamp(max=math.pi).float()
+
+
+def _hinge_constants(hinge: HingeRange, side: int) -> list[float]:
+    """Cosines of the largest flexion and of straight, the middle of the flexion plane's range, cosine of half of it."""
+    half = math.radians((hinge.lateral + hinge.medial) / 2 + BALL_TOLERANCE)
+    turn = math.radians((hinge.lateral - hinge.medial) / 2)
+    return [
+        math.cos(math.radians(hinge.flexion + HINGE_TOLERANCE)),
+        math.cos(math.radians(hinge.hyperextension + HINGE_TOLERANCE)),
+        side * math.sin(turn),
+        hinge.forward * math.cos(turn),
+        math.cos(min(half, math.pi)),
+    ]
