@@ -145,14 +145,20 @@ class StepData(lightning.LightningDataModule):
         return self.validation
 
 
-class _SeedEachEpoch(Callback):
-    """Dropout and the like draw from a stream that only depends on seed, epoch and rank."""
+class _SeedEachBatch(Callback):
+    """Dropout and the like draw from a stream that only depends on seed, epoch, batch and rank.
+
+    Not once per epoch: lightning makes the loader's iterator, which draws too, before or after that point
+    depending on whether the run was resumed.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        torch.manual_seed(seed_at(self.seed, trainer.current_epoch, trainer.global_rank))
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        torch.manual_seed(seed_at(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank))
 
 
 class _StopOnNonFiniteLoss(Callback):
@@ -185,8 +191,9 @@ class _KeepCheckpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.best = state_dict["rows"], state_dict["best"]
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if trainer.sanity_checking or not isinstance(pl_module, StageModule) or not trainer.is_global_zero:
+    # At the end of the epoch, not of its validation: means over the training steps are known only then.
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not isinstance(pl_module, StageModule) or not trainer.is_global_zero:
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.rows.append({"step": trainer.global_step, **metrics})
@@ -225,7 +232,7 @@ def train(
     lightning.seed_everything(settings.seed, verbose=False)
     keep = _KeepCheckpoints(folder)
     callbacks: list[Callback] = [
-        _SeedEachEpoch(settings.seed),
+        _SeedEachBatch(settings.seed),
         _StopOnNonFiniteLoss(),
         keep,
         # After `keep`, so that its rows are in the saved state. `resume.ckpt` is lightning's own format.
@@ -262,6 +269,8 @@ def train(
     with warnings.catch_warnings():
         # Batches are cheap pure functions here: worker counts are the user's choice, not lightning's.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # What is frozen stays in evaluation mode on purpose.
+        warnings.filterwarnings("ignore", message=".*module.* in eval mode at the start of training.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
         # lightning 2.6 under torch 2.14.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
