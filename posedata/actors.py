@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 from posedata import exercises, gestures, locomotion  # noqa: F401  # importing them registers their motions
 from posedata.articulation import RANGES_OF_MOTION, SIDES, forward_kinematics, mirror_angles, rotation_about
 from posedata.bodies import Body, body_by_name
-from posedata.curves import smooth_noise, wander
+from posedata.curves import Number, smooth_noise, wander
 from posedata.errors import InputError
 from posedata.motions import MOTIONS, Degrees, Motion, wandering_arm
 from posedata.poses import Poses, labelled
@@ -80,10 +80,10 @@ _NOISE: dict[str, float] = {
     "shoulder_abduction": 7.0,
     "shoulder_rotation": 12.0,
     "elbow_flexion": 10.0,
-    "hip_flexion": 3.0,
+    "hip_flexion": 2.5,
     "hip_abduction": 2.5,
     "hip_rotation": 5.0,
-    "knee_flexion": 4.0,
+    "knee_flexion": 3.5,
 }
 """Standard deviation in degrees of the noise on each angle; half of it constant over a clip, half slowly changing."""
 
@@ -95,7 +95,7 @@ def write_actor_store(
     actions: Sequence[str] = TRAIN_ACTIONS,
     clips_per_action: int = 4,
     frames: int = 60,
-    fps: float = 10.0,
+    fps: Number = 10.0,
     seed: int = 0,
     overwrite: bool = False,
 ) -> None:
@@ -175,7 +175,7 @@ def motion_by_name(name: str) -> Motion:
 
 
 def make_clip(
-    body: Body, motion: Motion, *, frames: int, fps: float, seed: int, clip: int
+    body: Body, motion: Motion, *, frames: int, fps: Number, seed: int, clip: int
 ) -> Float[np.ndarray, "frames 17 3"]:
     """Joints (float32, world mm) of one clip; it depends on nothing but its arguments."""
     generator = numpy_generator_at(seed, *f"{body.name}/{motion.name}".encode(), clip)
@@ -224,7 +224,7 @@ def _raise_shoulders(degrees: Degrees) -> None:
         degrees[f"{side}_clavicle_elevation"] += 0.22 * np.maximum(elevation - 50, 0)
 
 
-def _within(values: Float[np.ndarray, "frames"], low: float, high: float) -> Float[np.ndarray, "frames"]:
+def _within(values: Float[np.ndarray, "frames"], low: Number, high: Number) -> Float[np.ndarray, "frames"]:
     """Values pressed smoothly into [low, high]: unchanged inside but for the last 8%, never beyond."""
     margin = 0.08 * (high - low)
     over, under = values - (high - margin), (low + margin) - values
@@ -262,7 +262,7 @@ def _contact_radii() -> Float[np.ndarray, "17"]:
     )
 
 
-def _travel(joints: Float[np.ndarray, "frames 17 3"], fps: float) -> Float[np.ndarray, "frames 2"]:
+def _travel(joints: Float[np.ndarray, "frames 17 3"], fps: Number) -> Float[np.ndarray, "frames 2"]:
     """Way of the pelvis over the floor for which the supporting points stand still, mm."""
     height = joints[..., 2] - _contact_radii()
     support = np.exp(-(height - height.min(-1, keepdims=True)) / 12.0)

@@ -25,7 +25,7 @@ from posedata.skeleton import H36M17
 
 Angles = Mapping[str, Float[np.ndarray, "frames"]]
 
-_MIDDLE_RANGES: dict[str, tuple[float, float]] = {
+_MIDDLE_RANGES: dict[str, tuple[int, int]] = {
     "pelvis_pitch": (-180, 180),
     "pelvis_roll": (-180, 180),
     "pelvis_yaw": (-180, 180),
@@ -37,7 +37,7 @@ _MIDDLE_RANGES: dict[str, tuple[float, float]] = {
     "neck_twist": (-65, 65),
     "head_nod": (-18, 18),
 }
-_SIDE_RANGES: dict[str, tuple[float, float]] = {
+_SIDE_RANGES: dict[str, tuple[int, int]] = {
     "clavicle_elevation": (-6, 35),
     "clavicle_protraction": (-15, 22),
     "shoulder_flexion": (-50, 172),
@@ -51,7 +51,7 @@ _SIDE_RANGES: dict[str, tuple[float, float]] = {
 }
 SIDES = ("left", "right")
 
-RANGES_OF_MOTION: dict[str, tuple[float, float]] = _MIDDLE_RANGES | {
+RANGES_OF_MOTION: dict[str, tuple[int, int]] = _MIDDLE_RANGES | {
     f"{side}_{name}": limits for side in SIDES for name, limits in _SIDE_RANGES.items()
 }
 """Least and greatest degrees of each angle of the actors. Pelvis angles are of the body in the world."""
@@ -120,14 +120,17 @@ def _turned(
     forward: Float[np.ndarray, "frames"],
     bend: Float[np.ndarray, "frames"],
 ) -> Float[np.ndarray, "frames 3 3"]:
-    return rotation_about("z", to_left) @ rotation_about("y", forward) @ rotation_about("x", -bend)
+    turned: np.ndarray = (
+        rotation_about("z", to_left) @ rotation_about("y", forward) @ rotation_about("x", -bend)
+    )
+    return turned
 
 
 def _extend(
     joints: Float[np.ndarray, "frames 17 3"],
     joint: str,
     rotation: Float[np.ndarray, "frames 3 3"],
-    offset: tuple[float, float, float],
+    offset: tuple[float | int, float | int, float | int],
 ) -> None:
     index = H36M17.index(joint)
     joints[:, index] = joints[:, H36M17.parent_indices[index]] + rotation @ np.array(offset)
@@ -135,11 +138,12 @@ def _extend(
 
 def _ball(angles: Angles, joint: str, side: str) -> Float[np.ndarray, "frames 3 3"]:
     outward = 1 if side == "left" else -1
-    return (
+    rotation: np.ndarray = (
         rotation_about("y", -angles[f"{side}_{joint}_flexion"])
         @ rotation_about("x", outward * angles[f"{side}_{joint}_abduction"])
         @ rotation_about("z", -outward * angles[f"{side}_{joint}_rotation"])
     )
+    return rotation
 
 
 def _add_leg(

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 Curve = Float[np.ndarray, "frames"]
+Number = float | int
+"""Checks at run time do not count an int as a float."""
 
 
 def swing(phase: Curve) -> Curve:
@@ -15,13 +17,13 @@ def swing(phase: Curve) -> Curve:
     return curve
 
 
-def bump(phase: Curve, centre: float, sharpness: float) -> Curve:
+def bump(phase: Curve, centre: Number, sharpness: Number) -> Curve:
     """1 at `centre`, falling to near 0 elsewhere, period 1 (a von Mises bump); `sharpness` 1 wide to 20 narrow."""
     curve: np.ndarray = np.exp(sharpness * (np.cos(2 * np.pi * (phase - centre)) - 1))
     return curve
 
 
-def cycle_through(phase: Curve, *keys: tuple[float, float]) -> Curve:
+def cycle_through(phase: Curve, *keys: tuple[Number, Number]) -> Curve:
     """Periodic curve through (phase, value) keys without overshoot.
 
     Args:
@@ -35,7 +37,13 @@ def cycle_through(phase: Curve, *keys: tuple[float, float]) -> Curve:
 
 
 def wander(
-    generator: np.random.Generator, time: Curve, *, period: float, low: float, high: float, hold: float = 0.0
+    generator: np.random.Generator,
+    time: Curve,
+    *,
+    period: Number,
+    low: Number,
+    high: Number,
+    hold: Number = 0.0,
 ) -> Curve:
     """Smooth random path between values drawn uniformly from [low, high].
 
@@ -58,7 +66,7 @@ def wander(
     return path
 
 
-def smooth_noise(generator: np.random.Generator, time: Curve, *, deviation: float, period: float) -> Curve:
+def smooth_noise(generator: np.random.Generator, time: Curve, *, deviation: Number, period: Number) -> Curve:
     """Band-limited gaussian noise of the given standard deviation; it changes over about `period` seconds."""
     start, end = float(time[0]), float(time[-1])
     moments = np.arange(start - period, end + 2 * period, period / 2)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from posedata.curves import Curve, bump, swing
+from posedata.curves import Curve, Number, bump, swing
 from posedata.motions import Degrees, Style, motion, set_arm, set_leg
 
 
-def _stride(time: Curve, style: Style, *, swing_knee: float, stance_knee: float) -> tuple[Degrees, Curve]:
+def _stride(time: Curve, style: Style, *, swing_knee: Number, stance_knee: Number) -> tuple[Degrees, Curve]:
     """Legs, pelvis and trunk of a gait; the phase is 0 when the left thigh is foremost."""
     phase = time * style["cadence"] + style["phase"]
     angles: Degrees = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posedata.curves import Curve, wander
+from posedata.curves import Curve, Number, wander
 
 Style = Mapping[str, float]
 Degrees = dict[str, Curve]
@@ -33,8 +33,8 @@ class Motion:
 
     name: str
     function: MotionFunction
-    ranges: Mapping[str, tuple[float, float]]
-    free_arms: float
+    ranges: Mapping[str, tuple[Number, Number]]
+    free_arms: Number
 
     def draw_style(self, generator: np.random.Generator) -> dict[str, float]:
         """One style, uniformly from the ranges."""
@@ -46,7 +46,7 @@ MOTIONS: dict[str, Motion] = {}
 
 
 def motion(
-    *, free_arms: float = 0.0, **ranges: tuple[float, float]
+    *, free_arms: Number = 0.0, **ranges: tuple[Number, Number]
 ) -> Callable[[MotionFunction], MotionFunction]:
     """Register a function as a motion under its own name."""
 
@@ -71,10 +71,10 @@ def set_arm(
     angles: Degrees,
     side: str,
     *,
-    flexion: Curve | float = 0.0,
-    abduction: Curve | float = 8.0,
-    rotation: Curve | float = 0.0,
-    elbow: Curve | float = 15.0,
+    flexion: Curve | Number = 0.0,
+    abduction: Curve | Number = 8.0,
+    rotation: Curve | Number = 0.0,
+    elbow: Curve | Number = 15.0,
 ) -> None:
     """Set the four angles of an arm."""
     size = len(next(iter(angles.values())))
@@ -88,7 +88,7 @@ def set_arm(
 
 
 def wandering_arm(
-    angles: Degrees, side: str, time: Curve, generator: np.random.Generator, period: float
+    angles: Degrees, side: str, time: Curve, generator: np.random.Generator, period: Number
 ) -> None:
     """An arm that gestures: its four angles wander through the ordinary space in front and beside."""
     hold = generator.uniform(0, 0.6)
