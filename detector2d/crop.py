@@ -19,11 +19,12 @@ from torch import Tensor
 
 from posedata.errors import InputError
 
-Image = UInt8[np.ndarray, "height width 3"]
+Image = UInt8[np.ndarray, "_height _width 3"]
+Box = Sequence[float | int] | Float[np.ndarray, "4"]
 
 
 def crop_from_image(
-    box: Sequence[float] | Float[np.ndarray, "4"],
+    box: Box,
     size: tuple[int, int],
     *,
     padding: float = 1.0,
@@ -78,7 +79,9 @@ def apply_affine(
     return mapped
 
 
-def warp_crop(image: Image, affine: Float[np.ndarray, "2 3"], size: tuple[int, int]) -> Image:
+def warp_crop(
+    image: Image, affine: Float[np.ndarray, "2 3"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "crop_height crop_width 3"]:
     """Cut the crop out of the picture; what lies outside the picture is black.
 
     Where the crop shrinks the picture to less than half, the picture is first averaged down by a whole
@@ -99,7 +102,7 @@ def warp_crop(image: Image, affine: Float[np.ndarray, "2 3"], size: tuple[int, i
 
 def shrink(
     image: Image, affine: Float[np.ndarray, "2 3"], factor: int
-) -> tuple[Image, Float[np.ndarray, "2 3"]]:
+) -> tuple[UInt8[np.ndarray, "smaller_height smaller_width 3"], Float[np.ndarray, "2 3"]]:
     """A picture averaged down by about `factor`, and the affine map from it instead."""
     height, width = image.shape[:2]
     small = (max(1, round(width / factor)), max(1, round(height / factor)))
