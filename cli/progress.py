@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
+
+
+class Advance(Protocol):
+    """Moves a progress bar on."""
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """Add items done since the last call; `total` may be given once it is known."""
 
 
 @contextlib.contextmanager
-def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress_bar(description: str, total: int | None) -> Iterator[Advance]:
     """Give a function that is called with the number of items done since the last call.
 
     The bar goes to standard error, so that what a command prints can be piped.
@@ -33,7 +41,9 @@ def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int]
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(description, total=total, rate="")
 
-        def advance(done: int) -> None:
+        def advance(done: int, total: int | None = None) -> None:
+            if total is not None:
+                progress.update(task, total=total)
             progress.advance(task, done)
             speed = progress.tasks[0].speed
             progress.update(task, rate=f"{speed:,.0f}/s" if speed and speed >= 1 else "")

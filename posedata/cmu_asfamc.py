@@ -48,7 +48,7 @@ def import_cmu(
     subjects: Sequence[str] | None = None,
     overwrite: bool = False,
     workers: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CmuSummary:
     """Write a pose store from the ASF/AMC files of the CMU data base.
 
@@ -60,7 +60,7 @@ def import_cmu(
         overwrite: replace an existing store.
         workers: processes that read clips; never changes the result. With more than one, a script must guard its
             own code by `if __name__ == "__main__"`, as for every process pool.
-        progress: called with 1 after each clip.
+        progress: called with 1 and the number of all clips after each clip.
 
     Raises:
         InputError: a file is missing or damaged, or there is no such subject.
@@ -82,7 +82,7 @@ def import_cmu(
                 native_frames += poses.native_frames
                 left_out += poses.left_out
                 if progress is not None:
-                    progress(1)
+                    progress(1, len(clips))
             written = len(writer)
     return CmuSummary(
         tuple(sorted({clip.subject for clip in clips})), len(clips), written, native_frames, left_out

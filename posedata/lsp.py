@@ -86,7 +86,7 @@ def import_lsp(
     first: int = 1,
     last: int | None = None,
     overwrite: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> LspSummary:
     """Write a pose store (2D joints, H36M17) from LSP or LSPET.
 
@@ -98,7 +98,7 @@ def import_lsp(
         target: the store to write.
         first, last: image numbers, from 1, both included; None is the last that there is.
         overwrite: replace an existing store and its folder of photographs.
-        progress: called with 1 after each photograph.
+        progress: called with 1 and the number of all photographs after each photograph.
 
     Raises:
         InputError: a file is missing or damaged, or there are no such numbers.
@@ -137,7 +137,7 @@ def import_lsp(
                 if kept is not None and is_usable[number - 1]:
                     (kept / PurePosixPath(name).name).write_bytes(data)
                 if progress is not None:
-                    progress(1)
+                    progress(1, len(images))
             names = [images[number] for number in chosen]
             paths = [PurePosixPath(name).name for name in names] if files.is_archive else names
             if chosen:

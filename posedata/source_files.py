@@ -18,18 +18,22 @@ class SourceFiles:
 
     Args:
         path: the folder or the zip file.
+        single: endings of files that may be given as they are, for example (".bvh",).
 
     Raises:
-        InputError: it is neither, it is empty, or the zip is truncated or damaged.
+        InputError: it is none of these, it is empty, or the zip is truncated or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, single: tuple[str, ...] = ()) -> None:
         self.path = path
+        self.is_single = path.is_file() and path.suffix.lower() in single
         self._archive: zipfile.ZipFile | None = None
         if path.is_dir():
             self.names = sorted(
                 entry.relative_to(path).as_posix() for entry in path.rglob("*") if entry.is_file()
             )
+        elif self.is_single:
+            self.path, self.names = path.parent, [path.name]
         elif path.is_file():
             self.names = sorted(entry.filename for entry in self._zip.infolist() if not entry.is_dir())
         else:
