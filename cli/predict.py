@@ -1,0 +1,184 @@
+"""`evolift predict`: 3D poses of people in photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from cli.options import AnyPath, ExistingFile, RecipeCommand, command_record, output_option, write_settings
+
+if TYPE_CHECKING:
+    from lifter.pipeline import PosePrediction
+    from posedata.predictions import Predictions
+
+PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+@click.command(cls=RecipeCommand)
+@click.argument("inputs", nargs=-1, required=True, type=AnyPath)
+@click.option("--joint", type=ExistingFile, help="Joint checkpoint of `evolift finetune`.")
+@click.option("--detector", type=ExistingFile, help="Detector checkpoint, to be chained with --lifter.")
+@click.option("--lifter", type=ExistingFile, help="Lifter checkpoint, to be chained with --detector.")
+@click.option(
+    "--box",
+    nargs=4,
+    type=float,
+    metavar="LEFT TOP WIDTH HEIGHT",
+    help="Person box in pixels, for all pictures. Without it the person is looked for in the whole picture.",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps, ...")
+@output_option("Folder")
+@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@click.pass_context
+def predict(
+    ctx: click.Context,
+    /,
+    inputs: tuple[Path, ...],
+    joint: Path | None,
+    detector: Path | None,
+    lifter: Path | None,
+    box: tuple[float, float, float, float] | None,
+    device: str,
+    output: Path,
+    overwrite: bool,
+) -> None:
+    """Write the 3D pose of the person in each picture.
+
+    INPUTS are pictures, or folders of pictures. The output folder gets predictions.json (all poses, with skeleton, units
+    and frame of reference), NAME_overlay.png for each picture, and page.html, where the poses can be turned by mouse.
+
+    A picture that cannot be read is named, the others are done, and the exit code is 2.
+
+    Example:
+
+    \b
+      evolift predict photo.jpg --joint runs/joint/best.safetensors -o poses
+    """
+    from cli.progress import progress_bar
+    from detector2d.image_file import read_image
+    from lifter.pipeline import Pipeline
+    from posedata.errors import EvoliftError, InputError
+    from posedata.output_file import make_output_folder
+
+    pictures = list(_pictures(inputs))
+    names = _overlay_names(pictures)
+    pipeline = Pipeline.from_checkpoints(joint=joint, detector=detector, lifter=lifter, device=device)
+    make_output_folder(output, overwrite=overwrite)
+    write_settings(ctx, output)
+    done: list[tuple[Path, PosePrediction]] = []
+    failed: list[str] = []
+    with progress_bar("predicting", len(pictures)) as advance:
+        for path in pictures:
+            try:
+                image = read_image(path)
+                pose = pipeline.predict(image, box)
+                _write_overlay(output / names[path], image, pose)
+                done.append((path, pose))
+            except EvoliftError as error:
+                failed.append(str(error))
+            advance(1)
+    if done:
+        _write_results(output, done, command_record(ctx), pipeline.model.lifter.settings.normalisation)
+        click.echo(f"{len(done)} poses: {output / 'predictions.json'}, {output / 'page.html'}")
+    if failed:
+        raise InputError("; ".join(failed))
+
+
+def _pictures(inputs: tuple[Path, ...]) -> Iterator[Path]:
+    from posedata.errors import InputError
+
+    for path in inputs:
+        if path.is_dir():
+            found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURE_ENDINGS)
+            if not found:
+                raise InputError(
+                    f"{path}: there are no pictures in this folder ({', '.join(sorted(PICTURE_ENDINGS))})"
+                )
+            yield from found
+        elif path.is_file():
+            yield path
+        else:
+            raise InputError(f"{path}: there is no such file or folder")
+
+
+def _overlay_names(pictures: list[Path]) -> dict[Path, str]:
+    """NAME_overlay.png for each picture, with a number where names repeat."""
+    names: dict[Path, str] = {}
+    for path in pictures:
+        number = 1 + sum(other.stem == path.stem for other in names)
+        names.setdefault(path, f"{path.stem}{f'_{number}' if number > 1 else ''}_overlay.png")
+    return names
+
+
+def _write_overlay(target: Path, image: object, pose: PosePrediction) -> None:
+    import cv2
+    import numpy as np
+
+    from posedata.output_file import whole_file
+    from posedata.overlay import draw_box, draw_joints
+
+    picture = draw_joints(np.asarray(image), pose.joints_2d, pose.skeleton, confidence=pose.confidence)
+    picture = draw_box(picture, np.array(pose.box))
+    _, encoded = cv2.imencode(".png", picture[..., ::-1])
+    with whole_file(target, overwrite=True) as partial:
+        partial.write_bytes(encoded.tobytes())
+
+
+def _write_results(
+    output: Path, done: list[tuple[Path, PosePrediction]], record: dict[str, object], normalisation: str
+) -> None:
+    from detector2d.image_file import read_image
+    from posedata.pose_page import PosePageItem, write_pose_page
+    from posedata.prediction_files import write_predictions
+
+    predictions = _as_predictions(done, record, normalisation)
+    write_predictions(output / "predictions.json", predictions)
+    items = [
+        PosePageItem(
+            read_image(path),
+            pose.joints_2d,
+            pose.joints_3d,
+            pose.confidence,
+            pose.skeleton,
+            path.name,
+            number,
+        )
+        for number, (path, pose) in enumerate(done)
+    ]
+    notes = [predictions.camera_assumption]
+    if any(pose.box_source == "found" for _, pose in done):
+        notes.append("No person box was given: the person was looked for in the whole picture.")
+    write_pose_page(output / "page.html", items, title="3D poses", notes=notes)
+
+
+def _as_predictions(
+    done: list[tuple[Path, PosePrediction]], record: dict[str, object], normalisation: str
+) -> Predictions:
+    import numpy as np
+
+    from posedata.poses import NO_CAMERA
+    from posedata.predictions import Predictions
+
+    assumption = {
+        "box": "The camera is unknown: poses are as if seen by one that looks straight at the person; size and place in the room are not known.",
+        "screen": "The camera is taken to be like those that the lifter was trained with, and to have taken the whole picture.",
+    }[normalisation]
+    poses = [pose for _, pose in done]
+    rows = len(done)
+    return Predictions(
+        skeleton=poses[0].skeleton,
+        joints_2d=np.stack([pose.joints_2d for pose in poses]),
+        joints_3d=np.stack([pose.joints_3d for pose in poses]),
+        confidence=np.stack([pose.confidence for pose in poses]),
+        image=tuple(path.name for path, _ in done),
+        frame=np.zeros(rows, np.int64),
+        person=("person 1",) * rows,
+        root_3d=np.full((rows, 3), np.nan, np.float32),
+        box=np.array([pose.box for pose in poses], np.float32),
+        camera=np.full(rows, NO_CAMERA, np.int32),
+        camera_assumption=assumption,
+        provenance=record,
+    )

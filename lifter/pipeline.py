@@ -1,0 +1,129 @@
+"""From a picture to a 3D pose with trained stages: what `evolift predict` runs, for use from Python.
+
+pipeline = Pipeline.from_checkpoints(joint=Path("runs/demo/joint/best.safetensors"))
+pose = pipeline.predict(read_image(Path("photo.jpg")))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from detector2d.crop import crop_from_image, invert_affine, warp_crop
+from detector2d.inference import box_of_joints, detect_joints
+from detector2d.model import load_detector
+from detector2d.samples import PADDING
+from lifter.joint import JointModel, load_joint
+from lifter.model import load_lifter
+from posedata.errors import InputError
+from posedata.skeleton import Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class PosePrediction:
+    """One person in one picture.
+
+    Args:
+        joints_3d: mm relative to the root joint, in the camera's frame: x right, y down, z away from the camera.
+        joints_2d: pixels of the picture.
+        confidence: of each 2D joint, 0 to 1.
+        box: (left, top, width, height) that the person was looked for in, pixels.
+        box_source: "given", or "found" in a first look at the whole picture.
+        image_size: (width, height), pixels.
+        skeleton: of the joints.
+    """
+
+    joints_3d: Float32[np.ndarray, "joints 3"]
+    joints_2d: Float32[np.ndarray, "joints 2"]
+    confidence: Float32[np.ndarray, "joints"]
+    box: tuple[float, float, float, float]
+    box_source: str
+    image_size: tuple[int, int]
+    skeleton: Skeleton
+
+
+class Pipeline:
+    """A trained chain ready to be shown pictures.
+
+    Args:
+        model: the chain; put into evaluation mode.
+        padding: crops show this many times the person box, as in training.
+        device: "cpu", "cuda", ...
+
+    Raises:
+        InputError: the lifter gives depth alone, which is no 3D pose without a calibrated camera.
+    """
+
+    def __init__(self, model: JointModel, *, padding: float = PADDING, device: str = "cpu") -> None:
+        if model.lifter.settings.target != "xyz":
+            raise InputError("this lifter gives depth alone (target z): predict with a lifter of target xyz")
+        self.model = model.to(device).eval()
+        self.padding = padding
+        self.device = device
+
+    @classmethod
+    def from_checkpoints(
+        cls,
+        *,
+        joint: Path | None = None,
+        detector: Path | None = None,
+        lifter: Path | None = None,
+        device: str = "cpu",
+    ) -> Pipeline:
+        """A pipeline of a joint checkpoint, or of a detector's and a lifter's.
+
+        Raises:
+            InputError: neither is given whole.
+            CheckpointError: a file is no sound checkpoint of its stage, or the stages do not fit.
+        """
+        if joint is not None and detector is None and lifter is None:
+            return cls(load_joint(joint), device=device)
+        if joint is None and detector is not None and lifter is not None:
+            return cls(JointModel(load_detector(detector), load_lifter(lifter)), device=device)
+        raise InputError("give a joint checkpoint, or one of a detector and one of a lifter")
+
+    def predict(
+        self, image: UInt8[np.ndarray, "height width 3"], box: Sequence[float] | None = None
+    ) -> PosePrediction:
+        """The pose of the person in a box.
+
+        Args:
+            image: RGB.
+            box: (left, top, width, height) of the person, pixels. Without one the picture is looked at twice: as
+                a whole, and then in the box of the joints that were found.
+
+        Raises:
+            InputError: the box has no area.
+        """
+        source = "given"
+        if box is None:
+            whole = (-0.5, -0.5, float(image.shape[1]), float(image.shape[0]))
+            box = box_of_joints(detect_joints(self.model.detector, image, whole, padding=1.0).joints)
+            source = "found"
+        return self._predict(image, box, source)
+
+    @torch.no_grad()
+    def _predict(
+        self, image: UInt8[np.ndarray, "height width 3"], box: Sequence[float], source: str
+    ) -> PosePrediction:
+        left, top, width, height = (float(value) for value in box)
+        size = self.model.detector.settings.size
+        affine = crop_from_image((left, top, width, height), size, padding=self.padding)
+        crop = torch.from_numpy(warp_crop(image, affine, size))[None].to(self.device)
+        back = torch.from_numpy(invert_affine(affine))[None].float().to(self.device)
+        extent = torch.tensor([[image.shape[1], image.shape[0]]], device=self.device)
+        found = self.model(self.model.detector.scale_images(crop), back, extent)
+        return PosePrediction(
+            joints_3d=found.joints_3d[0].float().cpu().numpy(),
+            joints_2d=found.joints_2d[0].float().cpu().numpy(),
+            confidence=found.confidence[0].float().cpu().numpy(),
+            box=(left, top, width, height),
+            box_source=source,
+            image_size=(image.shape[1], image.shape[0]),
+            skeleton=self.model.skeleton,
+        )
