@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from evolution.direction import dot
+from evolution.direction import cross, dot
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
 from evolution.local_bones import LocalBones
@@ -37,6 +37,8 @@ from posedata.skeleton import ROOT
 
 BALL_TOLERANCE = 15.0
 HINGE_TOLERANCE = 10.0
+FADE = (60.0, 110.0)
+"""Elevations of the upper limb, degrees, between which the zero of axial rotation changes: see `_axial_zero`."""
 AZIMUTHS = 720
 """Steps in which the border of a region is tabulated (half a degree)."""
 
@@ -167,12 +169,12 @@ ELBOW = HingeRange(
     hyperextension=10,
     forward=1,
     lateral=90,
-    medial=70,
+    medial=100,
     sources=(
         "AAOS: flexion 150",
         "AAOS: extension 0; Kapandji 1: hyperextension 5 to 10 in people with lax ligaments",
         "AAOS: shoulder external rotation 90",
-        "AAOS: shoulder internal rotation 70",
+        "Kapandji 1: shoulder internal rotation 100 to 110, the hand behind the back (AAOS: 70, shoulder blade held)",
     ),
 )
 KNEE = HingeRange(
@@ -180,12 +182,12 @@ KNEE = HingeRange(
     hyperextension=10,
     forward=-1,
     lateral=45,
-    medial=45,
+    medial=60,
     sources=(
         "Roaas & Andersson: 144 SD 6; Kapandji 2: 160 passive, as in a full squat: their middle and one SD",
         "AAOS: hyperextension 10",
         "AAOS: hip internal rotation 45 (swings the foot outward)",
-        "AAOS: hip external rotation 45 (swings the foot inward)",
+        "Kapandji 2: hip external rotation 60 with the hip bent (AAOS: 45), swings the foot inward",
     ),
 )
 
@@ -226,7 +228,8 @@ class AnatomicalLimits(JointLimits):
         planes = local.directions.reshape(-1, *local.directions.shape[-2:]).permute(2, 1, 0)
         verdict = torch.ones(planes.shape[1:], dtype=torch.bool, device=planes.device)
         verdict[self._ball_bones] = self._in_region(planes[:, self._ball_bones])
-        verdict[self._hinge_bones] = self._in_hinge(planes[:, self._hinge_bones])
+        carriers = [self.tree.parents[bone] for bone in self._hinge_bones]
+        verdict[self._hinge_bones] = self._in_hinge(planes[:, self._hinge_bones], planes[:, carriers])
         verdict[self.tree.trunk[-1]] &= _untwisted(local.upper.reshape(-1, 3, 3))
         return verdict.T.reshape(*batch, -1)
 
@@ -237,12 +240,38 @@ class AnatomicalLimits(JointLimits):
         inside: Tensor = along >= self._borders.to(directions).gather(1, step)
         return inside
 
-    def _in_hinge(self, directions: Float[Tensor, "3 hinges n"]) -> Bool[Tensor, "hinges n"]:
+    def _in_hinge(
+        self, directions: Float[Tensor, "3 hinges n"], carriers: Float[Tensor, "3 hinges n"]
+    ) -> Bool[Tensor, "hinges n"]:
         most, straight, centre_x, centre_y, width = self._hinges.to(directions)[..., None]
-        x, y, extension = directions[0], directions[1], -directions[2]
+        rests = self.tree.rest_directions[[self.tree.parents[bone] for bone in self._hinge_bones]]
+        turn = _axial_zero(carriers, rests.T[:, :, None].to(carriers))
+        cosine, sine = torch.cos(turn), torch.sin(turn)
+        x = directions[0] * cosine + directions[1] * sine
+        y = directions[1] * cosine - directions[0] * sine
+        extension = -directions[2]
         in_plane = x * centre_x + y * centre_y >= width * torch.sqrt(x * x + y * y)
         inside: Tensor = (extension >= straight) | (in_plane & (extension >= most))
         return inside
+
+
+def _axial_zero(
+    limb: Float[Tensor, "3 hinges n"], rest: Float[Tensor, "3 hinges 1"]
+) -> Float[Tensor, "hinges n"]:
+    r"""Turn from the carried frame to the frame in which clinicians measure axial rotation, radians.
+
+    They call that rotation zero which brings the limb from hanging straight to its place: parallel transport
+    from straight down, which is singular straight up. Our frame is transported from `rest`. Both differ by the area of the
+    spherical triangle (down, rest, limb), :math:`2 \mathrm{atan2}(d \cdot (r \times u), 1 + d r + r u + u d)`.
+    The clinical zero holds up to `FADE[0]` of elevation, ours from `FADE[1]` on, smoothly between.
+    """
+    down = torch.tensor([0.0, 0.0, -1.0]).to(limb)[:, None, None]
+    area = 2 * torch.atan2(
+        dot(cross(down, rest), limb), 1 + dot(down, rest) + dot(rest, limb) + dot(limb, down)
+    )
+    elevation = torch.rad2deg(torch.arccos(-limb[2].clamp(-1, 1)))
+    share = ((FADE[1] - elevation) / (FADE[1] - FADE[0])).clamp(0, 1)
+    return area * share * share * (3 - 2 * share)
 
 
 def _untwisted(upper: Float[Tensor, "n 3 3"]) -> Bool[Tensor, "n"]:

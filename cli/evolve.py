@@ -1,0 +1,77 @@
+"""`evolift evolve`: grow a pose store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option, seed_option
+
+EXAMPLE = """
+Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
+"""
+
+
+@click.command(cls=RecipeCommand, epilog=EXAMPLE)
+@click.argument("source", type=ExistingFile)
+@output_option("Pose store")
+@click.option(
+    "--ratio", type=float, default=2.5, show_default=True, help="Size of the result over the source."
+)
+@click.option("--target-size", type=click.IntRange(1), help="Poses in the result; wins over --ratio.")
+@click.option(
+    "--generations", type=click.IntRange(1), default=5, show_default=True, help="Rounds of breeding."
+)
+@click.option(
+    "--limits", default="anatomical", show_default=True, help="Joint-angle limits that children must keep."
+)
+@click.option(
+    "--crossover-rate", type=float, default=0.9, show_default=True, help="Share that exchanges sub-trees."
+)
+@click.option(
+    "--two-point-rate", type=float, default=0.5, show_default=True, help="Share of those with two cuts."
+)
+@click.option("--mutation-rate", type=float, default=0.5, show_default=True, help="Share with bones turned.")
+@click.option("--per-bone-rate", type=float, help="Chance of each bone of those [default: turn exactly one].")
+@click.option("--sigma", type=float, default=10.0, show_default=True, help="Size of a turn, degrees.")
+@click.option("--turn-rate", type=float, default=0.0, show_default=True, help="Share with a new heading.")
+@click.option("--tilt-sigma", type=float, default=0.0, show_default=True, help="Tilt of those, degrees.")
+@click.option(
+    "--crossed-lengths",
+    type=click.Choice(["kept", "swapped"]),
+    default="kept",
+    show_default=True,
+    help="Whose bone lengths an exchanged limb has: the receiver's or the giver's.",
+)
+@click.option("--length-rate", type=float, default=0.0, show_default=True, help="Share with bones scaled.")
+@click.option(
+    "--length-spread", type=float, default=0.1, show_default=True, help="Largest change of a length."
+)
+@seed_option
+@overwrite_option
+@click.pass_context
+def evolve(ctx: click.RichContext, /, source: Path, output: Path, overwrite: bool, **options: Any) -> None:
+    """Grow the pose store SOURCE by crossover, mutation and selection under joint-angle limits (Algorithm 1).
+
+    The result holds the poses of SOURCE first, then the children. Evolve training subjects only: a child's limbs may
+    be those of any subject in SOURCE.
+    """
+    from cli.options import command_record
+    from cli.progress import progress_bar
+    from evolution.algorithm import evolve as run
+    from evolution.settings import EvolutionSettings
+    from posedata.output_file import write_json
+    from posedata.store import PoseStore
+
+    settings = EvolutionSettings(**options)
+    with PoseStore(source, validate=False) as store:
+        children = settings.size_from(len(store)) - len(store)
+    with progress_bar("breeding", children) as advance:
+        report = run(source, output, settings, overwrite=overwrite, progress=advance)
+    write_json(output.with_suffix(".settings.json"), command_record(ctx) | {"report": report.to_dict()})
+    click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))
+    click.echo(
+        f"{output}: {report.originals} originals ({report.originals_within_limits} within the limits) and {report.children} children"
+    )

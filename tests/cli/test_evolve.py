@@ -1,0 +1,60 @@
+"""`evolift evolve` and `evolift limits` from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.evolve import evolve
+from cli.limits import limits
+from posedata.errors import InputError, OutputError
+from posedata.store import PoseStore
+
+
+def run(command, *arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_evolve_writes_the_store_and_its_settings(tiny_store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "evolved.h5"
+    result = run(evolve, tiny_store, "-o", target, "--ratio", 2, "--generations", 2, "--seed", 3)
+    assert result.exit_code == 0, result.output
+    assert "64 originals" in result.output
+    assert "and 64 children" in result.output
+    with PoseStore(target) as store:
+        assert len(store) == 128
+        assert store.provenance.seed == 3
+    record = json.loads((tmp_path / "evolved.settings.json").read_text())
+    assert record["settings"]["generations"] == 2
+    assert record["report"]["children"] == 64
+
+
+def test_evolve_does_not_overwrite_unasked(tiny_store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "evolved.h5"
+    assert run(evolve, tiny_store, "-o", target, "--ratio", 2).exit_code == 0
+    before = target.read_bytes()
+    refused = run(evolve, tiny_store, "-o", target, "--ratio", 2, "--seed", 1)
+    assert isinstance(refused.exception, OutputError)
+    assert target.read_bytes() == before
+    assert run(evolve, tiny_store, "-o", target, "--ratio", 2, "--seed", 1, "--overwrite").exit_code == 0
+    assert target.read_bytes() != before
+
+
+@pytest.mark.parametrize("arguments", [("--ratio", "0.5"), ("--limits", "none"), ("--sigma", "-1")])
+def test_settings_that_cannot_be_leave_nothing_behind(
+    tiny_store: Path, tmp_path: Path, arguments: tuple[str, str]
+) -> None:
+    result = run(evolve, tiny_store, "-o", tmp_path / "out.h5", *arguments)
+    assert isinstance(result.exception, InputError)
+    assert not any(tmp_path.iterdir())
+
+
+def test_limits_check_tells_per_bone(tiny_store: Path) -> None:
+    result = run(limits, "check", tiny_store)
+    assert result.exit_code == 0, result.output
+    assert "(whole pose)" in result.output
+    assert "of 64 poses keep the limits 'anatomical'" in result.output
+    assert run(limits, "check", tiny_store, "--fail-below", 100).exit_code == 1
