@@ -271,5 +271,5 @@ def _travel(joints: Float[np.ndarray, "frames 17 3"], fps: Number) -> Float[np.n
     shared = (support[1:] + support[:-1]) / 2
     velocity = np.concatenate([np.zeros((1, 2)), np.einsum("fj,fja->fa", shared, steps)])
     # Bodies have inertia: the speed does not jump when the weight goes from foot to foot.
-    way: np.ndarray = np.cumsum(gaussian_filter1d(velocity, 0.08 * fps, axis=0), axis=0)
+    way: np.ndarray = np.cumsum(gaussian_filter1d(velocity, 0.05 * fps, axis=0), axis=0)
     return way

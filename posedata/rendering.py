@@ -6,7 +6,10 @@ or OSMesa.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -17,10 +20,44 @@ from posedata.errors import InputError
 from posedata.scene import FARTHEST, NEAREST, Mesh, Scene
 
 SUPERSAMPLING = 2
+CHOICE = "VTK_DEFAULT_OPENGL_WINDOW"
 NO_OPENGL = (
     "pyvista cannot render without a display here: install EGL (Debian and Ubuntu: apt install libegl1 libgl1-mesa-dri)"
     " or OSMesa (apt install libosmesa6)"
 )
+
+
+@contextlib.contextmanager
+def _window_without_display() -> Iterator[None]:
+    """Let VTK take EGL (else OSMesa) at once where it would first look for an X server and complain."""
+    needed = sys.platform == "linux" and not os.environ.get("DISPLAY") and CHOICE not in os.environ
+    if needed:
+        os.environ[CHOICE] = "vtkEGLRenderWindow"
+    try:
+        yield
+    finally:
+        if needed:
+            del os.environ[CHOICE]
+
+
+def _check_opengl() -> None:
+    """Make a tiny window and see whether it has OpenGL: drawing in one that has none kills the process.
+
+    Raises:
+        InputError: it has none.
+    """
+    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401, PLC0415  # registers the windows
+    from vtkmodules.vtkRenderingCore import vtkRenderWindow  # noqa: PLC0415
+
+    window = vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetSize(8, 8)
+    window.Initialize()
+    window.MakeCurrent()
+    works = window.IsCurrent()
+    window.Finalize()
+    if not works:
+        raise InputError(NO_OPENGL)
 
 
 class Renderer:
@@ -36,25 +73,18 @@ class Renderer:
     """
 
     def __init__(self, size: int) -> None:
-        # Otherwise VTK first looks for an X server and complains that there is none.
-        if not os.environ.get("DISPLAY"):
-            os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-        import pyvista  # noqa: PLC0415  # heavy, and must come after the choice of window
+        with _window_without_display():
+            import pyvista  # noqa: PLC0415  # heavy, and only now it is known which window to make
 
-        self._pyvista = pyvista
-        self.size = size
-        self._pixels = size * SUPERSAMPLING
-        try:
+            _check_opengl()
+            self._pyvista = pyvista
+            self.size = size
+            self._pixels = size * SUPERSAMPLING
             self._plotter = pyvista.Plotter(off_screen=True, window_size=[self._pixels] * 2, lighting=None)
             window: Any = self._plotter.render_window
-            self._window = window
             window.SetMultiSamples(0)
             self._plotter.show(auto_close=False)
-            works = window.SupportsOpenGL()
-        except (RuntimeError, AttributeError, OSError) as error:
-            raise InputError(f"{NO_OPENGL} ({error})") from None
-        if not works:
-            raise InputError(NO_OPENGL)
+        self._window = window
         self._set_camera_axes()
 
     def _set_camera_axes(self) -> None:
