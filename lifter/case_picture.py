@@ -29,26 +29,33 @@ def case_picture(
     pictures, captions = [], []
     for number, pair in enumerate(chosen):
         kind = "median" if number < each else "worst"
-        pictures.append(_case(prediction[pair], tests, pair))
-        captions.append(f"{kind}: {errors[pair]:.0f} mm, {tests.subject[pair]}, {tests.action[pair]}")
-    return picture_sheet(pictures, captions, columns=each, tile=(420, 260))
+        pictures += [_input(tests, pair), _lifted(prediction[pair], tests, pair)]
+        captions += [
+            f"{kind}: {errors[pair]:.0f} mm",
+            f"{tests.subject[pair]}, {tests.action[pair]}",
+        ]
+    return picture_sheet(pictures, captions, columns=2 * each, tile=(230, 230))
 
 
-def _case(prediction: Tensor, tests: TestSet, pair: int) -> np.ndarray:
-    pairs = tests.pairs
-    width, height = (int(side) for side in pairs.cameras.size[pair])
-    paper = np.full((height, width, 3), 255, np.uint8)
-    drawn = draw_joints(
-        paper, pairs.pixels[pair].numpy(), tests.skeleton, visibility=pairs.visibility[pair].numpy()
-    )
-    figure = new_figure(7.0, 4.0)
-    flat = figure.add_subplot(1, 2, 1)
-    flat.imshow(drawn)
-    flat.set_axis_off()
-    axes = pose_axes(figure, 1, 2, 2)
-    truth = tests.truth[pair].numpy()
-    radius = float(max(np.ptp(truth, axis=0).max(), np.ptp(prediction.numpy(), axis=0).max())) * 0.55
+def _input(tests: TestSet, pair: int) -> np.ndarray:
+    """The 2D joints, cropped to the person."""
+    pixels = tests.pairs.pixels[pair].numpy()
+    visibility = tests.pairs.visibility[pair].numpy()
+    seen = pixels[visibility > 0] if (visibility > 0).any() else pixels
+    low, high = seen.min(0), seen.max(0)
+    scale = 200 / max(float((high - low).max()), 1.0)
+    at = ((pixels - (low + high) / 2) * scale + 115).astype(np.float32)
+    paper = np.full((230, 230, 3), 255, np.uint8)
+    return draw_joints(paper, at, tests.skeleton, visibility=visibility)
+
+
+def _lifted(prediction: Tensor, tests: TestSet, pair: int) -> np.ndarray:
+    figure = new_figure(3.0, 3.0)
+    figure.set_layout_engine("none")  # laying out would take longer than drawing
+    axes = pose_axes(figure)
+    truth, lifted = tests.truth[pair].numpy(), prediction.numpy()
+    radius = float(max(np.ptp(truth, axis=0).max(), np.ptp(lifted, axis=0).max())) * 0.55
     plot_pose(axes, truth, tests.skeleton, opacity=0.25, radius=radius)
-    plot_pose(axes, prediction.numpy(), tests.skeleton, radius=radius)
-    picture: np.ndarray = figure_picture(figure)
-    return picture
+    plot_pose(axes, lifted, tests.skeleton, radius=radius)
+    axes.set_position((0.02, 0.02, 0.96, 0.96))
+    return figure_picture(figure)

@@ -78,7 +78,7 @@ def open_test_set(
     """
     with PoseStore(path) as store:
         table = store.table()
-    rows, _ = Split(subjects=subjects, actions=actions, validation_share=0).rows(table)
+    rows, _ = Split(subjects=subjects, actions=actions, validation_share=0.0).rows(table)
     part = PosePart(path, rows, skeleton, rows_in_memory=0)
     seen, shown = fixed_pairs(part, pairs, seed, count=poses)
     labels = table.iloc[shown]

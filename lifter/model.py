@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, UInt8
@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 from lifter.joint_groups import Groups, groups_by_name, own_groups
 from lifter.martinez import Martinez
-from lifter.normalisation import MM_PER_M, NORMALISATIONS, Normalisation, normalise
+from lifter.normalisation import MM_PER_M, NORMALISATIONS, normalise
 from lifter.semgcn import SemGCN
 from lifter.skeleton_graph import adjacency
 from posedata.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from posedata.errors import CheckpointError, EvoliftError, InputError
 from posedata.skeleton import H36M17, Skeleton
 
-Architecture = Literal["semgcn", "martinez"]
-Target = Literal["xyz", "z"]
+ARCHITECTURES = ("semgcn", "martinez")
+TARGETS = ("xyz", "z")
 STAGE = "lifter"
 
 _DEFAULT_SIZES: dict[str, tuple[int, int, float]] = {
@@ -55,10 +55,10 @@ class LifterSettings:
         InputError: a value is unknown or out of its range.
     """
 
-    architecture: Architecture = "semgcn"
+    architecture: str = "semgcn"
     skeleton: Skeleton = H36M17
-    target: Target = "xyz"
-    normalisation: Normalisation = "screen"
+    target: str = "xyz"
+    normalisation: str = "screen"
     input_axes: int = 2
     hidden: int | None = None
     blocks: int | None = None
@@ -68,8 +68,8 @@ class LifterSettings:
 
     def __post_init__(self) -> None:
         for value, known, what in (
-            (self.architecture, get_args(Architecture), "architecture"),
-            (self.target, get_args(Target), "target"),
+            (self.architecture, ARCHITECTURES, "architecture"),
+            (self.target, TARGETS, "target"),
             (self.normalisation, NORMALISATIONS, "normalisation"),
         ):
             if value not in known:
@@ -126,7 +126,20 @@ class LifterSettings:
         plain["skeleton"] = Skeleton.from_dict(plain["skeleton"])
         if isinstance(plain["grouping"], list):
             plain["grouping"] = tuple(tuple(group) for group in plain["grouping"])
+        for names, kind in _PLAIN_TYPES:
+            wrong = [name for name in names if not isinstance(plain[name], kind)]
+            if wrong:
+                raise InputError(f"settings of a lifter: {wrong[0]} cannot be {plain[wrong[0]]!r}")
         return cls(**plain)
+
+
+_PLAIN_TYPES: tuple[tuple[tuple[str, ...], Any], ...] = (
+    (("architecture", "target", "normalisation"), str),
+    (("input_axes", "hidden", "blocks"), int),
+    (("dropout",), float),
+    (("non_local",), bool),
+    (("grouping",), str | tuple),
+)
 
 
 class LifterModel(nn.Module):

@@ -13,16 +13,13 @@ in millimetres relative to the root and becomes metres. All is differentiable in
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from posedata.errors import InputError
 
-Normalisation = Literal["screen", "box"]
-NORMALISATIONS: tuple[str, ...] = get_args(Normalisation)
+NORMALISATIONS = ("screen", "box")
 
 MM_PER_M = 1000.0
 
@@ -31,7 +28,7 @@ def normalise(
     joints: Float[Tensor, "*batch joints axes"],
     visibility: UInt8[Tensor, "*batch joints"] | None,
     image_size: Float[Tensor, "*#batch 2"] | None,
-    how: Normalisation,
+    how: str,
 ) -> Float[Tensor, "*batch joints axes"]:
     """Input of a lifter from joints in pixels.
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
 
 import pandas as pd
 import torch
@@ -27,8 +26,8 @@ from posedata.seeds import generator_at
 from posedata.store import PoseStore
 from posedata.trainer import Batch, StageModule, StepData, TrainingSettings, train
 
-LossName = Literal["mse", "l1"]
-ScheduleName = Literal["published", "cosine", "one-cycle", "constant"]
+LOSSES = ("mse", "l1")
+SCHEDULES = ("published", "cosine", "one-cycle", "constant")
 
 PUBLISHED_DECAY, PUBLISHED_DECAY_STEPS = 0.96, 100_000
 ONE_CYCLE_RISE = 0.1
@@ -50,15 +49,15 @@ class LearningSettings:
         InputError: a value is unknown or out of its range.
     """
 
-    loss: LossName = "mse"
+    loss: str = "mse"
     learning_rate: float = 1e-3
-    schedule: ScheduleName = "published"
+    schedule: str = "published"
     validation_poses: int = 2000
 
     def __post_init__(self) -> None:
         for value, known, what in (
-            (self.loss, get_args(LossName), "loss"),
-            (self.schedule, get_args(ScheduleName), "schedule"),
+            (self.loss, LOSSES, "loss"),
+            (self.schedule, SCHEDULES, "schedule"),
         ):
             if value not in known:
                 raise InputError(f"there is no {what} {value!r}: choose one of {', '.join(known)}")
@@ -96,7 +95,7 @@ class LifterData:
     validation: tuple[PosePart, ...]
 
 
-def schedule_factor(name: ScheduleName, step: int, steps: int) -> float:
+def schedule_factor(name: str, step: int, steps: int) -> float:
     """What the learning rate is multiplied by at a step of `steps`."""
     if name == "published":
         return PUBLISHED_DECAY ** (step // PUBLISHED_DECAY_STEPS)
@@ -126,6 +125,8 @@ class LifterModule(StageModule):
     ) -> None:
         super().__init__()
         self.model, self.learning, self.steps, self.record = model, learning, steps, record
+        # Collected here because lightning's own mean is ready only after the validation's row is written.
+        self._losses: list[Tensor] = []
 
     def loss(
         self, prediction: Float[Tensor, "batch joints out"], target: Float[Tensor, "batch joints out"]
@@ -137,7 +138,7 @@ class LifterModule(StageModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         loss = self.loss(self.model(batch["inputs"]), batch["target"])
-        self.log("loss", loss, on_step=False, on_epoch=True)
+        self._losses.append(loss.detach())
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -148,6 +149,12 @@ class LifterModule(StageModule):
         else:
             error = (prediction - target).abs().mean()
         self.log("mpjpe", error, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(target))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean training loss since the last validation, beside the error."""
+        if self._losses:
+            self.log("loss", torch.stack(self._losses).mean(), sync_dist=True)
+            self._losses.clear()
 
     def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]  # lightning's union is wider
         """Adam and the schedule, by step."""

@@ -1,0 +1,270 @@
+"""`evolift lifter train | evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from cli.options import (
+    ExistingFile,
+    RecipeCommand,
+    command_record,
+    output_option,
+    overwrite_option,
+    seed_option,
+    training_options,
+    training_settings,
+    write_settings,
+)
+
+
+@click.group()
+def lifter() -> None:
+    """Stage two: train and evaluate the 2D-to-3D graph network."""
+
+
+_camera_options = (
+    click.option(
+        "--cameras",
+        type=click.Choice(["ring", "random", "store"]),
+        default="ring",
+        show_default=True,
+        help="Four cameras as in Human3.6M, random ones, or those of the store.",
+    ),
+    click.option(
+        "--noise",
+        type=click.FloatRange(0),
+        default=0.0,
+        show_default=True,
+        help="Gaussian error of 2D joints, per cent of the person's size.",
+    ),
+    click.option(
+        "--missing",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.0,
+        show_default=True,
+        help="Probability that a 2D joint is not found.",
+    ),
+    click.option(
+        "--depth-noise",
+        type=click.FloatRange(0),
+        default=0.0,
+        show_default=True,
+        help="Error of the input depth in mm (with --input-axes 3).",
+    ),
+    click.option("--subject", "subjects", multiple=True, help="Use only this subject; repeatable."),
+    click.option("--action", "actions", multiple=True, help="Use only this action; repeatable."),
+)
+
+
+def _with_cameras(function: Any) -> Any:
+    for option in reversed(_camera_options):
+        function = option(function)
+    return function
+
+
+@lifter.command(cls=RecipeCommand)
+@click.argument("stores", nargs=-1, required=True, type=ExistingFile)
+@output_option("Run folder")
+@click.option(
+    "--architecture", type=click.Choice(["semgcn", "martinez"]), default="semgcn", show_default=True
+)
+@click.option("--skeleton", default="H36M17", show_default=True, help="Joints of input and output.")
+@click.option(
+    "--target",
+    type=click.Choice(["xyz", "z"]),
+    default="xyz",
+    show_default=True,
+    help="Whole joints, or depth alone.",
+)
+@click.option(
+    "--normalisation",
+    type=click.Choice(["screen", "box"]),
+    default="screen",
+    show_default=True,
+    help="Of the 2D input: by the image, or by the person's box (for photographs of unknown camera).",
+)
+@click.option(
+    "--input-axes",
+    type=click.IntRange(2, 3),
+    default=2,
+    show_default=True,
+    help="3 takes a volumetric detector's depth too.",
+)
+@click.option("--hidden", type=click.IntRange(1), help="Channels inside; the published number if left out.")
+@click.option("--blocks", type=click.IntRange(0), help="Residual blocks; the published number if left out.")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="The published one if left out.")
+@click.option("--non-local/--local", default=False, show_default=True, help="Non-local blocks (semgcn only).")
+@click.option(
+    "--grouping",
+    default="none",
+    show_default=True,
+    help="Of the non-local blocks: concat, self, related, none (17 joints), pairs (16 joints), or own groups: 0,1;2,3,4;...",
+)
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@_with_cameras
+@click.option("--turn", is_flag=True, help="Turn the ring of cameras at random for each pose.")
+@click.option("--flip/--no-flip", default=False, show_default=True, help="Mirror half of the pairs.")
+@click.option("--loss", type=click.Choice(["mse", "l1"]), default="mse", show_default=True)
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True)
+@click.option(
+    "--schedule",
+    type=click.Choice(["published", "cosine", "one-cycle", "constant"]),
+    default="published",
+    show_default=True,
+    help="Of the learning rate; published is x0.96 per 100,000 steps.",
+)
+@click.option("--validation-subject", "validation_subjects", multiple=True, help="Validate on this subject.")
+@click.option("--validation-action", "validation_actions", multiple=True, help="Validate on this action.")
+@click.option(
+    "--validation-share",
+    type=click.FloatRange(0, 0.9),
+    default=0.1,
+    show_default=True,
+    help="Else validate on clips drawn at random, at least this share of the rows.",
+)
+@click.option(
+    "--evolved-share",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of evolved poses among the draws; all rows alike if left out.",
+)
+@click.option(
+    "--store-weight",
+    "store_weights",
+    type=float,
+    multiple=True,
+    help="How often a row of each store is drawn; one per store.",
+)
+@click.option("--start-from", type=ExistingFile, help="Begin with the weights of this checkpoint.")
+@training_options(steps=100_000, validate_every=2_000, gradient_clip=1.0)
+@click.pass_context
+def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **options: Any) -> None:
+    """Train a lifter on pairs made on the fly from STORES of 3D poses.
+
+    Example: evolift lifter train cmu.h5 evolved.h5 -o runs/lifter --validation-share 0.1 --steps 20000
+    """
+    from lifter.model import LifterSettings
+    from lifter.pairs import PairSettings
+    from lifter.split import Split
+    from lifter.training import DataSettings, LearningSettings, train_lifter
+    from posedata.camera_rig import RingRig
+    from posedata.output_file import make_output_folder
+    from posedata.skeleton import skeleton_by_name
+
+    record = command_record(ctx)
+    overwrite, resume = options.pop("overwrite"), options.pop("resume")
+    start_from = options.pop("start_from")
+    training = training_settings(options)
+    options["ring"] = RingRig(turn=options.pop("turn"))
+    options["skeleton"] = skeleton_by_name(options["skeleton"])
+    options["grouping"] = _grouping(options["grouping"])
+    options["split"] = Split(seed=training.seed, **_taken(options, Split))
+    settings = LifterSettings(**_taken(options, LifterSettings))
+    pairs = PairSettings(**_taken(options, PairSettings))
+    learning = LearningSettings(**_taken(options, LearningSettings))
+    data = DataSettings(**_taken(options, DataSettings))
+    make_output_folder(output, overwrite=overwrite, resume=resume)
+    write_settings(ctx, output)
+    history = train_lifter(
+        stores,
+        output,
+        training,
+        lifter=settings,
+        pairs=pairs,
+        learning=learning,
+        data=data,
+        start_from=start_from,
+        record=record,
+        resume=resume,
+    )
+    best = history.sort_values("mpjpe", kind="stable").iloc[0]
+    click.echo(
+        f"{output / 'best.safetensors'}: {best['mpjpe']:.1f} mm on the validation poses at step {int(best['step'])}"
+    )
+
+
+def _taken(options: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """Take the options that are fields of a settings class."""
+    names = settings.__dataclass_fields__.keys() & options.keys()
+    return {name: options.pop(name) for name in names}
+
+
+def _grouping(text: str) -> Any:
+    """A grouping's name, or joint indices from `0,1;2,3`."""
+    from posedata.errors import InputError
+
+    if not text[:1].isdigit():
+        return text
+    try:
+        return tuple(tuple(int(joint) for joint in group.split(",")) for group in text.split(";"))
+    except ValueError:
+        raise InputError(f"--grouping {text!r}: groups of joint numbers look like 0,1;2,3,4;5") from None
+
+
+@lifter.command()
+@click.argument("checkpoints", nargs=-1, required=True, type=ExistingFile)
+@click.option("--data", type=ExistingFile, required=True, help="Pose store to evaluate on.")
+@output_option("Folder for scores.csv, scores.md and cases_*.png")
+@_with_cameras
+@click.option("--poses", type=click.IntRange(1), help="Evaluate at most so many poses, evenly spread.")
+@click.option("--flip-test", is_flag=True, help="Average with the prediction of the mirrored input.")
+@seed_option
+@overwrite_option
+@click.pass_context
+def evaluate(
+    ctx: click.RichContext, /, checkpoints: tuple[Path, ...], data: Path, output: Path, **options: Any
+) -> None:
+    """Score lifter CHECKPOINTS side by side on a store of 3D poses seen by fixed cameras.
+
+    Errors are root-relative, in mm. A lifter of target z gets x and y from the truth and is scored on z alone.
+
+    Example: evolift lifter evaluate runs/lifter/best.safetensors --data test.h5 -o runs/scores
+    """
+    from PIL import Image
+
+    from lifter.case_picture import case_picture
+    from lifter.evaluation import EVERY_POSE, evaluate_lifters, markdown_report, open_test_set, predict
+    from lifter.model import load_lifter
+    from lifter.pairs import PairSettings
+    from posedata.errors import InputError
+    from posedata.output_file import make_output_folder, whole_file, write_text
+
+    models = {_name(path, checkpoints): load_lifter(path) for path in checkpoints}
+    skeletons = {model.skeleton for model in models.values()}
+    if len(skeletons) > 1:
+        raise InputError("the checkpoints are of different skeletons: evaluate them one by one")
+    flip_test = options.pop("flip_test")
+    tests = open_test_set(
+        data,
+        skeletons.pop(),
+        PairSettings(**_taken(options, PairSettings)),
+        seed=options["seed"],
+        subjects=options["subjects"],
+        actions=options["actions"],
+        poses=options["poses"] or EVERY_POSE,
+    )
+    make_output_folder(output, overwrite=options["overwrite"])
+    write_settings(ctx, output)
+    scores = evaluate_lifters(models, tests, flip_test=flip_test)
+    write_text(output / "scores.csv", scores.to_csv(index=False))
+    write_text(output / "scores.md", markdown_report(scores))
+    for name, model in models.items():
+        picture = case_picture(predict(model, tests, flip_test=flip_test), tests)
+        file_name = "cases_" + "".join(c if c.isalnum() else "_" for c in name) + ".png"
+        with whole_file(output / file_name, overwrite=True) as partial:
+            Image.fromarray(picture).save(partial, format="png")
+    for _, row in scores[scores["group"] == "all"].iterrows():
+        click.echo(
+            f"{row['checkpoint']}, {row['name']}: MPJPE {row['mpjpe']:.1f} mm, P-MPJPE {row['p_mpjpe']:.1f} mm, PCK@150 {row['pck_150']:.3f}"
+        )
+
+
+def _name(path: Path, among: tuple[Path, ...]) -> str:
+    """Shortest name that tells a checkpoint from the others."""
+    for name in (path.stem, f"{path.parent.name}/{path.stem}"):
+        others = [p for p in among if p != path and name in (p.stem, f"{p.parent.name}/{p.stem}")]
+        if not others:
+            return name
+    return str(path)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cli.lifter import lifter
+from lifter.model import load_lifter
+from posedata.errors import CheckpointError, InputError, OutputError
+
+SMALL = ["--hidden", "8", "--blocks", "1", "--steps", "2", "--validate-every", "2", "--accelerator", "cpu"]
+
+
+def run(*arguments: str | Path):
+    result = CliRunner().invoke(lifter, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_store, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    run("train", tiny_store, "-o", folder, *SMALL, "--validation-subject", "bob", "--normalisation", "box")
+    return folder
+
+
+def test_train_writes_checkpoints_history_and_settings(trained) -> None:
+    assert load_lifter(trained / "best.safetensors").settings.normalisation == "box"
+    assert json.loads((trained / "settings.json").read_text())["settings"]["hidden"] == 8
+    assert list(pd.read_csv(trained / "history.csv")["step"]) == [2]
+
+
+def test_evaluate_writes_tables_and_pictures(trained, tiny_store, tmp_path) -> None:
+    out = tmp_path / "scores"
+    both = (trained / "best.safetensors", trained / "last.safetensors")
+    result = run("evaluate", *both, "--data", tiny_store, "-o", out, "--subject", "bob", "--flip-test")
+    assert "best, overall: MPJPE" in result.output
+    scores = pd.read_csv(out / "scores.csv")
+    assert set(scores["checkpoint"]) == {"best", "last"}
+    assert (out / "scores.md").read_text().startswith("# Lifters compared")
+    assert {path.name for path in out.glob("*.png")} == {"cases_best.png", "cases_last.png"}
+
+
+def test_own_groups_are_read(tiny_store, tmp_path) -> None:
+    groups = "0,1,2,3,4,5,6,7,8;8,9,10,11,12,13,14,15,16"
+    run("train", tiny_store, "-o", tmp_path / "a", *SMALL, "--non-local", "--grouping", groups)
+    assert load_lifter(tmp_path / "a" / "last.safetensors").settings.groups[0] == tuple(range(9))
+    with pytest.raises(InputError, match="groups of joint numbers look like"):
+        run("train", tiny_store, "-o", tmp_path / "b", *SMALL, "--non-local", "--grouping", "0,x")
+
+
+def test_bad_input_is_refused_before_anything_is_written(trained, tiny_store, tmp_path) -> None:
+    with pytest.raises(OutputError, match="not empty"):
+        run("train", tiny_store, "-o", trained, *SMALL)
+    with pytest.raises(InputError, match="there is no subject 'carl'"):
+        run(
+            "evaluate",
+            trained / "best.safetensors",
+            "--data",
+            tiny_store,
+            "-o",
+            tmp_path / "x",
+            "--subject",
+            "carl",
+        )
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        run("evaluate", tiny_store, "--data", tiny_store, "-o", tmp_path / "x")
+    assert not (tmp_path / "x").exists()

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifter.model import LifterModel, LifterSettings, load_lifter, save_lifter
+from posedata.checkpoint import Checkpoint, save_checkpoint
+from posedata.errors import CheckpointError, InputError, OutputError
+from posedata.skeleton import COCO18_PELVIS, H36M16, H36M17
+
+SMALL = {"hidden": 8, "blocks": 1}
+EVERY_KIND = [
+    LifterSettings(**SMALL),
+    LifterSettings(**SMALL, non_local=True, grouping="concat", normalisation="box"),
+    LifterSettings(**SMALL, non_local=True, grouping=((*range(10),), (*range(8, 17),)), dropout=0.2),
+    LifterSettings(**SMALL, target="z", input_axes=3),
+    LifterSettings(**SMALL, architecture="martinez", skeleton=H36M16),
+    LifterSettings(**SMALL, skeleton=COCO18_PELVIS),
+]
+
+
+def pixels(model: LifterModel, batch: int = 3) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    shape = (batch, len(model.skeleton), model.settings.input_axes)
+    return 500 + 150 * torch.randn(shape, generator=generator)
+
+
+SIZE = torch.tensor([[1000.0, 1000.0]])
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda s: f"{s.architecture}-{s.target}-{s.grouping}")
+def test_saved_and_loaded_lifters_agree(kind, tmp_path) -> None:
+    torch.manual_seed(0)
+    model = LifterModel(kind)
+    model(torch.randn(20, len(kind.skeleton), kind.input_axes))  # moves the running statistics
+    model.eval()
+    save_lifter(tmp_path / "a.safetensors", model, {"command": "test"})
+    again = load_lifter(tmp_path / "a.safetensors")
+    assert again.settings == kind
+    assert not again.training
+    assert torch.equal(model.lift(pixels(model), None, SIZE), again.lift(pixels(model), None, SIZE))
+    with pytest.raises(OutputError, match="exists"):
+        save_lifter(tmp_path / "a.safetensors", model, {})
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda s: f"{s.architecture}-{s.target}-{s.grouping}")
+def test_output_is_root_relative_and_of_the_target(kind) -> None:
+    model = LifterModel(kind).eval()
+    out = model.lift(pixels(model), None, SIZE)
+    assert out.shape == (3, len(kind.skeleton), kind.output_axes)
+    assert bool((out[:, kind.skeleton.root] == 0).all())
+    assert float(out.detach().abs().max()) > 1  # mm, not metres
+
+
+def test_settings_go_through_json() -> None:
+    for kind in EVERY_KIND:
+        assert LifterSettings.from_dict(json.loads(json.dumps(kind.to_dict()))) == kind
+
+
+def test_a_lifter_refuses_input_normalised_otherwise(tmp_path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_lifter(path, LifterModel(LifterSettings(**SMALL, normalisation="box")), {})
+    load_lifter(path, normalisation="box")
+    with pytest.raises(
+        CheckpointError,
+        match="trained on input normalised by 'box', the input given is normalised by 'screen'",
+    ):
+        load_lifter(path, normalisation="screen")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.05, 20), st.floats(-2000, 2000), st.floats(-2000, 2000))
+def test_a_box_lifter_sees_no_crop(scale, dx, dy) -> None:
+    torch.manual_seed(0)
+    model = LifterModel(LifterSettings(**SMALL, normalisation="box")).double().eval()
+    joints = pixels(model).double()
+    moved = joints * scale + torch.tensor([dx, dy], dtype=torch.float64)
+    torch.testing.assert_close(model.lift(joints), model.lift(moved))
+
+
+@pytest.mark.parametrize("normalisation", ["screen", "box"])
+def test_flip_test_makes_the_answer_mirror_with_its_input(normalisation) -> None:
+    torch.manual_seed(0)
+    model = LifterModel(LifterSettings(**SMALL, normalisation=normalisation)).eval()
+    joints, mirror = pixels(model), list(H36M17.mirror)
+    seen = torch.full((3, 17), 2, dtype=torch.uint8)
+    seen[:, 12] = 0
+    given = torch.stack([999 - joints[..., 0], joints[..., 1]], -1)[:, mirror]
+    plain = model.lift(joints, seen, SIZE, flip_test=True)
+    other = model.lift(given, seen[:, mirror], SIZE, flip_test=True)
+    torch.testing.assert_close(plain * torch.tensor([-1.0, 1.0, 1.0]), other[:, mirror], rtol=1e-4, atol=0.02)
+    assert not torch.allclose(plain, model.lift(joints, seen, SIZE), atol=1.0)
+
+
+def test_lift_is_differentiable_down_to_the_pixels() -> None:
+    torch.manual_seed(0)
+    model = LifterModel(LifterSettings(**SMALL, normalisation="box")).double().eval()
+    joints = pixels(model, 1).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: model.lift(x) / 1000, (joints / 1,), atol=1e-7)
+
+
+def test_bad_settings_are_refused() -> None:
+    for values, message in (
+        ({"architecture": "oracle"}, "there is no architecture 'oracle'"),
+        ({"input_axes": 4}, "input_axes must be 2 or 3"),
+        ({"dropout": 1.0}, "dropout at least 0 and below 1"),
+        ({"architecture": "martinez", "non_local": True}, "non-local blocks belong to semgcn"),
+    ):
+        with pytest.raises(InputError, match=message):
+            LifterSettings.from_dict({**LifterSettings().to_dict(), **values})
+    with pytest.raises(InputError, match="settings of a lifter must be"):
+        LifterSettings.from_dict({"architecture": "semgcn"})
+    with pytest.raises(InputError, match="takes 17 joints of H36M17 with 2 axes, got"):
+        LifterModel(LifterSettings(**SMALL))(torch.zeros(2, 16, 2))
+
+
+def test_damaged_checkpoints_are_refused(tmp_path) -> None:
+    model = LifterModel(LifterSettings(**SMALL))
+    tensors = dict(model.state_dict())
+    path = tmp_path / "a.safetensors"
+    fewer = {name: tensor for name, tensor in tensors.items() if name != "network.head.bias"}
+    save_checkpoint(path, Checkpoint("lifter", fewer, model.settings.to_dict(), {}))
+    with pytest.raises(CheckpointError, match=r"a.safetensors: tensor 'network.head.bias' is missing"):
+        load_lifter(path)
+    save_checkpoint(path, Checkpoint("lifter", tensors, {"a": 1}, {}), overwrite=True)
+    with pytest.raises(CheckpointError, match=r"a.safetensors: settings of a lifter must be"):
+        load_lifter(path)
+    save_checkpoint(path, Checkpoint("detector", tensors, {}, {}), overwrite=True)
+    with pytest.raises(CheckpointError, match="checkpoint of the stage 'detector'"):
+        load_lifter(path)
