@@ -15,7 +15,7 @@ from torch import Tensor
 from detector2d.crop import crop_to_image
 from detector2d.image_source import read_source
 from detector2d.model import DEPTH_RANGE, DetectorModel
-from detector2d.samples import batches_in_order
+from detector2d.samples import PADDING, batches_in_order
 from detector2d.training import DetectorTraining, crop_settings
 from posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
 from posedata.skeleton import Skeleton
@@ -106,7 +106,8 @@ def evaluate_detector(
     model: DetectorModel,
     store: Path,
     *,
-    padding: float | None = None,
+    boxes: str = "joints",
+    padding: float = PADDING,
     batch_size: int = 32,
     workers: int = 0,
     hard: bool = False,
@@ -118,7 +119,7 @@ def evaluate_detector(
     Args:
         model: the detector.
         store: path.
-        padding: crops show this many times the person box; as in training by default.
+        boxes, padding: as in training, see `training.DetectorTraining`.
         batch_size, workers: how it is run.
         hard, flip, advance: see `detect_in_batches`.
 
@@ -129,8 +130,8 @@ def evaluate_detector(
         InputError: the store has no pictures, or one cannot be read.
         StoreError: the store is damaged.
     """
-    training = DetectorTraining() if padding is None else DetectorTraining(padding=padding)
-    source = read_source(store, model.settings.skeleton)
+    training = DetectorTraining(padding=padding)
+    source = read_source(store, model.settings.skeleton, boxes)
     crops = crop_settings(model, training, augmented=False)
     loader = batches_in_order([source], crops, batch_size, workers)
     found = detect_in_batches(model, loader, hard=hard, flip=flip, advance=advance)

@@ -52,19 +52,21 @@ class ImageSource:
         return ImageSource(name=self.name, paths=tuple(self.paths[i] for i in indices), **taken)
 
 
-def read_source(path: Path, skeleton: Skeleton) -> ImageSource:
+def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageSource:
     """The rows of a store that have a picture and at least one labelled 2D joint.
 
     3D joints of a store in world coordinates are brought into the frame of each row's camera; 2D joints are
-    projected through it when the store has none. Without boxes, the bounds of the labelled joints are taken.
+    projected through it when the store has none.
 
     Args:
         path: of the store.
         skeleton: to convert its joints to.
+        boxes: "joints" for the bounds of the labelled joints, which mean the same in every store; "store" for
+            the store's own boxes, which may be outlines, padded or drawn by hand.
 
     Raises:
         StoreError: the store is damaged.
-        InputError: it has no pictures, or no mapping to the skeleton is declared.
+        InputError: it has no pictures or no boxes, or no mapping to the skeleton is declared.
     """
     with PoseStore(path) as store:
         if "image" not in store.columns:
@@ -86,7 +88,6 @@ def read_source(path: Path, skeleton: Skeleton) -> ImageSource:
     keep = np.flatnonzero(np.array([bool(image) for image in images]) & (visibility > UNLABELLED).any(1))
     if not len(keep):
         raise InputError(f"{path}: none of its rows has both a picture and labelled joints")
-    boxes = poses.box if poses.box is not None else _bounds(joints_2d, visibility)
     whole = ImageSource(
         name=path.stem,
         paths=tuple(folder / image for image in images),
@@ -95,7 +96,7 @@ def read_source(path: Path, skeleton: Skeleton) -> ImageSource:
         visibility=visibility,
         joints_3d=joints_3d,
         known_3d=known_3d,
-        boxes=boxes,
+        boxes=_boxes(path, poses, joints_2d, visibility, boxes),
     )
     return whole.take(keep)
 
@@ -128,6 +129,16 @@ def _pixels(
         pixels[rows] = np.where(ahead[..., None], camera.project(world), 0)
         visibility[rows] = np.where(ahead, 2, 0)
     return pixels, visibility
+
+
+def _boxes(path: Path, poses: Poses, joints: np.ndarray, visibility: np.ndarray, boxes: str) -> np.ndarray:
+    if boxes == "joints":
+        return _bounds(joints, visibility)
+    if boxes != "store":
+        raise InputError(f"boxes are those of the joints or of the store, not {boxes!r}")
+    if poses.box is None:
+        raise InputError(f"{path}: it has no boxes: take those of the joints")
+    return poses.box
 
 
 def _bounds(joints: np.ndarray, visibility: np.ndarray) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from detector2d.crop import crop_from_image, crop_to_image, invert_affine, warp_crop
+from detector2d.crop import Box, crop_from_image, crop_to_image, invert_affine, warp_crop
 from detector2d.evaluation import detect_crops
 from detector2d.image_file import read_image
 from detector2d.model import DEPTH_RANGE, DetectorModel
@@ -36,7 +35,7 @@ class DetectedJoints(NamedTuple):
 def detect_joints(
     model: DetectorModel,
     image: UInt8[np.ndarray, "height width 3"],
-    box: Sequence[float] | None = None,
+    box: Box | None = None,
     *,
     padding: float = PADDING,
     hard: bool = False,
@@ -73,7 +72,7 @@ def box_of_joints(joints: Float32[np.ndarray, "joints 2"]) -> tuple[float, float
 
 
 def _detect(
-    model: DetectorModel, image: np.ndarray, box: Sequence[float], padding: float, hard: bool, flip: bool
+    model: DetectorModel, image: np.ndarray, box: Box, padding: float, hard: bool, flip: bool
 ) -> DetectedJoints:
     affine = crop_from_image(box, model.settings.size, padding=padding)
     crop = torch.from_numpy(warp_crop(image, affine, model.settings.size))[None]

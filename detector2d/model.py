@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
@@ -52,7 +52,7 @@ class DetectorSettings:
     input_width: int = 256
     input_height: int = 256
     depth_bins: int = 1
-    head: Literal["deconvolution", "light", "regression"] = "deconvolution"
+    head: str = "deconvolution"
     head_widths: tuple[int, ...] = (256, 256, 256)
     feature_dropout: float = 0.0
     heatmap_dropout: float = 0.0

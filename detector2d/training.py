@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
@@ -42,6 +42,7 @@ class DetectorTraining:
         freeze: see `freezing.frozen_parts`.
         bone_weight: of the bone loss, 0 for none.
         spread_weight: of the heatmap regulariser, 0 for none.
+        boxes: "joints" or "store", see `image_source.read_source`.
         padding: crops show this many times the person box.
         augmentation, occlusion: None for none.
         channels_last: memory layout of pictures and weights; faster convolutions on most machines.
@@ -54,12 +55,13 @@ class DetectorTraining:
     learning_rate: float = 1e-3
     backbone_factor: float = 1.0
     weight_decay: float = 0.0
-    schedule: Literal["steps", "cosine", "constant"] = "steps"
+    schedule: str = "steps"
     milestones: tuple[float, ...] = (55 / 65, 60 / 65)
     warm_up: float = 0.0
     freeze: str = "none"
     bone_weight: float = 0.0
     spread_weight: float = 0.0
+    boxes: str = "joints"
     padding: float = PADDING
     augmentation: AugmentationSettings | None = field(default_factory=AugmentationSettings)
     occlusion: OcclusionSettings | None = None
@@ -231,7 +233,12 @@ def crop_settings(
 
 
 def read_sources(
-    stores: Sequence[Path], model: DetectorModel, folder: Path, *, check_images: bool = True
+    stores: Sequence[Path],
+    model: DetectorModel,
+    folder: Path,
+    *,
+    boxes: str = "joints",
+    check_images: bool = True,
 ) -> list[ImageSource]:
     """Sources of the stores, without rows whose pictures cannot be read.
 
@@ -239,6 +246,7 @@ def read_sources(
         stores: paths.
         model: whose skeleton is wanted.
         folder: where `skipped_images.csv` is written if there are such rows.
+        boxes: see `image_source.read_source`.
         check_images: read every picture once; without, an unreadable one stops the training when it is met.
 
     Raises:
@@ -246,7 +254,7 @@ def read_sources(
     """
     sources, skipped = [], []
     for path in stores:
-        source = read_source(path, model.settings.skeleton)
+        source = read_source(path, model.settings.skeleton, boxes)
         if check_images:
             source, unreadable = without_unreadable(source)
             skipped += unreadable
@@ -293,8 +301,9 @@ def train_detector(
         InputError: a store has no usable picture, a ratio does not fit, or the loss became non-finite.
         StoreError: a store is damaged.
     """
-    sources = read_sources(stores, model, folder, check_images=check_images)
-    validation = [read_source(path, model.settings.skeleton) for path in validation_stores]
+    skeleton = model.settings.skeleton
+    sources = read_sources(stores, model, folder, boxes=training.boxes, check_images=check_images)
+    validation = [read_source(path, skeleton, training.boxes) for path in validation_stores]
     crops = crop_settings(model, training, augmented=True, occluders=occluders)
     batches = MixedBatches(sources, ratios, training.batch_size, crops, settings.seed)
     plain = crop_settings(model, training, augmented=False)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from detector2d.evaluation import (
+    AUC_FRACTIONS,
+    Detections,
+    detect_crops,
+    detect_in_batches,
+    evaluate_detector,
+    score_detections,
+)
+from detector2d.image_source import read_source
+from detector2d.model import DetectorModel, DetectorSettings
+from detector2d.samples import CropSettings, batches_in_order
+from posedata.skeleton import H36M17
+
+
+@pytest.fixture
+def model() -> DetectorModel:
+    torch.manual_seed(0)
+    settings = DetectorSettings(
+        "test_resnet", input_width=64, input_height=64, depth_bins=4, head_widths=(8, 8, 8)
+    )
+    model = DetectorModel(settings).eval()
+    torch.nn.init.normal_(model.head.last.weight, std=3.0)  # type: ignore[union-attr,arg-type]
+    return model
+
+
+@pytest.fixture
+def perfect() -> Detections:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(4, 17, 2, generator=generator) * 100
+    visibility = torch.full((4, 17), 2, dtype=torch.uint8)
+    visibility[:, 3] = 0
+    joints_3d = torch.randn(4, 17, 3, generator=generator) * 300
+    has_3d = torch.tensor([True, True, False, True])
+    return Detections(
+        torch.arange(4),
+        truth.clone(),
+        truth,
+        torch.ones(4, 17),
+        visibility,
+        joints_3d[..., 2].clone(),
+        joints_3d,
+        has_3d,
+    )
+
+
+def test_perfect_detections(perfect: Detections) -> None:
+    table = score_detections(perfect, H36M17).set_index("name")
+    for column, best in (("pck_0.2", 1), ("pckh_0.5", 1), ("auc", 1), ("error", 0), ("depth_error", 0)):
+        assert table.loc["overall", column] == best
+        assert np.isnan(table.loc["right_ankle", column])
+
+
+def test_scores_against_plain_counting(perfect: Detections) -> None:
+    moved = perfect.truth + torch.randn(4, 17, 2, generator=torch.Generator().manual_seed(1)) * 15
+    found = dataclasses.replace(perfect, joints=moved, depth=perfect.joints_3d[..., 2] + 40)
+    table = score_detections(found, H36M17).set_index("name")
+    torso = torch.linalg.vector_norm(found.truth[:, 11] - found.truth[:, 1], dim=-1)
+    head = torch.linalg.vector_norm(found.truth[:, 9] - found.truth[:, 10], dim=-1)
+    away = torch.linalg.vector_norm(moved - found.truth, dim=-1)
+    knee = H36M17.index("left_knee")
+    assert table.loc["left_knee", "pck_0.2"] == pytest.approx(
+        float((away[:, knee] <= 0.2 * torso).double().mean())
+    )
+    assert table.loc["left_knee", "pckh_0.5"] == pytest.approx(
+        float((away[:, knee] <= 0.5 * head).double().mean())
+    )
+    curve = [float((away[:, knee] <= f * torso).double().mean()) for f in AUC_FRACTIONS]
+    assert table.loc["left_knee", "auc"] == pytest.approx(np.mean(curve))
+    assert table.loc["overall", "depth_error"] == pytest.approx(40, rel=1e-5)
+
+
+def test_detections_are_in_pixels_of_the_pictures(model: DetectorModel, picture_store: Path) -> None:
+    source = read_source(picture_store, H36M17)
+    loader = batches_in_order([source], CropSettings((64, 64), H36M17), 5)
+    advanced: list[int] = []
+    found = detect_in_batches(model, loader, advance=advanced.append)
+    assert advanced == [5, 5, 2]
+    np.testing.assert_allclose(found.truth.numpy(), source.joints_2d, atol=1e-4)
+    assert found.row.tolist() == list(range(12))
+    assert found.depth is not None
+    # Crops of different boxes give different pixels: the crop's middle lies at the box's middle.
+    with torch.no_grad():
+        for parameter in model.head.parameters():
+            parameter.zero_()
+    middle = detect_in_batches(model, loader).joints[:, 0].numpy()
+    np.testing.assert_allclose(middle, source.boxes[:, :2] + source.boxes[:, 2:] / 2, atol=1e-3)
+
+
+def test_mirrored_crop_gives_the_mirrored_answer(model: DetectorModel) -> None:
+    images = torch.randn(2, 3, 64, 64)
+    joints, confidence = detect_crops(model, images, flip=True)
+    mirrored, mirrored_confidence = detect_crops(model, images.flip(-1), flip=True)
+    order = list(H36M17.mirror)
+    torch.testing.assert_close(mirrored[:, order] * torch.tensor([-1.0, 1, 1]), joints)
+    torch.testing.assert_close(mirrored_confidence[:, order], confidence)
+    assert not torch.allclose(joints, detect_crops(model, images)[0])
+
+
+def test_evaluation_of_photographs_has_no_depth_scores(photograph_store: Path) -> None:
+    model = DetectorModel(DetectorSettings("test_resnet", input_width=64, input_height=64, head="light"))
+    table, _ = evaluate_detector(model, photograph_store, batch_size=3)
+    assert "depth_error" not in table
+    assert table.set_index("name").loc["overall", "labelled"] == 8 * 15  # 17 without neck and left wrist
+    assert np.isnan(table.set_index("name").loc["neck", "pck_0.2"])

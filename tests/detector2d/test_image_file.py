@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from detector2d.image_file import read_image, read_reduced_image
+from posedata.errors import InputError
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """Smooth RGB picture of 41 x 64, red growing to the right and green downwards."""
+    v, u = np.mgrid[:41, :64]
+    return np.stack([u * 3, v * 5, np.full_like(u, 40)], -1).astype(np.uint8)
+
+
+def test_rgb_order(tmp_path: Path, picture: np.ndarray) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    Image.fromarray(picture).save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(picture).save(tmp_path / "a.bmp")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), picture)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.bmp"), picture)
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - picture).max() < 12
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_exif_orientation_is_applied(tmp_path: Path, picture: np.ndarray, orientation: int) -> None:
+    stored = {1: picture, 3: picture[::-1, ::-1], 6: np.rot90(picture), 8: np.rot90(picture, -1)}[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.jpg", quality=95, exif=exif)
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - picture).max() < 12
+    reduced, factor = read_reduced_image(tmp_path / "a.jpg", 2)
+    assert factor == 1
+    assert reduced.shape == picture.shape
+
+
+def test_grey_16_bit_and_transparent(tmp_path: Path, picture: np.ndarray) -> None:
+    grey = picture[..., 0]
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(grey).save(tmp_path / "grey.jpg", quality=95)
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.repeat(grey[..., None], 3, 2))
+    assert read_image(tmp_path / "grey.jpg").shape == (41, 64, 3)
+    cv2.imwrite(str(tmp_path / "deep.png"), picture[..., ::-1].astype(np.uint16) * 257)
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), picture)
+    cv2.imwrite(str(tmp_path / "deep_grey.png"), grey.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(read_image(tmp_path / "deep_grey.png")[..., 1], grey)
+    alpha = np.where(np.arange(64) < 32, 255, 0).astype(np.uint8) * np.ones((41, 1), np.uint8)
+    Image.fromarray(np.dstack([picture, alpha])).save(tmp_path / "alpha.png")
+    laid = read_image(tmp_path / "alpha.png")
+    np.testing.assert_array_equal(laid[:, :32], picture[:, :32])
+    assert (laid[:, 32:] == 255).all()
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_reduced_pixels_are_means_of_blocks(tmp_path: Path, picture: np.ndarray, factor: int) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.jpg", quality=98, subsampling=0)
+    reduced, used = read_reduced_image(tmp_path / "a.jpg", factor)
+    assert used == factor
+    assert reduced.shape[:2] == (-(-41 // factor), 64 // factor)
+    rows = 41 // factor
+    blocks = picture[: rows * factor].reshape(rows, factor, 64 // factor, factor, 3).mean((1, 3))
+    assert np.abs(reduced[:rows] - blocks).max() < 8
+
+
+def test_other_formats_are_read_whole(tmp_path: Path, picture: np.ndarray) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    whole, factor = read_reduced_image(tmp_path / "a.png", 4)
+    assert factor == 1
+    np.testing.assert_array_equal(whole, picture)
+
+
+def test_cut_off_jpeg_with_a_whole_thumbnail(tmp_path: Path, picture: np.ndarray) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(picture).save(path, quality=95)
+    data = path.read_bytes()
+    # An APP1 segment that itself holds a complete JPEG, as cameras write it.
+    inner = b"thumb" + data
+    segment = b"\xff\xe1" + (len(inner) + 2).to_bytes(2, "big") + inner
+    path.write_bytes(data[:2] + segment + data[2:])
+    assert read_image(path).shape == (41, 64, 3)
+    path.write_bytes((data[:2] + segment + data[2:])[:-60])
+    with pytest.raises(InputError, match=r"a\.jpg is cut off before the end of its picture: copy it again"):
+        read_image(path)
+
+
+def test_what_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"text\.jpg is not a readable picture: give a JPEG, PNG"):
+        read_image(tmp_path / "text.jpg")
+    with pytest.raises(InputError, match=r"empty\.jpg is empty"):
+        read_image(tmp_path / "empty.jpg")
+    with pytest.raises(InputError, match=r"none\.jpg cannot be read: No such file"):
+        read_image(tmp_path / "none.jpg")
+
+
+def test_cut_off_png(tmp_path: Path, picture: np.ndarray, capfd: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"a\.png is"):
+        read_image(tmp_path / "a.png")

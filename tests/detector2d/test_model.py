@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from detector2d.backbone import build_backbone
+from detector2d.model import DetectorModel, DetectorSettings, load_detector, save_detector
+from detector2d.soft_argmax import hard_argmax, soft_argmax
+from posedata.checkpoint import Checkpoint, save_checkpoint
+from posedata.errors import CheckpointError, InputError
+from posedata.skeleton import H36M17, LSP14
+
+TINY = {"backbone": "test_resnet", "input_width": 64, "input_height": 96, "head_widths": (8, 8, 8)}
+
+
+def tiny(**changes: object) -> DetectorModel:
+    return DetectorModel(DetectorSettings(**{**TINY, **changes}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "mobilenetv3_small_050", "alexnet"])
+@pytest.mark.parametrize("head", ["deconvolution", "light", "regression"])
+@pytest.mark.parametrize("depth_bins", [1, 5])
+def test_shapes(backbone: str, head: str, depth_bins: int) -> None:
+    model = tiny(backbone=backbone, head=head, depth_bins=depth_bins, skeleton=LSP14).eval()
+    output = model(torch.randn(2, 3, 96, 64))
+    dimensions = 2 if depth_bins == 1 else 3
+    assert output.joints.shape == (2, 14, dimensions)
+    assert output.confidence.shape == (2, 14)
+    if head == "regression":
+        assert output.heatmaps is None
+        return
+    assert output.heatmaps.shape == ((2, 14, 24, 16) if depth_bins == 1 else (2, 14, 5, 24, 16))
+    torch.testing.assert_close(output.joints, soft_argmax(output.heatmaps, dimensions).positions)
+    hard = model(torch.randn(2, 3, 96, 64), hard=True)
+    torch.testing.assert_close(hard.joints, hard_argmax(hard.heatmaps, dimensions).positions)
+
+
+def test_published_head_is_as_published() -> None:
+    model = tiny(backbone="resnet18", head_widths=(256, 256, 256), depth_bins=4)
+    kinds = [
+        (m.kernel_size, m.stride, m.out_channels) for m in model.head.deconvolutions if hasattr(m, "stride")
+    ]  # type: ignore[union-attr]
+    assert kinds == [((4, 4), (2, 2), 256)] * 3
+    assert model.head.last.weight.shape == (17 * 4, 256, 1, 1)  # type: ignore[union-attr]
+    assert model.head.last.weight.std().item() == pytest.approx(0.001, rel=0.05)  # type: ignore[union-attr,operator]
+    assert model.head.deconvolutions[0].weight.std().item() == pytest.approx(0.001, rel=0.01)  # type: ignore[union-attr,index,operator]
+
+
+def test_untrained_detector_points_to_the_middle() -> None:
+    output = tiny().eval()(torch.randn(1, 3, 96, 64))
+    assert output.joints.abs().max() < 0.01
+
+
+def test_depth_channels_are_per_joint() -> None:
+    model = tiny(depth_bins=4).eval()
+    with torch.no_grad():
+        model.head.last.bias[5 * 4 + 3] = 500.0  # type: ignore[union-attr,index,operator]
+    joints = model(torch.randn(1, 3, 96, 64)).joints[0]
+    assert joints[5, 2].item() == pytest.approx(3.5 / 4 - 0.5)
+    assert joints[[4, 6], 2].abs().max() < 0.05
+
+
+def test_alexnet_cells_are_centred_on_the_crop() -> None:
+    backbone = build_backbone("alexnet").eval()
+    for parameter in backbone.parameters():
+        torch.nn.init.constant_(parameter, 0.01)
+    layers = backbone.body.features
+    assert isinstance(layers, torch.nn.Sequential)
+    for number, layer in enumerate(layers):
+        if isinstance(layer, torch.nn.MaxPool2d):  # a mean has a symmetric field of view, a maximum has not
+            layers[number] = torch.nn.AvgPool2d(3, 2)
+    image = torch.ones(1, 3, 256, 256, requires_grad=True)
+    (features,) = backbone(image)
+    assert features.shape[-2:] == (8, 8)
+    for cell in (3, 4):
+        (gradient,) = torch.autograd.grad(features[0, 0, cell, cell], image, retain_graph=True)
+        seen = gradient[0, 0].abs().sum(0)
+        centre = (seen * torch.arange(256)).sum() / seen.sum()
+        assert centre.item() == pytest.approx(32 * cell + 15, abs=0.1)
+
+
+@pytest.mark.parametrize("size", [(60, 96), (64, 100)])
+def test_size_must_be_multiple_of_the_stride(size: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="must be multiples of 32, the stride of the backbone"):
+        tiny(input_width=size[0], input_height=size[1])
+
+
+def test_backbone_that_gives_no_pyramid() -> None:
+    with pytest.raises(InputError, match=r"the backbone does not take 64x96 pictures|must be multiples"):
+        tiny(backbone="vit_tiny_patch16_224")
+
+
+def test_unknown_backbone_suggests_others() -> None:
+    with pytest.raises(InputError, match="timm has no model 'resnet5': did you mean"):
+        tiny(backbone="resnet5")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"depth_bins": 0}, "depth_bins must be at least 1, not 0"),
+        ({"head": "x"}, "there is no head 'x': choose one of deconvolution, light, regression"),
+        ({"feature_dropout": 1.0}, "feature_dropout must be at least 0 and below 1, not 1.0"),
+        ({"head_widths": ()}, "head_widths must be one or more positive numbers"),
+        ({"input_width": 16}, "input size 16x96 is below 32 pixels"),
+    ],
+)
+def test_bad_settings(wrong: dict[str, object], message: str) -> None:
+    values = DetectorSettings(**TINY).to_dict() | wrong  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        DetectorSettings.from_dict(values)
+
+
+def test_dropout_only_in_training() -> None:
+    model = tiny(feature_dropout=0.5, heatmap_dropout=0.5)
+    torch.nn.init.normal_(model.head.last.weight)  # type: ignore[union-attr,arg-type]
+    images = torch.randn(2, 3, 96, 64)
+    model.train()
+    assert not torch.equal(model(images).joints, model(images).joints)
+    model.eval()
+    assert torch.equal(model(images).joints, model(images).joints)
+
+
+def test_scaling_of_pictures() -> None:
+    model = tiny(backbone="mobilenetv3_small_050")
+    pictures = torch.randint(0, 256, (1, 96, 64, 3), dtype=torch.uint8)
+    scaled = model.scale_images(pictures)
+    expected = (pictures[0, 5, 7].float() / 255 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    )
+    torch.testing.assert_close(scaled[0, :, 5, 7], expected)
+
+
+@pytest.mark.parametrize("head", ["deconvolution", "light", "regression"])
+def test_checkpoint_gives_the_same_model(tmp_path: Path, head: str) -> None:
+    model = tiny(head=head, depth_bins=3).eval()
+    model.image_mean += 0.1  # as if its weights had another scaling
+    save_detector(tmp_path / "d.safetensors", model, {"note": "x"})
+    again = load_detector(tmp_path / "d.safetensors")
+    assert again.settings == model.settings
+    assert not again.training
+    torch.testing.assert_close(again.image_mean, model.image_mean)
+    images = torch.randn(1, 3, 96, 64)
+    assert torch.equal(again(images).joints, model(images).joints)
+
+
+def test_checkpoint_of_other_settings(tmp_path: Path) -> None:
+    model = tiny()
+    settings = model.settings.to_dict() | {"depth_bins": 7}
+    save_checkpoint(
+        tmp_path / "d.safetensors", Checkpoint("detector", dict(model.state_dict()), settings, {})
+    )
+    with pytest.raises(CheckpointError, match=r"d\.safetensors: its settings and tensors do not fit"):
+        load_detector(tmp_path / "d.safetensors")
+    del settings["head"]
+    save_checkpoint(tmp_path / "e.safetensors", Checkpoint("detector", {}, settings, {}))
+    with pytest.raises(CheckpointError, match="detector settings must have exactly backbone"):
+        load_detector(tmp_path / "e.safetensors")
+
+
+def test_weights_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import timm
+
+    for name in ("test_resnet", "test_efficientnet", "test_convnext"):
+        classifier = timm.create_model(name, num_classes=7)
+        save_file(classifier.state_dict(), tmp_path / "w.safetensors")
+        with caplog.at_level(logging.WARNING):
+            backbone = build_backbone(name, str(tmp_path / "w.safetensors")).eval()
+        images = torch.randn(1, 3, 64, 64)
+        reference = classifier.eval().forward_intermediates(images, intermediates_only=True)[-1]
+        torch.testing.assert_close(backbone(images)[-1], reference)
+    assert not caplog.records
+    torch.save(
+        {"state_dict": {f"module.{k}": v for k, v in classifier.state_dict().items()}}, tmp_path / "w.pth"
+    )
+    torch.testing.assert_close(build_backbone(name, str(tmp_path / "w.pth")).eval()(images)[-1], reference)
+
+
+def test_weights_of_another_architecture(tmp_path: Path) -> None:
+    import timm
+
+    save_file(timm.create_model("test_efficientnet").state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(
+        InputError, match=r"the pretrained weights are not of test_resnet: the file lacks 'conv1.0.weight'"
+    ):
+        build_backbone("test_resnet", str(tmp_path / "w.safetensors"))
+    with pytest.raises(InputError, match=r"not of alexnet: the file lacks 'features.0.weight'"):
+        build_backbone("alexnet", str(tmp_path / "w.safetensors"))
+
+
+def test_weight_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"pretrained weights 'nowhere' are not a file: give \"none\", \"library\""
+    ):
+        build_backbone("test_resnet", "nowhere")
+    (tmp_path / "w.pth").write_bytes(b"no weights")
+    with pytest.raises(InputError, match=r"w\.pth (is not a readable weight file|holds more than tensors)"):
+        build_backbone("test_resnet", str(tmp_path / "w.pth"))
+    torch.save({"a": print}, tmp_path / "code.pth")
+    with pytest.raises(InputError, match=r"code\.pth holds more than tensors"):
+        build_backbone("test_resnet", str(tmp_path / "code.pth"))
+    with pytest.raises(InputError, match='pretrained "package" is for the backbone tf_efficientnet_lite0'):
+        build_backbone("test_resnet", "package")
+
+
+def test_skeleton_decides_the_joints() -> None:
+    assert tiny().head.last.out_channels == len(H36M17)  # type: ignore[union-attr]
+    assert tiny(skeleton=LSP14).head.last.out_channels == 14  # type: ignore[union-attr]
