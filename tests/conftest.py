@@ -10,9 +10,11 @@ import jaxtyping
 import numpy as np
 import pytest
 
+from tests import shape_checks  # noqa: F401 - the hook below finds it by name
+
 # Before any room is imported: every jaxtyping shape in a signature is then checked at each call.
 ROOMS = ("posedata", "evolution", "detector2d", "lifter", "cli")
-_shape_checks = jaxtyping.install_import_hook(list(ROOMS), "beartype.beartype")
+_shape_checks = jaxtyping.install_import_hook(list(ROOMS), "tests.shape_checks.checked")
 
 import torch  # noqa: E402
 
