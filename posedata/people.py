@@ -15,7 +15,6 @@ Visibility of a joint (0 never occurs here):
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -29,9 +28,10 @@ from jaxtyping import Float, Float32, UInt8
 from posedata.backdrop import photograph
 from posedata.body_surface import Build
 from posedata.camera import Camera
-from posedata.errors import InputError, OutputError
+from posedata.errors import InputError
+from posedata.image_folder import new_image_folder
 from posedata.joint_mapping import HIDDEN, VISIBLE
-from posedata.output_file import check_output, sha256_of
+from posedata.output_file import sha256_of
 from posedata.poses import Poses
 from posedata.rendering import NO_OPENGL, SUPERSAMPLING, Renderer
 from posedata.scene import NEAREST, Scene, draw_scene
@@ -124,44 +124,23 @@ def render_store(
                 f"{source}: its poses are in the {poses.coordinate_frame!r} frame: rendering needs the world frame"
             )
     folder = target.with_name(f"{target.stem}_images")
-    check_output(target, overwrite=overwrite)
-    check_output(folder, overwrite=overwrite)
-    partial = folder.with_name(folder.name + ".partial")
     provenance = Provenance(
         "evolift data render", {"images": images, "size": size}, seed, {source.name: sha256_of(source)}
     )
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        writer = PoseStoreWriter(
+    with (
+        PoseStoreWriter(
             target, H36M17, "camera", provenance, image_root=folder.name, overwrite=overwrite
-        )
-        try:
-            done = 0
-            with PoseStore(source, validate=False) as poses:
-                for rendered in _rendered(source, partial, images, size, seed, workers):
-                    labels = poses.read(np.array([one.row for one in rendered]))
-                    writer.append(_as_poses(rendered, labels, writer, done))
-                    done += len(rendered)
-                    if progress is not None:
-                        progress(done)
-            _put_in_place(writer, partial, folder)
-        except BaseException:
-            writer.abandon()
-            raise
-    except OSError as error:
-        raise OutputError(f"{folder} could not be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _put_in_place(writer: PoseStoreWriter, partial: Path, folder: Path) -> None:
-    """Give store and folder their names; a kill in between leaves no store rather than a wrong pair."""
-    writer.path.unlink(missing_ok=True)
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.replace(folder)
-    writer.close()
+        ) as writer,
+        new_image_folder(folder, overwrite=overwrite) as partial,
+        PoseStore(source, validate=False) as poses,
+    ):
+        for rendered in _rendered(source, partial, images, size, seed, workers):
+            labels = poses.read(np.array([one.row for one in rendered]))
+            writer.append(_as_poses(rendered, labels, writer, len(writer)))
+            if progress is not None:
+                progress(len(writer))
+        # The folder gets its name before the store does: a kill in between leaves no store, not a wrong pair.
+        target.unlink(missing_ok=True)
 
 
 def _rendered(

@@ -1,0 +1,224 @@
+"""`evolift data`: make, inspect and view pose stores."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from cli.options import (
+    ExistingFile,
+    RecipeCommand,
+    output_option,
+    overwrite_option,
+    seed_option,
+    write_settings,
+)
+from cli.progress import progress_bar
+
+LAZY_COMMANDS: dict[str, tuple[str, str]] = {"import": ("cli.data_import", "import_group")}
+"""Subcommands that live in modules of their own -> module and attribute."""
+
+
+class _DataGroup(click.RichGroup):
+    """A group that also has `LAZY_COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*LAZY_COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in LAZY_COMMANDS:
+            module, attribute = LAZY_COMMANDS[cmd_name]
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_DataGroup)
+def data() -> None:
+    """Make pose stores (import, actors, render), and look into them (info, view)."""
+
+
+@data.command(cls=RecipeCommand, epilog="Example:  evolift data actors -o train.h5 --split train --clips 4")
+@output_option("Pose store (.h5)")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test", "all"]),
+    default="train",
+    show_default=True,
+    help="Built-in choice of subjects and actions; people of test are never in train.",
+)
+@click.option("--subjects", default=None, help="These instead, with commas: F1,M2.")
+@click.option("--actions", default=None, help="These instead, with commas: walk,kick.")
+@click.option(
+    "--clips", type=click.IntRange(1), default=4, show_default=True, help="Clips of each subject and action."
+)
+@click.option("--frames", type=click.IntRange(2), default=60, show_default=True, help="Frames of a clip.")
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Frames per second.",
+)
+@seed_option
+@overwrite_option
+@click.pass_context
+def actors(
+    ctx: click.RichContext,
+    /,
+    output: Path,
+    split: str,
+    subjects: str | None,
+    actions: str | None,
+    clips: int,
+    frames: int,
+    fps: float,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    """Poses of the built-in synthetic actors, for when there is no motion capture at hand."""
+    from posedata import actors as built_in
+    from posedata.bodies import BODIES
+    from posedata.motions import MOTIONS
+    from posedata.store import PoseStore
+
+    people, doings = {
+        "train": (built_in.TRAIN_SUBJECTS, built_in.TRAIN_ACTIONS),
+        "test": (built_in.TEST_SUBJECTS, built_in.TEST_ACTIONS),
+        "all": (tuple(BODIES), tuple(MOTIONS)),
+    }[split]
+    built_in.write_actor_store(
+        output,
+        subjects=_names(subjects, people),
+        actions=_names(actions, doings),
+        clips_per_action=clips,
+        frames=frames,
+        fps=fps,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    write_settings(ctx, output)
+    with PoseStore(output, validate=False) as store:
+        click.echo(
+            f"{output}: {len(store):,} poses, {len(store.labels['subject'])} subjects, "
+            f"{len(store.labels['action'])} actions"
+        )
+
+
+def _names(given: str | None, otherwise: tuple[str, ...]) -> list[str]:
+    if given is None:
+        return list(otherwise)
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+@data.command(
+    cls=RecipeCommand, epilog="Example:  evolift data render train.h5 -o people.h5 --images 2000 --size 256"
+)
+@click.argument("source", type=ExistingFile)
+@output_option("Pose store (.h5), with a folder of pictures beside it,")
+@click.option("--images", type=click.IntRange(1), default=1000, show_default=True, help="How many pictures.")
+@click.option(
+    "--size", type=click.IntRange(32), default=256, show_default=True, help="Their width and height, pixels."
+)
+@seed_option
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Processes that render; never changes the result.",
+)
+@overwrite_option
+@click.pass_context
+def render(ctx: click.RichContext, /, source: Path, output: Path, images: int, **options: Any) -> None:
+    """Render pictures of people in the poses of SOURCE (world frame), with 2D and 3D joints and occlusion flags."""
+    from posedata.people import render_store
+
+    done_before = 0
+    with progress_bar("rendering", images) as advance:
+
+        def progress(done: int) -> None:
+            nonlocal done_before
+            advance(done - done_before)
+            done_before = done
+
+        render_store(source, output, images=images, progress=progress, **options)
+    write_settings(ctx, output)
+    click.echo(f"{output}: {images:,} pictures in {output.with_name(output.stem + '_images')}")
+
+
+@data.command(cls=RecipeCommand, epilog="Example:  evolift data info train.h5")
+@click.argument("store", type=ExistingFile)
+def info(store: Path) -> None:
+    """Check every row of STORE and tell what it holds."""
+    from posedata.store import PoseStore
+    from posedata.store_summary import subjects_by_actions, summary_lines
+
+    with PoseStore(store) as opened:
+        for line in summary_lines(opened):
+            click.echo(line)
+        click.echo()
+        click.echo(subjects_by_actions(opened).to_string())
+
+
+@data.command(
+    cls=RecipeCommand,
+    epilog="Example:  evolift data view train.h5 -o walk.html --subject F1 --action walk --count 60",
+)
+@click.argument("store", type=ExistingFile)
+@output_option("Page (.html, the 3D skeleton turns by mouse) or contact sheet (.png)")
+@click.option("--subject", default=None, help="Only this subject.")
+@click.option("--action", default=None, help="Only this action.")
+@click.option(
+    "--start", type=click.IntRange(0), default=0, show_default=True, help="Leave out so many rows first."
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1),
+    default=None,
+    help="Rows to show [default: 100 in a row on a page, 24 spread over all on a sheet].",
+)
+@overwrite_option
+@click.pass_context
+def view(
+    ctx: click.RichContext,
+    /,
+    store: Path,
+    output: Path,
+    subject: str | None,
+    action: str | None,
+    start: int,
+    count: int | None,
+    overwrite: bool,
+) -> None:
+    """Show rows of STORE: moving on a page, or side by side on a sheet."""
+    from posedata.errors import InputError
+    from posedata.output_file import check_output
+    from posedata.store import PoseStore
+    from posedata.store_view import chosen_rows, store_sheet, write_store_page
+
+    is_page = output.suffix.lower() == ".html"
+    if not is_page and output.suffix.lower() != ".png":
+        raise InputError(f"{output}: give it the ending .html for a page or .png for a contact sheet")
+    check_output(output, overwrite=overwrite)
+    with PoseStore(store) as opened:
+        rows = chosen_rows(
+            opened,
+            subject=subject,
+            action=action,
+            start=start,
+            count=count or (100 if is_page else 24),
+            spread=not is_page,
+        )
+        if is_page:
+            write_store_page(opened, rows, output, overwrite=overwrite)
+        else:
+            from posedata.picture_file import write_picture
+
+            columns = min(8, math.ceil(math.sqrt(1.5 * len(rows))))
+            write_picture(output, store_sheet(opened, rows, columns=columns), overwrite=overwrite)
+    click.echo(f"{output}: {len(rows)} rows")
