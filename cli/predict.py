@@ -11,7 +11,7 @@ import rich_click as click
 from cli.options import AnyPath, ExistingFile, RecipeCommand, command_record, output_option, write_settings
 
 if TYPE_CHECKING:
-    from lifter.pipeline import PosePrediction
+    from lifter.pipeline import Pipeline, PosePrediction
     from posedata.predictions import Predictions
 
 PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
@@ -57,17 +57,38 @@ def predict(
     \b
       evolift predict photo.jpg --joint runs/joint/best.safetensors -o poses
     """
-    from cli.progress import progress_bar
-    from detector2d.image_file import read_image
     from lifter.pipeline import Pipeline
-    from posedata.errors import EvoliftError, InputError
+    from posedata.errors import InputError
     from posedata.output_file import make_output_folder
 
     pictures = list(_pictures(inputs))
-    names = _overlay_names(pictures)
     pipeline = Pipeline.from_checkpoints(joint=joint, detector=detector, lifter=lifter, device=device)
     make_output_folder(output, overwrite=overwrite)
     write_settings(ctx, output)
+    done, failed = predict_pictures(pictures, pipeline, box, output, command_record(ctx))
+    if done:
+        click.echo(f"{done} poses: {output / 'predictions.json'}, {output / 'page.html'}")
+    if failed:
+        raise InputError("; ".join(failed))
+
+
+def predict_pictures(
+    pictures: list[Path],
+    pipeline: Pipeline,
+    box: tuple[float, float, float, float] | None,
+    output: Path,
+    record: dict[str, object],
+) -> tuple[int, list[str]]:
+    """Predict pictures into a folder.
+
+    Returns:
+        How many were done, and a sentence for each that could not be.
+    """
+    from cli.progress import progress_bar
+    from detector2d.image_file import read_image
+    from posedata.errors import EvoliftError
+
+    names = _overlay_names(pictures)
     done: list[tuple[Path, PosePrediction]] = []
     failed: list[str] = []
     with progress_bar("predicting", len(pictures)) as advance:
@@ -81,10 +102,8 @@ def predict(
                 failed.append(str(error))
             advance(1)
     if done:
-        _write_results(output, done, command_record(ctx), pipeline.model.lifter.settings.normalisation)
-        click.echo(f"{len(done)} poses: {output / 'predictions.json'}, {output / 'page.html'}")
-    if failed:
-        raise InputError("; ".join(failed))
+        _write_results(output, done, record, pipeline.model.lifter.settings.normalisation)
+    return len(done), failed
 
 
 def _pictures(inputs: tuple[Path, ...]) -> Iterator[Path]:

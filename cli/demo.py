@@ -1,0 +1,344 @@
+"""`evolift demo`: the whole pipeline on built-in synthetic people, small enough for a laptop's CPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from cli.options import AnyPath, RecipeCommand, overwrite_option, seed_option, write_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lifter.chain_evaluation import ChainPredictions
+    from posedata.trainer import TrainingSettings
+
+LIFTERS = {
+    "Martinez MLP": ("martinez", False),
+    "SemGCN": ("semgcn", False),
+    "SemGCN + evolved": ("semgcn", True),
+}
+"""Name -> architecture, and whether evolved poses are trained on."""
+CHAINED = "SemGCN + evolved"
+
+
+@dataclass
+class DemoResults:
+    """What the stages leave for the report.
+
+    Args:
+        output: folder of the demo.
+        seconds: of each stage.
+        lines: of the summary: stage, what, value.
+        histories: learning curves by name of the run.
+    """
+
+    output: Path
+    seconds: dict[str, float] = field(default_factory=dict)
+    lines: list[dict[str, str]] = field(default_factory=list)
+    histories: dict[str, pd.DataFrame] = field(default_factory=dict)
+    evolution: pd.DataFrame | None = None
+    lifters: pd.DataFrame | None = None
+    chain: pd.DataFrame | None = None
+    before: ChainPredictions | None = None
+    after: ChainPredictions | None = None
+
+    def say(self, stage: str, what: str, value: str) -> None:
+        """Add a line to the summary."""
+        self.lines.append({"stage": stage, "what": what, "result": value})
+
+    def path(self, name: str) -> Path:
+        """Of a file or folder of the demo."""
+        return self.output / name
+
+
+@click.command(cls=RecipeCommand)
+@click.option(
+    "-o", "--output", type=AnyPath, default=Path("runs/demo"), show_default=True, help="Folder to write."
+)
+@click.option(
+    "--quick", is_flag=True, help="A twentieth of the steps: shows that all stages run, not what they learn."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Processes that render and cut out pictures; never changes the result.",
+)
+@seed_option
+@overwrite_option
+@click.pass_context
+def demo(ctx: click.Context, /, output: Path, quick: bool, workers: int, seed: int, overwrite: bool) -> None:
+    """Run every stage on built-in synthetic people and write a report.
+
+    Actors move, evolution breeds more poses, lifters learn with and without them and are tested on people and actions
+    that they never saw; people are rendered, a detector learns from the pictures, detector and lifter are chained and
+    fine-tuned end to end, and poses are predicted from held-out pictures. No data, no download, no GPU.
+
+    Example:
+
+    \b
+      evolift demo -o runs/demo
+    """
+    from cli.demo_report import write_report
+    from posedata.output_file import make_output_folder, write_text
+
+    make_output_folder(output, overwrite=overwrite)
+    write_settings(ctx, output)
+    results = DemoResults(output)
+    scale = 0.05 if quick else 1.0
+    stages: list[tuple[str, Callable[[DemoResults, float, int, int], None]]] = [
+        ("actors", _act),
+        ("evolution", _evolve),
+        ("lifters", _lift),
+        ("rendered people", _render),
+        ("detector", _detect),
+        ("joint stage", _finetune),
+        ("prediction", _predict),
+    ]
+    for number, (name, run) in enumerate(stages, 1):
+        click.secho(f"{number}/{len(stages)} {name}", bold=True, err=True)
+        start = time.perf_counter()
+        run(results, scale, seed, workers)
+        results.seconds[name] = time.perf_counter() - start
+    write_report(results)
+    table = _summary(results)
+    write_text(results.path("summary.csv"), table.to_csv(index=False))
+    click.echo(_plain_table(table))
+    click.echo(f"{sum(results.seconds.values()):.0f} s in all. Report: {results.path('report.html')}")
+
+
+def _act(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+    from posedata.actors import (
+        TEST_ACTIONS,
+        TEST_SUBJECTS,
+        TRAIN_ACTIONS,
+        TRAIN_SUBJECTS,
+        write_actor_store,
+    )
+    from posedata.store import PoseStore
+
+    unseen = [action for action in TEST_ACTIONS if action not in TRAIN_ACTIONS]
+    write_actor_store(
+        results.path("train.h5"),
+        subjects=TRAIN_SUBJECTS,
+        actions=TRAIN_ACTIONS,
+        clips_per_action=1,
+        seed=seed,
+    )
+    write_actor_store(
+        results.path("test.h5"), subjects=TEST_SUBJECTS, actions=unseen, clips_per_action=2, seed=seed + 1
+    )
+    for name in ("train", "test"):
+        with PoseStore(results.path(f"{name}.h5")) as store:
+            table = store.table()
+        actions = sorted(table["action"].unique())
+        results.say(
+            "actors",
+            f"{name}ing poses"
+            if name == "train"
+            else "test poses, none of their people or actions in training",
+            f"{len(table):,} of {table['subject'].nunique()} people in {len(actions)} actions",
+        )
+
+
+def _evolve(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+    from cli.progress import progress_bar
+    from evolution.algorithm import evolve
+    from evolution.settings import EvolutionSettings
+
+    settings = EvolutionSettings(ratio=5.0, generations=2, seed=seed)
+    with progress_bar("evolving", None) as advance:
+        report = evolve(results.path("train.h5"), results.path("evolved.h5"), settings, progress=advance)
+    results.evolution = report.table()
+    refused = sum(tally.refused for tally in report.generations)
+    candidates = sum(tally.candidates for tally in report.generations)
+    within = report.originals_within_limits / report.originals
+    results.say("evolution", "training poses within the anatomical limits", f"{within:.1%}")
+    results.say("evolution", "children bred", f"{report.children:,}")
+    results.say("evolution", "candidates refused by the joint-angle limits", f"{refused / candidates:.0%}")
+
+
+def _training(steps: int, scale: float, validations: int, seed: int, **rest: Any) -> TrainingSettings:
+    from posedata.trainer import TrainingSettings
+
+    steps = max(validations, round(steps * scale))
+    return TrainingSettings(steps, max(1, steps // validations), seed=seed, **rest)
+
+
+def _lift(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+    from lifter.evaluation import evaluate_lifters, open_test_set
+    from lifter.model import LifterSettings, load_lifter
+    from lifter.pairs import PairSettings
+    from lifter.training import DataSettings, LearningSettings, train_lifter
+    from posedata.skeleton import H36M17
+
+    pairs = PairSettings(cameras="random", noise=1.5, flip=True)
+    learning = LearningSettings(loss="l1", schedule="one-cycle")
+    models = {}
+    for name, (architecture, evolved) in LIFTERS.items():
+        folder = results.path(f"lifter_{architecture}{'_evolved' if evolved else ''}")
+        folder.mkdir()
+        results.histories[name] = train_lifter(
+            [results.path("evolved.h5")],
+            folder,
+            _training(2000, scale, 4, seed, accelerator="cpu", gradient_clip=1.0),
+            lifter=LifterSettings(architecture=architecture, normalisation="box"),
+            pairs=pairs,
+            learning=learning,
+            data=DataSettings(evolved_share=0.5 if evolved else 0.0),
+        )
+        models[name] = load_lifter(folder / "best.safetensors")
+    tests = open_test_set(results.path("test.h5"), H36M17, pairs, seed=seed)
+    scores = evaluate_lifters(models, tests)
+    results.lifters = scores[scores["name"] == "overall"].set_index("checkpoint")
+    for name in LIFTERS:
+        row = results.lifters.loc[name]
+        results.say(
+            "lifter",
+            f"{name}, unseen people and actions: MPJPE / P-MPJPE",
+            f"{row['mpjpe']:.1f} / {row['p_mpjpe']:.1f} mm",
+        )
+
+
+def _render(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+    from cli.progress import progress_bar
+    from posedata.people import render_store
+
+    counts = {}
+    for number, (name, full) in enumerate((("train", 1600), ("validation", 200), ("test", 300))):
+        source = results.path("test.h5" if name == "test" else "train.h5")
+        images = counts[name] = max(32, round(full * scale))
+        with progress_bar(f"rendering {name}", images) as advance:
+            render_store(
+                source,
+                results.path(f"renders_{name}.h5"),
+                images=images,
+                size=192,
+                seed=seed + number,
+                workers=workers,
+                progress=_differences(advance),
+            )
+    results.say(
+        "rendered people",
+        "pictures with 2D, 3D and true occlusion",
+        ", ".join(f"{count:,} {name}" for name, count in counts.items()),
+    )
+
+
+def _differences(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """From totals, as rendering reports them, to steps, as the bar takes them."""
+    done = 0
+
+    def report(total: int) -> None:
+        nonlocal done
+        advance(total - done)
+        done = total
+
+    return report
+
+
+def _detect(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+    import torch
+
+    from detector2d.evaluation import evaluate_detector
+    from detector2d.model import DetectorModel, DetectorSettings, load_detector
+    from detector2d.training import DetectorTraining, train_detector
+
+    torch.manual_seed(seed)
+    model = DetectorModel(
+        DetectorSettings("resnet10t", input_width=96, input_height=96, head="light", head_widths=(64,))
+    )
+    folder = results.path("detector")
+    folder.mkdir()
+    results.histories["detector"] = train_detector(
+        model,
+        [results.path("renders_train.h5")],
+        [1.0],
+        [results.path("renders_validation.h5")],
+        folder,
+        DetectorTraining(batch_size=32, learning_rate=2e-3, schedule="cosine", warm_up=0.05),
+        _training(1200, scale, 4, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+    )
+    scores, _ = evaluate_detector(load_detector(folder / "best.safetensors"), results.path("renders_test.h5"))
+    pck = float(scores.loc[scores["name"] == "overall", "pck_0.2"].iloc[0])
+    results.say("detector", "PCK@0.2 of the torso on test pictures, from scratch", f"{pck:.1%}")
+
+
+def _finetune(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+    import pandas as pd
+
+    from detector2d.model import load_detector
+    from detector2d.training import DetectorTraining
+    from lifter.chain_evaluation import chain_table, predict_chain
+    from lifter.joint import JointModel, load_joint
+    from lifter.joint_training import JointTraining, finetune
+    from lifter.model import load_lifter
+
+    test = results.path("renders_test.h5")
+    start = JointModel(
+        load_detector(results.path("detector/best.safetensors")),
+        load_lifter(results.path("lifter_semgcn_evolved/best.safetensors")),
+    )
+    results.before = predict_chain(start, test)
+    tables = {"before": chain_table(results.before, test, start)}
+    folder = results.path("joint")
+    folder.mkdir()
+    crops = DetectorTraining(batch_size=32, learning_rate=5e-4, schedule="cosine", warm_up=0.05)
+    results.histories["joint stage"] = finetune(
+        start,
+        [results.path("renders_train.h5")],
+        [1.0],
+        [results.path("renders_validation.h5")],
+        folder,
+        JointTraining(crops, lifter_learning_rate=5e-4),
+        _training(400, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+    )
+    tuned = load_joint(folder / "best.safetensors")
+    results.after = predict_chain(tuned, test)
+    tables["after"] = chain_table(results.after, test, tuned)
+    results.chain = pd.concat(
+        [table.assign(chain=f"{name} fine-tuning") for name, table in tables.items()], ignore_index=True
+    )
+    for name, table in tables.items():
+        detected = table.iloc[1]
+        results.say(
+            "joint stage",
+            f"picture to 3D on test pictures {name} fine-tuning: MPJPE / P-MPJPE",
+            f"{detected['mpjpe']:.1f} / {detected['p_mpjpe']:.1f} mm",
+        )
+
+
+def _predict(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+    from cli.predict import predict_pictures
+    from lifter.pipeline import Pipeline
+    from posedata.store import PoseStore
+
+    with PoseStore(results.path("renders_test.h5"), validate=False) as store:
+        poses = store.read(slice(0, 6))
+        pictures = [store.image_folder / name for name in poses.image or ()]
+    output = results.path("predictions")
+    output.mkdir()
+    pipeline = Pipeline.from_checkpoints(joint=results.path("joint/best.safetensors"))
+    done, _ = predict_pictures(pictures, pipeline, None, output, {"command": "evolift demo"})
+    results.say("prediction", "test pictures predicted, without their person boxes", str(done))
+
+
+def _summary(results: DemoResults) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(results.lines)
+
+
+def _plain_table(table: pd.DataFrame) -> str:
+    widths = {str(name): max(len(str(name)), *(len(str(v)) for v in table[name])) for name in table.columns}
+    lines = ["  ".join(name.ljust(width) for name, width in widths.items())]
+    for cells in table.astype(str).to_numpy().tolist():
+        lines.append("  ".join(cell.ljust(width) for cell, width in zip(cells, widths.values(), strict=True)))
+    return "\n".join(line.rstrip() for line in lines)
