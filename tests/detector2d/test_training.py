@@ -25,14 +25,15 @@ def tiny(**changes: object) -> DetectorModel:
 
 def test_training_finds_the_dots(picture_store: Path, tmp_path: Path) -> None:
     training = DetectorTraining(
-        batch_size=12, learning_rate=5e-3, schedule="cosine", augmentation=None, spread_weight=0.1
+        batch_size=12, learning_rate=3e-3, schedule="constant", augmentation=None, spread_weight=1.0
     )
-    settings = TrainingSettings(steps=40, validate_every=20, accelerator="cpu", progress=False)
+    settings = TrainingSettings(steps=60, validate_every=30, accelerator="cpu", progress=False)
+    model = tiny(backbone="test_efficientnet")
     history = train_detector(
-        tiny(), [picture_store], [1.0], [picture_store], tmp_path, training, settings, record={"note": "x"}
+        model, [picture_store], [1.0], [picture_store], tmp_path, training, settings, record={"note": "x"}
     )
-    assert history["pck"].iloc[-1] > 0.5
-    assert history["loss"].iloc[-1] < 0.5 * 34 * 0.1
+    assert history["pck"].iloc[-1] > 0.25  # untrained: 0.03
+    assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
     model = load_detector(tmp_path / "last.safetensors")
     table, found = evaluate_detector(model, picture_store)
     assert table.set_index("name").loc["overall", "pck_0.2"] == pytest.approx(

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cli.detector import detector
+from detector2d.model import load_detector
+from posedata.errors import CheckpointError, InputError, OutputError
+from tests.detector2d.conftest import photograph_store, picture_store
+
+__all__ = ["photograph_store", "picture_store"]
+
+SMALL = [
+    *("--backbone", "test_resnet", "--input-width", "64", "--input-height", "64", "--head", "light"),
+    *(
+        "--head-width",
+        "8",
+        "--batch-size",
+        "4",
+        "--steps",
+        "2",
+        "--validate-every",
+        "2",
+        "--accelerator",
+        "cpu",
+    ),
+]
+
+
+def run(*arguments: str | Path):
+    result = CliRunner().invoke(detector, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def trained(picture_store, photograph_store, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    stores = (picture_store, photograph_store, "--ratio", "3", "--ratio", "1")
+    run("train", *stores, "--validation", picture_store, "-o", folder, *SMALL, "--occlude", "0.5")
+    return folder
+
+
+def test_train_writes_checkpoints_history_and_settings(trained) -> None:
+    assert load_detector(trained / "best.safetensors").settings.head_widths == (8,)
+    assert json.loads((trained / "settings.json").read_text())["settings"]["ratios"] == [3.0, 1.0]
+    assert list(pd.read_csv(trained / "history.csv")["step"]) == [2]
+
+
+def test_evaluate_prints_and_writes_scores(trained, photograph_store, tmp_path) -> None:
+    out = tmp_path / "scores.csv"
+    result = run(
+        "evaluate", trained / "best.safetensors", "--data", photograph_store, "-o", out, "--flip-test"
+    )
+    table = pd.read_csv(out).set_index("name")
+    assert f"{table.loc['overall', 'pck_0.2']:.3f}" in result.output
+    assert "pckh_0.5" not in result.output  # LSP has no base of the skull
+    with pytest.raises(OutputError, match="exists: choose another output or add --overwrite"):
+        run("evaluate", trained / "best.safetensors", "--data", photograph_store, "-o", out)
+
+
+def test_augment_preview(picture_store, tmp_path) -> None:
+    sheet = tmp_path / "sheet.png"
+    arguments = ("--rows", "2", "--columns", "3", "--size", "64", "--occlude", "1")
+    run("augment-preview", picture_store, "-o", sheet, *arguments)
+    image = cv2.imread(str(sheet))
+    assert image.shape == (2 * 72 + 8, 4 * 72 + 8, 3)
+    run("augment-preview", picture_store, "-o", tmp_path / "again.png", *arguments)
+    assert (tmp_path / "again.png").read_bytes() == sheet.read_bytes()
+
+
+def test_what_a_user_can_get_wrong(trained, tiny_store, picture_store, tmp_path) -> None:
+    with pytest.raises(InputError, match=r"tiny\.h5: it has no pictures"):
+        run("evaluate", trained / "best.safetensors", "--data", tiny_store)
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        run("evaluate", picture_store, "--data", picture_store)
+    with pytest.raises(InputError, match="1 stores need as many ratios, not 2"):
+        run(
+            *("train", picture_store, "--ratio", "1", "--ratio", "1", "--validation", picture_store),
+            *("-o", tmp_path / "x", *SMALL),
+        )
+    with pytest.raises(InputError, match="--device nowhere: "):
+        run("evaluate", trained / "best.safetensors", "--data", picture_store, "--device", "nowhere")
