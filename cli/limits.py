@@ -6,17 +6,78 @@ from pathlib import Path
 
 import rich_click as click
 
-from cli.options import ExistingFile
+from cli.options import ExistingFile, output_option, overwrite_option
 
 
 @click.group(cls=click.RichGroup)
 def limits() -> None:
-    """Check poses against joint-angle limits."""
+    """Fit joint-angle limits, and check poses against them."""
 
 
-@limits.command(epilog="Example:  evolift limits check test.h5 --limits anatomical")
+@limits.command(epilog="Example:  evolift limits fit train.h5 -o limits.h5 --held-out test.h5")
 @click.argument("source", type=ExistingFile)
-@click.option("--limits", "name", default="anatomical", show_default=True, help="Joint-angle limits.")
+@output_option("File of joint limits (.h5)")
+@click.option(
+    "--smoothing",
+    type=float,
+    default=25.0,
+    show_default=True,
+    help="Every seen direction of a bone allows all within this angle, degrees.",
+)
+@click.option(
+    "--parent-smoothing",
+    type=float,
+    default=45.0,
+    show_default=True,
+    help="Forearms, shins and the like are compared with poses whose parent bone points within this angle.",
+)
+@click.option(
+    "--support", type=int, default=1, show_default=True, help="Poses that must lie within both angles."
+)
+@click.option("--held-out", type=ExistingFile, help="Store of other poses: tell how many of them pass.")
+@overwrite_option
+def fit(
+    source: Path,
+    output: Path,
+    smoothing: float,
+    parent_smoothing: float,
+    support: int,
+    held_out: Path | None,
+    overwrite: bool,
+) -> None:
+    """Learn joint-angle limits from the poses of the store SOURCE; use them as --limits fitted:FILE."""
+    from cli.progress import progress_bar
+    from evolution.fitted_limits import FitSettings
+    from evolution.fitting import fit_store
+    from evolution.limits_report import report_on_store
+    from posedata.output_file import check_output
+    from posedata.store import PoseStore
+
+    settings = FitSettings(smoothing, parent_smoothing, support)
+    check_output(output, overwrite=overwrite)
+    with PoseStore(source) as store, progress_bar("fitting", len(store)) as advance:
+        fitted = fit_store(store, settings, output, overwrite=overwrite, progress=advance)
+    click.echo("share of the sphere that each bone may point to:")
+    for bone, share in fitted.coverage().items():
+        click.echo(f"  {bone:<16}{100 * share:6.1f}%")
+    click.echo(f"{output}: limits fitted on {fitted.poses} poses")
+    if held_out is not None:
+        with PoseStore(held_out) as store:
+            report = report_on_store(store, fitted)
+        click.echo(report.table().to_string(index=False, float_format="{:.2f}".format))
+        click.echo(f"{100 * report.rate:.2f}% of {report.poses} poses of {held_out} keep these limits")
+
+
+@limits.command(
+    epilog="Example:  evolift limits check test.h5 --limits fitted:limits.h5 --pictures worst.png"
+)
+@click.argument("source", type=ExistingFile)
+@click.option("--limits", "name", default="anatomical", show_default=True, help="anatomical or fitted:FILE.")
+@click.option(
+    "--pictures",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="PNG to write: the poses that break most limits, broken bones in red.",
+)
 @click.option(
     "--fail-below",
     type=click.FloatRange(0, 100),
@@ -24,20 +85,41 @@ def limits() -> None:
     show_default=True,
     help="Exit with code 1 if a smaller percentage of the poses keeps all limits.",
 )
+@overwrite_option
 @click.pass_context
-def check(ctx: click.RichContext, source: Path, name: str, fail_below: float) -> None:
+def check(
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    name: str,
+    pictures: Path | None,
+    fail_below: float,
+    overwrite: bool,
+) -> None:
     """Tell per bone how many poses of the store SOURCE break its limit."""
     from cli.progress import progress_bar
     from evolution.kinematic_tree import KinematicTree
     from evolution.limit_sources import limits_by_name
     from evolution.limits_report import report_on_store
+    from evolution.worst_pictures import write_worst_pictures
+    from posedata.output_file import check_output
     from posedata.store import PoseStore
 
-    with PoseStore(source) as store, progress_bar("checking", len(store)) as advance:
-        report = report_on_store(store, limits_by_name(name, KinematicTree(store.skeleton)), progress=advance)
+    if pictures is not None:
+        check_output(pictures, overwrite=overwrite)
+    with PoseStore(source) as store:
+        chosen = limits_by_name(name, KinematicTree(store.skeleton))
+        with progress_bar("checking", len(store)) as advance:
+            report = report_on_store(store, chosen, progress=advance)
+        if pictures is not None and len(report.worst):
+            write_worst_pictures(store, chosen, report, pictures, overwrite=overwrite)
     click.echo(report.table().to_string(index=False, float_format="{:.2f}".format))
     if len(report.worst):
         click.echo(f"worst rows: {', '.join(map(str, report.worst))}")
     click.echo(f"{100 * report.rate:.2f}% of {report.poses} poses keep the limits {report.limits!r}")
+    if pictures is not None:
+        click.echo(
+            f"{pictures}: the worst poses" if len(report.worst) else "no pose breaks a limit: no pictures"
+        )
     if 100 * report.rate < fail_below:
         ctx.exit(1)

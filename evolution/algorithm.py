@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int64
 from evolution.breeding import OPERATOR_LABELS, Children, Tally, breed
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
-from evolution.limit_sources import limits_by_name
+from evolution.limit_sources import limits_by_name, limits_file
 from evolution.settings import EvolutionSettings
 from posedata.errors import InputError, StoreError
 from posedata.output_file import check_output, sha256_of
@@ -114,7 +114,8 @@ def evolve(
         tree = KinematicTree(store.skeleton)
         limits = limits_by_name(settings.limits, tree)
         size = settings.size_from(len(store))
-        provenance = Provenance(command, settings.to_dict(), settings.seed, {source.name: sha256_of(source)})
+        inputs = _hashes(source, limits_file(settings.limits))
+        provenance = Provenance(command, settings.to_dict(), settings.seed, inputs)
         with PoseStoreWriter(target, store.skeleton, "world", provenance, overwrite=overwrite) as writer:
             population, first_generation = _copy_originals(store, writer, limits, size)
             tallies = _grow(population, writer, limits, settings, first_generation, progress)
@@ -124,6 +125,10 @@ def evolve(
             parameters = provenance.parameters | {"report": report.to_dict()}
             writer.provenance = replace(provenance, parameters=parameters)
     return report
+
+
+def _hashes(*files: Path | None) -> dict[str, str]:
+    return {file.name: sha256_of(file) for file in files if file is not None}
 
 
 def _require_world(store: PoseStore) -> None:
