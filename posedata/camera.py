@@ -23,26 +23,26 @@ UNDISTORT_ITERATIONS = 20
 
 
 def world_to_camera(
-    points: Float[Tensor, "*batch points 3"],
+    points: Float[Tensor, "*#batch points 3"],
     rotation: Float[Tensor, "*#batch 3 3"],
     translation: Float[Tensor, "*#batch 3"],
-) -> Float[Tensor, "*batch points 3"]:
+) -> Float[Tensor, "... points 3"]:
     """World points (mm) in the frame of a camera with `x_camera = rotation @ x_world + translation`."""
     return points @ rotation.transpose(-1, -2) + translation[..., None, :]
 
 
 def camera_to_world(
-    points: Float[Tensor, "*batch points 3"],
+    points: Float[Tensor, "*#batch points 3"],
     rotation: Float[Tensor, "*#batch 3 3"],
     translation: Float[Tensor, "*#batch 3"],
-) -> Float[Tensor, "*batch points 3"]:
+) -> Float[Tensor, "... points 3"]:
     """Inverse of `world_to_camera`."""
     return (points - translation[..., None, :]) @ rotation
 
 
 def distort(
-    points: Float[Tensor, "*batch points 2"], distortion: Float[Tensor, "*#batch 5"]
-) -> Float[Tensor, "*batch points 2"]:
+    points: Float[Tensor, "*#batch points 2"], distortion: Float[Tensor, "*#batch 5"]
+) -> Float[Tensor, "... points 2"]:
     r"""Brown-Conrady distortion of ideal image-plane coordinates x/z, y/z.
 
     .. math:: x' = x (1 + k_1 r^2 + k_2 r^4 + k_3 r^6) + 2 p_1 x y + p_2 (r^2 + 2 x^2)
@@ -63,8 +63,8 @@ def distort(
 
 
 def undistort(
-    points: Float[Tensor, "*batch points 2"], distortion: Float[Tensor, "*#batch 5"]
-) -> Float[Tensor, "*batch points 2"]:
+    points: Float[Tensor, "*#batch points 2"], distortion: Float[Tensor, "*#batch 5"]
+) -> Float[Tensor, "... points 2"]:
     """Inverse of `distort` by fixed-point iteration, as OpenCV's undistortPoints does."""
     k1, k2, p1, p2, k3 = distortion[..., None, :].unbind(-1)
     ideal = points
@@ -80,10 +80,10 @@ def undistort(
 
 
 def project(
-    points: Float[Tensor, "*batch points 3"],
+    points: Float[Tensor, "*#batch points 3"],
     intrinsics: Float[Tensor, "*#batch 3 3"],
     distortion: Float[Tensor, "*#batch 5"] | None = None,
-) -> Float[Tensor, "*batch points 2"]:
+) -> Float[Tensor, "... points 2"]:
     """Pixels of points in the camera frame (mm, z > 0). Points behind the camera give meaningless pixels."""
     plane = points[..., :2] / points[..., 2:]
     if distortion is not None:
@@ -93,11 +93,11 @@ def project(
 
 
 def unproject(
-    pixels: Float[Tensor, "*batch points 2"],
-    depth: Float[Tensor, "*batch points"],
+    pixels: Float[Tensor, "*#batch points 2"],
+    depth: Float[Tensor, "*#batch points"],
     intrinsics: Float[Tensor, "*#batch 3 3"],
     distortion: Float[Tensor, "*#batch 5"] | None = None,
-) -> Float[Tensor, "*batch points 3"]:
+) -> Float[Tensor, "... points 3"]:
     """Camera-frame points (mm) at the given depths (mm, along z); inverse of `project`."""
     fx, skew, cx = (intrinsics[..., 0, column, None] for column in range(3))
     fy, cy = (intrinsics[..., 1, column, None] for column in (1, 2))
@@ -106,7 +106,8 @@ def unproject(
     plane = torch.stack([x, y], -1)
     if distortion is not None:
         plane = undistort(plane, distortion)
-    return torch.cat([plane * depth[..., None], depth[..., None]], -1)
+    plane = plane * depth[..., None]
+    return torch.cat([plane, depth[..., None].expand_as(plane[..., :1])], -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +186,7 @@ def look_at(
 
     Args:
         position, target: world points, mm; the line between them must not be vertical.
-        roll: rotation about the optical axis, radians; positive turns the picture anticlockwise.
+        roll: rotation about the optical axis, radians; positive turns the picture clockwise.
 
     Raises:
         InputError: the camera would look straight up or down, or stands on its target.

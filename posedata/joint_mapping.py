@@ -82,7 +82,9 @@ class JointMapping:
         """
         if visibility is None:
             visibility = np.full(joints.shape[:-1], VISIBLE, np.uint8)
-        converted = np.einsum("ts,...sa->...ta", self.matrix, joints).astype(joints.dtype)
+        # Unlabelled joints may hold anything, even NaN, which a weight of 0 would not stop.
+        labelled = np.where(visibility[..., None] == UNLABELLED, 0, joints)
+        converted = np.einsum("ts,...sa->...ta", self.matrix, labelled).astype(joints.dtype)
         used = self.matrix != 0
         least = np.where(used, visibility[..., None, :], VISIBLE).min(-1)
         converted_visibility = np.where(used.any(-1), least, UNLABELLED).astype(np.uint8)
