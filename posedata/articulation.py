@@ -59,8 +59,12 @@ RANGES_OF_MOTION: dict[str, tuple[int, int]] = _MIDDLE_RANGES | {
 MIRRORED_SIGN = ("pelvis_roll", "pelvis_yaw", "spine_bend", "spine_twist", "neck_bend", "neck_twist")
 """Angles that change their sign in a mirror."""
 
-_NECK_LEAN = np.radians(14.0)
-_SHOULDER_REST = {"left": (-0.04, 0.985, -0.17), "right": (-0.04, -0.985, -0.17)}
+# The standing rest pose, after the means of motion-captured adults: the hip joints lie ahead of the lumbar spine, which
+# leans back above them, and the chest leans forward again; the shoulders lie a little behind and above their middle.
+_LUMBAR_REST, _CHEST_REST, _NECK_REST, _SKULL_REST = (
+    np.radians(degrees) for degrees in (-15.0, 7.0, 5.0, 3.0)
+)
+_SHOULDER_REST = {"left": (-0.10, 0.99, 0.05), "right": (-0.10, -0.99, 0.05)}
 _LUMBAR_SHARE = 0.4
 
 
@@ -99,15 +103,16 @@ def forward_kinematics(angles: Angles, body: Body) -> Float[np.ndarray, "frames 
     """
     pelvis = _turned(angles["pelvis_yaw"], angles["pelvis_pitch"], angles["pelvis_roll"])
     trunk = [angles[f"spine_{name}"] for name in ("twist", "flexion", "bend")]
-    lumbar = pelvis @ _turned(*(_LUMBAR_SHARE * angle for angle in trunk))
+    lumbar = pelvis @ _turned(*(_LUMBAR_SHARE * angle for angle in trunk)) @ _leaning(_LUMBAR_REST)
+    # Arms hang from an upright chest: only the bones of the trunk have the rest pose's leans.
     chest = pelvis @ _turned(*trunk)
-    neck = chest @ _turned(angles["neck_twist"], angles["neck_flexion"] + _NECK_LEAN, angles["neck_bend"])
-    skull = neck @ rotation_about("y", angles["head_nod"] - _NECK_LEAN)
+    neck = chest @ _turned(angles["neck_twist"], angles["neck_flexion"], angles["neck_bend"])
+    skull = neck @ rotation_about("y", angles["head_nod"] + _SKULL_REST)
 
     joints = np.zeros((len(pelvis), len(H36M17), 3))
     _extend(joints, "spine", lumbar, (0, 0, body.length("spine")))
-    _extend(joints, "thorax", chest, (0, 0, body.length("thorax")))
-    _extend(joints, "neck", neck, (0, 0, body.length("neck")))
+    _extend(joints, "thorax", chest @ _leaning(_CHEST_REST), (0, 0, body.length("thorax")))
+    _extend(joints, "neck", neck @ _leaning(_NECK_REST), (0, 0, body.length("neck")))
     _extend(joints, "head", skull, (0, 0, body.length("head")))
     for side in SIDES:
         _add_leg(joints, angles, body, pelvis, side)
@@ -124,6 +129,10 @@ def _turned(
         rotation_about("z", to_left) @ rotation_about("y", forward) @ rotation_about("x", -bend)
     )
     return turned
+
+
+def _leaning(angle: float) -> Float[np.ndarray, "3 3"]:
+    return rotation_about("y", np.asarray(angle))
 
 
 def _extend(

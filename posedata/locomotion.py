@@ -160,7 +160,7 @@ def crawl(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
     """Crawling on hands and knees, or on hands and feet with the hips up (bear walk)."""
     phase = time * style["tempo"] + generator.uniform()
     bear = style["bear"] > 0.7
-    pitch = style["pitch"] + (12 if bear else 0)
+    pitch = style["pitch"] + (25 if bear else 0)
     angles: Degrees = {
         "pelvis_pitch": pitch + 3 * np.cos(4 * np.pi * phase),
         "spine_flexion": np.full_like(time, generator.uniform(-8, 14)),
@@ -177,7 +177,7 @@ def crawl(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
         set_arm(
             angles,
             side,
-            flexion=(pitch + 40 if bear else pitch) + style["arm_stride"] * reach,
+            flexion=(pitch + 12 if bear else pitch) + style["arm_stride"] * reach,
             abduction=generator.uniform(0, 14),
             rotation=generator.uniform(-25, 20),
             elbow=style["elbow"] + 22 * swing(phase + shift + 0.25),
