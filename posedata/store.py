@@ -175,6 +175,10 @@ class PoseStoreWriter:
             raise StoreError(
                 f"{self.path}: rows with columns {list(columns)} cannot follow rows with {self._columns}"
             )
+        if ("joints_3d" in columns) != (self.coordinate_frame != "none"):
+            raise StoreError(
+                f"{self.path}: coordinate_frame {self.coordinate_frame!r} does not fit its 3D joints"
+            )
         _check_values(self.path, columns, len(self), len(self.skeleton), len(self.cameras))
         self._buffer.append(columns)
         self._buffered += len(poses)
@@ -363,8 +367,8 @@ class PoseStore:
                 f"{self.path}: schema version {version}, this evolift reads {SCHEMA_VERSION}: make it again"
             )
         try:
-            self.skeleton = Skeleton.from_dict(json.loads(file.attrs["skeleton"]))
-            self.provenance = Provenance(**json.loads(file.attrs["provenance"]))
+            self.skeleton = Skeleton.from_dict(_object(file.attrs["skeleton"]))
+            self.provenance = Provenance(**_object(file.attrs["provenance"]))
             self.coordinate_frame: CoordinateFrame = file.attrs["coordinate_frame"]
             self.image_root = str(file.attrs["image_root"])
         except (KeyError, TypeError, ValueError, InputError) as error:
@@ -511,6 +515,8 @@ class PoseStore:
         unique, inverse = np.unique(rows, return_inverse=True)
         if len(unique) and unique[0] < 0:
             raise IndexError("row numbers must not be negative")
+        if len(unique) and unique[-1] >= len(self):
+            raise IndexError(f"row {unique[-1]} of a store of {len(self)} rows")
         return self._assemble({name: self._read_column(name, unique)[inverse] for name in self.columns})
 
     def _assemble(self, columns: dict[str, np.ndarray]) -> Poses:
@@ -607,6 +613,13 @@ def _refuse_links(path: Path, group: h5py.Group) -> None:
             raise StoreError(f"{path}: dataset {item.name} keeps its data in another file, which is refused")
         elif item.dtype.hasobject and h5py.check_string_dtype(item.dtype) is None:
             raise StoreError(f"{path}: dataset {item.name} holds objects, which are refused")
+
+
+def _object(text: str) -> dict[str, Any]:
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError("it is not a JSON object")
+    return values
 
 
 def _check_values(path: Path, columns: dict[str, np.ndarray], start: int, joints: int, cameras: int) -> None:
