@@ -143,7 +143,7 @@ def pose_page(
         raise ValueError("a person is twice in one frame: give people of a frame different names")
     script = Path(__file__).with_name("pose_page.js").read_text(encoding="utf-8")
     template = Template(Path(__file__).with_name("pose_page.html").read_text(encoding="utf-8"))
-    return template.substitute(
+    page = template.substitute(
         title=html.escape(title),
         right=hexadecimal(RIGHT_COLOUR),
         left=hexadecimal(LEFT_COLOUR),
@@ -154,6 +154,7 @@ def pose_page(
         script=script,
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+    return page.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
 
 
 def embedded_jpeg(image: UInt8[np.ndarray, "height width 3"], *, quality: int = JPEG_QUALITY) -> str:

@@ -154,7 +154,7 @@ class ReportPage:
     def page(self) -> str:
         """The whole page as text."""
         title = html.escape(self.title)
-        return (
+        page = (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
@@ -162,6 +162,7 @@ class ReportPage:
             + "\n".join(self._parts)
             + "\n</main>\n</body>\n</html>\n"
         )
+        return page.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
 
     def write(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the page, whole or not at all.

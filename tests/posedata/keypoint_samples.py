@@ -1,0 +1,172 @@
+"""The same two people as every detector would write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posedata.skeleton import BODY25, COCO17, H36M17, HALPE26, MEDIAPIPE33, MPII16, Skeleton
+
+SIZE = (640, 480)
+
+
+def points(skeleton: Skeleton, seed: int = 0, people: int = 2) -> np.ndarray:
+    """(people, joints, 3): pixels inside the picture and a score; whole numbers of 1/64 survive every format."""
+    generator = np.random.default_rng(seed)
+    shape = (people, len(skeleton))
+    u, v, score = generator.integers(64, 25_000, (3, *shape)) / 64
+    return np.stack([u + 20, v * 0.5 + 20, 0.25 + score % 0.75], -1)
+
+
+def flat(person: np.ndarray) -> list[float]:
+    return [float(value) for value in person.reshape(-1)]
+
+
+def coco_results(people: np.ndarray, **extra: Any) -> list[dict[str, Any]]:
+    return [{"image_id": 7, "category_id": 1, "keypoints": flat(p), "score": 0.9} | extra for p in people]
+
+
+def coco_annotations(people: np.ndarray) -> dict[str, Any]:
+    flagged = people.copy()
+    flagged[..., 2] = 2
+    flagged[0, 0, 2], flagged[1, 1] = 1, 0
+    return {
+        "images": [
+            {"id": 5, "file_name": "other.jpg"},
+            {"id": 7, "file_name": "a.jpg", "width": 640, "height": 480},
+        ],
+        "annotations": [
+            {
+                "id": n,
+                "image_id": 7,
+                "category_id": 1,
+                "keypoints": flat(p),
+                "bbox": [1, 2, 30, 40],
+                "num_keypoints": 16,
+            }
+            for n, p in enumerate(flagged)
+        ]
+        + [{"id": 9, "image_id": 5, "category_id": 1, "keypoints": [0] * 51, "iscrowd": 1}],
+    }
+
+
+def openpose(people: np.ndarray) -> dict[str, Any]:
+    return {
+        "version": 1.3,
+        "people": [
+            {"person_id": [-1], "pose_keypoints_2d": flat(p), "face_keypoints_2d": []} for p in people
+        ],
+    }
+
+
+def mediapipe(people: np.ndarray, size: tuple[int, int] = SIZE) -> list[list[dict[str, float]]]:
+    return [
+        [
+            {"x": (u + 0.5) / size[0], "y": (v + 0.5) / size[1], "z": 0.1, "visibility": s}
+            for u, v, s in person.tolist()
+        ]
+        for person in people
+    ]
+
+
+def mmpose(people: np.ndarray) -> list[dict[str, Any]]:
+    return [
+        {
+            "keypoints": p[:, :2].tolist(),
+            "keypoint_scores": p[:, 2].tolist(),
+            "bbox": [[10, 20, 110, 220]],
+            "bbox_score": 0.9,
+        }
+        for p in people
+    ]
+
+
+def csv_text(people: np.ndarray, skeleton: Skeleton) -> str:
+    names = [f"{joint}_{part}" for joint in skeleton.joints for part in ("x", "y", "confidence")]
+    rows = [",".join([f"img{n}.jpg", str(n), *map(str, flat(p))]) for n, p in enumerate(people)]
+    return "\n".join([",".join(["image", "frame", *names]), *rows]) + "\n"
+
+
+def _json(values: Any) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        path = folder / "keypoints.json"
+        path.write_text(json.dumps(values))
+        return path
+
+    return write
+
+
+def _openpose_folder(folder: Path) -> Path:
+    for number, person in enumerate(points(BODY25)):
+        (folder / f"clip_{number:012d}_keypoints.json").write_text(json.dumps(openpose(person[None])))
+    (folder / "clip_000000000002_keypoints.json").write_text(json.dumps(openpose(points(BODY25)[:0])))
+    return folder
+
+
+def _csv(folder: Path) -> Path:
+    path = folder / "keypoints.csv"
+    path.write_text(csv_text(points(H36M17), H36M17))
+    return path
+
+
+def _npz(folder: Path) -> Path:
+    path = folder / "keypoints.npz"
+    np.savez(path, keypoints=points(MPII16), skeleton="MPII16", frame=[3, 4])
+    return path
+
+
+def _lines(folder: Path) -> Path:
+    path = folder / "keypoints.jsonl"
+    lines = [
+        {"skeleton": "COCO17", "joints_2d": p[:, :2].tolist(), "confidence": p[:, 2].tolist()}
+        for p in points(COCO17)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def _whole_body() -> list[dict[str, Any]]:
+    rest = np.ones((2, 133 - 17, 3))
+    return coco_results(np.concatenate([points(COCO17), rest], 1))
+
+
+# name of the sample -> (format, skeleton, writer)
+SAMPLES: dict[str, tuple[str, Skeleton, Callable[[Path], Path]]] = {
+    "coco results": ("coco", COCO17, _json(coco_results(points(COCO17)))),
+    "whole body": ("coco", COCO17, _json(_whole_body())),
+    "alphapose": ("alphapose", COCO17, _json(coco_results(points(COCO17), image_id="a.jpg", box=[1, 2, 3, 4]))),
+    "alphapose halpe": ("alphapose", HALPE26, _json(coco_results(points(HALPE26), image_id="a.jpg"))),
+    "alphapose mpii": ("alphapose", MPII16, _json(coco_results(points(MPII16), image_id="a.jpg"))),
+    "openpose file": ("openpose", BODY25, _json(openpose(points(BODY25)))),
+    "openpose folder": ("openpose", BODY25, _openpose_folder),
+    "mediapipe": (
+        "mediapipe",
+        MEDIAPIPE33,
+        _json({"width": 640, "height": 480, "pose_landmarks": mediapipe(points(MEDIAPIPE33))}),
+    ),
+    "mediapipe video": (
+        "mediapipe",
+        MEDIAPIPE33,
+        _json(
+            {"width": 640, "height": 480, "frames": [{"frame": n, "poseLandmarks": p} for n, p in enumerate(mediapipe(points(MEDIAPIPE33)))]}
+        ),
+    ),
+    "mmpose": ("mmpose", COCO17, _json(mmpose(points(COCO17)))),
+    "mmpose video": (
+        "mmpose",
+        HALPE26,
+        _json([{"frame_id": n, "instances": [p]} for n, p in enumerate(mmpose(points(HALPE26)))]),
+    ),
+    "mmpose demo": (
+        "mmpose",
+        COCO17,
+        _json({"meta_info": {}, "instance_info": [{"frame_id": 1, "instances": mmpose(points(COCO17))}]}),
+    ),
+    "csv": ("csv", H36M17, _csv),
+    "npz": ("npz", MPII16, _npz),
+    "jsonl": ("jsonl", COCO17, _lines),
+}  # fmt: skip
