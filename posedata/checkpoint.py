@@ -54,8 +54,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, overwrite: bool = Fal
     }
     # One JSON value under one key: the order of several safetensors metadata keys is not deterministic.
     metadata = {"evolift": json.dumps(header, ensure_ascii=False)}
+    # Copies, because safetensors refuses tensors that share memory (tied weights).
     tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in sorted(checkpoint.tensors.items())
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in sorted(checkpoint.tensors.items())
     }
     with whole_file(path, overwrite=overwrite) as partial:
         partial.write_bytes(safetensors.torch.save(tensors, metadata))
@@ -85,7 +87,10 @@ def load_checkpoint(path: Path, stage: str) -> Checkpoint:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{path}: tensor {name!r} has values that are not finite: train it again")
-    return Checkpoint(stage, tensors, dict(header["settings"]), dict(header["record"]))
+    settings, record = header.get("settings"), header.get("record")
+    if not isinstance(settings, dict) or not isinstance(record, dict):
+        raise CheckpointError(f"{path}: its settings or record are damaged: make or copy it again")
+    return Checkpoint(stage, tensors, settings, record)
 
 
 def stage_of(path: Path) -> str:
