@@ -23,7 +23,11 @@ def import_group() -> None:
     """Make a pose store from a data set as it is downloaded."""
 
 
-@import_group.command("cmu", cls=RecipeCommand)
+@import_group.command(
+    "cmu",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import cmu all_asfamc.zip -o train.h5 --fps 10 --subjects 01,03",
+)
 @click.argument("source", type=ExistingPath)
 @output_option("Pose store (.h5)")
 @fps_option
@@ -38,10 +42,7 @@ def import_group() -> None:
 @overwrite_option
 @click.pass_context
 def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
-    """CMU motion capture (ASF/AMC): SOURCE is the zip, or a folder of NN/NN.asf and NN/NN_MM.amc.
-
-    Example: evolift data import cmu all_asfamc.zip -o train.h5 --fps 10 --subjects 01,03
-    """
+    """CMU motion capture (ASF/AMC): SOURCE is the zip, or a folder of NN/NN.asf and NN/NN_MM.amc."""
     from posedata import cmu_asfamc
 
     subjects = options.pop("subjects")
@@ -60,7 +61,11 @@ def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options:
     )
 
 
-@import_group.command("lsp", cls=RecipeCommand)
+@import_group.command(
+    "lsp",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import lsp lspet_dataset.zip -o lspet_train.h5 --last 3600",
+)
 @click.argument("source", type=ExistingPath)
 @output_option("Pose store (.h5)")
 @click.option("--first", type=click.IntRange(1), default=1, show_default=True, help="First image number.")
@@ -71,8 +76,6 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
     """Leeds Sports Pose photographs (LSP or LSPET): SOURCE is the zip, or its folder.
 
     Photographs of a zip are put into a folder beside the store; those of a folder stay where they are.
-
-    Example: evolift data import lsp lspet_dataset.zip -o lspet_train.h5 --last 3600
     """
     from posedata import lsp
 
@@ -85,7 +88,11 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
     )
 
 
-@import_group.command("bvh", cls=RecipeCommand)
+@import_group.command(
+    "bvh",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import bvh cmu_walks.zip -o walks.h5 --names cmu-cgspeed --fps 10",
+)
 @click.argument("source", type=ExistingPath)
 @output_option("Pose store (.h5)")
 @click.option(
@@ -109,10 +116,7 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
 @overwrite_option
 @click.pass_context
 def import_bvh(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
-    """BVH motion capture: SOURCE is a .bvh file, or a folder or zip of them.
-
-    Example: evolift data import bvh cmu_walks.zip -o walks.h5 --names cmu-cgspeed --fps 10
-    """
+    """BVH motion capture: SOURCE is a .bvh file, or a folder or zip of them."""
     from posedata import bvh
 
     with progress_bar("files", None) as advance:
