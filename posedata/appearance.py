@@ -15,6 +15,7 @@ from posedata.body_surface import Build, Part, normals_of
 
 Colour = tuple[float, float, float]
 Colours = Float[np.ndarray, "rings sides 3"]
+Normals = Float[np.ndarray, "rings sides 3"]
 
 SKIN_TONES: tuple[Colour, ...] = (
     (0.95, 0.78, 0.68),
@@ -168,19 +169,18 @@ def _uneven(generator: np.random.Generator, colour: Colour) -> Colour:
     return (red, green, blue)
 
 
-def dressed(parts: dict[str, Part], look: Look) -> dict[str, tuple[Part, Colours]]:
-    """The parts with cloth on and their colours."""
+def dressed(parts: dict[str, Part], look: Look) -> dict[str, tuple[Part, Normals, Colours]]:
+    """The parts with cloth on, the normals of the body below, and the colours."""
     generator = np.random.default_rng(look.fabric_seed)
     result = {}
     for name, part in parts.items():
         along, around = part.along[:, None], part.around[None]
         colours, thickness = _painted(name.split("_")[-1], along, around, look)
-        if thickness.any():
-            points = part.points + thickness[..., None] * normals_of(part)
-            part = Part(points, part.along, part.around)  # noqa: PLW2901  # the same part, dressed
+        normals = normals_of(part)
+        dressed_part = replace(part, points=part.points + thickness[..., None] * normals)
         wear = 1 + 0.05 * generator.standard_normal(colours.shape[:2])
         wear[:, -1] = wear[:, 0]
-        result[name] = (part, np.clip(colours * wear[..., None], 0, 1))
+        result[name] = (dressed_part, normals, np.clip(colours * wear[..., None], 0, 1))
     return result
 
 

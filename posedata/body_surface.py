@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -59,11 +60,13 @@ class Part:
         points: mm, rings first.
         along: of each ring, place on the part from 0 to 1 (2 for limbs of two bones: 1 at the knee or elbow).
         around: of each point in a ring, angle in radians; 0 is the body's left, pi/2 its front.
+        winds_inward: whether left, front and the way along the part are a left-handed system.
     """
 
     points: Float[np.ndarray, "rings sides 3"]
     along: Float[np.ndarray, "rings"]
     around: Float[np.ndarray, "sides"]
+    winds_inward: bool = False
 
 
 def _unit(vector: Point) -> Point:
@@ -87,6 +90,8 @@ def _tube(
     depths: Float[np.ndarray, "rings"],
     along: Float[np.ndarray, "rings"],
     sides: int,
+    *,
+    winds_inward: bool = False,
 ) -> Part:
     around = np.linspace(0, 2 * np.pi, sides + 1)
     points = (
@@ -94,7 +99,7 @@ def _tube(
         + (widths[:, None] * np.cos(around))[..., None] * lateral[:, None]
         + (depths[:, None] * np.sin(around))[..., None] * front[:, None]
     )
-    return Part(points, along, around)
+    return Part(points, along, around, winds_inward)
 
 
 def _profile(
@@ -162,14 +167,14 @@ def _limb(
     tangents /= np.linalg.norm(tangents, axis=-1, keepdims=True) + 1e-9
     lateral = hinge - (tangents @ hinge)[:, None] * tangents
     lateral /= np.linalg.norm(lateral, axis=-1, keepdims=True) + 1e-9
-    front = np.cross(tangents, lateral)
+    front = _cross(tangents, lateral)
     widths = _profile(places, radii) * girth
     return _tube(centres, lateral, front, widths, widths, places, sides)
 
 
 def _hinge(upper: Point, lower: Point, left: Point, sign: float) -> Point:
     """Axis to the body's left about which knee (sign 1) or elbow (sign -1) bend."""
-    bent = sign * np.cross(_unit(upper), _unit(lower))
+    bent = sign * _cross(_unit(upper), _unit(lower))
     axis = bent + 0.12 * _square_to(left, _unit(upper), np.array([0.0, 0.0, 1.0]))
     return _unit(axis)
 
@@ -192,7 +197,7 @@ class BodyFrame:
         shoulders = _unit(joints[H36M17.index("left_shoulder")] - joints[H36M17.index("right_shoulder")])
         up_hips = _square_to(joints[SPINE] - joints[PELVIS], hips, np.array([0.0, 0.0, 1.0]))
         up_chest = _square_to(joints[THORAX] - joints[SPINE], shoulders, up_hips)
-        return cls(hips, up_hips, np.cross(hips, up_hips), shoulders, up_chest, np.cross(shoulders, up_chest))
+        return cls(hips, up_hips, _cross(hips, up_hips), shoulders, up_chest, _cross(shoulders, up_chest))
 
 
 _TRUNK_PLACES = np.linspace(-0.32, 2.45, 26)
@@ -245,7 +250,7 @@ def _trunk(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build) ->
     lateral = (1 - share) * frame.left_hips + share * frame.left_chest
     lateral /= np.linalg.norm(lateral, axis=-1, keepdims=True) + 1e-9
     up = (1 - share) * frame.up_hips + share * frame.up_chest
-    front = np.cross(lateral, up)
+    front = _cross(lateral, up)
     front /= np.linalg.norm(front, axis=-1, keepdims=True) + 1e-9
     size = np.linalg.norm(joints[THORAX] - joints[PELVIS]) / 500
     girth = _profile(
@@ -266,7 +271,7 @@ def _trunk(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build) ->
     centres = (
         centres + front * _profile(places, [(-0.3, -12), (0.2, -8), (1.0, 8), (1.6, 14), (2.1, 0)])[:, None]
     )
-    return _tube(centres, lateral, front, widths, depths, places, 24)
+    return _tube(centres, lateral, front, widths, depths, places, 24, winds_inward=True)
 
 
 def _shoulder_cap(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build, side: str) -> Part:
@@ -281,7 +286,7 @@ def _shoulder_cap(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Bu
     centres = inner + places[:, None] ** 2 * (shoulder - 4 * frame.up_chest)
     tangent = _unit(shoulder - start)
     front = _square_to(frame.front_chest, tangent, frame.up_chest)
-    other = np.cross(front, tangent)
+    other = _cross(front, tangent)
     count = np.ones((9, 1))
     radii = _profile(places, [(0, 48), (0.5, 58), (0.85, 56), (1, 46)]) * build.shoulders
     return _tube(centres, other * count, front * count, radii, radii, places, 14)
@@ -291,13 +296,13 @@ def _hand(wrist: Point, forearm: Point, hinge: Point, size: float) -> tuple[Part
     """Palm with fingers, and the thumb; the palm faces the way that the elbow's hinge plane tells."""
     along = _unit(forearm)
     flat = _square_to(hinge, along, np.array([0.0, 0.0, 1.0]))
-    ahead = np.cross(flat, along)
+    ahead = _cross(flat, along)
     places = np.array([-0.1, 0.0, 0.12, 0.3, 0.5, 0.7, 0.88, 0.97, 1.0])
     centres = wrist + (places * 175 * size)[:, None] * along
     count = np.ones((len(places), 1))
     thickness = np.array([20, 21, 20, 19, 17, 13, 10, 6, 1]) * size
     breadth = np.array([24, 25, 31, 40, 42, 38, 32, 18, 1]) * size
-    palm = _tube(centres, flat * count, ahead * count, thickness, breadth, places, 12)
+    palm = _tube(centres, flat * count, ahead * count, thickness, breadth, places, 12, winds_inward=True)
     knuckle = wrist + 35 * size * along + 28 * size * ahead
     way = _unit(along + 0.75 * ahead)
     thumb_places = np.linspace(0, 1, 5)
@@ -306,7 +311,7 @@ def _hand(wrist: Point, forearm: Point, hinge: Point, size: float) -> tuple[Part
     thumb = _tube(
         knuckle + (thumb_places * 62 * size)[:, None] * way,
         side * np.ones((5, 1)),
-        np.cross(way, side) * np.ones((5, 1)),
+        _cross(way, side) * np.ones((5, 1)),
         thumb_radii,
         thumb_radii,
         thumb_places,
@@ -323,7 +328,7 @@ def foot_direction(shank: Point, hinge: Point, height: float) -> Point:
         hinge: the knee's axis to the left.
         height: of the ankle above the floor, mm: near the floor the foot lies flat if the ankle can do so.
     """
-    ahead = np.cross(hinge, -shank)
+    ahead = _cross(hinge, -shank)
     ahead = _square_to(ahead, shank, np.array([1.0, 0.0, 0.0]))
     flat = float(np.arctan2(ahead[2], max(-shank[2], 1e-6)))
     relaxed = np.radians(25.0)
@@ -339,7 +344,7 @@ def foot_direction(shank: Point, hinge: Point, height: float) -> Point:
 def _foot(ankle: Point, shank: Point, hinge: Point, height: float, size: float) -> Part:
     toes = foot_direction(shank, hinge, height)
     down = _square_to(shank, toes, np.array([0.0, 0.0, -1.0]))
-    side = np.cross(toes, down)
+    side = _cross(toes, down)
     places = np.array([0.0, 0.03, 0.1, 0.25, 0.4, 0.6, 0.78, 0.92, 0.98, 1.0])
     forward = (-68 + places * 268) * size
     top = np.array([40, 12, -8, -30, -16, 8, 26, 36, 42, 52]) * size
@@ -347,7 +352,9 @@ def _foot(ankle: Point, shank: Point, hinge: Point, height: float, size: float) 
     breadth = np.array([2, 22, 33, 36, 38, 45, 47, 38, 24, 2]) * size
     centres = ankle + forward[:, None] * toes + ((top + sole) / 2)[:, None] * down
     count = np.ones((len(places), 1))
-    return _tube(centres, side * count, down * count, breadth, (sole - top) / 2, places, 14)
+    return _tube(
+        centres, side * count, down * count, breadth, (sole - top) / 2, places, 14, winds_inward=True
+    )
 
 
 def _skull(
@@ -356,7 +363,7 @@ def _skull(
     """Centre, left, front and up of the head."""
     up = _unit(joints[HEAD] - joints[NECK])
     front = _square_to(frame.front_chest, up, frame.up_chest)
-    left = np.cross(up, front)
+    left = _cross(up, front)
     c, s = np.cos(build.face_turn), np.sin(build.face_turn)
     front, left = c * front + s * left, c * left - s * front
     c, s = np.cos(0.5 * build.face_nod), np.sin(0.5 * build.face_nod)
@@ -390,7 +397,7 @@ def _head(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build) -> 
         + ahead[..., None] * front
         + (height * np.sin(latitude))[:, None, None] * up
     )
-    return Part(points, places, around)
+    return Part(points, places, around, winds_inward=True)
 
 
 def _hair(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build) -> Part:
@@ -446,40 +453,45 @@ def body_parts(joints: Float[np.ndarray, "17 3"], build: Build, floor: float) ->
 
 def triangles_of(parts: dict[str, Part]) -> Int[np.ndarray, "triangles 3"]:
     """Point indices of all triangles, the parts' points one after the other; outside is counter-clockwise."""
+    return _triangles(tuple((*part.points.shape[:2], part.winds_inward) for part in parts.values()))
+
+
+@cache
+def _triangles(grids: tuple[tuple[int, int, bool], ...]) -> Int[np.ndarray, "triangles 3"]:
     found = []
     start = 0
-    for part in parts.values():
-        rings, sides = part.points.shape[:2]
+    for rings, sides, winds_inward in grids:
         index = start + np.arange(rings * sides).reshape(rings, sides)
-        if _turns_inward(part):
+        if winds_inward:
             index = index[:, ::-1]
         a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]
         found += [np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)]
         start += rings * sides
-    return np.concatenate(found)
-
-
-def _grid_normals(part: Part) -> Float[np.ndarray, "rings sides 3"]:
-    points = part.points
-    ring_wise = np.empty_like(points)
-    ring_wise[1:-1] = points[2:] - points[:-2]
-    ring_wise[0], ring_wise[-1] = points[1] - points[0], points[-1] - points[-2]
-    side_wise = np.empty_like(points)
-    side_wise[:, 1:-1] = points[:, 2:] - points[:, :-2]
-    side_wise[:, 0] = side_wise[:, -1] = points[:, 1] - points[:, -2]
-    return np.cross(side_wise, ring_wise)
-
-
-def _turns_inward(part: Part) -> bool:
-    """Whether rings and sides run so that `_grid_normals` point into the part."""
-    middle = len(part.points) // 2
-    ring = part.points[middle]
-    return bool(np.einsum("sa,sa->", _grid_normals(part)[middle], ring - ring.mean(0)) < 0)
+    triangles = np.concatenate(found)
+    triangles.setflags(write=False)  # the cache gives the same array to all
+    return triangles
 
 
 def normals_of(part: Part) -> Float[np.ndarray, "rings sides 3"]:
     """Outward unit normals of the points of a part."""
-    normals = _grid_normals(part)
-    length = np.sqrt(np.einsum("rsa,rsa->rs", normals, normals))[..., None] + 1e-9
-    normals /= -length if _turns_inward(part) else length
+    points = part.points
+    along = np.empty_like(points)
+    along[1:-1] = points[2:] - points[:-2]
+    along[0], along[-1] = points[1] - points[0], points[-1] - points[-2]
+    around = np.empty_like(points)
+    around[:, 1:-1] = points[:, 2:] - points[:, :-2]
+    around[:, 0] = around[:, -1] = points[:, 1] - points[:, -2]
+    normals = _cross(along, around) if part.winds_inward else _cross(around, along)
+    normals /= np.sqrt(np.einsum("rsa,rsa->rs", normals, normals))[..., None] + 1e-9
     return normals
+
+
+def _cross(
+    a: Float[np.ndarray, "*batch 3"], b: Float[np.ndarray, "*batch 3"]
+) -> Float[np.ndarray, "*batch 3"]:
+    """The cross product; several times as fast as numpy's, which is for any axes and lengths."""
+    product = np.empty_like(a)
+    product[..., 0] = a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1]
+    product[..., 1] = a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2]
+    product[..., 2] = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return product

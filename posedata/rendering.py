@@ -14,12 +14,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, UInt8
 
+from posedata.backdrop import Picture
 from posedata.errors import InputError
-from posedata.scene import FARTHEST, NEAREST, Mesh, Scene
+from posedata.scene import FARTHEST, NEAREST, Lamp, Mesh, Scene
 
 SUPERSAMPLING = 2
+MOST_LAMPS = 4
 CHOICE = "VTK_DEFAULT_OPENGL_WINDOW"
 NO_OPENGL = (
     "pyvista cannot render without a display here: install EGL (Debian and Ubuntu: apt install libegl1 libgl1-mesa-dri)"
@@ -85,7 +87,10 @@ class Renderer:
             window.SetMultiSamples(0)
             self._plotter.show(auto_close=False)
         self._window = window
+        self._plotter.renderer.SetBackground(0, 0, 0)
         self._set_camera_axes()
+        self._add_actor()
+        self._add_lamps()
 
     def _set_camera_axes(self) -> None:
         camera = self._plotter.camera
@@ -99,75 +104,102 @@ class Renderer:
         """A scene's picture (RGB, 0 to 1) and, `SUPERSAMPLING` times finer, the depth of what is seen in mm.
 
         Depth is along the optical axis; `FARTHEST` where only the backdrop is seen.
+
+        Raises:
+            ValueError: the scene has more than `MOST_LAMPS` lamps.
         """
         mesh = scene.person if scene.surroundings is None else Mesh.joined([scene.person, scene.surroundings])
-        plotter = self._plotter
-        plotter.clear_actors()
-        plotter.remove_all_lights()
-        plotter.add_mesh(
-            self._poly_data(mesh),
-            scalars="colours",
-            rgb=True,
-            ambient=scene.ambient,
-            diffuse=1.0,
-            specular=0.06,
-            specular_power=12,
-            smooth_shading=True,
-            reset_camera=False,
-            render=False,
-        )
-        for lamp in scene.lamps:
-            light = self._pyvista.Light(light_type="scene light", color=lamp.colour, intensity=lamp.strength)
-            light.positional = False
-            x, y, z = lamp.direction
-            light.position = (1e5 * x, 1e5 * y, 1e5 * z)
-            light.focal_point = (0, 0, 0)
-            plotter.add_light(light)
-        focal = scene.camera.K[1, 1]
-        plotter.camera.SetViewAngle(float(np.degrees(2 * np.arctan(self.size / 2 / focal))))
-        plotter.camera.SetClippingRange(NEAREST, FARTHEST)
+        self._mapper.SetInputData(self._poly_data(mesh))
+        self._actor.GetProperty().SetAmbient(scene.ambient)
+        self._set_lamps(scene.lamps)
+        camera = self._plotter.camera
+        camera.SetViewAngle(float(np.degrees(2 * np.arctan(self.size / 2 / scene.camera.K[1, 1]))))
+        camera.SetClippingRange(NEAREST, FARTHEST)
         self._window.Render()
-        return self._composed(self._read_colours(), depth := self._read_depth(), scene), depth
+        buffer = self._read_depth_buffer()
+        depth = NEAREST * FARTHEST / (FARTHEST - buffer * np.float32(FARTHEST - NEAREST))
+        return self._composed(self._read_colours(), buffer < 1, scene.backdrop), depth
+
+    def _add_actor(self) -> None:
+        """The one actor of the window; `draw` gives it a new mesh."""
+        from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper  # noqa: PLC0415
+
+        self._mapper = vtkPolyDataMapper()
+        self._mapper.SetScalarModeToUsePointData()
+        self._mapper.SetColorModeToDirectScalars()
+        self._actor = vtkActor()
+        self._actor.SetMapper(self._mapper)
+        surface = self._actor.GetProperty()
+        surface.SetDiffuse(1.0)
+        surface.SetSpecular(0.06)
+        surface.SetSpecularPower(12)
+        surface.SetInterpolationToPhong()
+        self._plotter.renderer.AddActor(self._actor)
+
+    def _add_lamps(self) -> None:
+        """All the lamps that the window will ever have; `draw` sets and switches them."""
+        self._lights = []
+        for _ in range(MOST_LAMPS):
+            light = self._pyvista.Light(light_type="scene light")
+            light.positional = False
+            light.focal_point = (0, 0, 0)
+            self._plotter.add_light(light)
+            self._lights.append(light)
+
+    def _set_lamps(self, lamps: tuple[Lamp, ...]) -> None:
+        if len(lamps) > MOST_LAMPS:
+            raise ValueError(f"a scene has at most {MOST_LAMPS} lamps (got {len(lamps)})")
+        for light in self._lights[len(lamps) :]:
+            light.SetSwitch(False)
+        for light, lamp in zip(self._lights, lamps, strict=False):
+            light.SetSwitch(True)
+            light.SetColor(*lamp.colour)
+            light.SetIntensity(lamp.strength)
+            light.SetPosition(*(1e5 * value for value in lamp.direction))
 
     def _poly_data(self, mesh: Mesh) -> Any:
-        faces = np.concatenate([np.full((len(mesh.triangles), 1), 3), mesh.triangles], 1)
-        data = self._pyvista.PolyData(mesh.points.astype(np.float32), faces)
-        normals: Any = mesh.normals.astype(np.float32)  # pyvista-stubs want float64
+        corners = np.empty((len(mesh.triangles), 4), np.int64)
+        corners[:, 0] = 3
+        corners[:, 1:] = mesh.triangles
+        data = self._pyvista.PolyData(mesh.points.astype(np.float32), corners.reshape(-1))
+        normals: Any = mesh.normals.astype(np.float32)  # pyvista's types want float64
         data.point_data.active_normals = normals
         data.point_data["colours"] = np.rint(mesh.colours * 255).astype(np.uint8)
+        data.point_data.active_scalars_name = "colours"
         return data
 
-    def _read_colours(self) -> Float32[np.ndarray, "fine fine 3"]:
+    def _read_colours(self) -> UInt8[np.ndarray, "fine fine 3"]:
         from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: PLC0415
         from vtkmodules.vtkCommonCore import vtkUnsignedCharArray  # noqa: PLC0415
 
         last = self._pixels - 1
         values = vtkUnsignedCharArray()
         self._window.GetPixelData(0, 0, last, last, 0, values, 0)
-        picture: np.ndarray = vtk_to_numpy(values).reshape(self._pixels, self._pixels, 3)[::-1]  # type: ignore[no-untyped-call]  # VTK is untyped
-        return picture.astype(np.float32) / 255
+        pixels: np.ndarray = vtk_to_numpy(values)  # type: ignore[no-untyped-call]  # VTK is untyped
+        return pixels.reshape(self._pixels, self._pixels, 3)[::-1]
 
-    def _read_depth(self) -> Float32[np.ndarray, "fine fine"]:
+    def _read_depth_buffer(self) -> Float32[np.ndarray, "fine fine"]:
         from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: PLC0415
         from vtkmodules.vtkCommonCore import vtkFloatArray  # noqa: PLC0415
 
         last = self._pixels - 1
         values = vtkFloatArray()
         self._window.GetZbufferData(0, 0, last, last, values)
-        buffer: np.ndarray = vtk_to_numpy(values).reshape(self._pixels, self._pixels)[::-1].astype(np.float64)  # type: ignore[no-untyped-call]  # VTK is untyped
-        depth: np.ndarray = NEAREST * FARTHEST / (FARTHEST - buffer * (FARTHEST - NEAREST))
-        return depth.astype(np.float32)
+        buffer: np.ndarray = vtk_to_numpy(values)  # type: ignore[no-untyped-call]  # VTK is untyped
+        return buffer.reshape(self._pixels, self._pixels)[::-1]
 
     def _composed(
         self,
-        colours: Float32[np.ndarray, "fine fine 3"],
-        depth: Float32[np.ndarray, "fine fine"],
-        scene: Scene,
+        colours: UInt8[np.ndarray, "fine fine 3"],
+        solid: Bool[np.ndarray, "fine fine"],
+        backdrop: Picture,
     ) -> Float32[np.ndarray, "size size 3"]:
-        backdrop = cv2.resize(scene.backdrop, (self._pixels, self._pixels), interpolation=cv2.INTER_LINEAR)
-        solid = (depth < 0.999 * FARTHEST)[..., None]
-        picture = np.where(solid, colours, backdrop)
-        return cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_AREA).astype(np.float32)
+        """The drawn surfaces, which are black where nothing is, over the backdrop."""
+        small = (self.size, self.size)
+        drawn = cv2.resize(np.ascontiguousarray(colours), small, interpolation=cv2.INTER_AREA)
+        cover = cv2.resize(solid.astype(np.float32), small, interpolation=cv2.INTER_AREA)
+        picture: np.ndarray = drawn.astype(np.float32) / 255 + (1 - cover[..., None]) * backdrop
+        return picture
 
     def close(self) -> None:
         """Give the window back."""

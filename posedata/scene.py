@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from posedata.appearance import Look, draw_look, dressed
 from posedata.backdrop import Picture, draw_backdrop, fractal_noise, random_colour
-from posedata.body_surface import body_parts, normals_of, triangles_of
+from posedata.body_surface import body_parts, triangles_of
 from posedata.camera import Camera, look_at
 from posedata.skeleton import H36M17
 
@@ -88,13 +88,13 @@ class Scene:
 def person_mesh(joints: Float[np.ndarray, "17 3"], look: Look, floor: float) -> Mesh:
     """Surface of one person, world frame."""
     parts = dressed(body_parts(joints, look.build, floor), look)
-    surfaces = {name: part for name, (part, _) in parts.items()}
-    return Mesh(
-        np.concatenate([part.points.reshape(-1, 3) for part in surfaces.values()]),
-        np.concatenate([normals_of(part).reshape(-1, 3) for part in surfaces.values()]),
-        np.concatenate([colours.reshape(-1, 3) for _, colours in parts.values()]),
-        triangles_of(surfaces),
+    points, normals, colours = (
+        np.concatenate([values.reshape(-1, 3) for values in column])
+        for column in zip(
+            *((part.points, normals, colours) for part, normals, colours in parts.values()), strict=True
+        )
     )
+    return Mesh(points, normals, colours, triangles_of({name: part for name, (part, _, _) in parts.items()}))
 
 
 def floor_under(joints: Float[np.ndarray, "17 3"]) -> float:

@@ -195,8 +195,8 @@ def test_a_person_seen_from_behind_has_left_on_the_left_and_no_face(
 
 
 def test_depth_buffer_and_flags_agree_with_ray_casting(poses: np.ndarray, renderer: Renderer):
-    compared = hidden = 0
-    for i, joints in enumerate(poses[::23]):
+    compared = hidden = unsure = 0
+    for i, joints in enumerate(poses[::19]):
         scene = draw_scene(numpy_generator_at(3, i), joints, SIZE)
         _, depth = renderer.draw(scene)
         everything = (
@@ -209,12 +209,17 @@ def test_depth_buffer_and_flags_agree_with_ray_casting(poses: np.ndarray, render
         for k in range(len(H36M17)):
             inside = (pixels[k] > -0.5).all() and (pixels[k] < SIZE - 0.5).all()
             covered_by = in_camera[k, 2] - ray_cast(everything, in_camera[k] / in_camera[k, 2])
-            if abs(covered_by - allowed[k]) < 40 and inside:
-                continue  # too close to call at the resolution of the depth buffer
+            u, v = np.rint(pixels[k] * SUPERSAMPLING + 0.5).astype(int)
+            around = depth[max(v - 1, 0) : v + 2, max(u - 1, 0) : u + 2]
+            near = np.append(in_camera[k, 2] - around, covered_by) < allowed[k]
+            if inside and near.any() != near.all():
+                unsure += 1  # an edge within a pixel: rays and pixels may differ
+                continue
             compared += 1
             hidden += flags[k] == 1
             assert flags[k] == (2 if inside and covered_by < allowed[k] else 1), (i, H36M17.joints[k])
-    assert compared > 90
+    assert compared > 200
+    assert unsure < 0.12 * compared
     assert 0.1 < hidden / compared < 0.9
 
 
