@@ -12,7 +12,8 @@ Reference: Li et al., Cascaded deep monocular 3D human pose estimation with evol
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 
-from evolution.breeding import OPERATOR_LABELS, Children, Tally, breed
+from evolution.block_workers import Block, BlockWorkers, Job, one_thread
+from evolution.breeding import OPERATOR_LABELS, Tally
+from evolution.gene_pool import pack
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
 from evolution.limit_sources import limits_by_name, limits_file
+from evolution.local_bones import to_local
 from evolution.settings import EvolutionSettings
+from evolution.work_folder import WorkFolder
 from posedata.errors import InputError, StoreError
 from posedata.output_file import check_output, sha256_of
 from posedata.poses import Lineage, Poses, labelled
@@ -72,15 +77,14 @@ class EvolutionReport:
 
 
 @dataclass(frozen=True, eq=False)
-class _Population:
-    """All poses bred so far; arrays have room for the whole result."""
+class _Originals:
+    """Labels of the source's rows, and which of them keep the limits."""
 
-    joints: Float[np.ndarray, "rows joints 3"]
     subject: pd.Categorical
     action: pd.Categorical
     frame: Int64[np.ndarray, "originals"]
-    ancestor: Int64[np.ndarray, "rows"]  # the original whose labels a row has
-    valid_originals: Int64[np.ndarray, "members"]
+    valid: Int64[np.ndarray, "members"]
+    next_generation: int
 
 
 def evolve(
@@ -89,6 +93,8 @@ def evolve(
     settings: EvolutionSettings,
     *,
     overwrite: bool = False,
+    resume: bool = False,
+    workers: BlockWorkers | None = None,
     progress: Callable[[int], None] | None = None,
     command: str = "evolift evolve",
 ) -> EvolutionReport:
@@ -98,14 +104,16 @@ def evolve(
         source: store of 3D poses in the world frame.
         target: store to write.
         settings: all that changes the result.
-        overwrite: replace `target` if it exists.
+        overwrite: replace `target` if it exists, and start anew if an interrupted run left a work folder beside it.
+        resume: go on with that work folder if there is one; the result is the same as of an undisturbed run.
+        workers: who breeds; this process if None. They never change the result.
         progress: called with the number of children made since the last call.
         command: for provenance.
 
     Raises:
         StoreError: the source is not sound, or its poses are not 3D in the world frame.
-        InputError: its skeleton has no kinematic tree, fewer than two poses keep the limits, or nearly all children are
-            refused.
+        InputError: its skeleton has no kinematic tree, fewer than two poses keep the limits, nearly all children are
+            refused, or the interrupted run had other settings.
         OutputError: the target exists, or cannot be written.
     """
     check_output(target, overwrite=overwrite)
@@ -116,15 +124,35 @@ def evolve(
         size = settings.size_from(len(store))
         inputs = _hashes(source, limits_file(settings.limits))
         provenance = Provenance(command, settings.to_dict(), settings.seed, inputs)
-        with PoseStoreWriter(target, store.skeleton, "world", provenance, overwrite=overwrite) as writer:
-            population, first_generation = _copy_originals(store, writer, limits, size)
-            tallies = _grow(population, writer, limits, settings, first_generation, progress)
-            report = EvolutionReport(
-                len(store), len(population.valid_originals), size - len(store), tuple(tallies)
-            )
-            parameters = provenance.parameters | {"report": report.to_dict()}
-            writer.provenance = replace(provenance, parameters=parameters)
+        job = Job(WorkFolder.beside(target), len(store), size, tree, settings)
+        folder = job.work_folder()
+        folder.start(_identity(provenance, job), resume=resume, overwrite=overwrite)
+        try:
+            with PoseStoreWriter(target, store.skeleton, "world", provenance, overwrite=overwrite) as writer:
+                originals = _copy_originals(store, writer, limits, folder)
+                tallies = _grow(job, originals, writer, workers or BlockWorkers(), progress)
+                report = EvolutionReport(len(store), len(originals.valid), size - len(store), tuple(tallies))
+                parameters = provenance.parameters | {"report": report.to_dict()}
+                writer.provenance = replace(provenance, parameters=parameters)
+        except (InputError, StoreError):
+            folder.remove()  # going on would end the same way
+            raise
+    folder.remove()
     return report
+
+
+def _identity(provenance: Provenance, job: Job) -> dict[str, Any]:
+    """All that the bytes of the result depend on, as plain values."""
+    values = {
+        **provenance.parameters,
+        "seed": provenance.seed,
+        "source": provenance.inputs,
+        "size": job.size,
+        "block": BLOCK,
+        "version": provenance.version,
+    }
+    same: dict[str, Any] = json.loads(json.dumps(values))
+    return same
 
 
 def _hashes(*files: Path | None) -> dict[str, str]:
@@ -141,32 +169,32 @@ def _require_world(store: PoseStore) -> None:
 
 
 def _copy_originals(
-    store: PoseStore, writer: PoseStoreWriter, limits: JointLimits, size: int
-) -> tuple[_Population, int]:
-    """Write the source's rows and set the population up; also the number of the first new generation."""
-    joints = np.empty((size, len(store.skeleton), 3), np.float32)
+    store: PoseStore, writer: PoseStoreWriter, limits: JointLimits, folder: WorkFolder
+) -> _Originals:
+    """Write the source's rows and put their genes into the work folder."""
     parts, valid, last_generation, start = [], [], 0, 0
     for poses in store.batches(READ_ROWS):
         if poses.joints_3d is None:
             raise StoreError(f"{store.path}: the dataset /poses/joints_3d is missing")
         lineage = poses.lineage or Lineage.unbred(len(poses))
-        kept = Poses(poses.subject, poses.action, poses.frame, poses.joints_3d, lineage=lineage)
-        writer.append(kept)
-        joints[start : start + len(poses)] = poses.joints_3d
-        valid.append(limits.accepts(torch.from_numpy(poses.joints_3d)).numpy())
+        writer.append(Poses(poses.subject, poses.action, poses.frame, poses.joints_3d, lineage=lineage))
+        with one_thread():
+            measured = to_local(limits.tree, torch.from_numpy(poses.joints_3d))
+            valid.append(limits.check_measured(measured).all(-1).numpy())
+        folder.write("genes", start, pack(measured))
         last_generation = max(last_generation, int(lineage.generation.max()))
         parts.append((poses.subject, poses.action, poses.frame))
         start += len(poses)
     subjects, actions, frames = zip(*parts, strict=True)
-    population = _Population(
-        joints,
+    members = _parents(np.concatenate(valid), store.path, limits)
+    folder.write_parents(members)
+    return _Originals(
         pd.api.types.union_categoricals(subjects),
         pd.api.types.union_categoricals(actions),
         np.concatenate(frames),
-        np.concatenate([np.arange(start), np.empty(size - start, np.int64)]),
-        _parents(np.concatenate(valid), store.path, limits),
+        members,
+        last_generation + 1,
     )
-    return population, last_generation + 1
 
 
 def _parents(
@@ -180,53 +208,69 @@ def _parents(
     return rows
 
 
+def _blocks(job: Job) -> Iterator[list[Block]]:
+    """The blocks of each generation."""
+    generations, children = job.settings.generations, job.size - job.originals
+    filled = job.originals
+    for generation in range(generations):
+        end = job.originals + children * (generation + 1) // generations
+        yield [
+            Block(generation, number, filled, start, min(BLOCK, end - start))
+            for number, start in enumerate(range(filled, end, BLOCK))
+        ]
+        filled = end
+
+
 def _grow(
-    population: _Population,
+    job: Job,
+    originals: _Originals,
     writer: PoseStoreWriter,
-    limits: JointLimits,
-    settings: EvolutionSettings,
-    first_generation: int,
+    workers: BlockWorkers,
     progress: Callable[[int], None] | None,
 ) -> list[Tally]:
-    originals, size = len(population.frame), len(population.joints)
-    tallies, filled = [], originals
-    parents = population.valid_originals
-    for number in range(settings.generations):
-        end = originals + (size - originals) * (number + 1) // settings.generations
-        tally, start = Tally(), filled
-        for block, block_start in enumerate(range(start, end, BLOCK)):
-            quota = min(BLOCK, end - block_start)
-            children = breed(population.joints, parents, quota, limits, settings, (number, block))
-            _keep(population, writer, children, block_start, first_generation + number)
-            tally.add(children.tally)
+    """Breed all generations, and write each block as soon as it and those before it are there."""
+    folder = job.work_folder()
+    done = folder.finished()
+    ancestor = np.arange(job.size)
+    tallies = []
+    for generation, blocks in enumerate(_blocks(job)):
+        total = Tally()
+        bred = workers.breed(job, [block for block in blocks if (generation, block.number) not in done])
+        for block in blocks:
+            tally = done.get((generation, block.number))
+            if tally is None:
+                tally = next(bred)
+                folder.log(generation, block.number, tally)
+            _write_block(folder, block, writer, originals, ancestor)
+            total.add(tally)
             if progress is not None:
-                progress(quota)
-        tallies.append(tally)
-        filled = end
-        parents = np.concatenate([parents, np.arange(start, end)])
+                progress(block.quota)
+        tallies.append(total)
     return tallies
 
 
-def _keep(
-    population: _Population, writer: PoseStoreWriter, children: Children, start: int, generation: int
+def _write_block(
+    folder: WorkFolder,
+    block: Block,
+    writer: PoseStoreWriter,
+    originals: _Originals,
+    ancestor: Int64[np.ndarray, "rows"],
 ) -> None:
-    """Write a block of children and let them take their place in the population."""
-    end = start + len(children.joints)
-    population.joints[start:end] = children.joints
-    ancestor = population.ancestor[children.parent_a]
-    population.ancestor[start:end] = ancestor
+    """Write a block of children with the labels of the originals that their bodies come from."""
+    start, end = block.start, block.start + block.quota
+    # Read, not mapped: pages of a mapping would pile up in memory.
+    parent_a, parent_b = (folder.read(name, start, end) for name in ("parent_a", "parent_b"))
+    ancestor[start:end] = ancestor[parent_a]
+    label = ancestor[start:end]
     lineage = Lineage(
-        np.full(end - start, generation, np.int32),
-        children.parent_a,
-        children.parent_b,
-        labelled(children.operator.astype(np.int32), OPERATOR_LABELS),
+        np.full(block.quota, originals.next_generation + block.generation, np.int32),
+        parent_a,
+        parent_b,
+        labelled(folder.read("operator", start, end).astype(np.int32), OPERATOR_LABELS),
     )
+    joints = folder.read("joints", start, end).reshape(block.quota, -1, 3)
     writer.append(
         Poses(
-            population.subject[ancestor],
-            population.action[ancestor],
-            population.frame[ancestor],
-            children.joints,
-            lineage=lineage,
+            originals.subject[label], originals.action[label], originals.frame[label], joints, lineage=lineage
         )
     )

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from evolution.crossover import draw_pairs, draw_subtrees, exchange
+from evolution.gene_pool import GenePool, pack
 from evolution.joint_limits import JointLimits
 from evolution.local_bones import LocalBones, to_joints, to_local
-from evolution.mutation import mutate_bones, scale_lengths, turn_bodies
+from evolution.mutation import draw_turned, scale_lengths, turn_bodies, turn_bones
 from evolution.settings import EvolutionSettings
 from posedata.errors import InputError
 from posedata.seeds import generator_at
@@ -71,9 +72,13 @@ class Tally:
 
 @dataclass(frozen=True, eq=False)
 class Children:
-    """A block of children, ready to be written; parents are rows of the population."""
+    """A block of children, ready to be written; parents are rows of the population.
 
-    joints: Float[np.ndarray, "n joints 3"]
+    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`.
+    """
+
+    joints: Float32[np.ndarray, "n joints 3"]
+    genes: Float32[np.ndarray, "n genes"]
     parent_a: Int64[np.ndarray, "n"]
     parent_b: Int64[np.ndarray, "n"]
     operator: UInt8[np.ndarray, "n"]
@@ -82,16 +87,16 @@ class Children:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Children before selection; `parent_b` is -1 where there was no crossover."""
+    """Children before selection."""
 
-    joints: Float[Tensor, "n joints 3"]
+    joints: Float32[Tensor, "n joints 3"]
     parent_a: Int64[Tensor, "n"]
     parent_b: Int64[Tensor, "n"]
     operator: UInt8[Tensor, "n"]
 
 
 def breed(
-    population: Float[np.ndarray, "rows joints 3"],
+    pool: GenePool,
     parents: Int64[np.ndarray, "members"],
     quota: int,
     limits: JointLimits,
@@ -101,7 +106,7 @@ def breed(
     """Breed `quota` valid children.
 
     Args:
-        population: joints, mm; may be mapped from a file.
+        pool: genes of the population.
         parents: rows that may become parents, at least two.
         limits: that children must keep.
         place: of the block in the run, for the seed.
@@ -110,28 +115,32 @@ def breed(
         InputError: nearly all candidates are refused.
     """
     generator = generator_at(settings.seed, *place)
-    kept: list[Candidates] = []
+    kept: list[tuple[Tensor | np.ndarray, ...]] = []
     tally, done = Tally(), 0
     while done < quota:
         share = (done + 1) / (tally.candidates + 1)
         n = min(BATCH, max(64, math.ceil((quota - done) / share * 1.02)))
-        candidates = make_candidates(population, parents, n, limits, settings, generator)
-        survivors = select(candidates, limits, tally)
-        kept.append(_rows(candidates, survivors[: quota - done]))
-        done += len(kept[-1].parent_a)
+        candidates = make_candidates(pool, parents, n, limits, settings, generator)
+        measured, survivors = select(candidates, limits, tally)
+        rows = survivors[: quota - done]
+        kept.append(
+            (
+                candidates.joints.index_select(0, rows).numpy(),
+                pack(measured[rows]),
+                candidates.parent_a[rows].numpy(),
+                candidates.parent_b[rows].numpy(),
+                candidates.operator[rows].numpy(),
+            )
+        )
+        done += len(rows)
         if tally.candidates > 4 / HOPELESS and done < HOPELESS * tally.candidates:
             raise InputError(_hopeless(tally, limits))
-    return Children(
-        torch.cat([part.joints for part in kept]).numpy(),
-        torch.cat([part.parent_a for part in kept]).numpy(),
-        torch.cat([part.parent_b for part in kept]).numpy(),
-        torch.cat([part.operator for part in kept]).numpy(),
-        tally,
-    )
+    joints, genes, parent_a, parent_b, operator = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    return Children(joints, genes, parent_a, parent_b, operator, tally)
 
 
 def make_candidates(
-    population: Float[np.ndarray, "rows joints 3"],
+    pool: GenePool,
     parents: Int64[np.ndarray, "members"],
     n: int,
     limits: JointLimits,
@@ -143,72 +152,51 @@ def make_candidates(
     first, second = draw_pairs(n, len(parents), generator)
     members = torch.from_numpy(parents)
     first, second = members[first], members[second]
-    body, mate = _local(population, first, limits), _local(population, second, limits)
+    child, mate = pool.take(first), pool.take(second)
 
     crossed = torch.rand(n, generator=generator) < settings.crossover_rate
     taken = draw_subtrees(tree, n, generator, two_point_rate=settings.two_point_rate) & crossed[:, None]
-    child = exchange(body, mate, taken, tree, lengths=settings.crossed_lengths)
+    child = exchange(child, mate, taken, tree, lengths=settings.crossed_lengths)
 
     mutated = torch.rand(n, generator=generator) < settings.mutation_rate
-    child = _mutate_some(child, mutated, limits, settings, generator)
-    turned = torch.rand(n, generator=generator) < settings.turn_rate
-    child = turn_bodies(child, turned, generator, tilt_sigma=math.radians(settings.tilt_sigma))
+    turned = draw_turned(tree, mutated, generator, per_bone_rate=settings.per_bone_rate)
+    child = turn_bones(child, turned, tree, generator, sigma=math.radians(settings.sigma))
+    mutated = turned.any(-1)
+    headed = torch.rand(n, generator=generator) < settings.turn_rate
+    if settings.turn_rate:
+        child = turn_bodies(child, headed, generator, tilt_sigma=math.radians(settings.tilt_sigma))
     scaled = torch.rand(n, generator=generator) < settings.length_rate
-    child = scale_lengths(child, tree, scaled, generator, spread=settings.length_spread)
+    if settings.length_rate:
+        child = scale_lengths(child, tree, scaled, generator, spread=settings.length_spread)
 
     operator = torch.zeros(n, dtype=torch.uint8)
-    for bit, applied in enumerate((crossed, mutated, turned, scaled)):
+    for bit, applied in enumerate((crossed, mutated, headed, scaled)):
         operator |= applied.to(torch.uint8) << bit
-    no_mate = torch.full_like(second, -1)
-    return Candidates(to_joints(tree, child), first, torch.where(crossed, second, no_mate), operator)
+    joints = to_joints(tree, child).contiguous()
+    return Candidates(joints, first, torch.where(crossed, second, -1), operator)
 
 
-def select(candidates: Candidates, limits: JointLimits, tally: Tally) -> Int64[Tensor, "survivors"]:
-    """Rows of the candidates that an operator changed and that keep all limits; the rest is counted in `tally`."""
+def select(
+    candidates: Candidates, limits: JointLimits, tally: Tally
+) -> tuple[LocalBones, Int64[Tensor, "survivors"]]:
+    """Natural selection: fitness minus infinity for candidates that no operator changed or that break a limit.
+
+    Returns:
+        All candidates as measured on their joints, and the rows of the survivors; the rest is counted in `tally`.
+    """
     changed = candidates.operator > 0
-    verdicts = limits.check(candidates.joints)
+    measured = to_local(limits.tree, candidates.joints)
+    verdicts = limits.check_measured(measured)
     valid = verdicts.all(-1)
     tally.candidates += len(valid)
     tally.unchanged += int((~changed).sum())
-    tally.refused += int((changed & ~valid).sum())
-    broken = (changed[:, None] & ~verdicts).sum(0).tolist()
+    refused = changed & ~valid
+    tally.refused += int(refused.sum())
+    broken = (~verdicts[refused]).sum(0).tolist()
     for bone, count in zip(limits.bones, broken, strict=True):
         if count:
             tally.refused_by[bone] = tally.refused_by.get(bone, 0) + count
-    return (changed & valid).nonzero()[:, 0]
-
-
-def _local(population: Float[np.ndarray, "rows joints 3"], rows: Tensor, limits: JointLimits) -> LocalBones:
-    return to_local(limits.tree, torch.from_numpy(population[rows.numpy()]))
-
-
-def _mutate_some(
-    bones: LocalBones,
-    mutated: Bool[Tensor, "n"],
-    limits: JointLimits,
-    settings: EvolutionSettings,
-    generator: torch.Generator,
-) -> LocalBones:
-    rows = mutated.nonzero()[:, 0]
-    mutants, _ = mutate_bones(
-        bones[rows],
-        limits.tree,
-        generator,
-        sigma=math.radians(settings.sigma),
-        per_bone_rate=settings.per_bone_rate,
-    )
-    directions, upper = bones.directions.clone(), bones.upper.clone()
-    directions[rows], upper[rows] = mutants.directions, mutants.upper
-    return bones.with_values(directions=directions, upper=upper)
-
-
-def _rows(candidates: Candidates, rows: Tensor) -> Candidates:
-    return Candidates(
-        candidates.joints[rows],
-        candidates.parent_a[rows],
-        candidates.parent_b[rows],
-        candidates.operator[rows],
-    )
+    return measured, (changed & valid).nonzero()[:, 0]
 
 
 def _hopeless(tally: Tally, limits: JointLimits) -> str:

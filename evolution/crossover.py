@@ -58,9 +58,11 @@ def draw_subtrees(
     two_points = torch.rand(n, generator=generator) < two_point_rate
     if len(roots) == 1:
         two_points[:] = False
-    taken = tree.subtree[roots[one]]
-    other = tree.subtree[roots[(one + shift) % len(roots)]]
-    return taken ^ (other & two_points[:, None])
+    # Bones first in memory, as the directions have them that these will select.
+    members = tree.subtree.T
+    taken = members[:, roots[one]]
+    other = members[:, roots[(one + shift) % len(roots)]]
+    return (taken ^ (other & two_points)).T
 
 
 def exchange(

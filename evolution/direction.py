@@ -30,10 +30,12 @@ def unit(
 ) -> tuple[Float[Tensor, "3 ..."], Float[Tensor, "..."]]:
     """Unit vectors and lengths; a vector of no length gets the direction `fallback` and length 0."""
     squared = dot(vectors, vectors)
-    has_length = squared > TINY
     length = torch.sqrt(squared.clamp_min(TINY))
-    direction = torch.where(has_length, vectors / length, fallback)
-    return direction, torch.where(has_length, length, 0)
+    direction = vectors / length
+    without = squared <= TINY
+    if not without.any():  # two passes over all the memory saved in the usual case
+        return direction, length
+    return torch.where(without, fallback, direction), torch.where(without, 0, length)
 
 
 def reflect(vectors: Float[Tensor, "3 *#rest"], normal: Float[Tensor, "3 *#rest"]) -> Float[Tensor, "3 ..."]:

@@ -33,16 +33,33 @@ def mutate_bones(
     Returns:
         The mutants, and which bones were turned.
     """
-    n = len(bones)
+    everyone = torch.ones(len(bones), dtype=torch.bool)
+    turned = draw_turned(tree, everyone, generator, per_bone_rate=per_bone_rate).to(bones.lengths.device)
+    return turn_bones(bones, turned, tree, generator, sigma=sigma), turned
+
+
+def draw_turned(
+    tree: KinematicTree,
+    mutated: Bool[Tensor, "n"],
+    generator: torch.Generator,
+    *,
+    per_bone_rate: float | None = None,
+) -> Bool[Tensor, "n bones"]:
+    """Which bones to turn.
+
+    Args:
+        mutated: which bodies get any bone turned.
+        per_bone_rate: chance of each movable bone of those; None turns exactly one of each.
+    """
+    n = len(mutated)
     movable = torch.tensor(tree.movable)
-    turned = torch.zeros(n, len(tree.names), dtype=torch.bool)
+    turned = torch.zeros(len(tree.names), n, dtype=torch.bool)
     if per_bone_rate is None:
         chosen = movable[torch.randint(len(movable), (n,), generator=generator)]
-        turned[torch.arange(n), chosen] = True
+        turned[chosen, torch.arange(n)] = mutated
     else:
-        turned[:, movable] = torch.rand(n, len(movable), generator=generator) < per_bone_rate
-    turned = turned.to(bones.lengths.device)
-    return turn_bones(bones, turned, tree, generator, sigma=sigma), turned
+        turned[movable] = (torch.rand(len(movable), n, generator=generator) < per_bone_rate) & mutated
+    return turned.T
 
 
 def turn_bones(
@@ -62,15 +79,15 @@ def turn_bones(
         sigma: radians.
     """
     # Only the bones that turn get a draw: one of sixteen in the usual setting.
-    rows, columns = turned.nonzero(as_tuple=True)
+    columns, rows = turned.T.nonzero(as_tuple=True)
     noise = torch.randn(3, len(rows), generator=generator).to(bones.lengths) * sigma
-    directions = bones.directions.clone()
-    directions[rows, columns] = step_on_sphere(directions[rows, columns].T, noise).T
+    planes = bones.directions.permute(2, 1, 0).clone()
+    planes[:, columns, rows] = step_on_sphere(planes[:, columns, rows], noise)
     trunk = turned[:, tree.trunk[-1]].nonzero()[:, 0]
     twist = torch.randn(len(trunk), generator=generator).to(bones.lengths) * sigma
     upper = bones.upper.clone()
     upper[trunk] = turn_about_vertical(upper[trunk], twist)
-    return bones.with_values(directions=directions, upper=upper)
+    return bones.with_values(directions=planes.permute(2, 1, 0), upper=upper)
 
 
 def step_on_sphere(directions: Float[Tensor, "3 n"], steps: Float[Tensor, "3 n"]) -> Float[Tensor, "3 n"]:

@@ -22,7 +22,7 @@ from posedata.skeleton import H36M17, LSP14
 from posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 TREE = KinematicTree(H36M17)
-SETTINGS = EvolutionSettings(ratio=4.0, generations=3, mutation_rate=0.5, sigma=25.0, seed=5)
+SETTINGS = EvolutionSettings(ratio=4.0, generations=3, mutation_rate=0.5, sigma=60.0, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_what_was_refused_is_in_provenance(result) -> None:  # type: ignore[no-u
         assert sum(values["refused_by"].values()) >= values["refused"]
         assert values["candidates"] - values["refused"] - values["unchanged"] == tally.survivors >= 64
     assert provenance.seed == 5
-    assert provenance.parameters["sigma"] == 25.0
+    assert provenance.parameters["sigma"] == 60.0
     assert list(provenance.inputs) == ["tiny.h5"]
     assert report.table().refused.tolist() == [tally.refused for tally in report.generations]
 
@@ -115,7 +115,7 @@ def test_what_was_refused_is_in_provenance(result) -> None:  # type: ignore[no-u
 def test_the_same_seed_gives_the_same_bytes(result, tiny_store: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     evolve(tiny_store, tmp_path / "again.h5", SETTINGS)
     assert (tmp_path / "again.h5").read_bytes() == result[-1].read_bytes()
-    other = EvolutionSettings(ratio=4.0, generations=3, sigma=25.0, seed=6)
+    other = EvolutionSettings(ratio=4.0, generations=3, sigma=60.0, seed=6)
     evolve(tiny_store, tmp_path / "other.h5", other)
     with PoseStore(tmp_path / "other.h5") as store:
         assert not np.array_equal(store.read().joints_3d[64:], result[0].joints_3d[64:])

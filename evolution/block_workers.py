@@ -1,0 +1,173 @@
+"""Who breeds the blocks: this process, worker processes of this machine, or a dask cluster.
+
+A task names its block and its work folder; it returns only what selection did, the children are in the folder. Results
+come back in the order of the tasks whoever made them, and breeding uses one thread, so the bytes are the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evolution.breeding import Tally, breed
+from evolution.gene_pool import GenePool
+from evolution.joint_limits import JointLimits
+from evolution.kinematic_tree import KinematicTree
+from evolution.limit_sources import limits_by_name
+from evolution.settings import EvolutionSettings
+from evolution.work_folder import WorkFolder
+from posedata.errors import OutputError
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all blocks of a run have in common.
+
+    Args:
+        folder: of the run.
+        originals: poses of the source, the first rows.
+        size: poses of the result.
+        tree: of the poses.
+        settings: of the run.
+    """
+
+    folder: Path
+    originals: int
+    size: int
+    tree: KinematicTree
+    settings: EvolutionSettings
+
+    def work_folder(self) -> WorkFolder:
+        """The run's columns and log."""
+        joints = 3 * len(self.tree.skeleton)
+        return WorkFolder(self.folder, self.size, {"genes": GenePool.width(self.tree), "joints": joints})
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of children.
+
+    Args:
+        generation, number: its place, from 0.
+        filled: rows that are there before its generation.
+        start, quota: rows that it fills.
+    """
+
+    generation: int
+    number: int
+    filled: int
+    start: int
+    quota: int
+
+
+class BlockWorkers:
+    """Breeds blocks in this process; subclasses have others do it.
+
+    A context manager.
+    """
+
+    def __enter__(self) -> BlockWorkers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what breeds."""
+        _opened.cache_clear()
+        _parents.cache_clear()
+
+    def breed(self, job: Job, blocks: Sequence[Block]) -> Iterator[Tally]:
+        """Breed the blocks of one generation into the work folder; yields in their order as they are finished."""
+        for block in blocks:
+            yield breed_block(job, block)
+
+
+class ProcessWorkers(BlockWorkers):
+    """Worker processes of this machine.
+
+    Args:
+        processes: how many.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self._pool = ProcessPoolExecutor(
+            processes, multiprocessing.get_context("spawn"), _end_with_the_parent, (os.getpid(),)
+        )
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def breed(self, job: Job, blocks: Sequence[Block]) -> Iterator[Tally]:
+        """As `BlockWorkers.breed`.
+
+        Raises:
+            OutputError: a process died.
+        """
+        try:
+            futures: list[Future[Tally]] = [self._pool.submit(breed_block, job, block) for block in blocks]
+            for future in futures:
+                yield future.result()
+        except BrokenProcessPool:
+            raise OutputError(
+                f"{job.folder}: a worker process died, perhaps for lack of memory: use fewer --workers and add --resume"
+            ) from None
+
+
+def _end_with_the_parent(parent: int) -> None:
+    """Workers whose parent was killed end themselves; they would wait for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def breed_block(job: Job, block: Block) -> Tally:
+    """Breed one block and store it in the work folder."""
+    # The folder of another run may have had the same name; its files are others.
+    folder, pool, limits = _opened(job, (job.folder / "genes").stat().st_ino)
+    parents = _parents(job, (job.folder / "genes").stat().st_ino, block.filled)
+    with one_thread():
+        place = (block.generation, block.number)
+        children = breed(pool, parents, block.quota, limits, job.settings, place)
+    folder.write_children(block.start, children)
+    pool.forget()
+    return children.tally
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(job: Job, inode: int) -> tuple[WorkFolder, GenePool, JointLimits]:
+    folder = job.work_folder()
+    return folder, GenePool(job.tree, folder.column("genes")), limits_by_name(job.settings.limits, job.tree)
+
+
+@functools.lru_cache(maxsize=1)
+def _parents(job: Job, inode: int, filled: int) -> np.ndarray:
+    return job.work_folder().parents(job.originals, filled)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: batches are too small to share, and sums have one order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
