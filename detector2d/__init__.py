@@ -1,0 +1,1 @@
+"""Stage one: image -> heatmaps -> joints, 2D or volumetric; with augmentation, occlusion, training and evaluation."""

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import rich_click as click
+from click.testing import CliRunner, Result
+
+from cli.main import COMMANDS
+from cli.options import (
+    RecipeCommand,
+    provenance_parameters,
+    read_recipe,
+    training_options,
+    training_settings,
+    write_settings,
+)
+from posedata.errors import InputError
+
+
+@click.command(cls=RecipeCommand)
+@click.option("--batch-size", type=int, default=4)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@training_options(steps=100, validate_every=10)
+@click.pass_context
+def learn(ctx: click.Context, /, output: Path, batch_size: int, **options: object) -> None:
+    settings = training_settings(options)
+    output.mkdir(exist_ok=True)
+    write_settings(ctx, output)
+    values = {
+        "batch_size": batch_size,
+        "steps": settings.steps,
+        "seed": settings.seed,
+        "left": sorted(options),
+    }
+    click.echo(json.dumps(values | {"provenance": sorted(provenance_parameters(ctx))}))
+
+
+def run(tmp_path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(learn, ["-o", str(tmp_path / "out"), *arguments])
+
+
+def recipe(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+HEAD = 'purpose = "a test"\ncommand = "learn"\n'
+
+
+def test_a_recipe_sets_defaults_and_flags_win(tmp_path: Path) -> None:
+    name = recipe(tmp_path, HEAD + "[options]\nbatch-size = 16\nsteps = 7\n")
+    assert json.loads(run(tmp_path, "--recipe", name).output)["batch_size"] == 16
+    won = json.loads(run(tmp_path, "--recipe", name, "--batch-size", "2").output)
+    assert (won["batch_size"], won["steps"]) == (2, 7)
+    written = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert written["settings"]["batch_size"] == 2
+    assert written["settings"]["steps"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "[options]\nbatchsize = 1\n", "unknown option 'batchsize': `evolift learn` has accelerator"),
+        (
+            'purpose = "x"\ncommand = "evolve"\n[options]\n',
+            "it is for `evolift evolve`, not for `evolift learn`",
+        ),
+        (HEAD + "speed = 1\n[options]\n", "its keys must be purpose, command, options"),
+        ("purpose = ", "not valid TOML"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    result = run(tmp_path, "--recipe", recipe(tmp_path, text))
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+
+
+def test_an_unknown_recipe_names_the_known_ones() -> None:
+    with pytest.raises(InputError, match="there is no recipe 'row-99': choose one of"):
+        read_recipe("row-99")
+
+
+def test_where_and_how_a_run_is_made_stays_out_of_provenance(tmp_path: Path) -> None:
+    shown = json.loads(run(tmp_path, "--workers", "3").output)
+    assert not {"workers", "output", "overwrite", "resume", "devices"} & set(shown["provenance"])
+    assert {"batch_size", "steps", "seed"} <= set(shown["provenance"])
+    assert shown["left"] == ["overwrite", "resume"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "cli" / "recipes").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_every_shipped_recipe_sets_only_options_of_its_command(path: Path) -> None:
+    shipped = read_recipe(path.stem)
+    assert {"expected", "hardware", "time"} <= set(shipped)
+    first, *rest = shipped["command"].split()
+    command: click.Command = getattr(importlib.import_module(COMMANDS[first][0]), first)
+    for name in rest:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    flags = {max(option.opts, key=len).lstrip("-"): option for option in command.params}
+    assert set(shipped["options"]) <= set(flags)
+    context = click.Context(command)
+    for name, value in shipped["options"].items():
+        flags[name].type_cast_value(context, value)

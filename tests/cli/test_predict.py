@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from detector2d.model import DetectorModel, DetectorSettings, save_detector
+from lifter.joint import JointModel, save_joint
+from lifter.model import LifterModel, LifterSettings, save_lifter
+from lifter.pipeline import Pipeline
+from posedata.errors import InputError
+from posedata.prediction_files import read_predictions
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with detector, lifter and joint checkpoints of tiny untrained networks, and three pictures."""
+    folder = tmp_path_factory.mktemp("chain")
+    torch.manual_seed(0)
+    settings = DetectorSettings("resnet10t", input_width=64, input_height=64, head="light", head_widths=(16,))
+    detector = DetectorModel(settings).eval()
+    lifter = LifterModel(LifterSettings(hidden=16, blocks=1, normalisation="box")).eval()
+    save_detector(folder / "detector.safetensors", detector)
+    save_lifter(folder / "lifter.safetensors", lifter, {})
+    save_joint(folder / "joint.safetensors", JointModel(detector, lifter), {})
+    generator = np.random.default_rng(0)
+    for name, shape in (("wide", (90, 160, 3)), ("tall", (200, 100, 3)), ("grey", (50, 60))):
+        cv2.imwrite(str(folder / f"{name}.png"), generator.integers(0, 255, shape, np.uint8))
+    return folder
+
+
+def test_pictures_become_poses_overlays_and_a_page(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    output = tmp_path / "poses"
+    pictures = [checkpoints / f"{name}.png" for name in ("wide", "tall", "grey")]
+    result = evolift("predict", *pictures, "--joint", checkpoints / "joint.safetensors", "-o", output)
+    assert result.returncode == 0, result.stderr
+    predictions = read_predictions(output / "predictions.json")
+    assert predictions.image == ("wide.png", "tall.png", "grey.png")
+    np.testing.assert_allclose(predictions.joints_3d[:, 0], 0, atol=1e-3)
+    assert "camera is unknown" in predictions.camera_assumption
+    header = json.loads((output / "predictions.json").read_text())
+    assert header["units"]["joints_3d"] == "mm"
+    assert header["provenance"]["command"] == "evolift predict"
+    for picture in pictures:
+        overlay = cv2.imread(str(output / f"{picture.stem}_overlay.png"))
+        assert overlay.shape[:2] == cv2.imread(str(picture)).shape[:2]
+    assert "wide.png" in (output / "page.html").read_text()
+
+
+def test_the_two_stages_chained_say_what_the_joint_checkpoint_says(checkpoints: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (120, 90, 3), np.uint8)
+    joint = Pipeline.from_checkpoints(joint=checkpoints / "joint.safetensors")
+    chained = Pipeline.from_checkpoints(
+        detector=checkpoints / "detector.safetensors", lifter=checkpoints / "lifter.safetensors"
+    )
+    first, second = joint.predict(image), chained.predict(image)
+    np.testing.assert_array_equal(first.joints_3d, second.joints_3d)
+    assert first.box_source == "found"
+    given = joint.predict(image, first.box)
+    np.testing.assert_array_equal(given.joints_2d, first.joints_2d)
+    with pytest.raises(InputError, match="give a joint checkpoint, or one of a detector and one of a lifter"):
+        Pipeline.from_checkpoints(detector=checkpoints / "detector.safetensors")
+
+
+def test_a_bad_picture_is_named_and_the_others_are_done(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("not a picture")
+    output = tmp_path / "poses"
+    result = evolift(
+        "predict", bad, checkpoints / "wide.png", "--joint", checkpoints / "joint.safetensors", "-o", output
+    )
+    assert result.returncode == 2
+    assert "bad.jpg is not a readable picture" in result.stderr.replace("\n", " ")
+    assert read_predictions(output / "predictions.json").image == ("wide.png",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("{empty}", "--joint", "{joint}"), "there are no pictures in this folder"),
+        (("{chain}/none.png", "--joint", "{joint}"), "there is no such file or folder"),
+        (
+            ("{chain}/wide.png", "--joint", "{chain}/lifter.safetensors"),
+            "a checkpoint of the stage 'lifter', not 'joint'",
+        ),
+        (("{chain}/wide.png", "--joint", "{chain}/wide.png"), "is not a readable safetensors file"),
+        (("{chain}/wide.png",), "give a joint checkpoint, or one of a detector and one of a lifter"),
+        (("{chain}/wide.png", "--joint", "{joint}", "--box", "5", "5", "0", "9"), "has no area"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    evolift, checkpoints: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    places = {"empty": empty, "chain": checkpoints, "joint": checkpoints / "joint.safetensors"}
+    result = evolift(
+        "predict", *(argument.format(**places) for argument in arguments), "-o", tmp_path / "out"
+    )
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert not (tmp_path / "out" / "predictions.json").exists()
+
+
+def test_an_output_folder_that_is_not_ours_is_never_emptied(
+    evolift, checkpoints: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("all my work")
+    arguments = (
+        "predict",
+        checkpoints / "wide.png",
+        "--joint",
+        checkpoints / "joint.safetensors",
+        "-o",
+        precious,
+    )
+    assert "is not empty" in evolift(*arguments).stderr
+    assert "was not made by evolift" in evolift(*arguments, "--overwrite").stderr
+    assert (precious / "thesis.txt").read_text() == "all my work"
