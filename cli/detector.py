@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import rich_click as click
 
 from cli.options import (
     ExistingFile,
+    Function,
     RecipeCommand,
     command_record,
     output_option,
@@ -77,8 +79,8 @@ _augmentation_options = (
 )
 
 
-def _with(options: tuple[Any, ...]) -> Any:
-    def decorate(function: Any) -> Any:
+def _with(options: tuple[Callable[[Function], Function], ...]) -> Callable[[Function], Function]:
+    def decorate(function: Function) -> Function:
         for option in reversed(options):
             function = option(function)
         return function

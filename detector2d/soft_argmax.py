@@ -11,6 +11,7 @@ Everything is computed in float32 at least, whatever autocast says.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -118,12 +119,12 @@ class _AxisMarginals(torch.autograd.Function):
         dtype = _working_dtype(volumes)
         x, y, z = (volumes.new_empty((maps, n), dtype=dtype) for n in (width, height, depth))
         log_total = volumes.new_empty((maps, 1, 1, 1), dtype=dtype)
+        parts, scratch = _blocks(volumes), _scratch(volumes)
         with torch.autocast(volumes.device.type, enabled=False):
-            for part in _blocks(volumes):
+            for part in parts:
                 block = volumes[part].to(dtype)
                 largest = block.amax((1, 2, 3), keepdim=True)
-                # `block` is ours to overwrite only where `to` made a copy.
-                e = torch.sub(block, largest).exp_()
+                e = torch.sub(block, largest, out=scratch[: len(block)]).exp_()
                 rows = e.sum(-1)
                 sums = rows.sum(2)
                 total = sums.sum(1, keepdim=True)
@@ -139,15 +140,15 @@ class _AxisMarginals(torch.autograd.Function):
     def backward(ctx: Any, grad_x: Tensor, grad_y: Tensor, grad_z: Tensor) -> Tensor:
         volumes, log_total, x, y, z = ctx.saved_tensors
         constant = (grad_x * x).sum(-1) + (grad_y * y).sum(-1) + (grad_z * z).sum(-1)
-        grad_z = grad_z - constant[:, None]
+        rows = (grad_z - constant[:, None])[:, :, None] + grad_y[:, None, :]
         gradient = torch.empty_like(volumes)
+        parts, scratch, factor = _blocks(volumes), _scratch(volumes), _scratch(volumes)
         with torch.autocast(volumes.device.type, enabled=False):
-            for part in _blocks(volumes):
-                probability = torch.sub(volumes[part].to(log_total.dtype), log_total[part]).exp_()
-                factor = (
-                    grad_z[part, :, None, None] + grad_y[part, None, :, None] + grad_x[part, None, None, :]
-                )
-                gradient[part] = probability.mul_(factor)
+            for part in parts:
+                block = volumes[part].to(log_total.dtype)
+                probability = torch.sub(block, log_total[part], out=scratch[: len(block)]).exp_()
+                torch.add(rows[part, :, :, None], grad_x[part, None, None, :], out=factor[: len(block)])
+                gradient[part] = probability.mul_(factor[: len(block)])
         return gradient
 
 
@@ -156,11 +157,20 @@ def _working_dtype(volumes: Tensor) -> torch.dtype:
 
 
 def _blocks(volumes: Tensor) -> list[slice]:
-    maps = volumes.shape[0]
+    maps, step = volumes.shape[0], _maps_per_block(volumes)
+    return [slice(start, min(start + step, maps)) for start in range(0, maps, step)]
+
+
+def _scratch(volumes: Tensor) -> Tensor:
+    """Room for one block, allocated once: fresh memory for each would cost more than the arithmetic."""
+    shape = (min(_maps_per_block(volumes), volumes.shape[0]), *volumes.shape[1:])
+    return volumes.new_empty(shape, dtype=_working_dtype(volumes))
+
+
+def _maps_per_block(volumes: Tensor) -> int:
     # A GPU has no cache to fit and dislikes many small kernels; memory is bounded all the same.
     limit = BLOCK_ELEMENTS if volumes.device.type == "cpu" else 32 * BLOCK_ELEMENTS
-    step = max(1, limit // max(1, volumes[0].numel())) if maps else 1
-    return [slice(start, min(start + step, maps)) for start in range(0, maps, step)]
+    return max(1, limit // max(1, math.prod(volumes.shape[1:])))
 
 
 def _confidence(marginals: tuple[Tensor, ...], positions: Tensor) -> Tensor:
