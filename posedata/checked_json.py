@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def number_table(
 
 def _has_text(rows: Sequence[Any]) -> bool:
     """Whether a value is text or a truth value, which numpy would turn into a number."""
-    return any(isinstance(value, (str, bool)) for row in rows for value in row)
+    return not {str, bool}.isdisjoint(map(type, chain.from_iterable(rows)))
 
 
 def _check_size(value: float, where: str) -> None:

@@ -65,8 +65,8 @@ def people_of(predictions: Predictions) -> Iterator[dict[str, Any]]:
     """Each person as plain JSON values."""
     for start in range(0, len(predictions), 1024):
         part = predictions[start : start + 1024]
-        columns = (part.joints_2d, part.joints_3d, part.confidence, part.root_3d, part.box)
-        known = [np.isfinite(column) for column in columns]
+        columns = (part.joints_2d, part.joints_3d, np.nan_to_num(part.confidence), part.root_3d, part.box)
+        known = [np.isfinite(column).all(-1) for column in columns]
         joints_2d, joints_3d, confidence, root_3d, box = (_rounded(column) for column in columns)
         for row in range(len(part)):
             camera = int(part.camera[row])
@@ -75,11 +75,11 @@ def people_of(predictions: Predictions) -> Iterator[dict[str, Any]]:
                 "frame": int(part.frame[row]),
                 "person": part.person[row],
                 "camera": None if camera == NO_CAMERA else camera,
-                "box": box[row] if known[4][row].all() else None,
+                "box": box[row] if known[4][row] else None,
                 "joints_2d": _or_null(joints_2d[row], known[0][row]),
                 "joints_3d": _or_null(joints_3d[row], known[1][row]),
-                "confidence": [v if k else 0.0 for v, k in zip(confidence[row], known[2][row], strict=True)],
-                "root_3d": root_3d[row] if known[3][row].all() else None,
+                "confidence": confidence[row],
+                "root_3d": root_3d[row] if known[3][row] else None,
             }
 
 
@@ -154,7 +154,7 @@ def _rounded(column: Float32[np.ndarray, "..."]) -> list[Any]:
 def _or_null(points: list[Any], known: np.ndarray) -> list[Any]:
     if known.all():
         return points
-    return [point if joint.all() else None for point, joint in zip(points, known, strict=True)]
+    return [point if is_known else None for point, is_known in zip(points, known, strict=True)]
 
 
 def _labels(people: Sequence[Any], key: str, places: Sequence[str]) -> tuple[str, ...]:
