@@ -1,327 +1,42 @@
-"""The pose store: one HDF5 file format between all stages, read and written only here.
+"""The pose store: one HDF5 file format between all stages.
 
-Layout (schema version 1)::
-
-    /                attributes: format, schema_version, skeleton (JSON), coordinate_frame, units, image_root,
-                     provenance (JSON)
-    /poses/          one dataset per column of `posedata.poses.Poses`, rows first, chunked and compressed;
-                     subject, action and operator are codes into /labels
-    /labels/         subject, action, operator: UTF-8 strings
-    /cameras/        name, K, R, t, distortion, size
-
-`coordinate_frame` is "world" (z up), "camera" (each row in the frame of its camera), or "none" (no 3D joints).
-Files hold no times and no machine names: the same rows and provenance give the same bytes, however they were
-cut into `append` calls.
+This module reads it, `store_writer` writes it, `store_layout` describes it; no other module knows HDF5.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from posedata.camera import Camera
-from posedata.errors import InputError, OutputError, StoreError
-from posedata.output_file import check_output
-from posedata.poses import NO_CAMERA, NO_PARENT, Lineage, Poses, labelled
+from posedata.errors import InputError, StoreError
+from posedata.poses import Lineage, Poses, labelled
 from posedata.skeleton import Skeleton
-from posedata.version import __version__
+from posedata.store_layout import (
+    CAMERA_SHAPES,
+    CHUNK_ROWS,
+    DTYPES,
+    FORMAT,
+    LABELLED,
+    LINEAGE,
+    SCHEMA_VERSION,
+    CoordinateFrame,
+    Provenance,
+    check_values,
+    open_hdf5,
+    refuse,
+    refuse_links,
+)
+from posedata.store_writer import PoseStoreWriter
 
-FORMAT = "evolift-pose-store"
-SCHEMA_VERSION = 1
-CHUNK_ROWS = 4096
-CoordinateFrame = Literal["world", "camera", "none"]
-
-_LABELLED = ("subject", "action", "operator")
-_LINEAGE = ("generation", "parent_a", "parent_b", "operator")
-_DTYPES: dict[str, type[np.generic]] = {
-    "joints_3d": np.float32,
-    "joints_2d": np.float32,
-    "visibility": np.uint8,
-    "subject": np.int32,
-    "action": np.int32,
-    "frame": np.int64,
-    "camera": np.int32,
-    "box": np.float32,
-    "generation": np.int32,
-    "parent_a": np.int64,
-    "parent_b": np.int64,
-    "operator": np.int32,
-}
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """How a store was made.
-
-    Args:
-        command: for example "evolift data import cmu".
-        parameters: every setting that changes the rows (not worker counts or devices), plain JSON values.
-        seed: of the random draws, None if there are none.
-        inputs: file name -> SHA-256 of its bytes.
-        version: of evolift.
-    """
-
-    command: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    seed: int | None = None
-    inputs: dict[str, str] = field(default_factory=dict)
-    version: str = __version__
-
-
-class PoseStoreWriter:
-    """Write a pose store row by row; the file appears under its name when it is whole.
-
-    A context manager: leaving the block without an error finishes the file, an error or a killed process
-    leaves what was there before. Rows are written in whole chunks, so memory stays flat.
-
-    Args:
-        path: of the store, usually ending in `.h5`.
-        skeleton: of its joints.
-        coordinate_frame: of `joints_3d`.
-        cameras: that rows refer to by index.
-        provenance: how it is made.
-        image_root: folder that image paths are relative to, itself relative to the store's folder or absolute.
-        overwrite: replace an existing file.
-
-    Raises:
-        OutputError: the file exists, or cannot be written.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        skeleton: Skeleton,
-        coordinate_frame: CoordinateFrame,
-        provenance: Provenance,
-        *,
-        cameras: Sequence[Camera] = (),
-        image_root: str = "",
-        overwrite: bool = False,
-    ) -> None:
-        check_output(path, overwrite=overwrite)
-        self.path = path
-        self.skeleton = skeleton
-        self.coordinate_frame = coordinate_frame
-        self.cameras = list(cameras)
-        self.provenance = provenance
-        self.image_root = image_root
-        self._labels: dict[str, dict[str, int]] = {name: {} for name in _LABELLED}
-        self._columns: list[str] | None = None
-        self._buffer: list[dict[str, np.ndarray]] = []
-        self._buffered = 0
-        self._rows = 0
-        self._partial = path.with_name(path.name + ".partial")
-        self._file = self._create()
-
-    def _create(self) -> h5py.File:
-        try:
-            return h5py.File(self._partial, "w", libver=("v110", "v110"))
-        except OSError as error:
-            raise OutputError(f"{self.path} could not be written: {error}") from None
-
-    @classmethod
-    def append_to(cls, path: Path) -> PoseStoreWriter:
-        """Continue an existing store: it is copied, extended, and replaced when the writer is closed.
-
-        Raises:
-            StoreError: it is not a sound store.
-        """
-        with PoseStore(path) as store:
-            writer = cls(
-                path,
-                store.skeleton,
-                store.coordinate_frame,
-                store.provenance,
-                cameras=store.cameras,
-                image_root=store.image_root,
-                overwrite=True,
-            )
-            for poses in store.batches(CHUNK_ROWS * 16):
-                writer.append(poses)
-        return writer
-
-    def __len__(self) -> int:
-        """Rows appended so far."""
-        return self._rows + self._buffered
-
-    def add_camera(self, camera: Camera) -> int:
-        """Register one more camera; returns the index that rows refer to."""
-        self.cameras.append(camera)
-        return len(self.cameras) - 1
-
-    def append(self, poses: Poses) -> None:
-        """Add rows.
-
-        Raises:
-            StoreError: they have other columns than the rows before, another number of joints, values that are
-                not finite, or a camera that is not there.
-        """
-        if not len(poses):
-            return
-        columns = self._encode(poses)
-        if self._columns is None:
-            self._columns = list(columns)
-        if list(columns) != self._columns:
-            raise StoreError(
-                f"{self.path}: rows with columns {list(columns)} cannot follow rows with {self._columns}"
-            )
-        if ("joints_3d" in columns) != (self.coordinate_frame != "none"):
-            raise StoreError(
-                f"{self.path}: coordinate_frame {self.coordinate_frame!r} does not fit its 3D joints"
-            )
-        _check_values(self.path, columns, len(self), len(self.skeleton), len(self.cameras))
-        self._buffer.append(columns)
-        self._buffered += len(poses)
-        self._flush(self._buffered // CHUNK_ROWS * CHUNK_ROWS)
-
-    def _encode(self, poses: Poses) -> dict[str, np.ndarray]:
-        columns: dict[str, np.ndarray] = {
-            "subject": self._codes("subject", poses.subject),
-            "action": self._codes("action", poses.action),
-            "frame": poses.frame,
-        }
-        for name in ("joints_3d", "joints_2d", "visibility", "camera", "box"):
-            value = getattr(poses, name)
-            if value is not None:
-                columns[name] = value
-        if poses.image is not None:
-            columns["image"] = np.asarray(poses.image, object)
-        if poses.lineage is not None:
-            for name in _LINEAGE[:-1]:
-                columns[name] = getattr(poses.lineage, name)
-            columns["operator"] = self._codes("operator", poses.lineage.operator)
-        return {
-            name: value if name == "image" else np.ascontiguousarray(value, _DTYPES[name])
-            for name, value in columns.items()
-        }
-
-    def _codes(self, column: str, labels: pd.Categorical) -> np.ndarray:
-        if (labels.codes < 0).any():
-            raise StoreError(f"{self.path}: a row has no {column} label")
-        known = self._labels[column]
-        used = np.unique(labels.codes)
-        translation = np.zeros(len(labels.categories), np.int32)
-        for code in used:
-            translation[code] = known.setdefault(str(labels.categories[code]), len(known))
-        codes: np.ndarray = translation[labels.codes]
-        return codes
-
-    def _flush(self, rows: int) -> None:
-        if self._columns is None or rows == 0:
-            return
-        joined = {name: np.concatenate([part[name] for part in self._buffer]) for name in self._columns}
-        try:
-            # Chunk by chunk, all columns each: the layout of the file then does not depend on the calls.
-            for start in range(0, rows, CHUNK_ROWS):
-                self._write_chunk(
-                    {name: values[start : min(start + CHUNK_ROWS, rows)] for name, values in joined.items()}
-                )
-        except OSError as error:
-            raise OutputError(f"{self.path} could not be written: {error}") from None
-        self._buffer = [{name: values[rows:] for name, values in joined.items()}]
-        self._buffered -= rows
-
-    def _write_chunk(self, columns: dict[str, np.ndarray]) -> None:
-        group = self._file.require_group("poses")
-        for name, values in columns.items():
-            if name not in group:
-                group.create_dataset(
-                    name,
-                    shape=(0, *values.shape[1:]),
-                    maxshape=(None, *values.shape[1:]),
-                    chunks=(CHUNK_ROWS, *values.shape[1:]),
-                    dtype=h5py.string_dtype("utf-8") if name == "image" else _DTYPES[name],
-                    compression="gzip",
-                    compression_opts=1,
-                    shuffle=True,
-                )
-            dataset = group[name]
-            dataset.resize(self._rows + len(values), axis=0)
-            dataset[self._rows :] = values
-        self._rows += len(columns["frame"])
-
-    def __enter__(self) -> PoseStoreWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abandon()
-
-    def abandon(self) -> None:
-        """Throw the new rows away; what was under the path before stays."""
-        self._file.close()
-        self._partial.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Write what is buffered and give the file its name.
-
-        Raises:
-            StoreError: no row was appended.
-            OutputError: the file system refuses.
-        """
-        if not len(self):
-            self.abandon()
-            raise StoreError(f"{self.path}: there are no poses to write")
-        try:
-            self._flush(self._buffered)
-            self._write_header()
-            self._file.close()
-            self._partial.replace(self.path)
-        except OSError as error:
-            self._partial.unlink(missing_ok=True)
-            raise OutputError(f"{self.path} could not be written: {error}") from None
-
-    def _write_header(self) -> None:
-        attributes = self._file.attrs
-        attributes["format"] = FORMAT
-        attributes["schema_version"] = SCHEMA_VERSION
-        attributes["skeleton"] = json.dumps(self.skeleton.to_dict())
-        attributes["coordinate_frame"] = self.coordinate_frame
-        attributes["units"] = "mm, px"
-        attributes["image_root"] = self.image_root
-        attributes["provenance"] = json.dumps(vars(self.provenance), ensure_ascii=False, default=str)
-        labels = self._file.create_group("labels")
-        for name, known in self._labels.items():
-            labels.create_dataset(
-                name, data=list(known), dtype=h5py.string_dtype("utf-8"), shape=(len(known),)
-            )
-        group = self._file.create_group("cameras")
-        group.create_dataset(
-            "name",
-            data=[camera.name for camera in self.cameras],
-            dtype=h5py.string_dtype("utf-8"),
-            shape=(len(self.cameras),),
-        )
-        for name, shape in _CAMERA_SHAPES.items():
-            values = [_camera_value(camera, name) for camera in self.cameras]
-            group.create_dataset(name, data=np.asarray(values, np.float64).reshape(-1, *shape))
-
-
-_CAMERA_SHAPES: dict[str, tuple[int, ...]] = {
-    "K": (3, 3),
-    "R": (3, 3),
-    "t": (3,),
-    "distortion": (5,),
-    "size": (2,),
-}
-
-
-def _camera_value(camera: Camera, name: str) -> object:
-    return (camera.width, camera.height) if name == "size" else getattr(camera, name)
+__all__ = ["CHUNK_ROWS", "CoordinateFrame", "PoseStore", "PoseStoreWriter", "Provenance", "append_to_store"]
 
 
 class PoseStore:
@@ -341,7 +56,7 @@ class PoseStore:
 
     def __init__(self, path: Path, *, skeleton: Skeleton | None = None, validate: bool = True) -> None:
         self.path = Path(path)
-        self._file: h5py.File | None = _open(self.path)
+        self._file: h5py.File | None = open_hdf5(self.path)
         try:
             self._read_header()
             if skeleton is not None and skeleton != self.skeleton:
@@ -356,7 +71,7 @@ class PoseStore:
 
     def _read_header(self) -> None:
         file = self._opened
-        _refuse_links(self.path, file)
+        refuse_links(self.path, file)
         if file.attrs.get("format") != FORMAT:
             raise StoreError(
                 f"{self.path} is an HDF5 file but not a pose store: make one with `evolift data import`"
@@ -380,14 +95,14 @@ class PoseStore:
         for name in ("poses", "labels", "cameras"):
             if not isinstance(file.get(name), h5py.Group):
                 raise StoreError(f"{self.path}: the group /{name} is missing: make the store again")
-        self.labels = {name: self._strings(f"labels/{name}") for name in _LABELLED}
+        self.labels = {name: self._strings(f"labels/{name}") for name in LABELLED}
         self.cameras = self._read_cameras()
         self._check_structure()
 
     @property
     def _opened(self) -> h5py.File:
         if self._file is None:
-            self._file = _open(self.path)
+            self._file = open_hdf5(self.path)
         return self._file
 
     def _dataset(self, name: str) -> h5py.Dataset:
@@ -404,8 +119,8 @@ class PoseStore:
 
     def _read_cameras(self) -> tuple[Camera, ...]:
         names = self._strings("cameras/name")
-        values = {name: self._dataset(f"cameras/{name}")[:] for name in _CAMERA_SHAPES}
-        for name, shape in _CAMERA_SHAPES.items():
+        values = {name: self._dataset(f"cameras/{name}")[:] for name in CAMERA_SHAPES}
+        for name, shape in CAMERA_SHAPES.items():
             if values[name].shape != (len(names), *shape):
                 raise StoreError(
                     f"{self.path}: dataset /cameras/{name} must have shape {(len(names), *shape)}, has {values[name].shape}"
@@ -437,8 +152,8 @@ class PoseStore:
             )
         if "joints_2d" in group:
             self._dataset("poses/visibility")
-        if any(name in group for name in _LINEAGE):
-            for name in _LINEAGE:
+        if any(name in group for name in LINEAGE):
+            for name in LINEAGE:
                 self._dataset(f"poses/{name}")
         if ("joints_3d" in group) != (self.coordinate_frame != "none"):
             raise StoreError(
@@ -454,11 +169,11 @@ class PoseStore:
             if name == "image":
                 if h5py.check_string_dtype(dataset.dtype) is None:
                     raise StoreError(f"{self.path}: dataset /poses/image must hold strings")
-            elif name not in _DTYPES:
+            elif name not in DTYPES:
                 raise StoreError(f"{self.path}: unknown dataset /poses/{name}")
-            elif dataset.dtype != _DTYPES[name]:
+            elif dataset.dtype != DTYPES[name]:
                 raise StoreError(
-                    f"{self.path}: dataset /poses/{name} must be {_DTYPES[name].__name__}, is {dataset.dtype}"
+                    f"{self.path}: dataset /poses/{name} must be {DTYPES[name].__name__}, is {dataset.dtype}"
                 )
         if self._length == 0:
             raise StoreError(f"{self.path}: it has no poses")
@@ -468,9 +183,9 @@ class PoseStore:
         step = CHUNK_ROWS * 16
         for start in range(0, len(self), step):
             columns = {name: self._read_column(name, slice(start, start + step)) for name in names}
-            _check_values(self.path, columns, start, len(self.skeleton), len(self.cameras))
-            for name in set(_LABELLED) & set(names):
-                _refuse(
+            check_values(self.path, columns, start, len(self.skeleton), len(self.cameras))
+            for name in set(LABELLED) & set(names):
+                refuse(
                     self.path,
                     name,
                     start,
@@ -478,7 +193,7 @@ class PoseStore:
                     "points to no label",
                 )
             for name in {"parent_a", "parent_b"} & set(names):
-                _refuse(self.path, name, start, columns[name] >= len(self), "points to no row")
+                refuse(self.path, name, start, columns[name] >= len(self), "points to no row")
 
     def _read_column(self, name: str, rows: slice | np.ndarray) -> np.ndarray:
         dataset = self._dataset(f"poses/{name}")
@@ -520,7 +235,7 @@ class PoseStore:
         return self._assemble({name: self._read_column(name, unique)[inverse] for name in self.columns})
 
     def _assemble(self, columns: dict[str, np.ndarray]) -> Poses:
-        values: dict[str, Any] = {name: value for name, value in columns.items() if name not in _LINEAGE}
+        values: dict[str, Any] = {name: value for name, value in columns.items() if name not in LINEAGE}
         for name in ("subject", "action"):
             values[name] = self._categorical(name, columns[name])
         if "image" in values:
@@ -559,7 +274,7 @@ class PoseStore:
         ):
             if name in self.columns:
                 values = self._read_column(name, rows)
-                table[name] = self._categorical(name, values) if name in _LABELLED else values
+                table[name] = self._categorical(name, values) if name in LABELLED else values
         if "box" in self.columns:
             boxes = self._read_column("box", rows)
             table |= {f"box_{side}": boxes[:, i] for i, side in enumerate(("left", "top", "width", "height"))}
@@ -583,36 +298,25 @@ class PoseStore:
         return {**self.__dict__, "_file": None}
 
 
-def copy_store(source: Path, target: Path, *, overwrite: bool = False) -> None:
-    """Copy a store's bytes to another path, whole or not at all."""
-    check_output(target, overwrite=overwrite)
-    partial = target.with_name(target.name + ".partial")
-    shutil.copyfile(source, partial)
-    partial.replace(target)
+def append_to_store(path: Path) -> PoseStoreWriter:
+    """A writer that continues an existing store: rows are copied, more may be appended, and closing replaces the file.
 
-
-def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise StoreError(f"{path} is not a file: give the path of a pose store (.h5)")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise StoreError(f"{path} is not a readable HDF5 file ({error}): make it again") from None
-
-
-def _refuse_links(path: Path, group: h5py.Group) -> None:
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise StoreError(
-                f"{path}: {group.name.rstrip('/')}/{name} is a link; links are refused because they may lead out of the file"
-            )
-        item = group[name]
-        if isinstance(item, h5py.Group):
-            _refuse_links(path, item)
-        elif item.is_virtual or item.external:
-            raise StoreError(f"{path}: dataset {item.name} keeps its data in another file, which is refused")
-        elif item.dtype.hasobject and h5py.check_string_dtype(item.dtype) is None:
-            raise StoreError(f"{path}: dataset {item.name} holds objects, which are refused")
+    Raises:
+        StoreError: it is not a sound store.
+    """
+    with PoseStore(path) as store:
+        writer = PoseStoreWriter(
+            path,
+            store.skeleton,
+            store.coordinate_frame,
+            store.provenance,
+            cameras=store.cameras,
+            image_root=store.image_root,
+            overwrite=True,
+        )
+        for poses in store.batches(CHUNK_ROWS * 16):
+            writer.append(poses)
+    return writer
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -620,40 +324,3 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("it is not a JSON object")
     return values
-
-
-def _check_values(path: Path, columns: dict[str, np.ndarray], start: int, joints: int, cameras: int) -> None:
-    for name, values in columns.items():
-        if name in ("joints_3d", "joints_2d", "visibility") and values.shape[1] != joints:
-            raise StoreError(f"{path}: {name} has {values.shape[1]} joints, its skeleton has {joints}")
-        if values.dtype.kind == "f":
-            # A finite sum proves that all is finite and is much faster to compute than the test per value.
-            with np.errstate(over="ignore", invalid="ignore"):
-                suspicious = not np.isfinite(values.sum(dtype=np.float64))
-            if suspicious:
-                _refuse(
-                    path, name, start, ~np.isfinite(values).reshape(len(values), -1).all(-1), "is not finite"
-                )
-    if "visibility" in columns:
-        _refuse(path, "visibility", start, (columns["visibility"] > 2).any(-1), "is not 0, 1 or 2")
-    if "camera" in columns:
-        camera = columns["camera"]
-        _refuse(path, "camera", start, (camera < NO_CAMERA) | (camera >= cameras), "points to no camera")
-    if "box" in columns:
-        _refuse(
-            path,
-            "box",
-            start,
-            (columns["box"][:, 2:] <= 0).any(-1),
-            "has a width or height that is not positive",
-        )
-    for name in ("parent_a", "parent_b"):
-        if name in columns:
-            _refuse(path, name, start, columns[name] < NO_PARENT, "points to no row")
-
-
-def _refuse(path: Path, dataset: str, start: int, wrong: npt.NDArray[np.bool_] | np.bool_, what: str) -> None:
-    if wrong.any():
-        raise StoreError(
-            f"{path}: dataset /poses/{dataset}, row {start + int(wrong.argmax())}: {what} ({int(wrong.sum())} such rows here): make the store again"
-        )

@@ -18,7 +18,7 @@ from posedata.camera import Camera
 from posedata.errors import OutputError, StoreError
 from posedata.poses import Lineage, Poses, repeated_label
 from posedata.skeleton import H36M16, H36M17, LSP14
-from posedata.store import CHUNK_ROWS, PoseStore, PoseStoreWriter, Provenance, copy_store
+from posedata.store import CHUNK_ROWS, PoseStore, PoseStoreWriter, Provenance, append_to_store
 
 Make = Callable[..., Poses]
 CAMERA = Camera.from_focal_length(1145.0, 1000, 1002, R=np.eye(3), t=np.array([0.0, 0, 4000]), name="cam 1")
@@ -90,7 +90,7 @@ def test_appending_to_a_store_gives_the_bytes_of_writing_it_at_once(make_poses: 
     poses = full_poses(make_poses, CHUNK_ROWS + 300)
     whole = write(tmp_path / "whole.h5", [poses])
     grown = write(tmp_path / "grown.h5", [poses[:200]])
-    with PoseStoreWriter.append_to(grown) as writer:
+    with append_to_store(grown) as writer:
         assert len(writer) == 200
         writer.append(poses[200:])
     assert grown.read_bytes() == whole.read_bytes()
@@ -101,7 +101,7 @@ def test_a_failed_append_keeps_the_old_store(make_poses: Make, tmp_path: Path) -
     before = path.read_bytes()
 
     def fail() -> None:
-        with PoseStoreWriter.append_to(path) as writer:
+        with append_to_store(path) as writer:
             writer.append(full_poses(make_poses, 5))
             raise RuntimeError("stop")
 
@@ -422,13 +422,6 @@ def test_a_store_goes_to_other_processes(tiny_store: Path) -> None:
         copy = pickle.loads(pickle.dumps(store))
         assert_same(copy.read(slice(0, 5)), store.read(slice(0, 5)))
         copy.close()
-
-
-def test_copying(tiny_store: Path, tmp_path: Path) -> None:
-    copy_store(tiny_store, tmp_path / "copy.h5")
-    assert (tmp_path / "copy.h5").read_bytes() == tiny_store.read_bytes()
-    with pytest.raises(OutputError, match="exists"):
-        copy_store(tiny_store, tmp_path / "copy.h5")
 
 
 STREAM = """

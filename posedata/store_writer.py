@@ -1,0 +1,246 @@
+"""Writing of pose stores; the layout is described in `store_layout`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from posedata.camera import Camera
+from posedata.errors import OutputError, StoreError
+from posedata.output_file import check_output
+from posedata.poses import Poses
+from posedata.skeleton import Skeleton
+from posedata.store_layout import (
+    CAMERA_SHAPES,
+    CHUNK_ROWS,
+    DTYPES,
+    FORMAT,
+    LABELLED,
+    LINEAGE,
+    SCHEMA_VERSION,
+    CoordinateFrame,
+    Provenance,
+    check_values,
+)
+
+
+class PoseStoreWriter:
+    """Write a pose store row by row; the file appears under its name when it is whole.
+
+    A context manager: leaving the block without an error finishes the file, an error or a killed process
+    leaves what was there before. Rows are written in whole chunks, so memory stays flat.
+
+    Args:
+        path: of the store, usually ending in `.h5`.
+        skeleton: of its joints.
+        coordinate_frame: of `joints_3d`.
+        cameras: that rows refer to by index.
+        provenance: how it is made.
+        image_root: folder that image paths are relative to, itself relative to the store's folder or absolute.
+        overwrite: replace an existing file.
+
+    Raises:
+        OutputError: the file exists, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        skeleton: Skeleton,
+        coordinate_frame: CoordinateFrame,
+        provenance: Provenance,
+        *,
+        cameras: Sequence[Camera] = (),
+        image_root: str = "",
+        overwrite: bool = False,
+    ) -> None:
+        check_output(path, overwrite=overwrite)
+        self.path = path
+        self.skeleton = skeleton
+        self.coordinate_frame = coordinate_frame
+        self.cameras = list(cameras)
+        self.provenance = provenance
+        self.image_root = image_root
+        self._labels: dict[str, dict[str, int]] = {name: {} for name in LABELLED}
+        self._columns: list[str] | None = None
+        self._buffer: list[dict[str, np.ndarray]] = []
+        self._buffered = 0
+        self._rows = 0
+        self._partial = path.with_name(path.name + ".partial")
+        self._file = self._create()
+
+    def _create(self) -> h5py.File:
+        try:
+            return h5py.File(self._partial, "w", libver=("v110", "v110"))
+        except OSError as error:
+            raise OutputError(f"{self.path} could not be written: {error}") from None
+
+    def __len__(self) -> int:
+        """Rows appended so far."""
+        return self._rows + self._buffered
+
+    def add_camera(self, camera: Camera) -> int:
+        """Register one more camera; returns the index that rows refer to."""
+        self.cameras.append(camera)
+        return len(self.cameras) - 1
+
+    def append(self, poses: Poses) -> None:
+        """Add rows.
+
+        Raises:
+            StoreError: they have other columns than the rows before, another number of joints, values that are
+                not finite, or a camera that is not there.
+        """
+        if not len(poses):
+            return
+        columns = self._encode(poses)
+        if self._columns is None:
+            self._columns = list(columns)
+        if list(columns) != self._columns:
+            raise StoreError(
+                f"{self.path}: rows with columns {list(columns)} cannot follow rows with {self._columns}"
+            )
+        if ("joints_3d" in columns) != (self.coordinate_frame != "none"):
+            raise StoreError(
+                f"{self.path}: coordinate_frame {self.coordinate_frame!r} does not fit its 3D joints"
+            )
+        check_values(self.path, columns, len(self), len(self.skeleton), len(self.cameras))
+        self._buffer.append(columns)
+        self._buffered += len(poses)
+        self._flush(self._buffered // CHUNK_ROWS * CHUNK_ROWS)
+
+    def _encode(self, poses: Poses) -> dict[str, np.ndarray]:
+        columns: dict[str, np.ndarray] = {
+            "subject": self._codes("subject", poses.subject),
+            "action": self._codes("action", poses.action),
+            "frame": poses.frame,
+        }
+        for name in ("joints_3d", "joints_2d", "visibility", "camera", "box"):
+            value = getattr(poses, name)
+            if value is not None:
+                columns[name] = value
+        if poses.image is not None:
+            columns["image"] = np.asarray(poses.image, object)
+        if poses.lineage is not None:
+            for name in LINEAGE[:-1]:
+                columns[name] = getattr(poses.lineage, name)
+            columns["operator"] = self._codes("operator", poses.lineage.operator)
+        return {
+            name: value if name == "image" else np.ascontiguousarray(value, DTYPES[name])
+            for name, value in columns.items()
+        }
+
+    def _codes(self, column: str, labels: pd.Categorical) -> np.ndarray:
+        if (labels.codes < 0).any():
+            raise StoreError(f"{self.path}: a row has no {column} label")
+        known = self._labels[column]
+        used = np.unique(labels.codes)
+        translation = np.zeros(len(labels.categories), np.int32)
+        for code in used:
+            translation[code] = known.setdefault(str(labels.categories[code]), len(known))
+        codes: np.ndarray = translation[labels.codes]
+        return codes
+
+    def _flush(self, rows: int) -> None:
+        if self._columns is None or rows == 0:
+            return
+        joined = {name: np.concatenate([part[name] for part in self._buffer]) for name in self._columns}
+        try:
+            # Chunk by chunk, all columns each: the layout of the file then does not depend on the calls.
+            for start in range(0, rows, CHUNK_ROWS):
+                self._write_chunk(
+                    {name: values[start : min(start + CHUNK_ROWS, rows)] for name, values in joined.items()}
+                )
+        except OSError as error:
+            raise OutputError(f"{self.path} could not be written: {error}") from None
+        self._buffer = [{name: values[rows:] for name, values in joined.items()}]
+        self._buffered -= rows
+
+    def _write_chunk(self, columns: dict[str, np.ndarray]) -> None:
+        group = self._file.require_group("poses")
+        for name, values in columns.items():
+            if name not in group:
+                group.create_dataset(
+                    name,
+                    shape=(0, *values.shape[1:]),
+                    maxshape=(None, *values.shape[1:]),
+                    chunks=(CHUNK_ROWS, *values.shape[1:]),
+                    dtype=h5py.string_dtype("utf-8") if name == "image" else DTYPES[name],
+                    compression="gzip",
+                    compression_opts=1,
+                    shuffle=True,
+                )
+            dataset = group[name]
+            dataset.resize(self._rows + len(values), axis=0)
+            dataset[self._rows :] = values
+        self._rows += len(columns["frame"])
+
+    def __enter__(self) -> PoseStoreWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Throw the new rows away; what was under the path before stays."""
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write what is buffered and give the file its name.
+
+        Raises:
+            StoreError: no row was appended.
+            OutputError: the file system refuses.
+        """
+        if not len(self):
+            self.abandon()
+            raise StoreError(f"{self.path}: there are no poses to write")
+        try:
+            self._flush(self._buffered)
+            self._write_header()
+            self._file.close()
+            self._partial.replace(self.path)
+        except OSError as error:
+            self._partial.unlink(missing_ok=True)
+            raise OutputError(f"{self.path} could not be written: {error}") from None
+
+    def _write_header(self) -> None:
+        attributes = self._file.attrs
+        attributes["format"] = FORMAT
+        attributes["schema_version"] = SCHEMA_VERSION
+        attributes["skeleton"] = json.dumps(self.skeleton.to_dict())
+        attributes["coordinate_frame"] = self.coordinate_frame
+        attributes["units"] = "mm, px"
+        attributes["image_root"] = self.image_root
+        attributes["provenance"] = json.dumps(vars(self.provenance), ensure_ascii=False, default=str)
+        labels = self._file.create_group("labels")
+        for name, known in self._labels.items():
+            labels.create_dataset(
+                name, data=list(known), dtype=h5py.string_dtype("utf-8"), shape=(len(known),)
+            )
+        group = self._file.create_group("cameras")
+        group.create_dataset(
+            "name",
+            data=[camera.name for camera in self.cameras],
+            dtype=h5py.string_dtype("utf-8"),
+            shape=(len(self.cameras),),
+        )
+        for name, shape in CAMERA_SHAPES.items():
+            values = [_camera_value(camera, name) for camera in self.cameras]
+            group.create_dataset(name, data=np.asarray(values, np.float64).reshape(-1, *shape))
+
+
+def _camera_value(camera: Camera, name: str) -> object:
+    return (camera.width, camera.height) if name == "size" else getattr(camera, name)
