@@ -7,7 +7,15 @@ from typing import Any
 
 import rich_click as click
 
-from cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option, seed_option
+from cli.options import (
+    ExistingFile,
+    RecipeCommand,
+    output_option,
+    overwrite_option,
+    resume_option,
+    seed_option,
+    workers_option,
+)
 
 EXAMPLE = """
 Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
@@ -50,26 +58,44 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     "--length-spread", type=float, default=0.1, show_default=True, help="Largest change of a length."
 )
 @seed_option
+@workers_option
+@click.option(
+    "--cluster", help="Address of a dask scheduler whose workers breed, instead of processes on this machine."
+)
 @overwrite_option
+@resume_option
 @click.pass_context
-def evolve(ctx: click.RichContext, /, source: Path, output: Path, overwrite: bool, **options: Any) -> None:
+def evolve(
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    output: Path,
+    overwrite: bool,
+    resume: bool,
+    workers: int,
+    cluster: str | None,
+    **options: Any,
+) -> None:
     """Grow the pose store SOURCE by crossover, mutation and selection under joint-angle limits (Algorithm 1).
 
     The result holds the poses of SOURCE first, then the children. Evolve training subjects only: a child's limbs may
-    be those of any subject in SOURCE.
+    be those of any subject in SOURCE. An interrupted run leaves a folder beside the output and goes on with --resume.
     """
     from cli.options import command_record
     from cli.progress import progress_bar
     from evolution.algorithm import evolve as run
     from evolution.settings import EvolutionSettings
+    from evolution.workers import block_workers
     from posedata.output_file import write_json
     from posedata.store import PoseStore
 
     settings = EvolutionSettings(**options)
     with PoseStore(source, validate=False) as store:
         children = settings.size_from(len(store)) - len(store)
-    with progress_bar("breeding", children) as advance:
-        report = run(source, output, settings, overwrite=overwrite, progress=advance)
+    with block_workers(workers, cluster) as who, progress_bar("breeding", children) as advance:
+        report = run(
+            source, output, settings, overwrite=overwrite, resume=resume, workers=who, progress=advance
+        )
     write_json(output.with_suffix(".settings.json"), command_record(ctx) | {"report": report.to_dict()})
     click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))
     click.echo(

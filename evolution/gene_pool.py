@@ -65,7 +65,6 @@ class GenePool:
 
 def pack(local: LocalBones) -> Float32[np.ndarray, "n genes"]:
     """Rows of genes; `unpack` is the inverse."""
-    n = len(local)
     planes = torch.cat(
         [
             local.directions.permute(2, 1, 0).flatten(0, 1),
