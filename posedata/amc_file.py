@@ -1,7 +1,7 @@
 """Acclaim motion files (.amc): per frame the channels of every bone of an ASF skeleton, and where they put it.
 
-A whole file is split into words once; words become numbers only for the frames and bones that are asked for.
-Numpy only, so that worker processes start fast.
+Every frame has the lines of the first, so a file is cut into lines once, and text becomes numbers only for the
+frames and bones that are asked for.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from jaxtyping import Float, Int64
 from posedata.asf_file import ROOT_BONE, AsfSkeleton, Bone
 from posedata.errors import InputError
 from posedata.euler_angles import rotation_from_euler
-
-_LONGEST_WORD = 48
+from posedata.number_table import first_fault, read_numbers
 
 
 @dataclass(frozen=True, eq=False)
 class AmcMotion:
-    """Frames of an AMC file as words.
+    """Frames of an AMC file as text.
 
     Args:
         label: the file, for messages.
         numbers: frame numbers as the file has them.
-        words: of every frame: its number, then per bone the name and the channels.
-        columns: bone -> its channels' columns in `words`.
+        lines: of all frames; the first of each frame is its number.
+        bones: bone -> how many channels it has, in the order of a frame's further lines.
     """
 
     label: str
     numbers: Int64[np.ndarray, "frames"]
-    words: np.ndarray
-    columns: dict[str, slice]
+    lines: list[bytes]
+    bones: dict[str, int]
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -44,27 +43,25 @@ class AmcMotion:
         """Channels of some bones in some frames (row numbers), in the units of the file.
 
         Raises:
-            InputError: a word is not a finite number.
+            InputError: a bone has too few channels, or a word is not a finite number.
         """
-        taken = np.concatenate([np.arange(len(self.words[0]))[self.columns[bone]] for bone in bones])
-        words = self.words[np.ix_(frames, taken)]
-        try:
-            # Fixed-width words end in at least one zero byte: a separator for the fast text reader.
-            numbers = np.fromstring(words.tobytes().replace(b"\0", b" "), sep=" ")
-        except ValueError:
-            numbers = np.empty(0)
-        if numbers.size != words.size or not np.isfinite(numbers).all():
-            raise InputError(self._bad_number(frames, words))
-        numbers = numbers.reshape(words.shape)
-        widths = [self.columns[bone].stop - self.columns[bone].start for bone in bones]
+        period, order = len(self.bones) + 1, list(self.bones)
+        starts = [period * frame for frame in frames.tolist()]
+        parts = []
+        for bone in bones:
+            place, name = order.index(bone) + 1, len(bone)
+            parts.append([self.lines[start + place][name:] for start in starts])
+        rows = [b"".join(row) for row in zip(*parts, strict=True)]
+        widths = [self.bones[bone] for bone in bones]
+        numbers = read_numbers(rows, sum(widths))
+        if numbers is None:
+            row, fault = first_fault(rows, sum(widths))
+            raise InputError(f"{self.label}, frame {self.numbers[frames[row]]}: {fault}")
+        # A line too long and one too short may add up.
+        for bone, width, lines in zip(bones, widths, parts, strict=True):
+            if len(lines[0].split()) != width:
+                raise InputError(f"{self.label}: bone {bone!r} has not {width} channels in every frame")
         return dict(zip(bones, np.split(numbers, np.cumsum(widths)[:-1], 1), strict=True))
-
-    def _bad_number(self, frames: np.ndarray, words: np.ndarray) -> str:
-        for row, line in zip(frames, words, strict=True):
-            for word in line:
-                if not _is_finite_number(word):
-                    return f"{self.label}, frame {self.numbers[row]}: {word.decode('ascii', 'replace')!r} is not a number"
-        raise AssertionError("every word is a number")
 
 
 def parse_amc(data: bytes, label: str, skeleton: AsfSkeleton) -> AmcMotion:
@@ -78,51 +75,48 @@ def parse_amc(data: bytes, label: str, skeleton: AsfSkeleton) -> AmcMotion:
     Raises:
         InputError: it is not an AMC file, is truncated, or its bones are not those of the skeleton.
     """
-    body = _body(data, label)
-    columns, width = _first_frame(body, label, skeleton)
-    words = body.split()
-    longest = max(map(len, words))
-    if longest > _LONGEST_WORD:
-        raise InputError(f"{label} is not a sound AMC file: it has words longer than {_LONGEST_WORD} letters")
-    frames, rest = divmod(len(words), width)
-    # One byte more than the longest word, see `AmcMotion.values`.
-    table = np.array(words[: frames * width], f"S{longest + 1}").reshape(frames, width)
-    for bone, channels in columns.items():
-        strange = table[:, channels.start - 1] != bone.encode()
-        if strange.any():
+    lines = _frame_lines(data, label)
+    bones = _bones_of_first_frame(lines, label, skeleton)
+    period = len(bones) + 1
+    frames, rest = divmod(len(lines), period)
+    whole = frames * period
+    for place, bone in enumerate(bones, 1):
+        begins = (f"{bone} ".encode(), f"{bone}\t".encode())
+        is_bone = [line.startswith(begins) for line in lines[place:whole:period]]
+        if not all(is_bone):
             raise InputError(
-                f"{label}: the {int(strange.argmax()) + 1}th frame has not the bones of the first, or is damaged"
+                f"{label}: its {is_bone.index(False) + 1}th frame has not the bones of the first, or is damaged"
             )
     if rest:
         raise InputError(f"{label}: it ends inside its {frames + 1}th frame: download it again")
-    return AmcMotion(label, _frame_numbers(table[:, 0], label), table, columns)
+    return AmcMotion(label, _frame_numbers(lines[:whole:period], label), lines, bones)
 
 
-def _body(data: bytes, label: str) -> bytes:
-    start = 0
+def _frame_lines(data: bytes, label: str) -> list[bytes]:
+    lines = list(map(bytes.strip, data.split(b"\n")))
     is_degrees = False
-    while data[start : start + 1] in (b"#", b":", b"\r", b"\n"):
-        end = data.find(b"\n", start)
-        line = data[start:end].strip() if end >= 0 else b""
-        is_degrees |= line.upper() == b":DEGREES"
-        if line.upper() == b":RADIANS":
+    first = len(lines)
+    for number, line in enumerate(lines):
+        word = line.upper()
+        is_degrees |= word == b":DEGREES"
+        if word == b":RADIANS":
             raise InputError(f"{label}: its angles are in radians, only :DEGREES is known")
-        if end < 0:
+        if word and not word.startswith((b"#", b":")):
+            first = number
             break
-        start = end + 1
-    if not is_degrees or not data[start:].strip():
+    frames = list(filter(None, lines[first:]))
+    if not is_degrees or not frames:
         raise InputError(f"{label} is not an AMC file: it has no :DEGREES line with frames after it")
-    return data[start:]
+    return frames
 
 
-def _first_frame(body: bytes, label: str, skeleton: AsfSkeleton) -> tuple[dict[str, slice], int]:
-    """Columns of each bone's channels, and the number of words in a frame."""
-    lines = [line.split() for line in body.split(b"\n", len(skeleton.bones) + 64) if line.strip()]
-    if len(lines[0]) != 1 or not lines[0][0].isdigit():
+def _bones_of_first_frame(lines: list[bytes], label: str, skeleton: AsfSkeleton) -> dict[str, int]:
+    """The bones of a frame, each with its number of channels."""
+    if not lines[0].isdigit():
         raise InputError(f"{label} is not an AMC file: its frames do not begin with a frame number")
-    columns: dict[str, slice] = {}
-    position = 1
-    for words in lines[1:]:
+    bones: dict[str, int] = {}
+    for line in lines[1:]:
+        words = line.split()
         if len(words) == 1 and words[0].isdigit():
             break
         name = words[0].decode("ascii", "replace")
@@ -135,32 +129,24 @@ def _first_frame(body: bytes, label: str, skeleton: AsfSkeleton) -> tuple[dict[s
             raise InputError(
                 f"{label}: bone {name!r} has {len(words) - 1} channels, {channels} in {skeleton.label}"
             )
-        columns[name] = slice(position + 1, position + 1 + channels)
-        position += 1 + channels
-    missing = [name for name, bone in skeleton.bones.items() if bone.channels and name not in columns]
+        bones[name] = channels
+    missing = [name for name, bone in skeleton.bones.items() if bone.channels and name not in bones]
     if missing:
         raise InputError(
             f"{label} does not move {missing[0]!r} of {skeleton.label}: take the ASF of the same subject"
         )
-    return columns, position
+    return bones
 
 
-def _frame_numbers(words: np.ndarray, label: str) -> Int64[np.ndarray, "frames"]:
+def _frame_numbers(lines: list[bytes], label: str) -> Int64[np.ndarray, "frames"]:
     try:
-        numbers = words.astype(np.int64)
-    except ValueError:
+        numbers = np.array([int(line) for line in lines], np.int64)
+    except (ValueError, OverflowError):
         raise InputError(f"{label}: a frame number is not a number") from None
     jumps = np.diff(numbers) != 1
     if jumps.any():
         raise InputError(f"{label}: frames are missing after frame {numbers[int(jumps.argmax())]}")
     return numbers
-
-
-def _is_finite_number(word: bytes) -> bool:
-    try:
-        return bool(np.isfinite(float(word)))
-    except ValueError:
-        return False
 
 
 def bone_ends(

@@ -1,7 +1,7 @@
 """Acclaim skeleton files (.asf): bones with their rest directions, axes and degrees of freedom.
 
 Each bone turns about its own axes, which are given in the root's frame at rest. A bone named `root` is the root.
-Numpy only, so that worker processes start fast.
+No torch here, so that worker processes start fast.
 
 Reference: M. Schafer, "ASF Skeleton File Format" (Acclaim); the files of mocap.cs.cmu.edu.
 """

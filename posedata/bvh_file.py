@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from posedata.errors import InputError
 from posedata.euler_angles import rotation_from_euler
+from posedata.number_table import first_fault, read_numbers
 
 _CHANNELS = {f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 _MOTION = re.compile(rb"\bMOTION\s+Frames\s*:\s*(\d+)\s+Frame\s+Time\s*:\s*(\S+)", re.IGNORECASE)
@@ -75,27 +76,11 @@ class BvhMotion:
             InputError: a frame has not as many finite numbers as there are channels.
         """
         lines = [self.lines[row] for row in rows]
-        try:
-            numbers = np.fromstring(b" ".join(lines), sep=" ")
-        except ValueError:
-            numbers = np.empty(0)
-        if numbers.size != len(lines) * self.channels or not np.isfinite(numbers).all():
-            self._refuse(rows, lines)
-        return numbers.reshape(len(lines), self.channels)
-
-    def _refuse(self, rows: np.ndarray, lines: list[bytes]) -> None:
-        for row, line in zip(rows, lines, strict=True):
-            words = line.split()
-            if len(words) != self.channels:
-                raise InputError(
-                    f"{self.label}, frame {row + 1}: it has {len(words)} numbers, {self.channels} channels are declared"
-                )
-            for word in words:
-                if not _is_finite_number(word):
-                    raise InputError(
-                        f"{self.label}, frame {row + 1}: {word.decode('ascii', 'replace')!r} is not a number"
-                    )
-        raise InputError(f"{self.label}: its numbers cannot be read")
+        numbers = read_numbers(lines, self.channels)
+        if numbers is None:
+            row, fault = first_fault(lines, self.channels)
+            raise InputError(f"{self.label}, frame {rows[row] + 1}: {fault}")
+        return numbers
 
 
 def parse_bvh(data: bytes, label: str) -> BvhMotion:
@@ -134,18 +119,15 @@ def parse_bvh(data: bytes, label: str) -> BvhMotion:
 
 
 def _positive(word: bytes, label: str) -> float:
-    if not _is_finite_number(word) or float(word) <= 0:
+    try:
+        value = float(word)
+    except ValueError:
+        value = np.nan
+    if not (np.isfinite(value) and value > 0):
         raise InputError(
             f"{label}: its frame time {word.decode('ascii', 'replace')!r} is not a positive number"
         )
-    return float(word)
-
-
-def _is_finite_number(word: bytes) -> bool:
-    try:
-        return bool(np.isfinite(float(word)))
-    except ValueError:
-        return False
+    return value
 
 
 def _hierarchy(words: Iterator[str]) -> Iterator[BvhJoint]:

@@ -1,6 +1,6 @@
 """What is known about the CMU Graphics Lab Motion Capture files (mocap.cs.cmu.edu): joints, axes, bad frames.
 
-Numpy only, so that worker processes start fast.
+No torch here, so that worker processes start fast.
 """
 
 from __future__ import annotations

@@ -303,10 +303,10 @@ BAD = {
     "it has no MOTION with Frames and Frame Time": lambda text: text.split("MOTION")[0],
     "declares 4 frames but holds 3": lambda text: "\n".join(text.splitlines()[:-1]),
     "frame 4: it has 30 numbers, 54 channels are declared": lambda text: " ".join(text.split(" ")[:-25]),
-    "frame 1: 'abc' is not a number": lambda text: text.replace(
+    "frame 1: 'abc' is not a finite number": lambda text: text.replace(
         text.split(".0083333\n")[1].split()[4], "abc", 1
     ),
-    "frame 1: 'nan' is not a number": lambda text: text.replace(
+    "frame 1: 'nan' is not a finite number": lambda text: text.replace(
         text.split(".0083333\n")[1].split()[4], "nan", 1
     ),
     "frame time '0' is not a positive number": lambda text: text.replace(".0083333", "0"),
