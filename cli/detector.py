@@ -1,4 +1,4 @@
-"""`evolift detector train | evaluate | augment-preview`."""
+"""`evolift detector train | evaluate | augment-preview | cut-outs`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import rich_click as click
 
 from cli.options import (
     ExistingFile,
+    ExistingPath,
     Function,
     RecipeCommand,
     command_record,
@@ -24,7 +25,7 @@ from cli.options import (
 
 if TYPE_CHECKING:
     from detector2d.augmentation import AugmentationSettings
-    from detector2d.occlusion import OcclusionSettings
+    from detector2d.occlusion import Occluder, OcclusionSettings
 
 
 @click.group()
@@ -74,6 +75,12 @@ _augmentation_options = (
         default=0.0,
         show_default=True,
         help="Probability that things are pasted over the person.",
+    ),
+    click.option(
+        "--occluders",
+        "occluder_path",
+        type=ExistingPath,
+        help="What is pasted: a Pascal VOC folder, or a file of `evolift detector cut-outs`. Synthetic if left out.",
     ),
     click.option("--most-occluders", type=click.IntRange(1), default=8, show_default=True),
 )
@@ -217,7 +224,7 @@ def train(
     settings = training_settings(options)
     ratios = options.pop("ratios") or (1.0,) * len(stores)
     pretrained, check_images = options.pop("pretrained"), options.pop("check_images")
-    augmentation, occlusion = _chance(options)
+    augmentation, occlusion, occluders = _chance(options)
     options["skeleton"] = skeleton_by_name(options["skeleton"])
     architecture = DetectorSettings(**_taken(options, DetectorSettings))
     if not options["milestones"]:
@@ -237,6 +244,7 @@ def train(
         output,
         training,
         settings,
+        occluders=occluders,
         check_images=check_images,
         record=record,
         resume=resume,
@@ -257,15 +265,46 @@ def _taken(options: dict[str, Any], settings: Any) -> dict[str, Any]:
     return {name: options.pop(name) for name in names}
 
 
-def _chance(options: dict[str, Any]) -> tuple[AugmentationSettings | None, OcclusionSettings | None]:
-    """Take augmentation and occlusion out of the options."""
+def _chance(
+    options: dict[str, Any],
+) -> tuple[AugmentationSettings | None, OcclusionSettings | None, tuple[Occluder, ...] | None]:
+    """Take augmentation, occlusion and occluders out of the options."""
     from detector2d.augmentation import AugmentationSettings
     from detector2d.occlusion import OcclusionSettings
+    from detector2d.voc_objects import read_occluders
+    from posedata.errors import InputError
 
     augment, occlude, most = (options.pop(name) for name in ("augment", "occlude", "most_occluders"))
+    path = options.pop("occluder_path")
+    if path is not None and not occlude:
+        raise InputError("--occluders does nothing without --occlude: add --occlude 1")
     augmentation = AugmentationSettings(**_taken(options, AugmentationSettings))
     occlusion = OcclusionSettings(probability=occlude, most=most) if occlude else None
-    return augmentation if augment else None, occlusion
+    occluders = None if path is None else read_occluders(path)
+    return augmentation if augment else None, occlusion, occluders
+
+
+@detector.command(name="cut-outs")
+@click.argument("voc", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@output_option("File of cut-outs (.npz)")
+@click.option("--limit", type=click.IntRange(1), help="At most so many objects.")
+@overwrite_option
+def cut_outs(voc: Path, output: Path, limit: int | None, overwrite: bool) -> None:
+    """Cut the objects out of a Pascal VOC folder that occlude people in training.
+
+    Neither persons nor difficult or truncated objects, at least 500 pixels large.
+
+    Example: evolift detector cut-outs VOCdevkit/VOC2012 -o occluders.npz
+    """
+    from cli.progress import progress_bar
+    from detector2d.voc_objects import save_occluders, voc_occluders
+    from posedata.output_file import check_output
+
+    check_output(output, overwrite=overwrite)
+    with progress_bar("cutting out", None) as advance:
+        occluders = voc_occluders(voc, limit=limit, advance=advance)
+    save_occluders(output, occluders, overwrite=overwrite)
+    click.echo(f"{output}: {len(occluders)} objects")
 
 
 @detector.command()
@@ -346,7 +385,7 @@ def augment_preview(store: Path, output: Path, **options: Any) -> None:
 
     overwrite = options.pop("overwrite")
     check_output(output, overwrite=overwrite)
-    augmentation, occlusion = _chance(options)
+    augmentation, occlusion, occluders = _chance(options)
     skeleton = skeleton_by_name(options["skeleton"])
     settings = CropSettings(
         (options["size"],) * 2,
@@ -354,7 +393,7 @@ def augment_preview(store: Path, output: Path, **options: Any) -> None:
         padding=options["padding"],
         augmentation=augmentation,
         occlusion=occlusion,
-        occluders=synthetic_occluders() if occlusion else (),
+        occluders=(occluders or synthetic_occluders()) if occlusion else (),
     )
     source = read_source(store, skeleton, options["boxes"])
     sheet = augmentation_sheet(source, settings, options["rows"], options["columns"], options["seed"])

@@ -12,8 +12,9 @@ from cli.detector import detector
 from detector2d.model import load_detector
 from posedata.errors import CheckpointError, InputError, OutputError
 from tests.detector2d.conftest import photograph_store, picture_store
+from tests.detector2d.test_voc_objects import voc
 
-__all__ = ["photograph_store", "picture_store"]
+__all__ = ["photograph_store", "picture_store", "voc"]
 
 SMALL = [
     *("--backbone", "test_resnet", "--input-width", "64", "--input-height", "64", "--head", "light"),
@@ -72,6 +73,17 @@ def test_augment_preview(picture_store, tmp_path) -> None:
     assert image.shape == (2 * 72 + 8, 4 * 72 + 8, 3)
     run("augment-preview", picture_store, "-o", tmp_path / "again.png", *arguments)
     assert (tmp_path / "again.png").read_bytes() == sheet.read_bytes()
+
+
+def test_cut_outs_become_occluders(voc, picture_store, tmp_path) -> None:
+    result = run("cut-outs", voc, "-o", tmp_path / "cut.npz")
+    assert "cut.npz: 2 objects" in result.output
+    arguments = ("--rows", "1", "--columns", "1", "--size", "64", "--occlude", "1", "--occluders")
+    run("augment-preview", picture_store, "-o", tmp_path / "file.png", *arguments, tmp_path / "cut.npz")
+    run("augment-preview", picture_store, "-o", tmp_path / "folder.png", *arguments, voc)
+    assert (tmp_path / "file.png").read_bytes() == (tmp_path / "folder.png").read_bytes()
+    with pytest.raises(InputError, match="--occluders does nothing without --occlude"):
+        run("augment-preview", picture_store, "-o", tmp_path / "x.png", "--occluders", voc)
 
 
 def test_what_a_user_can_get_wrong(trained, tiny_store, picture_store, tmp_path) -> None:

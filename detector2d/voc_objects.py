@@ -1,0 +1,170 @@
+"""Occluders cut out of Pascal VOC 2012, chosen as in Sarandi et al. 2018.
+
+A VOC folder holds Annotations/*.xml, JPEGImages/*.jpg and SegmentationObject/*.png. Objects that are persons,
+difficult or truncated are left out, and so are those whose mask has less than 500 pixels. A cut-out's edge is soft:
+mask pixels that an 8 x 8 erosion removes get an opacity of 192 of 255. Cut-outs are kept at half their size, for
+crops of 256 pixels.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image
+
+from detector2d.image_file import read_image
+from detector2d.occlusion import Occluder
+from posedata.errors import InputError, OutputError
+from posedata.output_file import whole_file
+
+LEAST_PIXELS = 500
+RIM_OPACITY = 192
+_FOLDERS = ("Annotations", "JPEGImages", "SegmentationObject")
+_EROSION = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (8, 8))
+
+
+def voc_occluders(
+    folder: Path, *, limit: int | None = None, advance: Callable[[int], object] | None = None
+) -> tuple[Occluder, ...]:
+    """Cut out all fitting objects.
+
+    Args:
+        folder: VOC2012, or VOCdevkit/VOC2012 inside it.
+        limit: stop after so many objects.
+        advance: called with 1 after each annotation.
+
+    Raises:
+        InputError: the folder is not that of VOC, a file of it is damaged, or no object fits.
+    """
+    root = _voc_root(folder)
+    occluders: list[Occluder] = []
+    for annotation in sorted((root / "Annotations").glob("*.xml")):
+        segmentation = root / "SegmentationObject" / f"{annotation.stem}.png"
+        if segmentation.is_file():  # most pictures of VOC are not segmented
+            occluders += _objects_of(root, annotation, segmentation)
+        if advance is not None:
+            advance(1)
+        if limit is not None and len(occluders) >= limit:
+            break
+    if not occluders:
+        raise InputError(
+            f"{root}: no object is segmented, larger than {LEAST_PIXELS} pixels, and neither person, difficult nor truncated"
+        )
+    return tuple(occluders[:limit])
+
+
+def read_occluders(path: Path) -> tuple[Occluder, ...]:
+    """Cut-outs from a Pascal VOC folder, or from a file of `save_occluders`.
+
+    Raises:
+        InputError: it is neither.
+    """
+    return voc_occluders(path) if path.is_dir() else load_occluders(path)
+
+
+def _voc_root(folder: Path) -> Path:
+    for root in (folder, folder / "VOC2012", folder / "VOCdevkit" / "VOC2012"):
+        if all((root / name).is_dir() for name in _FOLDERS):
+            return root
+    missing = [name for name in _FOLDERS if not (folder / name).is_dir()]
+    raise InputError(f"{folder} is not a Pascal VOC folder: it lacks {', '.join(missing)}")
+
+
+def _objects_of(root: Path, annotation: Path, segmentation: Path) -> Iterator[Occluder]:
+    wanted = _wanted_objects(annotation)
+    if not wanted:
+        return
+    numbers = _object_numbers(segmentation)
+    picture = read_image(root / "JPEGImages" / f"{annotation.stem}.jpg")
+    if picture.shape[:2] != numbers.shape:
+        raise InputError(f"{segmentation} and its photograph differ in size: copy the data set again")
+    for number in wanted:
+        mask = numbers == number
+        if mask.sum() >= LEAST_PIXELS:
+            yield cut_out(picture, mask)
+
+
+def _wanted_objects(annotation: Path) -> list[int]:
+    """Numbers, from 1 in the order of the file, that the object has in the segmentation."""
+    try:
+        root = ET.parse(annotation).getroot()
+    except (ET.ParseError, OSError) as error:
+        raise InputError(f"{annotation} is not readable XML ({error}): copy the data set again") from None
+    return [
+        number
+        for number, entry in enumerate(root.findall("object"), start=1)
+        if entry.findtext("name") != "person"
+        and entry.findtext("difficult", "0").strip() == "0"
+        and entry.findtext("truncated", "0").strip() == "0"
+    ]
+
+
+def _object_numbers(segmentation: Path) -> UInt8[np.ndarray, "height width"]:
+    # The numbers are indices of the palette, which OpenCV would turn into colours.
+    try:
+        with Image.open(segmentation) as image:
+            if image.mode not in ("P", "L"):
+                raise InputError(f"{segmentation} is not a palette picture of object numbers")
+            return np.asarray(image)
+    except (OSError, SyntaxError) as error:
+        raise InputError(f"{segmentation} cannot be read ({error}): copy the data set again") from None
+
+
+def cut_out(picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]) -> Occluder:
+    """One object at half its size, with a soft edge."""
+    rows, columns = np.nonzero(mask)
+    box = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    # A margin of background, so that the object's own outline erodes at the border of its box too.
+    solid = np.pad(mask[box].astype(np.uint8), 8)
+    core = cv2.erode(solid, _EROSION)[8:-8, 8:-8]
+    opacity = np.where(core > 0, 255, np.where(mask[box], RIM_OPACITY, 0)).astype(np.uint8)
+    whole = Occluder.from_rgb(np.ascontiguousarray(picture[box]), opacity)
+    height, width = opacity.shape
+    half = (max(1, width // 2), max(1, height // 2))
+    return Occluder(
+        cv2.resize(whole.colour, half, interpolation=cv2.INTER_AREA),
+        cv2.resize(whole.transparency, half, interpolation=cv2.INTER_AREA),
+    )
+
+
+def save_occluders(path: Path, occluders: tuple[Occluder, ...], *, overwrite: bool = False) -> None:
+    """Keep cut-outs in one file, which loads in a moment where cutting takes minutes.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is False, or cannot be written.
+    """
+    if path.suffix != ".npz":
+        raise OutputError(f"{path}: cut-outs are kept in a file whose name ends in .npz")
+    with whole_file(path, overwrite=overwrite) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            shapes=np.array([one.colour.shape[:2] for one in occluders], np.int32),
+            colours=np.concatenate([one.colour.reshape(-1, 3) for one in occluders]),
+            transparencies=np.concatenate([one.transparency[..., 0].ravel() for one in occluders]),
+        )
+
+
+def load_occluders(path: Path) -> tuple[Occluder, ...]:
+    """Cut-outs from a file of `save_occluders`.
+
+    Raises:
+        InputError: it is not such a file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            shapes, colours, opacities = (file[name] for name in ("shapes", "colours", "transparencies"))
+        ends = np.cumsum(shapes.prod(1))
+        parts = zip(shapes, np.split(colours, ends[:-1]), np.split(opacities, ends[:-1]), strict=True)
+        return tuple(
+            Occluder(colour.reshape(*shape, 3), np.repeat(clear.reshape(*shape, 1), 3, 2))
+            for shape, colour, clear in parts
+        )
+    except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
+        raise InputError(
+            f"{path} is not a file of cut-outs ({type(error).__name__}): make it again"
+        ) from None
