@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from posedata.backdrop import photograph
-from posedata.body_surface import Build
+from posedata.body_build import Build
 from posedata.camera import Camera
 from posedata.errors import InputError
 from posedata.image_folder import new_image_folder
@@ -220,13 +220,12 @@ def sampled_row(seed: int, i: int, rows: int) -> int:
 def render_person(renderer: Renderer, poses: PoseStore, seed: int, i: int) -> RenderedPerson:
     """Picture i of a store and its labels; depends on the store, the seed, i and the renderer's size only."""
     row = sampled_row(seed, i, len(poses))
-    joints = poses.read(slice(row, row + 1)).joints_3d
-    assert joints is not None  # a store in the world frame has them
     generator = numpy_generator_at(seed, i, 0)
-    scene = draw_scene(generator, joints[0], renderer.size)
+    joints, companion = (_joints(poses, at) for at in (row, int(generator.integers(len(poses)))))
+    scene = draw_scene(generator, joints, renderer.size, companion=companion)
     picture, depth = renderer.draw(scene)
-    in_camera = scene.camera.to_camera(joints[0].astype(np.float64))
-    pixels = scene.camera.project(joints[0].astype(np.float64))
+    in_camera = scene.camera.to_camera(joints.astype(np.float64))
+    pixels = scene.camera.project(joints.astype(np.float64))
     return RenderedPerson(
         photograph(generator, picture),
         in_camera.astype(np.float32),
@@ -236,6 +235,13 @@ def render_person(renderer: Renderer, poses: PoseStore, seed: int, i: int) -> Re
         scene.camera,
         row,
     )
+
+
+def _joints(poses: PoseStore, row: int) -> Float32[np.ndarray, "17 3"]:
+    joints = poses.read(slice(row, row + 1)).joints_3d
+    assert joints is not None  # a store in the world frame has them
+    joint_row: np.ndarray = joints[0]
+    return joint_row
 
 
 def limb_radii(build: Build) -> Float[np.ndarray, "17"]:

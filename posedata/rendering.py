@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float32, UInt8
 
 from posedata.backdrop import Picture
 from posedata.errors import InputError
-from posedata.scene import FARTHEST, NEAREST, Lamp, Mesh, Scene
+from posedata.mesh import Mesh
+from posedata.scene import FARTHEST, NEAREST, Lamp, Scene
 
 SUPERSAMPLING = 2
 MOST_LAMPS = 4

@@ -11,10 +11,12 @@ import pytest
 
 from posedata import people
 from posedata.actors import TRAIN_ACTIONS, write_actor_store
-from posedata.appearance import Look, draw_look
-from posedata.body_surface import body_parts, normals_of, triangles_of
+from posedata.body_surface import body_parts
 from posedata.camera import Camera, look_at
 from posedata.errors import InputError, OutputError, StoreError
+from posedata.ground import draw_ground
+from posedata.looks import Look, draw_look
+from posedata.mesh import Mesh
 from posedata.people import (
     SURFACE_SHARE,
     SURFACE_SLACK,
@@ -26,10 +28,11 @@ from posedata.people import (
 )
 from posedata.poses import Poses, repeated_label
 from posedata.rendering import SUPERSAMPLING, Renderer
-from posedata.scene import FARTHEST, Lamp, Mesh, Scene, draw_scene, floor_under, person_mesh
+from posedata.scene import FARTHEST, Lamp, Scene, draw_scene, floor_under, person_mesh
 from posedata.seeds import numpy_generator_at
 from posedata.skeleton import COCO17, H36M17
 from posedata.store import PoseStore, PoseStoreWriter, Provenance
+from posedata.surface_grid import normals_of, triangles_of
 
 SIZE = 96
 PARTS_AT = {
@@ -398,3 +401,36 @@ def test_without_opengl_the_packages_to_install_are_named():
     )
     assert "SAID" in done.stdout, done.stderr
     assert "apt install libegl1" in done.stdout
+
+
+def test_the_ground_lies_where_its_plane_is(standing_pose: np.ndarray):
+    camera = camera_before(standing_pose.astype(np.float64))
+    picture, seen, mean = draw_ground(np.random.default_rng(0), camera, 0.0)
+    assert picture.shape == (SIZE, SIZE, 3)
+    assert ((mean >= 0) & (mean <= 1)).all()
+    rng = np.random.default_rng(1)
+    points = np.concatenate([rng.uniform(-1500, 1500, (200, 2)), np.zeros((200, 1))], -1)
+    pixels = np.rint(camera.project(points)).astype(int)
+    inside = ((pixels >= 0) & (pixels < SIZE)).all(-1)
+    assert inside.sum() > 50
+    assert seen[pixels[inside, 1], pixels[inside, 0]].all()
+    assert not seen[: SIZE // 3].any()  # above the horizon of a level camera
+    _, nothing, _ = draw_ground(np.random.default_rng(0), camera, camera.position[2] + 100)
+    assert not nothing.any()
+
+
+def test_skirts_cover_both_thighs_and_hide_when_not_worn(poses: np.ndarray):
+    for joints in poses[::11]:
+        floor = floor_under(joints.astype(np.float64))
+        build = plain_look().build
+        worn = body_parts(joints, replace(build, skirt=0.9, skirt_flare=0.3), floor)["skirt"].points
+        hidden = body_parts(joints, replace(build, skirt=0.0), floor)["skirt"].points
+        thighs = [
+            joints[H36M17.index(f"{side}_hip")] * 0.4 + joints[H36M17.index(f"{side}_knee")] * 0.6
+            for side in ("left", "right")
+        ]
+        low, high = worn.reshape(-1, 3).min(0), worn.reshape(-1, 3).max(0)
+        for thigh in thighs:
+            assert ((thigh > low - 1) & (thigh < high + 1)).all()
+        pelvis = joints[H36M17.index("pelvis")]
+        assert np.linalg.norm(hidden - pelvis, axis=-1).max() < 140
