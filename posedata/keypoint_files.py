@@ -7,6 +7,7 @@
 | openpose | a folder of OpenPose BODY_25 files, or one (`posedata.openpose_keypoints`) |
 | mediapipe | MediaPipe pose landmarks (`posedata.mediapipe_keypoints`) |
 | mmpose | MMPose inferencer or demo (`posedata.mmpose_keypoints`) |
+| deeplabcut, sleap | their CSV files, with a mapping of names (`posedata.tracking_keypoints`) |
 | csv, npz | plain tables (`posedata.table_keypoints`) |
 | jsonl | a person a line (`posedata.line_keypoints`) |
 | evolift | predictions of this package |
@@ -26,13 +27,27 @@ from posedata.keypoints import Keypoints
 from posedata.line_keypoints import keypoints_of_predictions, read_keypoint_lines
 from posedata.mediapipe_keypoints import LANDMARK_KEYS, keypoints_of_mediapipe
 from posedata.mmpose_keypoints import keypoints_of_mmpose
+from posedata.name_mapping import NameMapping
 from posedata.openpose_keypoints import FILE_PATTERN, keypoints_of_openpose, read_openpose_folder
 from posedata.prediction_files import read_predictions
 from posedata.prediction_header import FORMAT
 from posedata.skeleton import Skeleton
 from posedata.table_keypoints import read_csv_keypoints, read_npz_keypoints
+from posedata.tracking_keypoints import read_deeplabcut, read_sleap
 
-FORMATS = ("coco", "alphapose", "openpose", "mediapipe", "mmpose", "csv", "npz", "jsonl", "evolift")
+FORMATS = (
+    "coco",
+    "alphapose",
+    "openpose",
+    "mediapipe",
+    "mmpose",
+    "deeplabcut",
+    "sleap",
+    "csv",
+    "npz",
+    "jsonl",
+    "evolift",
+)
 SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".npz")
 """Endings of files that may hold keypoints."""
 
@@ -42,6 +57,7 @@ def read_keypoints(
     *,
     format: str | None = None,
     skeleton: Skeleton | None = None,
+    mapping: NameMapping | None = None,
     image_size: tuple[int, int] | None = None,
 ) -> Keypoints:
     """People of a file or folder of 2D keypoints.
@@ -50,6 +66,7 @@ def read_keypoints(
         path: of the file or folder.
         format: one of `FORMATS`; told from the content if None.
         skeleton: of plain tables that do not tell theirs.
+        mapping: what the joint names of a table mean, from `posedata.name_mapping.read_name_mapping`.
         image_size: (width, height) in pixels, for MediaPipe results that do not tell it.
 
     Raises:
@@ -63,7 +80,9 @@ def read_keypoints(
     if path.is_dir() and format != "openpose":
         raise InputError(f"{path} is a folder: give the file of {format} keypoints")
     readers: dict[str, Callable[[], Keypoints]] = {
-        "csv": lambda: read_csv_keypoints(path, skeleton=skeleton),
+        "csv": lambda: read_csv_keypoints(path, skeleton=skeleton, mapping=mapping),
+        "deeplabcut": lambda: read_deeplabcut(path, skeleton=skeleton, mapping=mapping),
+        "sleap": lambda: read_sleap(path, skeleton=skeleton, mapping=mapping),
         "npz": lambda: read_npz_keypoints(path, skeleton=skeleton),
         "evolift": lambda: _some(keypoints_of_predictions(read_predictions(path)), path),
         "jsonl": lambda: _of_lines(path, skeleton),
@@ -111,7 +130,18 @@ def _recognised(path: Path) -> tuple[str, Any]:
         return _json_format(path, text)
     if b"\0" in head:
         raise InputError(f"{path} is neither JSON nor CSV nor NPZ: give a file of keypoints")
-    return ("evolift" if text.startswith("# {") and path.suffix.lower() == ".csv" else "csv"), None
+    return _table_format(text), None
+
+
+def _table_format(text: str) -> str:
+    """Format of a CSV from its beginning."""
+    header = text.partition("\n")[0].strip()
+    if header.startswith('# {"format":"evolift-predictions"'):
+        return "evolift"
+    if header.split(",")[0] == "scorer":
+        return "deeplabcut"
+    columns = header.split(",")
+    return "sleap" if "frame_idx" in columns and any(column.endswith(".x") for column in columns) else "csv"
 
 
 def _json_format(path: Path, head: str) -> tuple[str, Any]:

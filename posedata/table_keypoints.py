@@ -15,7 +15,6 @@ A CSV's joint names tell the skeleton; an NPZ's number of joints does, unless se
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,22 @@ import pandas as pd
 
 from posedata.errors import InputError
 from posedata.keypoints import Keypoints, keypoints_of
+from posedata.name_mapping import NameMapping, mapping_of_names
 from posedata.npz_file import read_npz
 from posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
 
 _MOST_COLUMNS = 2000
 
 
-def read_csv_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypoints:
+def read_csv_keypoints(
+    path: Path, *, skeleton: Skeleton | None = None, mapping: NameMapping | None = None
+) -> Keypoints:
     """People of a CSV file.
 
     Args:
         path: of the file; comma, semicolon or tab between columns.
         skeleton: of its joint names, if they fit several.
+        mapping: what its joint names mean, if they are no skeleton's.
 
     Raises:
         InputError: it is not such a table, its joints fit no skeleton, or nobody is in it.
@@ -52,21 +55,20 @@ def read_csv_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypo
         raise InputError(
             f"{path} has no columns JOINT_x and JOINT_y, nor joint, u and v: name its columns so"
         )
-    skeleton = skeleton or _skeleton_of_names(path, names)
-    unknown = sorted(set(names) - set(skeleton.joints))
-    if unknown:
-        raise InputError(f"{path}: {unknown[0]!r} is not a joint of skeleton {skeleton.name}")
+    mapping = mapping or mapping_of_names(names, str(path), skeleton)
+    if not set(names) & set(mapping.joints):
+        raise InputError(f"{path}: the mapping names none of its joints ({', '.join(names)})")
     if not len(table):
         raise InputError(f"{path} holds nobody: it has no rows")
-    joints = np.stack([_numbers(path, table, f"{j}_{axis}") for j in skeleton.joints for axis in "xy"], 1)
-    has_scores = any(f"{joint}_confidence" in table for joint in names)
-    scores = np.stack([_numbers(path, table, f"{joint}_confidence") for joint in skeleton.joints], 1)
+    columns = [_numbers(path, table, f"{name}_{part}") for name in names for part in ("x", "y", "confidence")]
+    values = mapping.arranged(names, np.stack(columns, 1).reshape(len(table), len(names), 3))
+    has_scores = any(f"{name}_confidence" in table for name in names)
     frame = _whole(path, _numbers(path, table, "frame")) if "frame" in table else None
     return keypoints_of(
-        skeleton,
-        joints.reshape(len(table), len(skeleton), 2),
+        mapping.skeleton,
+        values[..., :2],
         format="csv",
-        confidence=scores if has_scores else None,
+        confidence=values[..., 2] if has_scores else None,
         image=[str(name) for name in table["image"]] if "image" in table else None,
         frame=frame,
         person=[str(name) for name in table["person"]] if "person" in table else None,
@@ -180,20 +182,6 @@ def _whole(path: Path, values: np.ndarray) -> list[int]:
     if not (np.isfinite(values).all() and (values == np.round(values)).all() and (abs(values) < 2**53).all()):
         raise InputError(f"{path}: frame must hold whole numbers")
     return [int(value) for value in values]
-
-
-def _skeleton_of_names(path: Path, names: Sequence[str]) -> Skeleton:
-    exact = [s for s in SKELETONS.values() if set(s.joints) == set(names)]
-    fitting = exact or [s for s in SKELETONS.values() if set(names) <= set(s.joints)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if not fitting:
-        raise InputError(
-            f"{path}: no skeleton has the joints {', '.join(sorted(names))}: see `evolift predict --help`"
-        )
-    raise InputError(
-        f"{path}: its joints fit {' and '.join(s.name for s in fitting)}: say which with --skeleton"
-    )
 
 
 def _skeleton_of_size(path: Path, joints: int) -> Skeleton:

@@ -113,6 +113,39 @@ def _csv(folder: Path) -> Path:
     return path
 
 
+def deeplabcut_text(people: np.ndarray, skeleton: Skeleton, *, individuals: bool) -> str:
+    """Two people in two frames (the second person is missing in frame 1), or one person in two frames."""
+    whose = ["a", "b"] if individuals else [""]
+    columns = [
+        (who, joint, axis) for who in whose for joint in skeleton.joints for axis in ("x", "y", "likelihood")
+    ]
+    lines = ["scorer," + ",".join("net" for _ in columns)]
+    if individuals:
+        lines.append("individuals," + ",".join(who for who, _, _ in columns))
+        rows = [[*flat(people[0]), *flat(people[1])], [""] * len(columns)]
+    else:
+        rows = [flat(person) for person in people]
+    lines += ["bodyparts," + ",".join(joint for _, joint, _ in columns)]
+    lines += ["coords," + ",".join(axis for _, _, axis in columns)]
+    lines += [",".join([str(number), *map(str, row)]) for number, row in enumerate(rows)]
+    return "\n".join(lines) + "\n"
+
+
+def sleap_text(people: np.ndarray, skeleton: Skeleton) -> str:
+    names = [f"{joint}.{part}" for joint in skeleton.joints for part in ("x", "y", "score")]
+    rows = [",".join([f"track_{n}", "4", "0.9", *map(str, flat(p))]) for n, p in enumerate(people)]
+    return "\n".join([",".join(["track", "frame_idx", "instance.score", *names]), *rows]) + "\n"
+
+
+def _text(text: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        path = folder / "keypoints.csv"
+        path.write_text(text)
+        return path
+
+    return write
+
+
 def _npz(folder: Path) -> Path:
     path = folder / "keypoints.npz"
     np.savez(path, keypoints=points(MPII16), skeleton="MPII16", frame=[3, 4])
@@ -167,6 +200,9 @@ SAMPLES: dict[str, tuple[str, Skeleton, Callable[[Path], Path]]] = {
         _json({"meta_info": {}, "instance_info": [{"frame_id": 1, "instances": mmpose(points(COCO17))}]}),
     ),
     "csv": ("csv", H36M17, _csv),
+    "deeplabcut": ("deeplabcut", H36M17, _text(deeplabcut_text(points(H36M17), H36M17, individuals=False))),
+    "deeplabcut people": ("deeplabcut", COCO17, _text(deeplabcut_text(points(COCO17), COCO17, individuals=True))),
+    "sleap": ("sleap", H36M17, _text(sleap_text(points(H36M17), H36M17))),
     "npz": ("npz", MPII16, _npz),
     "jsonl": ("jsonl", COCO17, _lines),
 }  # fmt: skip

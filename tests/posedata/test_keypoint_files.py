@@ -15,6 +15,7 @@ from posedata.coco_keypoints import keypoints_of_coco
 from posedata.errors import InputError
 from posedata.keypoint_files import FORMATS, read_keypoints, recognise_format
 from posedata.keypoints import Keypoints
+from posedata.name_mapping import read_name_mapping
 from posedata.skeleton import BODY25, COCO17, H36M17, HALPE26, MEDIAPIPE33, MPII16, skeleton_by_name
 from tests.posedata import keypoint_samples as samples
 from tests.posedata.keypoint_samples import SAMPLES, points
@@ -130,6 +131,60 @@ def test_csv_gaps_are_unlabelled(tmp_path: Path) -> None:
     assert read.visibility[0].tolist() == [0] + [2] * 16
 
 
+def test_deeplabcut_people_and_frames(tmp_path: Path) -> None:
+    read = read_keypoints(SAMPLES["deeplabcut people"][2](tmp_path))
+    assert (read.person, read.frame.tolist(), read.is_tracked) == (("a", "b"), [0, 0], True)
+    read = read_keypoints(SAMPLES["deeplabcut"][2](tmp_path))
+    assert (read.frame.tolist(), read.is_tracked) == ([0, 1], False)
+
+
+def test_deeplabcut_labelled_pictures_have_names(tmp_path: Path) -> None:
+    text = samples.deeplabcut_text(points(H36M17), H36M17, individuals=False)
+    text = text.replace("\n0,", "\nlabeled-data/a.png,").replace("\n1,", "\nlabeled-data/b.png,")
+    read = read_keypoints(_write(tmp_path, text, "d.csv"))
+    assert read.image == ("labeled-data/a.png", "labeled-data/b.png")
+
+
+def test_sleap_tracks(tmp_path: Path) -> None:
+    read = read_keypoints(SAMPLES["sleap"][2](tmp_path))
+    assert (read.person, read.frame.tolist(), read.is_tracked) == (("track_0", "track_1"), [4, 4], True)
+
+
+@pytest.mark.parametrize("name", ["deeplabcut", "sleap", "csv"])
+def test_own_names_need_a_mapping(name: str, tmp_path: Path) -> None:
+    path = SAMPLES[name][2](tmp_path)
+    path.write_text(path.read_text().replace("left_", "L").replace("pelvis", "root"))
+    with pytest.raises(
+        InputError, match=r"no skeleton has the joints .*Lankle.*: say what they mean with --mapping FILE"
+    ):
+        read_keypoints(path)
+    names = {joint.replace("left_", "L"): joint for joint in H36M17.joints if joint != "pelvis"}
+    mapping = read_name_mapping(_write(tmp_path, {"skeleton": "H36M17", "joints": names}, "map.json"))
+    read = read_keypoints(path, mapping=mapping)
+    assert read.skeleton == H36M17
+    assert read.joints_2d[:, 1:] == pytest.approx(points(H36M17)[:, 1:, :2], abs=1e-3)
+    assert (read.visibility[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], r"m.json must be an object, not a list"),
+        ({"skeleton": "X", "joints": {}}, r"there is no skeleton 'X'"),
+        ({"skeleton": "H36M17"}, r"m.json: joints must be an object, not null"),
+        ({"skeleton": "H36M17", "joints": {"a": 1}}, r"m.json: joints.a must be a text, not a number"),
+        ({"skeleton": "H36M17", "joints": {"a": "nose"}}, r"m.json: skeleton H36M17 has no joint 'nose'"),
+        (
+            {"skeleton": "H36M17", "joints": {"a": "head", "b": "head"}},
+            r"m.json: two names are mapped to 'head'",
+        ),
+    ],
+)
+def test_bad_mappings(values: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_name_mapping(_write(tmp_path, values, "m.json"))
+
+
 def test_a_part_of_a_skeleton_is_read_when_it_is_named(tmp_path: Path) -> None:
     path = _write(tmp_path, "left_hip_x,left_hip_y\n1,2\n", "part.csv")
     with pytest.raises(InputError, match=r"its joints fit H36M17 and .*: say which with --skeleton"):
@@ -223,6 +278,10 @@ def test_one_sentence_for_each_damage(values: Any, message: str, tmp_path: Path)
         ("a.csv", b"person,joint,u,v\n1,nose,1,2\n1,nose,3,4\n", r"joint 'nose' of one person is told twice"),
         ("a.csv", b'nose_x,nose_y\n"1,2\n', r"is not a table"),
         ("a.csv", b"frame,nose_x,nose_y\n1.5,1,2\n", r"frame must hold whole numbers"),
+        ("a.csv", b"scorer,a\ncoords,x\n0,1\n", r"lacks one of DeepLabCut's header lines"),
+        ("a.csv", b"scorer,a\nbodyparts,nose\ncoords,x\n0,far\n", r"nose x is 'far' in one row"),
+        ("a.csv", b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n", r"holds nobody"),
+        ("a.csv", b"frame_idx,nose.x,nose.y\n,1,2\n", r"column 'frame_idx' lacks numbers"),
         ("a.csv", b"\xff\xfe\x00", r"neither JSON nor CSV nor NPZ"),
         ("a.npz", b"PK\x03\x04 damaged", r"is a damaged .npz file"),
         ("a.jsonl", b'{"skeleton": "COCO17", "joints_2d": [[1, 2]]}\n', r"line 1: joints_2d must have the 17 joints"),

@@ -169,6 +169,27 @@ def test_dragging_down_shows_the_pose_from_above(shown: HeadlessPage) -> None:
     assert np.ptp(rows) < 0.8 * np.ptp(upright)
 
 
+def test_from_above_the_near_side_is_below(browser: HeadlessPage, tmp_path: Path) -> None:
+    pose = POSE.copy()
+    pose[[H36M17.index("left_elbow"), H36M17.index("left_wrist")]] = [[180, -480, -300], [180, -480, -600]]
+    write_pose_page(tmp_path / "p.html", [_item(joints_3d=pose)], title="t")
+    browser.open(tmp_path / "p.html")
+    browser.click("#top")
+    view = browser.canvas("#pose")
+    assert _middle(view, LEFT_COLOUR)[0] > _middle(view, TORSO_COLOUR)[0] + 20
+    assert _middle(view, LEFT_COLOUR)[1] > _middle(view, RIGHT_COLOUR)[1] + 20
+
+
+def test_from_the_side_the_near_side_is_at_the_left(browser: HeadlessPage, tmp_path: Path) -> None:
+    pose = POSE.copy()
+    pose[11:14] = [[0, -480, -200], [0, -480, -400], [0, -480, -600]]
+    write_pose_page(tmp_path / "p.html", [_item(joints_3d=pose)], title="t")
+    browser.open(tmp_path / "p.html")
+    browser.click("#side")
+    view = browser.canvas("#pose")
+    assert _middle(view, LEFT_COLOUR)[1] < _middle(view, TORSO_COLOUR)[1] - 20
+
+
 def test_keys_turn_zoom_and_reset(shown: HeadlessPage) -> None:
     first = shown.canvas("#pose")
     shown.evaluate("document.querySelector('#pose').focus()")
