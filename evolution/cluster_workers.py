@@ -33,7 +33,7 @@ class ClusterWorkers(BlockWorkers):
     def __init__(self, address: str, *, timeout: float = 10.0) -> None:
         self.address = address
         try:
-            self._client = Client(address, timeout=timeout, set_as_default=False)
+            self._client = Client(address, timeout=timeout, set_as_default=False)  # type: ignore[no-untyped-call]  # distributed leaves it untyped
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
                 f"there is no dask scheduler at {address} ({error}): start one with `dask scheduler`"
