@@ -6,8 +6,10 @@ one addition of bytes. Occluders are drawn synthetically here, or cut out of Pas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -27,19 +29,35 @@ class Occluder:
 
     Args:
         colour: RGB times opacity.
-        transparency: 255 minus the opacity, the same in three channels.
+        transparency: 255 minus the opacity.
     """
 
     colour: UInt8[np.ndarray, "height width 3"]
-    transparency: UInt8[np.ndarray, "height width 3"]
+    transparency: UInt8[np.ndarray, "height width"]
 
     @classmethod
     def from_rgb(
         cls, rgb: UInt8[np.ndarray, "height width 3"], opacity: UInt8[np.ndarray, "height width"]
     ) -> Occluder:
         """Cut-out from its colours and opacity (0 to 255)."""
-        opaque = np.repeat(opacity[..., None], 3, 2)
-        return cls(cv2.multiply(rgb, opaque, scale=1 / 255), 255 - opaque)
+        return cls(cv2.multiply(rgb, cv2.merge([opacity] * 3), scale=1 / 255), 255 - opacity)
+
+    def halved(self) -> Occluder:
+        """The same at half its size."""
+        height, width = self.transparency.shape
+        half = (max(1, width // 2), max(1, height // 2))
+        return Occluder(
+            cv2.resize(self.colour, half, interpolation=cv2.INTER_AREA),
+            cv2.resize(self.transparency, half, interpolation=cv2.INTER_AREA),
+        )
+
+    @cached_property
+    def levels(self) -> tuple[Occluder, ...]:
+        """The cut-out, its half, quarter and eighth: shrinking from the next larger needs no averaging."""
+        levels = [self]
+        while len(levels) < 4:
+            levels.append(levels[-1].halved())
+        return tuple(levels)
 
 
 @dataclass(frozen=True)
@@ -98,66 +116,58 @@ def occlude(
     if generator.random() >= settings.probability:
         return image, visibility
     height, width = image.shape[:2]
-    image, visibility = image.copy(), visibility.copy()
-    for _ in range(int(generator.integers(settings.least, settings.most, endpoint=True))):
-        occluder = occluders[int(generator.integers(len(occluders)))]
-        scale = generator.uniform(settings.smallest, settings.largest) * min(width, height) / FULL_SIZE
-        centre = generator.uniform(0, 1, 2) * (width, height) - 0.5
-        covered = paste(image, occluder, (float(centre[0]), float(centre[1])), float(scale))
-        if covered is not None:
-            visibility[_lies_under(covered, joints) & (visibility == VISIBLE)] = HIDDEN
-    return image, visibility
-
-
-@dataclass(frozen=True, eq=False)
-class Covered:
-    """Where something was pasted.
-
-    Args:
-        left, top: of the changed part of the image.
-        transparency: there.
-    """
-
-    left: int
-    top: int
-    transparency: UInt8[np.ndarray, "height width 3"]
+    image, clear = image.copy(), np.full((height, width), 255, np.uint8)
+    count = int(generator.integers(settings.least, settings.most, endpoint=True))
+    chosen = generator.integers(len(occluders), size=count).tolist()
+    side = min(width, height) / FULL_SIZE
+    scales = (generator.uniform(settings.smallest, settings.largest, count) * side).tolist()
+    centres = (generator.random((count, 2)) * (width, height) - 0.5).tolist()
+    for number, (u, v), scale in zip(chosen, centres, scales, strict=True):
+        paste(image, occluders[number], (u, v), scale, clear)
+    hidden = _lies_under(clear, joints) & (visibility == VISIBLE)
+    return image, np.where(hidden, np.uint8(HIDDEN), visibility)
 
 
 def paste(
-    image: UInt8[np.ndarray, "height width 3"], occluder: Occluder, centre: tuple[float, float], scale: float
-) -> Covered | None:
-    """Paste an occluder into `image`, in place; None if no part of it lies inside.
+    image: UInt8[np.ndarray, "height width 3"],
+    occluder: Occluder,
+    centre: tuple[float, float],
+    scale: float,
+    clear: UInt8[np.ndarray, "height width"] | None = None,
+) -> None:
+    """Paste an occluder into `image`, in place.
 
     Args:
         image: changed.
         occluder: what is pasted.
         centre: pixels, where its middle comes to lie (to the nearest whole position).
         scale: of its size.
+        clear: least transparency of what was pasted on each pixel; changed too.
     """
-    source_height, source_width = occluder.colour.shape[:2]
+    source_height, source_width = occluder.transparency.shape
     width, height = max(1, round(source_width * scale)), max(1, round(source_height * scale))
     left, top = round(centre[0] - (width - 1) / 2), round(centre[1] - (height - 1) / 2)
     x0, y0 = max(0, left), max(0, top)
     x1, y1 = min(image.shape[1], left + width), min(image.shape[0], top + height)
     if x0 >= x1 or y0 >= y1:
-        return None
+        return
+    level = occluder.levels[min(3, max(0, math.floor(-math.log2(scale))))]
     inside = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
-    method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    colour = cv2.resize(occluder.colour, (width, height), interpolation=method)[inside]
-    transparency = cv2.resize(occluder.transparency, (width, height), interpolation=method)[inside]
+    colour = cv2.resize(level.colour, (width, height), interpolation=cv2.INTER_LINEAR)[inside]
+    transparency = cv2.resize(level.transparency, (width, height), interpolation=cv2.INTER_LINEAR)[inside]
     region = image[y0:y1, x0:x1]
-    image[y0:y1, x0:x1] = cv2.add(cv2.multiply(region, transparency, scale=1 / 255), colour)
-    return Covered(x0, y0, transparency)
+    thinned = cv2.multiply(region, cv2.merge([transparency] * 3), scale=1 / 255)
+    cv2.add(thinned, colour, dst=region)
+    if clear is not None:
+        part = clear[y0:y1, x0:x1]
+        cv2.min(part, transparency, dst=part)
 
 
-def _lies_under(covered: Covered, joints: np.ndarray) -> np.ndarray:
-    height, width = covered.transparency.shape[:2]
-    u, v = np.rint(joints - (covered.left, covered.top)).T
+def _lies_under(clear: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    height, width = clear.shape
+    u, v = np.rint(joints).astype(np.intp).T
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
-    at = covered.transparency[
-        np.clip(v, 0, height - 1).astype(np.intp), np.clip(u, 0, width - 1).astype(np.intp), 0
-    ]
-    under: np.ndarray = inside & (at < 128)
+    under: np.ndarray = inside & (clear[np.clip(v, 0, height - 1), np.clip(u, 0, width - 1)] < 128)
     return under
 
 

@@ -123,13 +123,7 @@ def cut_out(picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray,
     solid = np.pad(mask[box].astype(np.uint8), 8)
     core = cv2.erode(solid, _EROSION)[8:-8, 8:-8]
     opacity = np.where(core > 0, 255, np.where(mask[box], RIM_OPACITY, 0)).astype(np.uint8)
-    whole = Occluder.from_rgb(np.ascontiguousarray(picture[box]), opacity)
-    height, width = opacity.shape
-    half = (max(1, width // 2), max(1, height // 2))
-    return Occluder(
-        cv2.resize(whole.colour, half, interpolation=cv2.INTER_AREA),
-        cv2.resize(whole.transparency, half, interpolation=cv2.INTER_AREA),
-    )
+    return Occluder.from_rgb(np.ascontiguousarray(picture[box]), opacity).halved()
 
 
 def save_occluders(path: Path, occluders: tuple[Occluder, ...], *, overwrite: bool = False) -> None:
@@ -145,7 +139,7 @@ def save_occluders(path: Path, occluders: tuple[Occluder, ...], *, overwrite: bo
             file,
             shapes=np.array([one.colour.shape[:2] for one in occluders], np.int32),
             colours=np.concatenate([one.colour.reshape(-1, 3) for one in occluders]),
-            transparencies=np.concatenate([one.transparency[..., 0].ravel() for one in occluders]),
+            transparencies=np.concatenate([one.transparency.ravel() for one in occluders]),
         )
 
 
@@ -161,8 +155,7 @@ def load_occluders(path: Path) -> tuple[Occluder, ...]:
         ends = np.cumsum(shapes.prod(1))
         parts = zip(shapes, np.split(colours, ends[:-1]), np.split(opacities, ends[:-1]), strict=True)
         return tuple(
-            Occluder(colour.reshape(*shape, 3), np.repeat(clear.reshape(*shape, 1), 3, 2))
-            for shape, colour, clear in parts
+            Occluder(colour.reshape(*shape, 3), clear.reshape(*shape)) for shape, colour, clear in parts
         )
     except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
         raise InputError(

@@ -26,26 +26,43 @@ def test_paste_against_plain_blending(place: tuple[int, int]) -> None:
     rgb = rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)
     opacity = rng.integers(0, 256, (9, 7), dtype=np.uint8)
     expected = plain_paste(image, rgb, opacity, *place)
-    covered = paste(image, Occluder.from_rgb(rgb, opacity), (place[0] + 3.0, place[1] + 4.0), 1.0)
-    assert covered is not None
+    clear = np.full((36, 32), 255, np.uint8)
+    paste(image, Occluder.from_rgb(rgb, opacity), (place[0] + 3.0, place[1] + 4.0), 1.0, clear)
     assert np.abs(image - expected).max() <= 1.6
-    assert (covered.left, covered.top) == (max(0, place[0]), max(0, place[1]))
+    white = np.zeros((36, 32, 3), np.uint8)
+    share = plain_paste(white, np.full((9, 7, 3), 255, np.uint8), opacity, *place)[..., 0]
+    np.testing.assert_array_equal(clear, 255 - np.rint(share))
 
 
 def test_paste_outside_changes_nothing() -> None:
     image = np.zeros((10, 10, 3), np.uint8)
     occluder = Occluder.from_rgb(np.full((4, 4, 3), 200, np.uint8), np.full((4, 4), 255, np.uint8))
-    assert paste(image, occluder, (-10.0, 5.0), 1.0) is None
+    paste(image, occluder, (-10.0, 5.0), 1.0)
     assert not image.any()
 
 
 def test_scale_is_that_of_the_occluder() -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     occluder = Occluder.from_rgb(np.full((80, 40, 3), 200, np.uint8), np.full((80, 40), 255, np.uint8))
-    paste(image, occluder, (49.5, 49.5), 0.5)
-    rows, columns = np.nonzero(image[..., 0])
-    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (40, 20)
-    assert rows.mean() == columns.mean() == 49.5
+    for scale, size in ((0.5, (40, 20)), (1.0, (80, 40)), (0.1, (8, 4)), (1.2, (96, 48))):
+        image[:] = 0
+        paste(image, occluder, (49.5, 49.5), scale)
+        rows, columns = np.nonzero(image[..., 0])
+        assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == size
+        assert rows.mean() == columns.mean() == 49.5
+
+
+@pytest.mark.parametrize("scale", [0.9, 0.45, 0.23, 0.08])
+def test_shrunk_occluders_are_averaged(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    occluder = Occluder.from_rgb(
+        rng.integers(0, 256, (90, 110, 3), dtype=np.uint8), np.full((90, 110), 255, np.uint8)
+    )
+    image = np.zeros((128, 128, 3), np.uint8)
+    paste(image, occluder, (63.5, 63.5), scale)
+    pasted = image[image.any(-1)].astype(float)
+    assert pasted.mean() == pytest.approx(127.5, abs=5)
+    assert pasted.std() < 75 * scale + 12  # single pixels taken from noise would spread by 74
 
 
 def test_joints_under_the_occluder_become_hidden() -> None:
