@@ -8,6 +8,7 @@ matrix, and both weights are one product over [self, neighbours]. `forward` take
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
@@ -69,10 +70,7 @@ class SemanticGraphConvolution(nn.Module):
 
     def affinity(self) -> Float[Tensor, "joints joints"]:
         """The mixing weights a; each row sums to 1 over a joint and its neighbours."""
-        joints = len(self.adjacency)
-        logits = self.edge_logits.new_full((joints * joints,), -math.inf)
-        logits = logits.index_copy(0, self.edge_positions, self.edge_logits)
-        return logits.view(joints, joints).softmax(-1)
+        return affinities([self])[0]
 
     def forward(
         self, features: Float[Tensor, "batch joints in_channels"]
@@ -81,15 +79,28 @@ class SemanticGraphConvolution(nn.Module):
         return self.joints_first(features.transpose(0, 1)).transpose(0, 1)
 
     def joints_first(
-        self, features: Float[Tensor, "joints batch in_channels"]
+        self,
+        features: Float[Tensor, "joints batch in_channels"],
+        affinity: Float[Tensor, "joints joints"] | None = None,
     ) -> Float[Tensor, "joints batch out_channels"]:
-        """`forward` for (joints, batch, channels), the order in which it is fastest."""
+        """`forward` for (joints, batch, channels), the order in which it is fastest.
+
+        Args:
+            features: x.
+            affinity: of this layer, if it is known already.
+        """
         joints, batch, channels = features.shape
-        affinity = self.affinity()
-        own = features * affinity.diagonal()[:, None, None]
+        if affinity is None:
+            affinity = self.affinity()
+        own = affinity.diagonal()[:, None, None]
         mixing = affinity * self.off_diagonal
+        if self.bias.numel() < channels:
+            # Joints are mixed where there are fewer channels: here behind the weights.
+            projected = (features.reshape(joints * batch, channels) @ self.weight).view(2, joints, batch, -1)
+            mixed = (mixing @ projected[1].reshape(joints, -1)).view(joints, batch, -1)
+            return torch.addcmul(mixed, projected[0], own) + self.bias
         neighbours = (mixing @ features.reshape(joints, batch * channels)).view(joints, batch, channels)
-        stacked = torch.cat([own, neighbours], -1).view(joints * batch, 2 * channels)
+        stacked = torch.cat([features * own, neighbours], -1).view(joints * batch, 2 * channels)
         out = torch.addmm(self.bias, stacked, self.weight.view(2 * channels, -1))
         return out.view(joints, batch, -1)
 
@@ -99,3 +110,13 @@ class SemanticGraphConvolution(nn.Module):
         return (
             f"{in_channels}, {out_channels}, joints={len(self.adjacency)}, edges={self.edge_logits.numel()}"
         )
+
+
+def affinities(layers: Sequence[SemanticGraphConvolution]) -> Float[Tensor, "layers joints joints"]:
+    """The mixing weights of several layers over one skeleton, computed together."""
+    first = layers[0]
+    joints = len(first.adjacency)
+    logits = torch.stack([layer.edge_logits for layer in layers])
+    everywhere = logits.new_full((len(layers), joints * joints), -math.inf)
+    everywhere = everywhere.index_copy(1, first.edge_positions, logits)
+    return everywhere.view(len(layers), joints, joints).softmax(-1)

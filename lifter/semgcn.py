@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lifter.folded_semgcn import ROWS_AT_ONCE, FoldedLayer, folded
+from lifter.fused_graph_layer import fused_graph_layer
 from lifter.joint_groups import Groups
 from lifter.non_local import NonLocalBlock
-from lifter.semantic_graph_convolution import SemanticGraphConvolution
+from lifter.semantic_graph_convolution import SemanticGraphConvolution, affinities
 
 
 class GraphLayer(nn.Module):
@@ -25,14 +29,25 @@ class GraphLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.convolution = SemanticGraphConvolution(in_channels, out_channels, adjacency)
-        self.norm = nn.BatchNorm1d(out_channels)
+        self.norm: nn.Module = nn.BatchNorm1d(out_channels)
         self.dropout = dropout
 
-    def forward(self, features: Float[Tensor, "joints batch in"]) -> Float[Tensor, "joints batch out"]:
-        """The four operations in turn."""
-        out = self.convolution.joints_first(features)
-        out = F.relu(self.norm(out.flatten(0, 1)).view_as(out))
+    def forward(
+        self, features: Float[Tensor, "joints batch in"], affinity: Float[Tensor, "joints joints"]
+    ) -> Float[Tensor, "joints batch out"]:
+        """The four operations in turn; `affinity` is that of the convolution."""
+        layer = self.convolution
+        if self.training and self._may_fuse(features):
+            assert isinstance(self.norm, nn.BatchNorm1d)
+            out = fused_graph_layer(features, affinity, layer.weight, layer.bias, self.norm)
+        else:
+            out = layer.joints_first(features, affinity)
+            out = F.relu(self.norm(out.flatten(0, 1)).view_as(out))
         return F.dropout(out, self.dropout, self.training) if self.dropout else out
+
+    def _may_fuse(self, features: Tensor) -> bool:
+        # A norm synchronised between devices, and mixed precision, need the operations one by one.
+        return type(self.norm) is nn.BatchNorm1d and not torch.is_autocast_enabled(features.device.type)
 
 
 class ResidualBlock(nn.Module):
@@ -44,10 +59,12 @@ class ResidualBlock(nn.Module):
         self.second = GraphLayer(channels, channels, adjacency, dropout)
 
     def forward(
-        self, features: Float[Tensor, "joints batch channels"]
+        self, features: Float[Tensor, "joints batch channels"], affinity: Iterator[Tensor]
     ) -> Float[Tensor, "joints batch channels"]:
-        """Features plus second(first(features))."""
-        return features + cast(Tensor, self.second(self.first(features)))
+        """Features plus second(first(features)); takes two affinities."""
+        inner = self.first(features, next(affinity))
+        out: Tensor = features + self.second(inner, next(affinity))
+        return out
 
 
 class SemGCN(nn.Module):
@@ -84,10 +101,68 @@ class SemGCN(nn.Module):
             layers.append(ResidualBlock(hidden, adjacency, dropout))
             if groups is not None:
                 layers.append(NonLocalBlock(hidden, groups))
-        self.body = nn.Sequential(*layers)
+        self.body = nn.ModuleList(layers)
         self.head = SemanticGraphConvolution(hidden, out_channels, adjacency)
+        self._folded: tuple[tuple[tuple[int, int], ...], list[FoldedLayer]] | None = None
+
+    def convolutions(self) -> list[SemanticGraphConvolution]:
+        """All graph convolutions in the order of the forward pass."""
+        return [module for module in self.modules() if isinstance(module, SemanticGraphConvolution)]
 
     def forward(self, inputs: Float[Tensor, "batch joints in"]) -> Float[Tensor, "batch joints out"]:
         """One value per joint and output channel."""
-        features = self.body(inputs.transpose(0, 1).contiguous())
-        return self.head.joints_first(features).transpose(0, 1)
+        if not (self.training or torch.is_grad_enabled() or torch.is_autocast_enabled(inputs.device.type)):
+            return self._infer(inputs)
+        self._folded = None
+        affinity = iter(affinities(self.convolutions()).unbind())
+        features = inputs.transpose(0, 1).contiguous()
+        for layer in self.body:
+            if isinstance(layer, ResidualBlock):
+                features = layer(features, affinity)
+            elif isinstance(layer, GraphLayer):
+                features = layer(features, next(affinity))
+            else:
+                features = layer(features)
+        return self.head.joints_first(features, next(affinity)).transpose(0, 1)
+
+    def train(self, mode: bool = True) -> SemGCN:
+        """Switch between training and evaluation."""
+        self._folded = None
+        return super().train(mode)
+
+    def _infer(self, inputs: Tensor) -> Tensor:
+        """`forward` in evaluation mode without gradients, some poses at a time."""
+        folds = self._folds()
+        parts = [self._infer_some(part, folds) for part in torch.split(inputs, ROWS_AT_ONCE)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _infer_some(self, inputs: Tensor, folds: list[FoldedLayer]) -> Tensor:
+        fold = iter(folds)
+        features = inputs.transpose(0, 1).contiguous()
+        for layer in self.body:
+            if isinstance(layer, ResidualBlock):
+                inner = next(fold)(features).relu_()
+                features = next(fold)(inner).relu_().add_(features)
+            elif isinstance(layer, GraphLayer):
+                features = next(fold)(features).relu_()
+            else:
+                features = layer(features)
+        return next(fold)(features).transpose(0, 1)
+
+    def _folds(self) -> list[FoldedLayer]:
+        # Kept as long as no parameter or statistic was replaced or written to. Torch's version counters tell, but
+        # fused optimisers do not move them: so only for a frozen network, and not over a pass with gradients.
+        state = [*self.parameters(), *self.buffers()]
+        frozen = not any(tensor.requires_grad or tensor.is_inference() for tensor in state)
+        key = tuple((tensor.data_ptr(), tensor._version) for tensor in state) if frozen else ()
+        if self._folded is None or not frozen or self._folded[0] != key:
+            norms = [cast(nn.BatchNorm1d, m.norm) for m in self.modules() if isinstance(m, GraphLayer)]
+            layers = self.convolutions()
+            self._folded = (
+                key,
+                [
+                    folded(layer, affinity, norm)
+                    for layer, affinity, norm in zip(layers, affinities(layers), [*norms, None], strict=True)
+                ],
+            )
+        return self._folded[1]

@@ -1,0 +1,167 @@
+"""SemGCN against a straightforward implementation of the published layer, interleaved in one run.
+
+Method: after two rounds of warm-up, old and new take turns on the same input; the median of each over all rounds, and
+their ratio, stand in the benchmark's extra info. Two threads unless OMP_NUM_THREADS says otherwise.
+Data loading is timed in the same way against the training step it feeds. Times are never asserted.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lifter.model import LifterModel, LifterSettings
+from lifter.pairs import PairMaker, PairSettings
+from lifter.pose_source import Mixture, PosePart
+from lifter.semgcn import SemGCN
+from lifter.skeleton_graph import adjacency
+from posedata.skeleton import H36M17
+
+pytestmark = pytest.mark.benchmark
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+    yield
+    torch.set_num_threads(before)
+
+
+class StraightLayer(nn.Module):
+    """The affinity rebuilt and softmaxed in each call, two products, batch first."""
+
+    def __init__(self, inside: int, outside: int, neighbours: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(2, inside, outside))
+        nn.init.xavier_uniform_(self.weight, gain=1.414)
+        self.logits = nn.Parameter(torch.ones(int(neighbours.sum())))
+        self.bias = nn.Parameter(torch.zeros(outside))
+        self.neighbours = neighbours
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = torch.full(self.neighbours.shape, -9e15)
+        logits[self.neighbours] = self.logits
+        a, identity = logits.softmax(1), torch.eye(len(logits))
+        own, others = x @ self.weight[0], x @ self.weight[1]
+        return (a * identity) @ own + (a * (1 - identity)) @ others + self.bias
+
+
+class StraightBlock(nn.Module):
+    def __init__(self, inside: int, outside: int, neighbours: Tensor) -> None:
+        super().__init__()
+        self.layer = StraightLayer(inside, outside, neighbours)
+        self.norm = nn.BatchNorm1d(outside)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.layer(x).transpose(1, 2)).transpose(1, 2))
+
+
+class Straight(nn.Module):
+    def __init__(self, neighbours: Tensor, hidden: int = 128, blocks: int = 4) -> None:
+        super().__init__()
+        self.first = StraightBlock(2, hidden, neighbours)
+        self.pairs = nn.ModuleList(
+            nn.Sequential(
+                StraightBlock(hidden, hidden, neighbours), StraightBlock(hidden, hidden, neighbours)
+            )
+            for _ in range(blocks)
+        )
+        self.last = StraightLayer(hidden, 3, neighbours)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for pair in self.pairs:
+            x = x + pair(x)
+        return self.last(x)
+
+
+def copy_weights(new: SemGCN, old: Straight) -> None:
+    layers = [module for module in old.modules() if isinstance(module, StraightLayer)]
+    with torch.no_grad():
+        for mine, theirs in zip(new.convolutions(), layers, strict=True):
+            theirs.weight.copy_(mine.weight)
+            theirs.logits.copy_(mine.edge_logits)
+            theirs.bias.copy_(mine.bias)
+
+
+def interleaved(benchmark, rounds: int, **functions: Callable[[], object]) -> None:
+    times: dict[str, list[float]] = {name: [] for name in functions}
+
+    def once() -> None:
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(1e3 * (time.perf_counter() - start))
+
+    benchmark.pedantic(once, rounds=rounds, iterations=1, warmup_rounds=2)
+    medians = {name: statistics.median(values[2:]) for name, values in times.items()}
+    benchmark.extra_info.update({f"{name} ms": round(value, 3) for name, value in medians.items()})
+    old, new = list(medians.values())[:2]
+    benchmark.extra_info["ratio"] = round(old / new, 2)
+    print(f"\n{benchmark.name}: {benchmark.extra_info}")
+
+
+def both() -> tuple[Straight, SemGCN]:
+    torch.manual_seed(0)
+    new = SemGCN(2, 3, adjacency(H36M17))
+    old = Straight(adjacency(H36M17))
+    copy_weights(new, old)
+    x = torch.randn(64, 17, 2)
+    torch.testing.assert_close(new(x), old(x), atol=1e-3, rtol=1e-3)  # the same network, in training mode
+    return old, new
+
+
+def training_step(network: nn.Module, x: Tensor, y: Tensor, *, fused: bool) -> Callable[[], None]:
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3, fused=fused)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        F.mse_loss(network(x), y).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+
+    return step
+
+
+@pytest.mark.parametrize(("batch", "rounds"), [(64, 40), (256, 20), (1024, 8)])
+def test_training_step(benchmark, batch: int, rounds: int) -> None:
+    old, new = both()
+    x, y = torch.randn(batch, 17, 2), torch.randn(batch, 17, 3)
+    interleaved(
+        benchmark,
+        rounds,
+        straightforward=training_step(old, x, y, fused=False),
+        ours=training_step(new, x, y, fused=True),
+    )
+
+
+@pytest.mark.parametrize(("batch", "rounds"), [(1, 200), (256, 20), (4096, 5)])
+def test_inference(benchmark, batch: int, rounds: int) -> None:
+    old, new = both()
+    old.eval(), new.eval().requires_grad_(False)
+    x = torch.randn(batch, 17, 2)
+
+    def run(network: nn.Module) -> Callable[[], Tensor]:
+        return torch.no_grad()(lambda: network(x))
+
+    interleaved(benchmark, rounds, straightforward=run(old), ours=run(new))
+
+
+@pytest.mark.parametrize("cameras", ["ring", "random"])
+@pytest.mark.parametrize(("batch", "rounds"), [(64, 40), (1024, 8)])
+def test_data_loading_beside_the_step_it_feeds(benchmark, tiny_store, cameras, batch, rounds) -> None:
+    settings = PairSettings(batch_size=batch, cameras=cameras, noise=1.0, missing=0.05, flip=True)
+    lifter = LifterSettings()
+    make = PairMaker(Mixture([PosePart(tiny_store, np.arange(64), H36M17)], [1.0]), settings, lifter, 0)
+    made = make(0, 0, 1)
+    step = training_step(LifterModel(lifter), made["inputs"], made["target"] / 1000, fused=True)
+    interleaved(benchmark, rounds, step=step, loading=lambda: make(1, 0, 1))
