@@ -57,6 +57,27 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
 @click.option(
     "--length-spread", type=float, default=0.1, show_default=True, help="Largest change of a length."
 )
+@click.option(
+    "--template-rate",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Share that gets the bone lengths of a random subject of SOURCE.",
+)
+@click.option(
+    "--sampling",
+    type=click.Choice(["uniform", "novelty"]),
+    default="uniform",
+    show_default=True,
+    help="Parents: all alike, or those far from other poses more often.",
+)
+@click.option(
+    "--min-change",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Refuse children nearer than this to a parent, mm.",
+)
 @seed_option
 @workers_option
 @click.option(

@@ -25,11 +25,14 @@ from jaxtyping import Bool, Int64
 
 from evolution.block_workers import Block, BlockWorkers, Job, one_thread
 from evolution.breeding import OPERATOR_LABELS, Tally
-from evolution.gene_pool import pack
+from evolution.gene_pool import GenePool, pack
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
+from evolution.length_templates import length_templates
 from evolution.limit_sources import limits_by_name, limits_file
 from evolution.local_bones import to_local
+from evolution.parent_sampling import Score, novelty
+from evolution.parent_sampling import hardness as weigh_by_hardness
 from evolution.settings import EvolutionSettings
 from evolution.work_folder import WorkFolder
 from posedata.errors import InputError, StoreError
@@ -69,6 +72,7 @@ class EvolutionReport:
                 "generation": number,
                 "candidates": tally.candidates,
                 "unchanged": tally.unchanged,
+                "copies": tally.copies,
                 "refused": tally.refused,
                 "refused_share": tally.refused / max(tally.candidates, 1),
             }
@@ -95,6 +99,7 @@ def evolve(
     overwrite: bool = False,
     resume: bool = False,
     workers: BlockWorkers | None = None,
+    hardness: Score | None = None,
     progress: Callable[[int], None] | None = None,
     command: str = "evolift evolve",
 ) -> EvolutionReport:
@@ -107,6 +112,7 @@ def evolve(
         overwrite: replace `target` if it exists, and start anew if an interrupted run left a work folder beside it.
         resume: go on with that work folder if there is one; the result is the same as of an undisturbed run.
         workers: who breeds; this process if None. They never change the result.
+        hardness: weights of poses for the sampling "hardness"; must give the same weights for the same poses.
         progress: called with the number of children made since the last call.
         command: for provenance.
 
@@ -117,6 +123,8 @@ def evolve(
         OutputError: the target exists, or cannot be written.
     """
     check_output(target, overwrite=overwrite)
+    if (hardness is None) == (settings.sampling == "hardness"):
+        raise InputError('the sampling "hardness" and a function that scores poses must be given together')
     with PoseStore(source) as store:
         _require_world(store)
         tree = KinematicTree(store.skeleton)
@@ -130,7 +138,7 @@ def evolve(
         try:
             with PoseStoreWriter(target, store.skeleton, "world", provenance, overwrite=overwrite) as writer:
                 originals = _copy_originals(store, writer, limits, folder)
-                tallies = _grow(job, originals, writer, workers or BlockWorkers(), progress)
+                tallies = _grow(job, originals, writer, workers or BlockWorkers(), hardness, progress)
                 report = EvolutionReport(len(store), len(originals.valid), size - len(store), tuple(tallies))
                 parameters = provenance.parameters | {"report": report.to_dict()}
                 writer.provenance = replace(provenance, parameters=parameters)
@@ -172,7 +180,8 @@ def _copy_originals(
     store: PoseStore, writer: PoseStoreWriter, limits: JointLimits, folder: WorkFolder
 ) -> _Originals:
     """Write the source's rows and put their genes into the work folder."""
-    parts, valid, last_generation, start = [], [], 0, 0
+    parts, valid, lengths = [], [], []
+    last_generation, start = 0, 0
     for poses in store.batches(READ_ROWS):
         if poses.joints_3d is None:
             raise StoreError(f"{store.path}: the dataset /poses/joints_3d is missing")
@@ -181,15 +190,17 @@ def _copy_originals(
         with one_thread():
             measured = to_local(limits.tree, torch.from_numpy(poses.joints_3d))
             valid.append(limits.check_measured(measured).all(-1).numpy())
+        lengths.append(measured.lengths.numpy())
         folder.write("genes", start, pack(measured))
         last_generation = max(last_generation, int(lineage.generation.max()))
         parts.append((poses.subject, poses.action, poses.frame))
         start += len(poses)
     subjects, actions, frames = zip(*parts, strict=True)
     members = _parents(np.concatenate(valid), store.path, limits)
-    folder.write_parents(members)
+    subject = pd.api.types.union_categoricals(subjects)
+    folder.write_parents(members, length_templates(np.concatenate(lengths), subject, limits.tree))
     return _Originals(
-        pd.api.types.union_categoricals(subjects),
+        subject,
         pd.api.types.union_categoricals(actions),
         np.concatenate(frames),
         members,
@@ -226,6 +237,7 @@ def _grow(
     originals: _Originals,
     writer: PoseStoreWriter,
     workers: BlockWorkers,
+    hardness: Score | None,
     progress: Callable[[int], None] | None,
 ) -> list[Tally]:
     """Breed all generations, and write each block as soon as it and those before it are there."""
@@ -235,6 +247,8 @@ def _grow(
     tallies = []
     for generation, blocks in enumerate(_blocks(job)):
         total = Tally()
+        if any((generation, block.number) not in done for block in blocks):
+            _weigh(job, blocks[0].filled, generation, hardness)
         bred = workers.breed(job, [block for block in blocks if (generation, block.number) not in done])
         for block in blocks:
             tally = done.get((generation, block.number))
@@ -247,6 +261,23 @@ def _grow(
                 progress(block.quota)
         tallies.append(total)
     return tallies
+
+
+def _weigh(job: Job, filled: int, generation: int, hardness: Score | None) -> None:
+    """Store the weights of the parents of a generation, if they are not all the same."""
+    if job.settings.sampling == "uniform":
+        return
+    folder = job.work_folder()
+    pool = GenePool(job.tree, folder.column("genes"))
+    rows = folder.parents(job.originals, filled)
+    with one_thread():
+        if hardness is not None:
+            scores = weigh_by_hardness(pool, rows, hardness)
+        else:
+            scores = novelty(pool, rows, job.settings.seed, generation)
+    weights = np.zeros(filled)
+    weights[rows] = scores
+    folder.write("weight", 0, weights)
 
 
 def _write_block(

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evolution.breeding import Tally, breed
+from evolution.breeding import Parents, Tally, breed
 from evolution.gene_pool import GenePool
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
@@ -141,11 +141,12 @@ def _end_with_the_parent(parent: int) -> None:
 def breed_block(job: Job, block: Block) -> Tally:
     """Breed one block and store it in the work folder."""
     # The folder of another run may have had the same name; its files are others.
-    folder, pool, limits = _opened(job, (job.folder / "genes").stat().st_ino)
-    parents = _parents(job, (job.folder / "genes").stat().st_ino, block.filled)
+    inode = (job.folder / "genes").stat().st_ino
+    folder, pool, limits = _opened(job, inode)
+    parents = _parents(job, inode, block.filled)
     with one_thread():
         place = (block.generation, block.number)
-        children = breed(pool, parents, block.quota, limits, job.settings, place)
+        children = breed(parents, block.quota, limits, job.settings, place)
     folder.write_children(block.start, children)
     pool.forget()
     return children.tally
@@ -158,8 +159,13 @@ def _opened(job: Job, inode: int) -> tuple[WorkFolder, GenePool, JointLimits]:
 
 
 @functools.lru_cache(maxsize=1)
-def _parents(job: Job, inode: int, filled: int) -> np.ndarray:
-    return job.work_folder().parents(job.originals, filled)
+def _parents(job: Job, inode: int, filled: int) -> Parents:
+    folder, pool, _ = _opened(job, inode)
+    rows = folder.parents(job.originals, filled)
+    cumulative = None
+    if job.settings.sampling != "uniform":
+        cumulative = np.cumsum(folder.read("weight", 0, filled)[rows], dtype=np.float64)
+    return Parents(pool, rows, cumulative, folder.templates())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from evolution.crossover import draw_pairs, draw_subtrees, exchange
@@ -20,6 +20,7 @@ from evolution.gene_pool import GenePool, pack
 from evolution.joint_limits import JointLimits
 from evolution.local_bones import LocalBones, to_joints, to_local
 from evolution.mutation import draw_turned, scale_lengths, turn_bodies, turn_bones
+from evolution.parent_sampling import draw_weighted_pairs, in_torso_frame, pose_distance
 from evolution.settings import EvolutionSettings
 from posedata.errors import InputError
 from posedata.seeds import generator_at
@@ -47,12 +48,14 @@ class Tally:
     Args:
         candidates: children made.
         unchanged: candidates that no operator changed; they are no children and count as refused.
+        copies: candidates too near to a parent.
         refused: candidates refused by the limits.
         refused_by: bone -> candidates that broke its limit (a candidate may break several).
     """
 
     candidates: int = 0
     unchanged: int = 0
+    copies: int = 0
     refused: int = 0
     refused_by: dict[str, int] = field(default_factory=dict)
 
@@ -60,6 +63,7 @@ class Tally:
         """Add another block's counts."""
         self.candidates += other.candidates
         self.unchanged += other.unchanged
+        self.copies += other.copies
         self.refused += other.refused
         for bone, count in other.refused_by.items():
             self.refused_by[bone] = self.refused_by.get(bone, 0) + count
@@ -67,7 +71,7 @@ class Tally:
     @property
     def survivors(self) -> int:
         """Candidates that selection kept (more than a block's quota: its last batch is cut)."""
-        return self.candidates - self.unchanged - self.refused
+        return self.candidates - self.unchanged - self.copies - self.refused
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,17 +91,34 @@ class Children:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Children before selection."""
+    """Children before selection; `copies` are too near to a parent."""
 
     joints: Float32[Tensor, "n joints 3"]
     parent_a: Int64[Tensor, "n"]
     parent_b: Int64[Tensor, "n"]
     operator: UInt8[Tensor, "n"]
+    copies: Bool[Tensor, "n"]
+
+
+@dataclass(frozen=True, eq=False)
+class Parents:
+    """Who may become a parent.
+
+    Args:
+        pool: genes of the population.
+        rows: of it that may, at least two.
+        cumulative: running sum of their weights, None if all have the same.
+        templates: bone lengths that a child may get, one row per subject.
+    """
+
+    pool: GenePool
+    rows: Int64[np.ndarray, "members"]
+    cumulative: Float64[np.ndarray, "members"] | None = None
+    templates: Float32[np.ndarray, "subjects bones"] | None = None
 
 
 def breed(
-    pool: GenePool,
-    parents: Int64[np.ndarray, "members"],
+    parents: Parents,
     quota: int,
     limits: JointLimits,
     settings: EvolutionSettings,
@@ -106,8 +127,7 @@ def breed(
     """Breed `quota` valid children.
 
     Args:
-        pool: genes of the population.
-        parents: rows that may become parents, at least two.
+        parents: that they are drawn from.
         limits: that children must keep.
         place: of the block in the run, for the seed.
 
@@ -120,7 +140,7 @@ def breed(
     while done < quota:
         share = (done + 1) / (tally.candidates + 1)
         n = min(BATCH, max(64, math.ceil((quota - done) / share * 1.02)))
-        candidates = make_candidates(pool, parents, n, limits, settings, generator)
+        candidates = make_candidates(parents, n, limits, settings, generator)
         measured, survivors = select(candidates, limits, tally)
         rows = survivors[: quota - done]
         kept.append(
@@ -140,8 +160,7 @@ def breed(
 
 
 def make_candidates(
-    pool: GenePool,
-    parents: Int64[np.ndarray, "members"],
+    parents: Parents,
     n: int,
     limits: JointLimits,
     settings: EvolutionSettings,
@@ -149,14 +168,12 @@ def make_candidates(
 ) -> Candidates:
     """Draw parents and apply the operators at their rates; nothing is selected yet."""
     tree = limits.tree
-    first, second = draw_pairs(n, len(parents), generator)
-    members = torch.from_numpy(parents)
-    first, second = members[first], members[second]
-    child, mate = pool.take(first), pool.take(second)
+    first, second = _draw_parents(parents, n, generator)
+    body, mate = parents.pool.take(first), parents.pool.take(second)
 
     crossed = torch.rand(n, generator=generator) < settings.crossover_rate
     taken = draw_subtrees(tree, n, generator, two_point_rate=settings.two_point_rate) & crossed[:, None]
-    child = exchange(child, mate, taken, tree, lengths=settings.crossed_lengths)
+    child = exchange(body, mate, taken, tree, lengths=settings.crossed_lengths)
 
     mutated = torch.rand(n, generator=generator) < settings.mutation_rate
     turned = draw_turned(tree, mutated, generator, per_bone_rate=settings.per_bone_rate)
@@ -169,27 +186,65 @@ def make_candidates(
     if settings.length_rate:
         child = scale_lengths(child, tree, scaled, generator, spread=settings.length_spread)
 
+    if parents.templates is not None and settings.template_rate:
+        fitted = torch.rand(n, generator=generator) < settings.template_rate
+        drawn = torch.randint(len(parents.templates), (n,), generator=generator)
+        lengths = torch.from_numpy(parents.templates)[drawn]
+        child = child.with_values(lengths=torch.where(fitted[:, None], lengths, child.lengths))
+        scaled = scaled | fitted
+
     operator = torch.zeros(n, dtype=torch.uint8)
     for bit, applied in enumerate((crossed, mutated, headed, scaled)):
         operator |= applied.to(torch.uint8) << bit
     joints = to_joints(tree, child).contiguous()
-    return Candidates(joints, first, torch.where(crossed, second, -1), operator)
+    copies = _is_copy(child, body, mate, crossed, limits, settings.min_change)
+    return Candidates(joints, first, torch.where(crossed, second, -1), operator, copies)
+
+
+def _draw_parents(parents: Parents, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    if parents.cumulative is None:
+        first, second = draw_pairs(n, len(parents.rows), generator)
+    else:
+        first, second = draw_weighted_pairs(torch.from_numpy(parents.cumulative), n, generator)
+    rows = torch.from_numpy(parents.rows)
+    return rows[first], rows[second]
+
+
+def _is_copy(
+    child: LocalBones,
+    body: LocalBones,
+    mate: LocalBones,
+    crossed: Bool[Tensor, "n"],
+    limits: JointLimits,
+    radius: float,
+) -> Bool[Tensor, "n"]:
+    """Which children are within a radius of a parent, all with the child's bone lengths and in the torso frame."""
+    if not radius:
+        return torch.zeros(len(child), dtype=torch.bool)
+    here = in_torso_frame(child, limits.tree)
+    near = torch.zeros(len(child), dtype=torch.bool)
+    for parent, concerned in ((body, torch.ones_like(near)), (mate, crossed)):
+        there = in_torso_frame(parent.with_values(lengths=child.lengths), limits.tree)
+        near |= concerned & (pose_distance(here, there) < radius)
+    return near
 
 
 def select(
     candidates: Candidates, limits: JointLimits, tally: Tally
 ) -> tuple[LocalBones, Int64[Tensor, "survivors"]]:
-    """Natural selection: fitness minus infinity for candidates that no operator changed or that break a limit.
+    """Natural selection: fitness minus infinity for candidates that no operator changed, that copy a parent, or that break a limit.
 
     Returns:
         All candidates as measured on their joints, and the rows of the survivors; the rest is counted in `tally`.
     """
-    changed = candidates.operator > 0
+    operated = candidates.operator > 0
+    changed = operated & ~candidates.copies
     measured = to_local(limits.tree, candidates.joints)
     verdicts = limits.check_measured(measured)
     valid = verdicts.all(-1)
     tally.candidates += len(valid)
-    tally.unchanged += int((~changed).sum())
+    tally.unchanged += int((~operated).sum())
+    tally.copies += int((operated & candidates.copies).sum())
     refused = changed & ~valid
     tally.refused += int(refused.sum())
     broken = (~verdicts[refused]).sum(0).tolist()

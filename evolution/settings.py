@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from posedata.errors import InputError
 
-_RATES = ("crossover_rate", "two_point_rate", "mutation_rate", "turn_rate", "length_rate")
+_RATES = ("crossover_rate", "two_point_rate", "mutation_rate", "turn_rate", "length_rate", "template_rate")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class EvolutionSettings:
         crossed_lengths: bone lengths of exchanged sub-trees, "kept" or "swapped".
         length_rate: share of candidates whose bone lengths are scaled.
         length_spread: largest relative change of a bone length.
+        template_rate: share of candidates that get all bone lengths of a subject of the source drawn at random.
+        sampling: how parents are drawn, see `evolution.parent_sampling`: "uniform", "novelty", or "hardness" (by a
+            function that is handed to `evolve`).
+        min_change: candidates nearer than this to one of their parents are refused as copies, mm (root mean square over
+            joints, in the torso frame, with the candidate's bone lengths).
         seed: of all draws.
 
     Raises:
@@ -51,6 +56,9 @@ class EvolutionSettings:
     crossed_lengths: Literal["kept", "swapped"] = "kept"
     length_rate: float = 0.0
     length_spread: float = 0.1
+    template_rate: float = 0.0
+    sampling: Literal["uniform", "novelty", "hardness"] = "uniform"
+    min_change: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,7 +80,11 @@ class EvolutionSettings:
             raise InputError(f"--length-spread must be at least 0 and below 1, not {self.length_spread}")
         if self.crossed_lengths not in ("kept", "swapped"):
             raise InputError(f"--crossed-lengths must be kept or swapped, not {self.crossed_lengths!r}")
-        if not any((self.crossover_rate, self.mutation_rate, self.turn_rate, self.length_rate)):
+        if self.sampling not in ("uniform", "novelty", "hardness"):
+            raise InputError(f"--sampling must be uniform, novelty or hardness, not {self.sampling!r}")
+        if not (math.isfinite(self.min_change) and self.min_change >= 0):
+            raise InputError(f"--min-change must be at least 0 mm, not {self.min_change}")
+        if not any(getattr(self, name) for name in _RATES if name != "two_point_rate"):
             raise InputError("every operator has rate 0: nothing would be bred")
 
     def size_from(self, originals: int) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from evolution.breeding import Children, Tally
 from posedata.errors import InputError, OutputError
@@ -25,12 +25,14 @@ from posedata.errors import InputError, OutputError
 MARKER = "run.json"
 LOG = "finished.jsonl"
 PARENTS = "parents.npy"
+TEMPLATES = "templates.npy"
 COLUMNS: dict[str, type[np.generic]] = {
     "genes": np.float32,
     "joints": np.float32,
     "parent_a": np.int64,
     "parent_b": np.int64,
     "operator": np.uint8,
+    "weight": np.float64,
 }
 
 
@@ -106,7 +108,7 @@ class WorkFolder:
         Raises:
             OutputError: it is something else.
         """
-        names = {MARKER, LOG, PARENTS, *COLUMNS}
+        names = {MARKER, LOG, PARENTS, TEMPLATES, *COLUMNS}
         strange = [entry.name for entry in self.path.iterdir() if entry.name not in names]
         if strange:
             raise OutputError(f"{self.path} holds files that no run made ({strange[0]}): move it away")
@@ -143,20 +145,28 @@ class WorkFolder:
 
     def write_children(self, start: int, children: Children) -> None:
         """Store a block."""
-        for name in COLUMNS:
+        for name in ("genes", "joints", "parent_a", "parent_b", "operator"):
             self.write(name, start, getattr(children, name))
 
-    def write_parents(self, rows: Int64[np.ndarray, "members"]) -> None:
-        """Store which originals may become parents."""
-        try:
-            np.save(self.path / PARENTS, rows)
-        except OSError as error:
-            raise OutputError(_refused(self.path / PARENTS, error)) from None
+    def write_parents(
+        self, rows: Int64[np.ndarray, "members"], templates: Float32[np.ndarray, "subjects bones"]
+    ) -> None:
+        """Store which originals may become parents, and the bone lengths of the subjects."""
+        for name, values in ((PARENTS, rows), (TEMPLATES, templates)):
+            try:
+                np.save(self.path / name, values)
+            except OSError as error:
+                raise OutputError(_refused(self.path / name, error)) from None
 
     def parents(self, originals: int, filled: int) -> Int64[np.ndarray, "parents"]:
         """Rows that may become parents: the originals that keep the limits, and all children in the first rows."""
         valid = np.load(self.path / PARENTS, allow_pickle=False)
         return np.concatenate([valid, np.arange(originals, filled)])
+
+    def templates(self) -> Float32[np.ndarray, "subjects bones"]:
+        """Bone lengths of the subjects."""
+        lengths: np.ndarray = np.load(self.path / TEMPLATES, allow_pickle=False)
+        return lengths
 
     def finished(self) -> dict[tuple[int, int], Tally]:
         """(generation, block) of all finished blocks, with what selection did in them."""

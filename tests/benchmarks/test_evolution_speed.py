@@ -15,7 +15,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from evolution.breeding import breed
+from evolution.breeding import Parents, breed
 from evolution.direction_cells import cell_of
 from evolution.fitted_limits import PARENT_SIDE, SIDE, FitSettings, FittedLimits, fit_limits
 from evolution.gene_pool import GenePool
@@ -40,10 +40,10 @@ def population() -> tuple[np.ndarray, GenePool, FittedLimits]:
 @pytest.mark.benchmark(group="breeding", timer=time.process_time)
 def test_batched(benchmark, population) -> None:  # type: ignore[no-untyped-def]
     _, pool, limits = population
-    settings, parents = EvolutionSettings(), np.arange(POSES)
+    settings, parents = EvolutionSettings(), Parents(pool, np.arange(POSES))
     place = iter(range(10**6))
     children = 16384
-    benchmark(lambda: breed(pool, parents, children, limits, settings, (next(place),)))
+    benchmark(lambda: breed(parents, children, limits, settings, (next(place),)))
     if benchmark.stats is not None:
         benchmark.extra_info["children_per_second"] = round(children / benchmark.stats.stats.min)
 
