@@ -45,6 +45,8 @@ TRAIN_ACTIONS = (
     "pick_up",
     "dance",
     "gesture",
+    "handstand",
+    "somersault",
 )
 TEST_ACTIONS = ("walk", "sit", "reach", "lunge", "dance", "run", "kick", "jumping_jack", "punch", "balance")
 

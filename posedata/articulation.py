@@ -26,9 +26,9 @@ from posedata.skeleton import H36M17
 Angles = Mapping[str, Float[np.ndarray, "frames"]]
 
 _MIDDLE_RANGES: dict[str, tuple[int, int]] = {
-    "pelvis_pitch": (-180, 180),
-    "pelvis_roll": (-180, 180),
-    "pelvis_yaw": (-180, 180),
+    "pelvis_pitch": (-9999, 9999),
+    "pelvis_roll": (-9999, 9999),
+    "pelvis_yaw": (-9999, 9999),
     "spine_flexion": (-22, 65),
     "spine_bend": (-30, 30),
     "spine_twist": (-40, 40),
@@ -54,7 +54,8 @@ SIDES = ("left", "right")
 RANGES_OF_MOTION: dict[str, tuple[int, int]] = _MIDDLE_RANGES | {
     f"{side}_{name}": limits for side in SIDES for name, limits in _SIDE_RANGES.items()
 }
-"""Least and greatest degrees of each angle of the actors. Pelvis angles are of the body in the world."""
+"""Least and greatest degrees of each angle of the actors. Pelvis angles, of the body in the
+world, may turn over and over."""
 
 MIRRORED_SIGN = ("pelvis_roll", "pelvis_yaw", "spine_bend", "spine_twist", "neck_bend", "neck_twist")
 """Angles that change their sign in a mirror."""

@@ -44,7 +44,7 @@ def body_parts(joints: Float[np.ndarray, "17 3"], build: Build, floor: float) ->
             np.stack([shoulder, elbow, wrist]), elbow_axis, ARM_RADII, build.limbs * size**0.5, 14
         )
         parts[f"{side}_shoulder"] = shoulder_cap(joints, frame, build, side)
-        palm, thumb = hand(wrist, wrist - elbow, elbow_axis, size)
+        palm, thumb = hand(wrist, unit(wrist - elbow), elbow_axis, wrist[2] - floor, size)
         parts[f"{side}_hand"], parts[f"{side}_thumb"] = palm, thumb
         parts[f"{side}_foot"] = foot(ankle, unit(ankle - knee), knee_axis, ankle[2] - floor, size)
     return parts

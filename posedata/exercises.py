@@ -323,6 +323,73 @@ def dance(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
 
 
 @motion(
+    tempo=(0.12, 0.35), up=(0.3, 1), legs=(0, 1), spread=(2, 30), knees=(2, 110), arms=(150, 170), sway=(2, 9)
+)
+def handstand(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
+    """Kicking up to a handstand: legs together, in a split, or bent; and down again."""
+    up = cycle_through(
+        time * style["tempo"] + generator.uniform(), (0, 0.05), (0.3, 1), (0.7, 1), (0.92, 0.05)
+    )
+    angles: Degrees = {
+        "pelvis_pitch": 108 + 72 * up * style["up"] ** 0.3,
+        "pelvis_roll": wander(generator, time, period=1.0, low=-style["sway"], high=style["sway"]),
+        "spine_flexion": 20 - 28 * up,
+        "neck_flexion": -25 * up,
+    }
+    for side, sign in (("left", 1), ("right", -1)):
+        apart = sign * (70 * (style["legs"] - 0.45) if style["legs"] > 0.45 else 0)
+        # On the way up the hips are bent and the leading leg is ahead of the other.
+        bent = 75 * (1 - up) ** 1.5
+        angles[f"{side}_hip_flexion"] = bent + 8 * up + 0.3 * apart * up - sign * 30 * up * (1 - up)
+        angles[f"{side}_hip_abduction"] = style["spread"] * up
+        folded = style["knees"] if style["legs"] < 0.25 else 12
+        angles[f"{side}_knee_flexion"] = 18 * (1 - up) + folded * up * generator.uniform(0.6, 1)
+        set_arm(
+            angles,
+            side,
+            flexion=style["arms"] - 25 * (1 - up),
+            abduction=generator.uniform(0, 14),
+            rotation=generator.uniform(-20, 10),
+            elbow=6 + 25 * (1 - up),
+        )
+    return angles
+
+
+@motion(tempo=(0.35, 0.7), backward=(0, 1), tuck=(0, 1), flight=(250, 900), arms=(30, 165))
+def somersault(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
+    """Somersaults in the air, forward or backward, tucked or stretched, from a standing jump."""
+    phase = time * style["tempo"] + generator.uniform()
+    within = np.mod(phase, 1.0)
+    turned = np.clip((within - 0.3) / 0.45, 0, 1)
+    direction = -1 if style["backward"] > 0.5 else 1
+    air = swing(turned) ** 0.7
+    crouch = bump(phase, 0.2, 8) + 0.8 * bump(phase, 0.84, 8)
+    tuck = style["tuck"] * air
+    angles: Degrees = {
+        "pelvis_pitch": 5 + 25 * crouch + direction * 360 * (turned**2 * (3 - 2 * turned) + np.floor(phase)),
+        "spine_flexion": 5 + 12 * crouch + 25 * tuck,
+        "neck_flexion": 15 * tuck * direction,
+    }
+    for side in ("left", "right"):
+        lean = 25 * crouch
+        own = generator.uniform(0.85, 1.1)
+        angles[f"{side}_hip_flexion"] = 5 + lean + 50 * crouch + 108 * tuck * own
+        angles[f"{side}_knee_flexion"] = 8 + 75 * crouch + 118 * tuck * own
+        angles[f"{side}_hip_abduction"] = np.full_like(time, generator.uniform(1, 12))
+        raised = cycle_through(phase, (0, 5), (0.18, -30), (0.3, style["arms"]), (0.75, 45), (0.9, 25))
+        set_arm(
+            angles,
+            side,
+            flexion=raised * (1 - 0.55 * tuck),
+            abduction=8 + 18 * air * (1 - style["tuck"]),
+            rotation=10.0,
+            elbow=12 + 45 * tuck,
+        )
+    angles["height"] = style["flight"] * air
+    return angles
+
+
+@motion(
     free_arms=0.6,
     floor=(0, 1),
     lean=(-18, 22),

@@ -82,17 +82,48 @@ def hinge_axis(upper: Point, lower: Point, left: Point, sign: float) -> Point:
     return unit(axis)
 
 
-def hand(wrist: Point, forearm: Point, hinge: Point, size: float) -> tuple[Part, Part]:
-    """Palm with fingers, and the thumb; the palm faces the way that the elbow's hinge plane tells."""
-    along = unit(forearm)
-    flat = square_to(hinge, along, np.array([0.0, 0.0, 1.0]))
-    ahead = cross(flat, along)
+HAND_LENGTH = 175.0
+
+
+def hand_direction(forearm: Point, hinge: Point, height: float, size: float) -> tuple[Point, Point]:
+    """Unit vectors from the wrist to the fingertips and to the side of the thumb.
+
+    Args:
+        forearm: unit vector from elbow to wrist; the hand goes on along it unless the floor is in the way.
+        hinge: the elbow's axis to the body's left.
+        height: of the wrist above the floor, mm: a hand that would reach into the floor lies flat on it.
+        size: of the hand, relative to the mean.
+    """
+    flat = square_to(hinge, forearm, np.array([0.0, 0.0, 1.0]))
+    ahead = cross(forearm, flat)
+    lowest = (18.0 - height) / (HAND_LENGTH * size)
+    if forearm[2] >= lowest or lowest < -1:
+        return forearm, ahead
+    over_floor = forearm + 0.8 * ahead
+    over_floor[2] = 0.0
+    lowest = min(lowest, 0.5)
+    along = float(np.sqrt(1 - lowest**2)) * unit(over_floor) + lowest * np.array([0.0, 0.0, 1.0])
+    return along, cross(along, square_to(hinge, along, forearm))
+
+
+def hand(wrist: Point, forearm: Point, hinge: Point, height: float, size: float) -> tuple[Part, Part]:
+    """Palm with fingers, and the thumb.
+
+    Args:
+        wrist: mm.
+        forearm: unit vector from elbow to wrist.
+        hinge: the elbow's axis to the body's left; palms face the body when the arms hang.
+        height: of the wrist above the floor, mm.
+        size: relative to the mean.
+    """
+    along, ahead = hand_direction(forearm, hinge, height, size)
+    flat = cross(ahead, along)
     places = np.array([-0.1, 0.0, 0.12, 0.3, 0.5, 0.7, 0.88, 0.97, 1.0])
-    centres = wrist + (places * 175 * size)[:, None] * along
+    centres = wrist + (places * HAND_LENGTH * size)[:, None] * along
     count = np.ones((len(places), 1))
     thickness = np.array([20, 21, 20, 19, 17, 13, 10, 6, 1]) * size
     breadth = np.array([24, 25, 31, 40, 42, 38, 32, 18, 1]) * size
-    palm = tube(centres, flat * count, ahead * count, thickness, breadth, places, 12, winds_inward=True)
+    palm = tube(centres, flat * count, ahead * count, thickness, breadth, places, 12)
     knuckle = wrist + 35 * size * along + 28 * size * ahead
     way = unit(along + 0.75 * ahead)
     thumb_places = np.linspace(0, 1, 5)

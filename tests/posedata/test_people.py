@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from posedata import people
-from posedata.actors import TRAIN_ACTIONS, write_actor_store
+from posedata.actors import TRAIN_ACTIONS, make_clip, write_actor_store
+from posedata.bodies import BODIES
 from posedata.body_surface import body_parts
 from posedata.camera import Camera, look_at
 from posedata.errors import InputError, OutputError, StoreError
 from posedata.ground import draw_ground
 from posedata.looks import Look, draw_look
 from posedata.mesh import Mesh
+from posedata.motions import MOTIONS
 from posedata.people import (
     SURFACE_SHARE,
     SURFACE_SLACK,
@@ -151,6 +153,8 @@ def test_toes_point_ahead_when_standing(standing_pose: np.ndarray):
         foot = parts[f"{side}_foot"].points
         assert foot[-1, :, 0].mean() - foot[0, :, 0].mean() > 200  # the pose faces +x
         assert -25 < foot[..., 2].min() < 10  # the sole is on the floor
+        thumb, palm = (parts[f"{side}_{name}"].points.mean((0, 1)) for name in ("thumb", "hand"))
+        assert thumb[0] > palm[0] + 15  # thumbs ahead when the arms hang
 
 
 @pytest.mark.parametrize("behind", [False, True])
@@ -434,3 +438,12 @@ def test_skirts_cover_both_thighs_and_hide_when_not_worn(poses: np.ndarray):
             assert ((thigh > low - 1) & (thigh < high + 1)).all()
         pelvis = joints[H36M17.index("pelvis")]
         assert np.linalg.norm(hidden - pelvis, axis=-1).max() < 140
+
+
+def test_hands_that_carry_the_body_lie_on_the_floor():
+    for action in ("crawl", "handstand"):
+        joints = make_clip(BODIES["M1"], MOTIONS[action], frames=30, fps=10, seed=3, clip=0)
+        for pose in joints[::3]:
+            parts = body_parts(pose, plain_look().build, 0.0)
+            for side in ("left", "right"):
+                assert parts[f"{side}_hand"].points[..., 2].min() > -45
