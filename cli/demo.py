@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import AnyPath, RecipeCommand, overwrite_option, seed_option, write_settings
+from cli.options import AnyPath, RecipeCommand, overwrite_option, run_folder, seed_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,31 +87,30 @@ def demo(ctx: click.Context, /, output: Path, quick: bool, workers: int, seed: i
       evolift demo -o runs/demo
     """
     from cli.demo_report import write_report
-    from posedata.output_file import make_output_folder, write_text
+    from posedata.output_file import write_text
 
-    make_output_folder(output, overwrite=overwrite)
-    write_settings(ctx, output)
-    results = DemoResults(output)
-    scale = 0.05 if quick else 1.0
-    stages: list[tuple[str, Callable[[DemoResults, float, int, int], None]]] = [
-        ("actors", _act),
-        ("evolution", _evolve),
-        ("lifters", _lift),
-        ("rendered people", _render),
-        ("detector", _detect),
-        ("joint stage", _finetune),
-        ("prediction", _predict),
-    ]
-    for number, (name, run) in enumerate(stages, 1):
-        click.secho(f"{number}/{len(stages)} {name}", bold=True, err=True)
-        start = time.perf_counter()
-        run(results, scale, seed, workers)
-        results.seconds[name] = time.perf_counter() - start
-    write_report(results)
-    table = _summary(results)
-    write_text(results.path("summary.csv"), table.to_csv(index=False))
-    click.echo(_plain_table(table))
-    click.echo(f"{sum(results.seconds.values()):.0f} s in all. Report: {results.path('report.html')}")
+    with run_folder(ctx, output, overwrite=overwrite):
+        results = DemoResults(output)
+        scale = 0.05 if quick else 1.0
+        stages: list[tuple[str, Callable[[DemoResults, float, int, int], None]]] = [
+            ("actors", _act),
+            ("evolution", _evolve),
+            ("lifters", _lift),
+            ("rendered people", _render),
+            ("detector", _detect),
+            ("joint stage", _finetune),
+            ("prediction", _predict),
+        ]
+        for number, (name, run) in enumerate(stages, 1):
+            click.secho(f"{number}/{len(stages)} {name}", bold=True, err=True)
+            start = time.perf_counter()
+            run(results, scale, seed, workers)
+            results.seconds[name] = time.perf_counter() - start
+        write_report(results)
+        table = _summary(results)
+        write_text(results.path("summary.csv"), table.to_csv(index=False))
+        click.echo(_plain_table(table))
+        click.echo(f"{sum(results.seconds.values()):.0f} s in all. Report: {results.path('report.html')}")
 
 
 def _act(results: DemoResults, scale: float, seed: int, workers: int) -> None:

@@ -16,14 +16,17 @@ from cli.options import (
     command_record,
     output_option,
     overwrite_option,
+    run_folder,
     seed_option,
+    taken,
     training_options,
     training_settings,
     workers_option,
-    write_settings,
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from detector2d.augmentation import AugmentationSettings
     from detector2d.occlusion import Occluder, OcclusionSettings
 
@@ -216,7 +219,7 @@ def train(
 
     from detector2d.model import DetectorModel, DetectorSettings
     from detector2d.training import DetectorTraining, train_detector
-    from posedata.output_file import make_output_folder
+    from posedata.process_rank import is_first_process
     from posedata.skeleton import skeleton_by_name
 
     record = command_record(ctx)
@@ -226,29 +229,33 @@ def train(
     pretrained, check_images = options.pop("pretrained"), options.pop("check_images")
     augmentation, occlusion, occluders = _chance(options)
     options["skeleton"] = skeleton_by_name(options["skeleton"])
-    architecture = DetectorSettings(**_taken(options, DetectorSettings))
+    architecture = DetectorSettings(**taken(options, DetectorSettings))
     if not options["milestones"]:
         del options["milestones"]
     training = DetectorTraining(
-        augmentation=augmentation, occlusion=occlusion, **_taken(options, DetectorTraining)
+        augmentation=augmentation, occlusion=occlusion, **taken(options, DetectorTraining)
     )
     torch.manual_seed(settings.seed)
     model = DetectorModel(architecture, pretrained)
-    make_output_folder(output, overwrite=overwrite, resume=resume)
-    write_settings(ctx, output)
-    history = train_detector(
-        model,
-        stores,
-        ratios,
-        validation,
-        output,
-        training,
-        settings,
-        occluders=occluders,
-        check_images=check_images,
-        record=record,
-        resume=resume,
-    )
+    with run_folder(ctx, output, overwrite=overwrite, resume=resume):
+        history = train_detector(
+            model,
+            stores,
+            ratios,
+            validation,
+            output,
+            training,
+            settings,
+            occluders=occluders,
+            check_images=check_images,
+            record=record,
+            resume=resume,
+        )
+    if is_first_process():
+        _tell(history, output)
+
+
+def _tell(history: pd.DataFrame, output: Path) -> None:
     skipped = output / "skipped_images.csv"
     if skipped.exists():
         count = len(skipped.read_text(encoding="utf-8").splitlines()) - 1
@@ -257,12 +264,6 @@ def train(
     click.echo(
         f"{output / 'best.safetensors'}: PCK@0.2 {best['pck']:.3f} on the validation pictures at step {int(best['step'])}"
     )
-
-
-def _taken(options: dict[str, Any], settings: Any) -> dict[str, Any]:
-    """Take the options that are fields of a settings class."""
-    names = settings.__dataclass_fields__.keys() & options.keys()
-    return {name: options.pop(name) for name in names}
 
 
 def _chance(
@@ -278,7 +279,7 @@ def _chance(
     path = options.pop("occluder_path")
     if path is not None and not occlude:
         raise InputError("--occluders does nothing without --occlude: add --occlude 1")
-    augmentation = AugmentationSettings(**_taken(options, AugmentationSettings))
+    augmentation = AugmentationSettings(**taken(options, AugmentationSettings))
     occlusion = OcclusionSettings(probability=occlude, most=most) if occlude else None
     occluders = None if path is None else read_occluders(path)
     return augmentation if augment else None, occlusion, occluders

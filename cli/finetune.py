@@ -12,9 +12,9 @@ from cli.options import (
     RecipeCommand,
     command_record,
     output_option,
+    run_folder,
     training_options,
     training_settings,
-    write_settings,
 )
 
 
@@ -107,7 +107,11 @@ from cli.options import (
     help="Turn, scale, mirror and colour the crops.",
 )
 @click.option(
-    "--occlude/--no-occlude", default=False, show_default=True, help="Paste synthetic objects (row O)."
+    "--occlude",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Probability that things are pasted onto a crop (row O).",
 )
 @output_option("Run folder")
 @training_options(steps=2000, validate_every=200, gradient_clip=1.0)
@@ -129,14 +133,14 @@ def finetune(ctx: click.Context, /, stores: tuple[Path, ...], output: Path, **op
     from detector2d.training import DetectorTraining
     from lifter.joint_training import JointTraining
     from lifter.joint_training import finetune as run
-    from posedata.output_file import make_output_folder
 
     record = command_record(ctx)
     settings = training_settings(options)
     model = _start(options.pop("detector"), options.pop("lifter"), options.pop("joint"))
+    occlude = options.pop("occlude")
     crops = DetectorTraining(
         augmentation=AugmentationSettings() if options.pop("augment") else None,
-        occlusion=OcclusionSettings() if options.pop("occlude") else None,
+        occlusion=OcclusionSettings(occlude) if occlude else None,
         **{
             name: options.pop(name)
             for name in (
@@ -154,9 +158,10 @@ def finetune(ctx: click.Context, /, stores: tuple[Path, ...], output: Path, **op
     validation = options.pop("validation")
     overwrite, resume = options.pop("overwrite"), options.pop("resume")
     training = JointTraining(crops, **options)
-    make_output_folder(output, overwrite=overwrite, resume=resume)
-    write_settings(ctx, output)
-    history = run(model, stores, ratios, validation, output, training, settings, record=record, resume=resume)
+    with run_folder(ctx, output, overwrite=overwrite, resume=resume):
+        history = run(
+            model, stores, ratios, validation, output, training, settings, record=record, resume=resume
+        )
     best = int(history["mpjpe"].to_numpy().argmin())
     error, step = (float(history[name].to_numpy()[best]) for name in ("mpjpe", "step"))
     click.echo(f"best validation MPJPE {error:.1f} mm at step {step:.0f}: {output / 'best.safetensors'}")

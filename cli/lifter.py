@@ -13,10 +13,11 @@ from cli.options import (
     command_record,
     output_option,
     overwrite_option,
+    run_folder,
     seed_option,
+    taken,
     training_options,
     training_settings,
-    write_settings,
 )
 
 
@@ -150,7 +151,6 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
     from lifter.split import Split
     from lifter.training import DataSettings, LearningSettings, train_lifter
     from posedata.camera_rig import RingRig
-    from posedata.output_file import make_output_folder
     from posedata.skeleton import skeleton_by_name
 
     record = command_record(ctx)
@@ -160,35 +160,28 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
     options["ring"] = RingRig(turn=options.pop("turn"))
     options["skeleton"] = skeleton_by_name(options["skeleton"])
     options["grouping"] = _grouping(options["grouping"])
-    options["split"] = Split(seed=training.seed, **_taken(options, Split))
-    settings = LifterSettings(**_taken(options, LifterSettings))
-    pairs = PairSettings(**_taken(options, PairSettings))
-    learning = LearningSettings(**_taken(options, LearningSettings))
-    data = DataSettings(**_taken(options, DataSettings))
-    make_output_folder(output, overwrite=overwrite, resume=resume)
-    write_settings(ctx, output)
-    history = train_lifter(
-        stores,
-        output,
-        training,
-        lifter=settings,
-        pairs=pairs,
-        learning=learning,
-        data=data,
-        start_from=start_from,
-        record=record,
-        resume=resume,
-    )
+    options["split"] = Split(seed=training.seed, **taken(options, Split))
+    settings = LifterSettings(**taken(options, LifterSettings))
+    pairs = PairSettings(**taken(options, PairSettings))
+    learning = LearningSettings(**taken(options, LearningSettings))
+    data = DataSettings(**taken(options, DataSettings))
+    with run_folder(ctx, output, overwrite=overwrite, resume=resume):
+        history = train_lifter(
+            stores,
+            output,
+            training,
+            lifter=settings,
+            pairs=pairs,
+            learning=learning,
+            data=data,
+            start_from=start_from,
+            record=record,
+            resume=resume,
+        )
     best = history.sort_values("mpjpe", kind="stable").iloc[0]
     click.echo(
         f"{output / 'best.safetensors'}: {best['mpjpe']:.1f} mm on the validation poses at step {int(best['step'])}"
     )
-
-
-def _taken(options: dict[str, Any], settings: Any) -> dict[str, Any]:
-    """Take the options that are fields of a settings class."""
-    names = settings.__dataclass_fields__.keys() & options.keys()
-    return {name: options.pop(name) for name in names}
 
 
 def _grouping(text: str) -> Any:
@@ -229,7 +222,7 @@ def evaluate(
     from lifter.model import load_lifter
     from lifter.pairs import PairSettings
     from posedata.errors import InputError
-    from posedata.output_file import make_output_folder, whole_file, write_text
+    from posedata.output_file import whole_file, write_text
 
     models = {_name(path, checkpoints): load_lifter(path) for path in checkpoints}
     skeletons = {model.skeleton for model in models.values()}
@@ -239,22 +232,21 @@ def evaluate(
     tests = open_test_set(
         data,
         skeletons.pop(),
-        PairSettings(**_taken(options, PairSettings)),
+        PairSettings(**taken(options, PairSettings)),
         seed=options["seed"],
         subjects=options["subjects"],
         actions=options["actions"],
         poses=options["poses"] or EVERY_POSE,
     )
-    make_output_folder(output, overwrite=options["overwrite"])
-    write_settings(ctx, output)
-    scores = evaluate_lifters(models, tests, flip_test=flip_test)
-    write_text(output / "scores.csv", scores.to_csv(index=False))
-    write_text(output / "scores.md", markdown_report(scores))
-    for name, model in models.items():
-        picture = case_picture(predict(model, tests, flip_test=flip_test), tests)
-        file_name = "cases_" + "".join(c if c.isalnum() else "_" for c in name) + ".png"
-        with whole_file(output / file_name, overwrite=True) as partial:
-            Image.fromarray(picture).save(partial, format="png")
+    with run_folder(ctx, output, overwrite=options["overwrite"]):
+        scores = evaluate_lifters(models, tests, flip_test=flip_test)
+        write_text(output / "scores.csv", scores.to_csv(index=False))
+        write_text(output / "scores.md", markdown_report(scores))
+        for name, model in models.items():
+            picture = case_picture(predict(model, tests, flip_test=flip_test), tests)
+            file_name = "cases_" + "".join(c if c.isalnum() else "_" for c in name) + ".png"
+            with whole_file(output / file_name, overwrite=True) as partial:
+                Image.fromarray(picture).save(partial, format="png")
     for _, row in scores[scores["group"] == "all"].iterrows():
         click.echo(
             f"{row['checkpoint']}, {row['name']}: MPJPE {row['mpjpe']:.1f} mm, P-MPJPE {row['p_mpjpe']:.1f} mm, PCK@150 {row['pck_150']:.3f}"

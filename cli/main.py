@@ -10,6 +10,7 @@ import importlib
 import sys
 
 import rich_click as click
+from click.exceptions import NoArgsIsHelpError
 
 from posedata.errors import EvoliftError
 from posedata.version import __version__
@@ -60,10 +61,20 @@ def evolift() -> None:
 def main() -> None:
     """Entry point of the console command: exit code 2 and one sentence for what the user can mend."""
     try:
-        evolift(prog_name="evolift")
+        code = evolift.main(prog_name="evolift", standalone_mode=False)
     except EvoliftError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"Error: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -135,8 +136,7 @@ def training_settings(options: dict[str, Any]) -> TrainingSettings:
     """
     from posedata.trainer import TrainingSettings
 
-    names = TrainingSettings.__dataclass_fields__.keys() & options.keys()
-    return TrainingSettings(**{name: options.pop(name) for name in names})
+    return TrainingSettings(**taken(options, TrainingSettings))
 
 
 class RecipeCommand(click.RichCommand):
@@ -225,12 +225,35 @@ def provenance_parameters(ctx: click.Context) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def run_folder(ctx: click.Context, output: Path, *, overwrite: bool, resume: bool = False) -> Iterator[None]:
+    """The output folder of a command for the block, with the resolved settings in it as `settings.json`.
+
+    See `posedata.output_file.output_folder` for what happens when the block fails. Further processes of a training
+    on several devices find the folder made by the first.
+    """
+    from posedata.output_file import SETTINGS, output_folder, write_json
+    from posedata.process_rank import is_first_process
+
+    if not is_first_process():
+        yield
+        return
+    with output_folder(output, overwrite=overwrite, resume=resume):
+        write_json(output / SETTINGS, command_record(ctx))
+        yield
+
+
 def write_settings(ctx: click.Context, output: Path) -> None:
-    """Write the resolved settings beside an output: into a folder, or as `NAME.settings.json` beside a file."""
+    """Write the resolved settings as `NAME.settings.json` beside an output file."""
     from posedata.output_file import write_json
 
-    path = output / "settings.json" if output.is_dir() else output.with_name(output.name + ".settings.json")
-    write_json(path, command_record(ctx))
+    write_json(output.with_name(output.name + ".settings.json"), command_record(ctx))
+
+
+def taken(options: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """Take the options that are fields of a settings class out of a command's options."""
+    names = settings.__dataclass_fields__.keys() & options.keys()
+    return {name: options.pop(name) for name in names}
 
 
 def _plain(value: Any) -> Any:

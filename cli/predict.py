@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cli.options import AnyPath, ExistingFile, RecipeCommand, command_record, output_option, write_settings
+from cli.options import AnyPath, ExistingFile, RecipeCommand, command_record, output_option, run_folder
 
 if TYPE_CHECKING:
     from lifter.pipeline import Pipeline, PosePrediction
@@ -59,17 +59,15 @@ def predict(
     """
     from lifter.pipeline import Pipeline
     from posedata.errors import InputError
-    from posedata.output_file import make_output_folder
 
     pictures = list(_pictures(inputs))
     pipeline = Pipeline.from_checkpoints(joint=joint, detector=detector, lifter=lifter, device=device)
-    make_output_folder(output, overwrite=overwrite)
-    write_settings(ctx, output)
-    done, failed = predict_pictures(pictures, pipeline, box, output, command_record(ctx))
-    if done:
-        click.echo(f"{done} poses: {output / 'predictions.json'}, {output / 'page.html'}")
-    if failed:
-        raise InputError("; ".join(failed))
+    with run_folder(ctx, output, overwrite=overwrite):
+        done, failed = predict_pictures(pictures, pipeline, box, output, command_record(ctx))
+        if done:
+            click.echo(f"{done} poses: {output / 'predictions.json'}, {output / 'page.html'}")
+        if failed:
+            raise InputError("; ".join(failed))
 
 
 def predict_pictures(

@@ -256,7 +256,7 @@ def train_lifter(
 
     Args:
         stores: of 3D poses.
-        folder: an existing run folder (`posedata.output_file.make_output_folder`).
+        folder: an existing run folder (`posedata.output_file.output_folder`).
         training: how long; its seed is that of everything random.
         lifter: what to build; SemGCN on H36M17 by default.
         pairs: cameras and faults.

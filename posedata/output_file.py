@@ -16,6 +16,9 @@ from pathlib import Path
 
 from posedata.errors import InputError, OutputError
 
+SETTINGS = "settings.json"
+"""Name of the resolved settings in every run folder; its presence tells that a folder is ours."""
+
 
 def check_output(path: Path, *, overwrite: bool) -> None:
     """Refuse an output that exists (unless `overwrite`) or whose folder cannot be made.
@@ -55,31 +58,51 @@ def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise
 
 
-def make_output_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
-    """Make a folder for the outputs of one run.
+@contextlib.contextmanager
+def output_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[None]:
+    """A folder for the outputs of one run, made for the block; what is written into it stays.
+
+    If the block fails before it has written more than `settings.json`, the folder vanishes again, and one that was to
+    be overwritten comes back.
 
     Args:
         path: the folder.
-        overwrite: empty it if it exists.
+        overwrite: replace it if it exists.
         resume: keep what is there.
 
     Raises:
-        OutputError: it exists and is not empty, and neither flag is given; or it cannot be made.
+        OutputError: it exists and is not empty, and neither flag is given; or it cannot be made; or it shall be
+            overwritten and was not made by evolift.
     """
     if path.is_file():
         raise OutputError(f"{path} is a file: choose another output folder")
+    replaced: Path | None = None
     if path.is_dir() and any(path.iterdir()) and not resume:
         if not overwrite:
             raise OutputError(f"{path} is not empty: choose another output, or add --overwrite or --resume")
-        if not (path / "settings.json").exists():
+        if not (path / SETTINGS).exists():
             raise OutputError(
-                f"{path} was not made by evolift (no settings.json in it), so it is not overwritten"
+                f"{path} was not made by evolift (no {SETTINGS} in it), so it is not overwritten"
             )
-        shutil.rmtree(path)
+        replaced = path.with_name(path.name + ".partial")
+        shutil.rmtree(replaced, ignore_errors=True)
+        path.rename(replaced)
+    is_new = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path} cannot be made: {error.strerror}") from None
+    try:
+        yield
+    except BaseException:
+        if is_new and {entry.name for entry in path.iterdir()} <= {SETTINGS}:
+            shutil.rmtree(path)
+            if replaced is not None:
+                replaced.rename(path)
+        raise
+    finally:
+        if replaced is not None:
+            shutil.rmtree(replaced, ignore_errors=True)
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:

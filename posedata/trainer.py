@@ -193,10 +193,12 @@ class _KeepCheckpoints(Callback):
 
     # At the end of the epoch, not of its validation: means over the training steps are known only then.
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if not isinstance(pl_module, StageModule) or not trainer.is_global_zero:
+        if not isinstance(pl_module, StageModule):
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.rows.append({"step": trainer.global_step, **metrics})
+        if not trainer.is_global_zero:  # the history is returned in every process, files are written by one
+            return
         write_text(self.folder / "history.csv", pd.DataFrame(self.rows).to_csv(index=False))
         score = metrics[pl_module.monitor]
         sign = 1 if pl_module.monitor_mode == "min" else -1
@@ -218,7 +220,7 @@ def train(
     Args:
         module: what to train.
         data: its batches.
-        folder: an existing run folder (see `posedata.output_file.make_output_folder`).
+        folder: an existing run folder (see `posedata.output_file.output_folder`).
         settings: how long and on what.
         resume: continue from `folder/resume.ckpt` if it is there, else begin.
 

@@ -13,9 +13,9 @@ from cli.options import (
     RecipeCommand,
     provenance_parameters,
     read_recipe,
+    run_folder,
     training_options,
     training_settings,
-    write_settings,
 )
 from posedata.errors import InputError
 
@@ -27,8 +27,8 @@ from posedata.errors import InputError
 @click.pass_context
 def learn(ctx: click.Context, /, output: Path, batch_size: int, **options: object) -> None:
     settings = training_settings(options)
-    output.mkdir(exist_ok=True)
-    write_settings(ctx, output)
+    with run_folder(ctx, output, overwrite=True):
+        (output / "result").write_text("done")
     values = {
         "batch_size": batch_size,
         "steps": settings.steps,

@@ -1,0 +1,184 @@
+"""All stages in a row through the command line, on the smallest data and networks: each takes what the last one wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from posedata.checkpoint import load_checkpoint
+from posedata.prediction_files import read_predictions
+from posedata.store import PoseStore
+from tests.conftest import Finished
+
+SMALL = ("--accelerator", "cpu", "--steps", "4", "--validate-every", "2")
+DETECTOR = (
+    "--backbone",
+    "resnet10t",
+    "--head",
+    "light",
+    "--head-width",
+    "16",
+    "--input-width",
+    "64",
+    "--input-height",
+    "64",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("chain")
+
+
+@pytest.fixture
+def ok(evolift: Callable[..., Finished]) -> Callable[..., str]:
+    """Run a command that must succeed; gives what it printed."""
+
+    def run(*arguments: object) -> str:
+        result = evolift(*arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run
+
+
+def test_1_actors_and_evolution(ok: Callable[..., str], folder: Path) -> None:
+    actors = ("--subjects", "F1,M1", "--actions", "walk,squat")
+    ok("data", "actors", "-o", folder / "poses.h5", *actors, "--clips", 1, "--frames", 30)
+    ok("evolve", folder / "poses.h5", "-o", folder / "evolved.h5", "--ratio", 2, "--generations", 2)
+    with PoseStore(folder / "evolved.h5") as store:
+        table = store.table()
+    assert len(table) == 240
+    assert sorted(table["generation"].unique()) == [0, 1, 2]
+    assert "240 poses" in ok("data", "info", folder / "evolved.h5")
+
+
+def test_2_lifter(ok: Callable[..., str], folder: Path) -> None:
+    small = ("--hidden", 16, "--blocks", 1, "--normalisation", "box", "--batch-size", 16)
+    ok(
+        "lifter",
+        "train",
+        folder / "evolved.h5",
+        "-o",
+        folder / "lifter",
+        *small,
+        *SMALL,
+        "--validation-subject",
+        "M1",
+    )
+    scores = ok(
+        "lifter",
+        "evaluate",
+        folder / "lifter/best.safetensors",
+        "--data",
+        folder / "poses.h5",
+        "-o",
+        folder / "scores",
+    )
+    assert "mpjpe" in scores.lower()
+
+
+def test_3_rendered_people(ok: Callable[..., str], folder: Path) -> None:
+    for name, images, seed in (("train", 12, 0), ("test", 6, 1)):
+        target = folder / f"renders_{name}.h5"
+        ok(
+            "data",
+            "render",
+            folder / "poses.h5",
+            "-o",
+            target,
+            "--images",
+            images,
+            "--size",
+            64,
+            "--seed",
+            seed,
+        )
+        with PoseStore(target) as store:
+            assert store.coordinate_frame == "camera"
+            assert {"image", "visibility", "joints_2d", "joints_3d"} <= store.columns
+
+
+def test_4_detector(ok: Callable[..., str], folder: Path) -> None:
+    stores = (folder / "renders_train.h5", "--validation", folder / "renders_test.h5")
+    ok("detector", "train", *stores, "-o", folder / "detector", *DETECTOR, *SMALL, "--batch-size", 4)
+    assert (
+        "pck"
+        in ok(
+            "detector", "evaluate", folder / "detector/best.safetensors", "--data", folder / "renders_test.h5"
+        ).lower()
+    )
+
+
+def test_5_joint_stage(ok: Callable[..., str], folder: Path) -> None:
+    parts = (
+        "--detector",
+        folder / "detector/best.safetensors",
+        "--lifter",
+        folder / "lifter/best.safetensors",
+    )
+    stores = (folder / "renders_train.h5", "--validation", folder / "renders_test.h5")
+    ok("finetune", *stores, *parts, "-o", folder / "joint", *SMALL, "--batch-size", 4)
+    checkpoint = load_checkpoint(folder / "joint/best.safetensors", "joint")
+    assert checkpoint.record["command"] == "evolift finetune"
+    ok(
+        "evaluate",
+        folder / "joint/best.safetensors",
+        *parts,
+        "--data",
+        folder / "renders_test.h5",
+        "-o",
+        folder / "chain.csv",
+    )
+    scores = pd.read_csv(folder / "chain.csv")
+    assert len(scores) == 4
+    assert scores["mpjpe"].gt(0).all()
+
+
+def test_6_prediction(ok: Callable[..., str], folder: Path) -> None:
+    joint = folder / "joint/best.safetensors"
+    ok("predict", folder / "renders_test_images", "--joint", joint, "-o", folder / "predictions")
+    assert len(read_predictions(folder / "predictions/predictions.json")) == 6
+    settings = json.loads((folder / "predictions/settings.json").read_text())
+    assert settings["command"] == "evolift predict"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("lifter", "train", "{f}/detector/best.safetensors", "-o", "{f}/x"), "is not a readable HDF5 file"),
+        (("evolve", "{f}/renders_train.h5", "-o", "{f}/x.h5"), "world frame"),
+        (
+            ("evolve", "{f}/poses.h5", "-o", "{f}/evolved.h5"),
+            "exists: choose another output or add --overwrite",
+        ),
+        (
+            ("detector", "train", "{f}/poses.h5", "--validation", "{f}/poses.h5", "-o", "{f}/x"),
+            "it has no pictures",
+        ),
+        (
+            (
+                *("finetune", "{f}/renders_train.h5", "--validation", "{f}/renders_test.h5", "-o", "{f}/x"),
+                *("--detector", "{f}/lifter/best.safetensors", "--lifter", "{f}/lifter/best.safetensors"),
+            ),
+            "is a checkpoint of the stage 'lifter', not 'detector'",
+        ),
+        (
+            ("lifter", "evaluate", "{f}/joint/best.safetensors", "--data", "{f}/poses.h5", "-o", "{f}/x"),
+            "of the stage 'joint', not 'lifter'",
+        ),
+    ],
+)
+def test_7_a_wrong_file_is_one_sentence(
+    evolift: Callable[..., Finished], folder: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    before = sorted(folder.rglob("*"))
+    result = evolift(*(argument.format(f=folder) for argument in arguments))
+    assert result.returncode == 2
+    assert message in " ".join(result.stderr.split())
+    left = [path for path in sorted(folder.rglob("*")) if path not in before]
+    assert all(path.name in ("x", "settings.json") for path in left), "nothing half written"
