@@ -33,7 +33,10 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     "--generations", type=click.IntRange(1), default=5, show_default=True, help="Rounds of breeding."
 )
 @click.option(
-    "--limits", default="anatomical", show_default=True, help="Joint-angle limits that children must keep."
+    "--limits",
+    default="anatomical",
+    show_default=True,
+    help="Limits that children must keep: anatomical, fitted:FILE or akhter-black:FILE.",
 )
 @click.option(
     "--crossover-rate", type=float, default=0.9, show_default=True, help="Share that exchanges sub-trees."

@@ -72,7 +72,13 @@ def fit(
     epilog="Example:  evolift limits check test.h5 --limits fitted:limits.h5 --pictures worst.png"
 )
 @click.argument("source", type=ExistingFile)
-@click.option("--limits", "name", default="anatomical", show_default=True, help="anatomical or fitted:FILE.")
+@click.option(
+    "--limits",
+    "name",
+    default="anatomical",
+    show_default=True,
+    help="anatomical, fitted:FILE or akhter-black:FILE.",
+)
 @click.option(
     "--pictures",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -29,7 +29,7 @@ from evolution.gene_pool import GenePool, pack
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
 from evolution.length_templates import length_templates
-from evolution.limit_sources import limits_by_name, limits_file
+from evolution.limit_sources import files_of_limits, limits_by_name
 from evolution.local_bones import to_local
 from evolution.parent_sampling import Score, novelty
 from evolution.parent_sampling import hardness as weigh_by_hardness
@@ -130,7 +130,7 @@ def evolve(
         tree = KinematicTree(store.skeleton)
         limits = limits_by_name(settings.limits, tree)
         size = settings.size_from(len(store))
-        inputs = _hashes(source, limits_file(settings.limits))
+        inputs = {file.name: sha256_of(file) for file in (source, *files_of_limits(settings.limits))}
         provenance = Provenance(command, settings.to_dict(), settings.seed, inputs)
         job = Job(WorkFolder.beside(target), len(store), size, tree, settings)
         folder = job.work_folder()
@@ -161,10 +161,6 @@ def _identity(provenance: Provenance, job: Job) -> dict[str, Any]:
     }
     same: dict[str, Any] = json.loads(json.dumps(values))
     return same
-
-
-def _hashes(*files: Path | None) -> dict[str, str]:
-    return {file.name: sha256_of(file) for file in files if file is not None}
 
 
 def _require_world(store: PoseStore) -> None:

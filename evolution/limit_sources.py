@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evolution.akhter_black_limits import STATIC_FILE, load_akhter_black
 from evolution.anatomical_limits import AnatomicalLimits
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
 from evolution.limits_file import load_limits
 from posedata.errors import InputError
 
-KINDS = "anatomical or fitted:FILE"
+KINDS = "anatomical, fitted:FILE or akhter-black:FILE"
 
 
 def limits_by_name(name: str, tree: KinematicTree) -> JointLimits:
-    """The limits that a name stands for: "anatomical", or "fitted:FILE" from `evolift limits fit`.
+    """The limits that a name stands for.
+
+    "anatomical" are built in, "fitted:FILE" come from `evolift limits fit`, and "akhter-black:FILE" from the published
+    jointAngleModel_v2.mat with staticPose.mat beside it.
 
     Args:
         tree: of the poses that shall be checked.
@@ -32,10 +36,14 @@ def limits_by_name(name: str, tree: KinematicTree) -> JointLimits:
                 f"{file}: these limits were fitted on the skeleton {limits.tree.skeleton.name}, the poses have {tree.skeleton.name}: fit limits on such poses"
             )
         return limits
+    if kind == "akhter-black" and colon and file:
+        return load_akhter_black(Path(file), tree)
     raise InputError(f"there are no limits {name!r}: give {KINDS}")
 
 
-def limits_file(name: str) -> Path | None:
-    """The file that a name refers to, None for built-in limits."""
-    _, colon, file = name.partition(":")
-    return Path(file) if colon else None
+def files_of_limits(name: str) -> tuple[Path, ...]:
+    """The files that a name refers to; none for built-in limits."""
+    kind, colon, file = name.partition(":")
+    if not colon:
+        return ()
+    return (Path(file), Path(file).parent / STATIC_FILE) if kind == "akhter-black" else (Path(file),)
