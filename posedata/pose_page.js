@@ -4,11 +4,9 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
-  const poseCanvas = byId("pose");
-  const photoCanvas = byId("photo");
+  const [poseCanvas, photoCanvas] = [byId("pose"), byId("photo")];
   const RESET = { yaw: 0.35, pitch: 0.15, zoom: 1 };
-  const SURE = 0.3;
-  const GRID_MM = 250;
+  const [SURE, GRID_MM] = [0.3, 250];
   const state = { ...RESET, frame: 0, person: data.people[0], marked: -1, playing: null };
   const images = data.frames.map((frame) => {
     if (!frame.image) return null;
@@ -18,8 +16,7 @@
     return image;
   });
 
-  // ---- what is shown -------------------------------------------------------------------------------------------
-  const frame = () => data.frames[state.frame];
+  const frame = () => data.frames[state.frame]; // what is shown
   const chosen = () => frame().people.find((one) => one.person === state.person) || null;
   const skeletonOf = (one) => data.skeletons[one.skeleton];
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -36,7 +33,6 @@
   }
   let bounds = extent();
 
-  // ---- 3D view ---------------------------------------------------------------------------------------------------
   function sized(canvas, width, height) {
     const scale = window.devicePixelRatio || 1;
     const w = Math.max(1, Math.round(width * scale)), h = Math.max(1, Math.round(height * scale));
@@ -145,7 +141,6 @@
     context.stroke();
   }
 
-  // ---- picture -----------------------------------------------------------------------------------------------------
   function drawPhoto() {
     byId("photo-figure").hidden = !data.frames.some((one) => one.image || one.people.some((p) => p.joints2d));
     const { width, height } = frame();
@@ -176,7 +171,6 @@
     });
   }
 
-  // ---- texts and tables --------------------------------------------------------------------------------------------
   function cell(row, text, name) {
     const element = document.createElement("td");
     element.textContent = text;
@@ -229,7 +223,6 @@
     drawPhoto();
   }
 
-  // ---- control -----------------------------------------------------------------------------------------------------
   function show(frameNumber) {
     state.frame = frameNumber;
     byId("frame").value = String(frameNumber);
@@ -259,16 +252,13 @@
   function view(values) { Object.assign(state, values); drawPose(); }
 
   function play() {
-    if (state.playing) {
-      clearInterval(state.playing);
-      state.playing = null;
-    } else {
-      state.playing = setInterval(() => show((state.frame + 1) % data.frames.length), 1000 / data.framesPerSecond);
-    }
+    const next = () => show((state.frame + 1) % data.frames.length);
+    clearInterval(state.playing);
+    state.playing = state.playing ? null : setInterval(next, 1000 / data.framesPerSecond);
     byId("play").textContent = state.playing ? "Pause" : "Play";
   }
 
-  const pointers = new Map();
+  const pointers = new Map(); // fingers or buttons that are down
   const spread = () => { const [a, b] = [...pointers.values()]; return Math.hypot(a.x - b.x, a.y - b.y); };
   poseCanvas.addEventListener("pointerdown", (event) => {
     poseCanvas.setPointerCapture(event.pointerId);

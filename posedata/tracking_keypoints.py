@@ -37,46 +37,53 @@ def read_deeplabcut(
     Raises:
         InputError: it is not such a table, its names mean nothing, or nobody is in it.
     """
-    rows = _cells(path)
-    heads = {str(line.iloc[0]): [str(cell) for cell in line.iloc[1:]] for _, line in rows.head(4).iterrows()}
-    if not {"scorer", "bodyparts", "coords"} <= set(heads):
-        raise InputError(f"{path} lacks one of DeepLabCut's header lines scorer, bodyparts and coords")
-    has_people = "individuals" in heads
-    body = rows.iloc[4 if has_people else 3 :]
-    parts, axes = heads["bodyparts"], heads["coords"]
-    people = heads["individuals"] if has_people else [""] * len(parts)
+    head, body = _deeplabcut_parts(path)
     first = body.iloc[:, 0].astype(str)
     numbers = pd.to_numeric(first, errors="coerce")
     is_numbered = bool(len(first)) and numbers.notna().all()
-    tables, frames, images, ids = [], [], [], []
-    names = list(dict.fromkeys(parts))
-    for person in dict.fromkeys(people):
-        columns = {
-            (part, axis): number
-            for number, (part, axis, whose) in enumerate(zip(parts, axes, people, strict=True), 1)
-            if whose == person
-        }
-        table = np.full((len(body), len(names), 3), np.nan)
-        for (part, axis), number in columns.items():
-            if axis in ("x", "y", "likelihood"):
-                place = ("x", "y", "likelihood").index(axis)
-                table[:, names.index(part), place] = _numeric(path, body.iloc[:, number], f"{part} {axis}")
-        there = _is_somewhere(table)
+    names = list(dict.fromkeys(head["bodyparts"]))
+    tables, frames, images, ids = [np.zeros((0, len(names), 3))], [], [], []
+    for person in dict.fromkeys(head["individuals"]):
+        table = _deeplabcut_person(path, head, body, person, names)
+        there = np.flatnonzero(_is_somewhere(table))
         tables.append(table[there])
-        places = np.flatnonzero(there)
-        frames += [int(numbers.iloc[row]) if is_numbered else int(row) for row in places]
-        images += ["" if is_numbered else first.iloc[row] for row in places]
-        ids += [person] * int(there.sum())
+        frames += [int(numbers.iloc[row]) if is_numbered else int(row) for row in there]
+        images += ["" if is_numbered else first.iloc[row] for row in there]
+        ids += [person] * len(there)
     return _keypoints(
         path,
         names,
-        np.concatenate(tables) if tables else np.zeros((0, 0, 3)),
-        {"frame": frames, "image": images, "person": ids if has_people else None},
+        np.concatenate(tables),
+        {"frame": frames, "image": images, "person": ids if any(head["individuals"]) else None},
         format="deeplabcut",
         skeleton=skeleton,
         mapping=mapping,
-        has_scores="likelihood" in axes,
+        has_scores="likelihood" in head["coords"],
     )
+
+
+def _deeplabcut_parts(path: Path) -> tuple[dict[str, list[str]], pd.DataFrame]:
+    """Header lines by name, without their first cells, and the rows below them."""
+    rows = _cells(path)
+    lines = {str(line.iloc[0]): [str(cell) for cell in line.iloc[1:]] for _, line in rows.head(4).iterrows()}
+    if not {"scorer", "bodyparts", "coords"} <= set(lines):
+        raise InputError(f"{path} lacks one of DeepLabCut's header lines scorer, bodyparts and coords")
+    body = rows.iloc[4 if "individuals" in lines else 3 :]
+    return {"individuals": [""] * len(lines["coords"])} | lines, body
+
+
+def _deeplabcut_person(
+    path: Path, head: dict[str, list[str]], body: pd.DataFrame, person: str, names: list[str]
+) -> Float[np.ndarray, "rows names 3"]:
+    """x, y and likelihood of one person in all frames, NaN where there is none."""
+    axes = ("x", "y", "likelihood")
+    table = np.full((len(body), len(names), 3), np.nan)
+    columns = zip(head["individuals"], head["bodyparts"], head["coords"], strict=True)
+    for number, (whose, part, axis) in enumerate(columns, 1):
+        if whose == person and axis in axes:
+            values = _numeric(path, body.iloc[:, number], f"{part} {axis}")
+            table[:, names.index(part), axes.index(axis)] = values
+    return table
 
 
 def read_sleap(
