@@ -24,6 +24,7 @@ from posedata.checkpoint import Checkpoint
 from posedata.errors import InputError
 from posedata.keypoint_metrics import correct_keypoints, torso_diameter
 from posedata.output_file import write_text
+from posedata.process_rank import is_first_process
 from posedata.trainer import Batch, StageModule, StepData, TrainingSettings, train
 
 
@@ -259,7 +260,7 @@ def read_sources(
             source, unreadable = without_unreadable(source)
             skipped += unreadable
         sources.append(source)
-    if skipped:
+    if skipped and is_first_process():
         write_text(folder / "skipped_images.csv", skipped_table(skipped))
     return sources
 
