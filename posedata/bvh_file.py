@@ -222,14 +222,14 @@ def _with_ancestors(motion: BvhMotion, names: Sequence[str]) -> list[str]:
 
 
 def _shift(joint: BvhJoint, columns: Float[np.ndarray, "frames channels"]) -> Float[np.ndarray, "*frames 3"]:
-    """Position in the parent's axes: the offset, or what position channels say instead (the root: as well)."""
+    """Position in the parent's axes: the offset; position channels replace it, those of the root add to it."""
     placed = [axis for axis in "XYZ" if f"{axis}position" in joint.channels]
     if not placed:
         return joint.offset
-    start = joint.offset if joint.parent is None or len(placed) < 3 else np.zeros(3)
-    shift = np.repeat(start[None], len(columns), 0)
+    shift = np.repeat(joint.offset[None], len(columns), 0)
     for axis in placed:
-        shift[:, "XYZ".index(axis)] += columns[:, joint.channels.index(f"{axis}position")]
+        place, values = "XYZ".index(axis), columns[:, joint.channels.index(f"{axis}position")]
+        shift[:, place] = shift[:, place] + values if joint.parent is None else values
     return shift
 
 

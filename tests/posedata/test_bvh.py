@@ -163,6 +163,16 @@ def test_forward_kinematics_against_a_matrix_per_channel() -> None:
             np.testing.assert_allclose(positions[name][frame], expected[name], atol=1e-5)
 
 
+def test_position_channels_replace_the_offset_and_those_of_the_root_add_to_it() -> None:
+    text = """HIERARCHY ROOT a { OFFSET 1 2 3 CHANNELS 3 Xposition Yposition Zposition
+        JOINT b { OFFSET 10 20 30 CHANNELS 2 Yposition Zrotation End Site { OFFSET 5 0 0 } } }
+        MOTION\nFrames: 1\nFrame Time: 0.04\n100 200 300 7 90\n"""
+    positions = joint_positions(parse_bvh(text.encode(), "a.bvh"), np.array([0]), ["a", "b", "b_End"])
+    np.testing.assert_allclose(positions["a"], [[101, 202, 303]])
+    np.testing.assert_allclose(positions["b"], [[111, 209, 333]])
+    np.testing.assert_allclose(positions["b_End"], [[111, 214, 333]])
+
+
 def test_windows_line_ends_and_chosen_rows_change_nothing() -> None:
     text = bvh_text(random_motion(6))
     parsed = parse_bvh(text.replace("\n", "\r\n").encode(), "a.bvh")
@@ -379,6 +389,17 @@ def test_a_zip_of_files_and_a_given_subject(tmp_path: Path) -> None:
     with PoseStore(tmp_path / "out.h5") as store:
         assert store.table()["action"].tolist() == ["a"] * 3 + ["b"] * 3
         assert set(store.table()["subject"]) == {"S1"}
+
+
+@pytest.mark.parametrize("table", BVH_NAMES.values(), ids=lambda table: table.name)
+def test_left_names_are_on_left_joints(table: BvhNames) -> None:
+    for joint, weights in table.joints.items():
+        for name in weights:
+            side = name.removeprefix("mixamorig:")
+            if joint.startswith("left_"):
+                assert side.startswith("Left") or side.endswith("_L")
+            if joint.startswith("right_"):
+                assert side.startswith("Right") or side.endswith("_R")
 
 
 def test_a_file_without_the_lost_segments_is_not_repaired(tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_joints_are_the_declared_bones_in_a_z_up_world(tmp_path: Path) -> None:
     assert poses.frames.tolist() == [1, 2, 3, 4]
 
 
+def test_left_joints_are_left_bones_and_sides_are_alike() -> None:
+    for joint, bones in BONES_OF_JOINTS.items():
+        if joint.startswith("left_"):
+            assert all(bone.startswith("l") for bone in bones)
+            assert BONES_OF_JOINTS["right_" + joint.removeprefix("left_")] == tuple(
+                "r" + bone[1:] for bone in bones
+            )
+    assert set(BONES_OF_JOINTS) == set(H36M17.joints)
+
+
 def test_store_from_folder_and_zip(tmp_path: Path) -> None:
     folder = write_database(tmp_path / "cmu", {"05_01": 30, "05_02": 13, "06_01": 25})
     archive = zipped(folder, tmp_path / "cmu.zip")
@@ -124,6 +134,13 @@ def test_glitches_are_left_out_and_counted(tmp_path: Path) -> None:
     assert summary.left_out == 28
     with PoseStore(tmp_path / "out.h5") as store:
         assert store.read().frame.tolist() == list(range(57, 91, 2))
+
+
+def test_the_first_and_last_frame_of_a_glitch_are_left_out_and_no_more(tmp_path: Path) -> None:
+    with SourceFiles(write_database(tmp_path, {"03_02": 58})) as files:
+        poses = read_clip(files, find_clips(files)[0])
+    assert poses.frames.tolist() == [57, 58]  # rows 56 and 57
+    assert poses.left_out == 56
 
 
 def test_kept_frames() -> None:
