@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from lifter.cascade import Cascade
 from lifter.joint_groups import Groups, groups_by_name, own_groups
 from lifter.martinez import Martinez
 from lifter.normalisation import MM_PER_M, NORMALISATIONS, normalise
@@ -26,13 +27,14 @@ from posedata.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from posedata.errors import CheckpointError, EvoliftError, InputError
 from posedata.skeleton import H36M17, Skeleton
 
-ARCHITECTURES = ("semgcn", "martinez")
+ARCHITECTURES = ("semgcn", "martinez", "cascade")
 TARGETS = ("xyz", "z")
 STAGE = "lifter"
 
 _DEFAULT_SIZES: dict[str, tuple[int, int, float]] = {
     "semgcn": (128, 4, 0.0),
     "martinez": (1024, 2, 0.5),
+    "cascade": (1024, 2, 0.5),
 }
 """Published (hidden, blocks, dropout) of each architecture."""
 
@@ -47,7 +49,8 @@ class LifterSettings:
         target: `xyz` or `z`.
         normalisation: of the input, see `normalisation`.
         input_axes: 2, or 3 when a volumetric detector's depth comes with x and y.
-        hidden, blocks, dropout: sizes of the network; None takes the published ones.
+        hidden, blocks, dropout: sizes of the network (of each stage of a cascade); None takes the published ones.
+        stages: of a cascade, 2 unless given; the other architectures have 1.
         non_local: non-local blocks (semgcn only).
         grouping: of the non-local blocks: a name of `joint_groups.GROUPINGS` or groups of joint indices.
 
@@ -65,6 +68,7 @@ class LifterSettings:
     dropout: float | None = None
     non_local: bool = False
     grouping: str | Groups = "none"
+    stages: int | None = None
 
     def __post_init__(self) -> None:
         for value, known, what in (
@@ -82,6 +86,10 @@ class LifterSettings:
         object.__setattr__(self, "dropout", dropout if self.dropout is None else self.dropout)
         if self.sizes[0] < 1 or self.sizes[1] < 0 or not 0 <= self.sizes[2] < 1:
             raise InputError("hidden must be at least 1, blocks at least 0, dropout at least 0 and below 1")
+        if self.stages is None:
+            object.__setattr__(self, "stages", 2 if self.architecture == "cascade" else 1)
+        if self.stage_count < 1 or (self.stage_count > 1 and self.architecture != "cascade"):
+            raise InputError(f"{self.architecture} cannot have {self.stages} stages")
         if self.non_local and self.architecture != "semgcn":
             raise InputError(f"non-local blocks belong to semgcn, not to {self.architecture}")
         if not isinstance(self.grouping, str):
@@ -91,6 +99,11 @@ class LifterSettings:
     def sizes(self) -> tuple[int, int, float]:
         """(hidden, blocks, dropout), settled."""
         return cast(tuple[int, int, float], (self.hidden, self.blocks, self.dropout))
+
+    @property
+    def stage_count(self) -> int:
+        """Stages, settled."""
+        return cast(int, self.stages)
 
     @property
     def groups(self) -> Groups | None:
@@ -118,9 +131,12 @@ class LifterSettings:
             InputError: a key is missing, unknown or has a value that cannot be.
         """
         known = set(cls.__dataclass_fields__)
-        if set(values) != known:
+        plain: dict[str, Any] = {
+            "stages": 1,
+            **values,
+        }  # checkpoints from before the cascade do not name stages
+        if set(plain) != known:
             raise InputError(f"settings of a lifter must be {', '.join(sorted(known))}")
-        plain: dict[str, Any] = dict(values)
         if not isinstance(plain["skeleton"], dict):
             raise InputError("settings of a lifter: skeleton must be an object")
         plain["skeleton"] = Skeleton.from_dict(plain["skeleton"])
@@ -135,7 +151,7 @@ class LifterSettings:
 
 _PLAIN_TYPES: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("architecture", "target", "normalisation"), str),
-    (("input_axes", "hidden", "blocks"), int),
+    (("input_axes", "hidden", "blocks", "stages"), int),
     (("dropout",), float),
     (("non_local",), bool),
     (("grouping",), str | tuple),
@@ -179,9 +195,17 @@ class LifterModel(nn.Module):
             raise InputError(
                 f"this lifter takes {expected[0]} joints of {self.skeleton.name} with {expected[1]} axes, got {tuple(inputs.shape[1:])}"
             )
-        metres = self.network(inputs)
+        return self._relative_mm(self.network(inputs))
+
+    def stages(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "stages batch joints out"]:
+        """As `forward`, the answer of each stage of a cascade; of the other architectures the one answer."""
+        if isinstance(self.network, Cascade):
+            return self._relative_mm(self.network.stages(inputs))
+        return cast(Tensor, self(inputs))[None]
+
+    def _relative_mm(self, metres: Tensor) -> Tensor:
         root = self.skeleton.root
-        relative: Tensor = (metres - metres[:, root : root + 1]) * MM_PER_M
+        relative: Tensor = (metres - metres[..., root : root + 1, :]) * MM_PER_M
         return relative
 
     def lift(
@@ -229,6 +253,16 @@ def _build(settings: LifterSettings) -> nn.Module:
     if settings.architecture == "martinez":
         return Martinez(
             joints, settings.input_axes, settings.output_axes, hidden=hidden, blocks=blocks, dropout=dropout
+        )
+    if settings.architecture == "cascade":
+        return Cascade(
+            joints,
+            settings.input_axes,
+            settings.output_axes,
+            stages=settings.stage_count,
+            hidden=hidden,
+            blocks=blocks,
+            dropout=dropout,
         )
     return SemGCN(
         settings.input_axes,

@@ -137,7 +137,8 @@ class LifterModule(StageModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        loss = self.loss(self.model(batch["inputs"]), batch["target"])
+        estimates = self.model.stages(batch["inputs"]).unbind()
+        loss = torch.stack([self.loss(estimate, batch["target"]) for estimate in estimates]).mean()
         self._losses.append(loss.detach())
         return loss
 

@@ -20,6 +20,7 @@ EVERY_KIND = [
     LifterSettings(**SMALL, target="z", input_axes=3),
     LifterSettings(**SMALL, architecture="martinez", skeleton=H36M16),
     LifterSettings(**SMALL, skeleton=COCO18_PELVIS),
+    LifterSettings(**SMALL, architecture="cascade", stages=3),
 ]
 
 
@@ -108,6 +109,8 @@ def test_bad_settings_are_refused() -> None:
         ({"architecture": "oracle"}, "there is no architecture 'oracle'"),
         ({"input_axes": 4}, "input_axes must be 2 or 3"),
         ({"dropout": 1.0}, "dropout at least 0 and below 1"),
+        ({"stages": 2}, "semgcn cannot have 2 stages"),
+        ({"hidden": "many"}, "hidden cannot be 'many'"),
         ({"architecture": "martinez", "non_local": True}, "non-local blocks belong to semgcn"),
     ):
         with pytest.raises(InputError, match=message):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lifter.cascade import Cascade
 from lifter.joint_groups import groups_by_name, own_groups, padded_groups
 from lifter.martinez import Martinez
 from lifter.model import parameter_count
@@ -26,6 +27,21 @@ def test_parameter_counts_are_the_published_ones() -> None:
 def test_semgcn_takes_any_skeleton(skeleton) -> None:
     network = SemGCN(2, 3, adjacency(skeleton), hidden=8, blocks=1, groups=groups_by_name("none", skeleton))
     assert network(torch.randn(5, 17, 2)).shape == (5, 17, 3)
+
+
+def test_each_stage_of_a_cascade_corrects_the_last_and_is_trained_alone() -> None:
+    torch.manual_seed(0)
+    network = Cascade(17, 2, 3, stages=3, hidden=8, blocks=1, dropout=0.0).eval()
+    x = torch.randn(4, 17, 2)
+    first = network.parts[0](x)
+    second = first + network.parts[1](torch.cat([x, first], -1))
+    third = second + network.parts[2](torch.cat([x, second], -1))
+    stages = network.stages(x)
+    torch.testing.assert_close(stages, torch.stack([first, second, third]))
+    torch.testing.assert_close(network(x), third)
+    stages.unbind()[2].square().sum().backward()
+    assert all(bool((parameter.grad == 0).all()) for parameter in network.parts[:2].parameters())
+    assert all(bool((parameter.grad != 0).any()) for parameter in network.parts[2].parameters())
 
 
 def by_definition(block: NonLocalBlock, x: torch.Tensor, groups) -> torch.Tensor:

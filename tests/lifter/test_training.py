@@ -78,6 +78,16 @@ def test_a_lifter_learns_poses_it_was_not_shown(tiny_store, tmp_path) -> None:
     assert math.isclose(overall["mpjpe"], history["mpjpe"].min(), rel_tol=1e-4)
 
 
+def test_a_cascade_trains_all_its_stages(tiny_store, tmp_path) -> None:
+    lifter = LifterSettings(architecture="cascade", hidden=8, blocks=1)
+    torch.manual_seed(3)
+    start = LifterModel(lifter).state_dict()
+    run(tiny_store, tmp_path / "a", steps=2, lifter=lifter)
+    end = load_lifter(tmp_path / "a" / "last.safetensors").state_dict()
+    still = [name for name in start if name.endswith("weight") and torch.equal(start[name], end[name])]
+    assert not still
+
+
 def test_checkpoints_tell_how_they_were_made(tiny_store, tmp_path) -> None:
     run(tiny_store, tmp_path / "a", steps=2, record={"command": "test"})
     record = load_checkpoint(tmp_path / "a" / "last.safetensors", "lifter").record
