@@ -81,6 +81,11 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     show_default=True,
     help="Refuse children nearer than this to a parent, mm.",
 )
+@click.option(
+    "--preview",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="HTML page to write: children beside their parents, refused candidates, limb directions, coverage.",
+)
 @seed_option
 @workers_option
 @click.option(
@@ -98,6 +103,7 @@ def evolve(
     resume: bool,
     workers: int,
     cluster: str | None,
+    preview: Path | None,
     **options: Any,
 ) -> None:
     """Grow the pose store SOURCE by crossover, mutation and selection under joint-angle limits (Algorithm 1).
@@ -108,12 +114,15 @@ def evolve(
     from cli.options import command_record
     from cli.progress import progress_bar
     from evolution.algorithm import evolve as run
+    from evolution.preview import write_preview
     from evolution.settings import EvolutionSettings
     from evolution.workers import block_workers
-    from posedata.output_file import write_json
+    from posedata.output_file import check_output, write_json
     from posedata.store import PoseStore
 
     settings = EvolutionSettings(**options)
+    if preview is not None:
+        check_output(preview, overwrite=overwrite)
     with PoseStore(source, validate=False) as store:
         children = settings.size_from(len(store)) - len(store)
     with block_workers(workers, cluster) as who, progress_bar("breeding", children) as advance:
@@ -121,6 +130,8 @@ def evolve(
             source, output, settings, overwrite=overwrite, resume=resume, workers=who, progress=advance
         )
     write_json(output.with_suffix(".settings.json"), command_record(ctx) | {"report": report.to_dict()})
+    if preview is not None:
+        write_preview(output, settings, preview, overwrite=overwrite)
     click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))
     click.echo(
         f"{output}: {report.originals} originals ({report.originals_within_limits} within the limits) and {report.children} children"

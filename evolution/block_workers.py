@@ -142,13 +142,12 @@ def breed_block(job: Job, block: Block) -> Tally:
     """Breed one block and store it in the work folder."""
     # The folder of another run may have had the same name; its files are others.
     inode = (job.folder / "genes").stat().st_ino
-    folder, pool, limits = _opened(job, inode)
+    folder, _, limits = _opened(job, inode)
     parents = _parents(job, inode, block.filled)
     with one_thread():
         place = (block.generation, block.number)
         children = breed(parents, block.quota, limits, job.settings, place)
     folder.write_children(block.start, children)
-    pool.forget()
     return children.tally
 
 

@@ -141,6 +141,8 @@ def breed(
         share = (done + 1) / (tally.candidates + 1)
         n = min(BATCH, max(64, math.ceil((quota - done) / share * 1.02)))
         candidates = make_candidates(parents, n, limits, settings, generator)
+        # After every batch: reading a row of a mapped file maps its neighbourhood too, which adds up.
+        parents.pool.forget()
         measured, survivors = select(candidates, limits, tally)
         rows = survivors[: quota - done]
         kept.append(

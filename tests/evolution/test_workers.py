@@ -190,7 +190,7 @@ def test_kill_9_at_20_random_moments(tiny_store: Path, tmp_path: Path) -> None:
 def test_tallies_survive_the_log(tmp_path: Path) -> None:
     folder = WorkFolder(tmp_path / "x.work", 10, {"genes": 85, "joints": 51})
     folder.start({"seed": 1}, resume=False, overwrite=False)
-    tally = Tally(100, 3, 5, {"left_elbow": 5})
+    tally = Tally(100, 3, 2, 5, {"left_elbow": 5})
     folder.log(2, 7, tally)
     assert folder.finished() == {(2, 7): tally}
     folder.write("joints", 4, np.full((2, 51), 3.0))

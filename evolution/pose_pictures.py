@@ -1,0 +1,49 @@
+"""Small pictures of single poses that face the viewer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+
+from evolution.kinematic_tree import KinematicTree
+from evolution.local_bones import to_local
+from posedata.figures import figure_picture, new_figure, plot_pose, pose_axes
+
+BROKEN = "#000000"
+
+
+def facing_the_viewer(
+    joints: Float[np.ndarray, "n joints 3"], tree: KinematicTree
+) -> Float[np.ndarray, "n joints 3"]:
+    """Poses about their root, turned about the vertical so that their front is towards -y, where the viewer is."""
+    forward = to_local(tree, torch.from_numpy(joints)).lower[..., 1].numpy()
+    turn = -np.pi / 2 - np.arctan2(forward[:, 1], forward[:, 0])
+    c, s, zero, one = np.cos(turn), np.sin(turn), np.zeros_like(turn), np.ones_like(turn)
+    matrix = np.stack(
+        [np.stack([c, -s, zero], -1), np.stack([s, c, zero], -1), np.stack([zero, zero, one], -1)], 1
+    )
+    centred = joints - joints[:, tree.skeleton.root, None]
+    turned: np.ndarray = centred @ matrix.transpose(0, 2, 1)
+    return turned.astype(np.float32)
+
+
+def pose_picture(
+    joints: Float[np.ndarray, "joints 3"],
+    tree: KinematicTree,
+    marked: Bool[np.ndarray, "bones"] | None = None,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """A stick figure in world axes.
+
+    Args:
+        joints: mm.
+        marked: bones to draw thick and black.
+    """
+    figure = new_figure(3.2, 3.2)
+    axes = pose_axes(figure)
+    plot_pose(axes, joints, tree.skeleton, frame="world", opacity=0.8)
+    for bone in np.flatnonzero(marked) if marked is not None else ():
+        joint = tree.joints_of_bones[bone]
+        ends = joints[[tree.skeleton.parent_indices[joint], joint]]
+        axes.plot(*ends.T, color=BROKEN, linewidth=5)
+    return figure_picture(figure)
