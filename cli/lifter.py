@@ -1,4 +1,4 @@
-"""`evolift lifter train | evaluate`."""
+"""`evolift lifter train | evaluate | convert`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def _with_cameras(function: Any) -> Any:
 @click.argument("stores", nargs=-1, required=True, type=ExistingFile)
 @output_option("Run folder")
 @click.option(
-    "--architecture", type=click.Choice(["semgcn", "martinez"]), default="semgcn", show_default=True
+    "--architecture",
+    type=click.Choice(["semgcn", "martinez", "cascade"]),
+    default="semgcn",
+    show_default=True,
 )
 @click.option("--skeleton", default="H36M17", show_default=True, help="Joints of input and output.")
 @click.option(
@@ -97,6 +100,7 @@ def _with_cameras(function: Any) -> Any:
 @click.option("--hidden", type=click.IntRange(1), help="Channels inside; the published number if left out.")
 @click.option("--blocks", type=click.IntRange(0), help="Residual blocks; the published number if left out.")
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="The published one if left out.")
+@click.option("--stages", type=click.IntRange(1), help="Of a cascade; 2 if left out.")
 @click.option("--non-local/--local", default=False, show_default=True, help="Non-local blocks (semgcn only).")
 @click.option(
     "--grouping",
@@ -251,6 +255,29 @@ def evaluate(
         click.echo(
             f"{row['checkpoint']}, {row['name']}: MPJPE {row['mpjpe']:.1f} mm, P-MPJPE {row['p_mpjpe']:.1f} mm, PCK@150 {row['pck_150']:.3f}"
         )
+
+
+@lifter.command()
+@click.argument("checkpoint", type=ExistingFile)
+@output_option("Lifter checkpoint (.safetensors)")
+@overwrite_option
+@click.pass_context
+def convert(ctx: click.RichContext, /, checkpoint: Path, output: Path, overwrite: bool) -> None:
+    """Turn a CHECKPOINT (.pth.tar) of SemGCN's public implementation into one of this package.
+
+    It is for 16 joints (H36M16), input normalised by `screen`. Only tensors are read, nothing is executed.
+
+    Example: evolift lifter convert ckpt_best.pth.tar -o semgcn.safetensors
+    """
+    from lifter.model import parameter_count, save_lifter
+    from lifter.public_checkpoint import load_public_checkpoint
+    from posedata.output_file import check_output, sha256_of
+
+    check_output(output, overwrite=overwrite)
+    model = load_public_checkpoint(checkpoint)
+    record = {**command_record(ctx), "inputs": {checkpoint.name: sha256_of(checkpoint)}}
+    save_lifter(output, model, record, overwrite=overwrite)
+    click.echo(f"{output}: {parameter_count(model):,} parameters, {model.skeleton.name}")
 
 
 def _name(path: Path, among: tuple[Path, ...]) -> str:

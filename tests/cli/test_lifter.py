@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner
 
 from cli.lifter import lifter
 from lifter.model import load_lifter
 from posedata.errors import CheckpointError, InputError, OutputError
+from tests.lifter.test_public_checkpoint import public_state
 
 SMALL = ["--hidden", "8", "--blocks", "1", "--steps", "2", "--validate-every", "2", "--accelerator", "cpu"]
 
@@ -69,3 +71,20 @@ def test_bad_input_is_refused_before_anything_is_written(trained, tiny_store, tm
     with pytest.raises(CheckpointError, match="not a readable safetensors file"):
         run("evaluate", tiny_store, "--data", tiny_store, "-o", tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_cascade_has_as_many_stages_as_asked_for(tiny_store, tmp_path) -> None:
+    run("train", tiny_store, "-o", tmp_path / "a", *SMALL, "--architecture", "cascade", "--stages", "3")
+    assert load_lifter(tmp_path / "a" / "last.safetensors").settings.stages == 3
+
+
+def test_public_checkpoints_are_converted(tmp_path) -> None:
+    public = tmp_path / "ckpt_best.pth.tar"
+    torch.save({"state_dict": public_state(non_local=True)}, public)
+    run("convert", public, "-o", tmp_path / "lifter.safetensors")
+    settings = load_lifter(tmp_path / "lifter.safetensors").settings
+    assert (settings.skeleton.name, settings.non_local, settings.grouping) == ("H36M16", True, "pairs")
+    with pytest.raises(OutputError, match="exists"):
+        run("convert", public, "-o", tmp_path / "lifter.safetensors")
+    with pytest.raises(CheckpointError, match="has no state_dict of tensors"):
+        run("convert", tmp_path / "lifter.safetensors", "-o", tmp_path / "b.safetensors")
