@@ -9,9 +9,13 @@ import pytest
 import torch
 
 from evolution.anatomical_limits import AnatomicalLimits
+from evolution.fitted_limits import FitSettings
+from evolution.fitting import fit_store
 from evolution.kinematic_tree import KinematicTree
 from evolution.limits_report import report_on_store
+from evolution.local_bones import to_joints, to_local
 from posedata.actors import TEST_ACTIONS, TEST_SUBJECTS, TRAIN_ACTIONS, TRAIN_SUBJECTS, write_actor_store
+from posedata.bvh import import_bvh
 from posedata.cmu_asfamc import import_cmu
 from posedata.errors import InputError
 from posedata.skeleton import H36M17, MPII16
@@ -61,10 +65,26 @@ def test_synthetic_actors_keep_the_anatomical_limits(
 
 @pytest.mark.real_data
 @pytest.mark.slow
-def test_held_out_people_keep_the_anatomical_limits(data_folder: Path, tmp_path: Path) -> None:
-    path = tmp_path / "02.h5"
-    import_cmu(data_folder / "cmu_asfamc_subset.zip", path, subjects=["02"], fps=10.0)
-    with PoseStore(path) as store:
-        report = report_on_store(store, LIMITS)
-    assert report.poses > 1000
-    assert report.rate >= 0.98, report.table().to_string()
+def test_held_out_people_keep_the_limits_and_random_limbs_do_not(data_folder: Path, tmp_path: Path) -> None:
+    archive = data_folder / "cmu_asfamc_subset.zip"
+    import_cmu(archive, tmp_path / "train.h5", subjects=["01", "03"], fps=10.0)
+    import_cmu(archive, tmp_path / "test.h5", subjects=["02"], fps=10.0)
+    import_bvh(data_folder / "cmu_walk_bvh.zip", tmp_path / "walks.h5", fps=10.0)
+    with PoseStore(tmp_path / "train.h5") as store:
+        fitted = fit_store(store, FitSettings(), tmp_path / "limits.h5")
+    for limits in (LIMITS, fitted):
+        for name in ("test.h5", "walks.h5"):
+            with PoseStore(tmp_path / name) as store:
+                report = report_on_store(store, limits)
+                assert report.poses > 1000
+                assert report.rate >= 0.98, report.table().to_string()
+        with PoseStore(tmp_path / "test.h5") as store:
+            joints = store.read().joints_3d
+        assert joints is not None
+        body = to_local(LIMITS.tree, torch.from_numpy(joints))
+        limbs = [bone for bone, limb in enumerate(LIMITS.tree.is_limb) if limb]
+        anywhere = torch.randn(len(body), len(limbs), 3, generator=torch.Generator().manual_seed(0))
+        directions = body.directions.clone()
+        directions[:, limbs] = torch.nn.functional.normalize(anywhere, dim=-1)
+        random_limbs = to_joints(LIMITS.tree, body.with_values(directions=directions))
+        assert limits.accepts(random_limbs).float().mean() < 0.01
