@@ -28,7 +28,10 @@ def draw_object(
     towards = camera.position - middle
     reach = float(np.linalg.norm(towards))
     if generator.uniform() < 0.25:
-        place = middle + towards * generator.uniform(0.2, 0.55) + generator.normal(0, 380, 3)
+        nearer = generator.uniform(0.2, 0.55)
+        place = middle + towards * nearer + generator.normal(0, 380, 3)
+        # The nearer to the lens the smaller, so that it hides limbs and not the person.
+        size = np.minimum(size, (2000.0, 170.0, 230.0) if shape == 3 else 230.0) * (1 - nearer)
     else:
         angle = generator.uniform(0, 2 * np.pi)
         away = generator.uniform(700, 3500)

@@ -1,0 +1,34 @@
+"""Time of one rendered picture and of one actor clip: run with -m benchmark --benchmark-enable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from posedata.actors import make_clip, write_actor_store
+from posedata.bodies import BODIES
+from posedata.motions import MOTIONS
+from posedata.people import render_person
+from posedata.rendering import Renderer
+from posedata.store import PoseStore
+
+pytestmark = pytest.mark.benchmark
+
+
+@pytest.mark.parametrize("size", [128, 192, 256, 384])
+def test_pictures_one_after_the_other(benchmark: BenchmarkFixture, tmp_path: Path, size: int) -> None:
+    write_actor_store(tmp_path / "actors.h5", clips_per_action=1, frames=20)
+    numbers = iter(range(10_000))
+    with PoseStore(tmp_path / "actors.h5") as poses, Renderer(size) as renderer:
+        render_person(renderer, poses, 0, 0)  # the first one compiles shaders
+        result = benchmark.pedantic(
+            lambda: render_person(renderer, poses, 0, next(numbers)), rounds=60, warmup_rounds=3
+        )
+    assert result.picture.shape == (size, size, 3)
+
+
+def test_clip_of_an_actor(benchmark: BenchmarkFixture) -> None:
+    clip = benchmark(make_clip, BODIES["F1"], MOTIONS["dance"], frames=600, fps=10, seed=0, clip=0)
+    assert clip.shape == (600, 17, 3)
