@@ -233,6 +233,10 @@ def _fitted_weights(name: str, weights: dict[str, Tensor], pretrained: str) -> d
     expected = classifier.state_dict()
     if pretrained == "package":
         # The package's names differ from timm's, but both list the same tensors in the same order.
+        if len(weights) != len(expected):
+            raise InputError(
+                f"the pretrained weights are not of {name}: the file has {len(weights)} tensors, {len(expected)} are needed"
+            )
         weights = dict(zip(expected, weights.values(), strict=True))
     config: Any = classifier.pretrained_cfg
     head = {f"{layer}.{kind}" for layer in _names(config.get("classifier")) for kind in ("weight", "bias")}

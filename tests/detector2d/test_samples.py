@@ -210,8 +210,8 @@ def test_large_jpegs_are_read_reduced_without_moving_the_labels(tmp_path: Path) 
     from posedata.store import PoseStoreWriter, Provenance
     from tests.detector2d.conftest import draw_dots
 
-    joints = np.random.default_rng(0).uniform(100, 900, (14, 2)).astype(np.float32)
-    cv2.imwrite(str(tmp_path / "big.jpg"), draw_dots(joints, 1003, 1001, spread=10.0))
+    joints = np.random.default_rng(0).uniform(60, 540, (14, 2)).astype(np.float32)
+    cv2.imwrite(str(tmp_path / "big.jpg"), draw_dots(joints, 603, 601, spread=6.0))
     label = repeated_label("x", 1)
     poses = Poses(
         label,

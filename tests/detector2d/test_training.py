@@ -23,6 +23,7 @@ def tiny(**changes: object) -> DetectorModel:
     return DetectorModel(DetectorSettings(**{**values, "head_widths": (16,), **changes}))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_training_finds_the_dots(picture_store: Path, tmp_path: Path) -> None:
     training = DetectorTraining(
         batch_size=12, learning_rate=3e-3, schedule="constant", augmentation=None, spread_weight=1.0
@@ -65,6 +66,19 @@ def test_mixed_volumetric_training_with_everything_on(
     )
     assert {"pck", "pck_rendered", "pck_photographs", "depth_error", "loss"} <= set(history.columns)
     assert np.isfinite(history.to_numpy(float)).all()
+
+
+def test_bf16_autocast(picture_store: Path, tmp_path: Path) -> None:
+    settings = TrainingSettings(
+        steps=2, validate_every=2, accelerator="cpu", precision="bf16-mixed", progress=False
+    )
+    training = DetectorTraining(batch_size=4, spread_weight=1.0, channels_last=True)
+    history = train_detector(
+        tiny(depth_bins=4), [picture_store], [1.0], [picture_store], tmp_path, training, settings
+    )
+    assert np.isfinite(history.to_numpy(float)).all()
+    weights = load_detector(tmp_path / "last.safetensors").state_dict().values()
+    assert not any(value.dtype == torch.bfloat16 for value in weights)
 
 
 def run(store: Path, folder: Path, steps: int, workers: int = 0, resume: bool = False) -> bytes:
