@@ -51,13 +51,13 @@ def test_limits_of_another_skeleton_are_refused(tiny_store: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("subjects", "actions"), [(TRAIN_SUBJECTS, TRAIN_ACTIONS), (TEST_SUBJECTS, TEST_ACTIONS)]
+    ("subjects", "actions", "clips"), [(TRAIN_SUBJECTS, TRAIN_ACTIONS, 1), (TEST_SUBJECTS, TEST_ACTIONS, 3)]
 )
 def test_synthetic_actors_keep_the_anatomical_limits(
-    tmp_path: Path, subjects: tuple[str, ...], actions: tuple[str, ...]
+    tmp_path: Path, subjects: tuple[str, ...], actions: tuple[str, ...], clips: int
 ) -> None:
     path = tmp_path / "actors.h5"
-    write_actor_store(path, subjects=subjects, actions=actions, clips_per_action=1, frames=8)
+    write_actor_store(path, subjects=subjects, actions=actions, clips_per_action=clips, frames=10)
     with PoseStore(path) as store:
         report = report_on_store(store, LIMITS)
     assert report.rate >= 0.98, report.table().to_string()
