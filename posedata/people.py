@@ -9,7 +9,7 @@ Whether a joint is visible is decided in `posedata.occlusion`.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -129,7 +129,7 @@ def _rendered(
     if workers <= 1:
         with PoseStore(source, validate=False) as poses, Renderer(size) as renderer:
             for task in tasks:
-                yield [_render_file(renderer, poses, folder, seed, i) for i in task]
+                yield _render_files(renderer, poses, folder, seed, task)
         return
     # Not fork: threads of this process and its OpenGL driver must not be copied.
     context = multiprocessing.get_context("spawn")
@@ -167,20 +167,23 @@ def _render_task(task: range) -> list[RenderedPerson]:
     if _Worker.renderer is None or _Worker.poses is None:
         _Worker.renderer = Renderer(_Worker.size)
         _Worker.poses = PoseStore(_Worker.source, validate=False)
-    return [_render_file(_Worker.renderer, _Worker.poses, _Worker.folder, _Worker.seed, i) for i in task]
+    return _render_files(_Worker.renderer, _Worker.poses, _Worker.folder, _Worker.seed, task)
 
 
-def _render_file(renderer: Renderer, poses: PoseStore, folder: Path, seed: int, i: int) -> RenderedPerson:
-    """Render picture i into its file; what is returned has an empty picture (it is not sent between processes)."""
-    rendered = render_person(renderer, poses, seed, i)
-    quality = int(numpy_generator_at(seed, i, 2).integers(55, 96))
-    written = cv2.imwrite(
-        str(folder / image_name(i)), rendered.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
-    if not written:
-        raise OSError(f"{image_name(i)} was refused")
-    nothing = np.zeros((0, 0, 3), np.uint8)
-    return RenderedPerson(**{**vars(rendered), "picture": nothing})
+def _render_files(
+    renderer: Renderer, poses: PoseStore, folder: Path, seed: int, task: range
+) -> list[RenderedPerson]:
+    """Render pictures into their files; what is returned has empty pictures (they are not sent between processes)."""
+    labels = []
+    for i, rendered in zip(task, render_people(renderer, poses, seed, task), strict=True):
+        quality = int(numpy_generator_at(seed, i, 2).integers(55, 96))
+        written = cv2.imwrite(
+            str(folder / image_name(i)), rendered.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality]
+        )
+        if not written:
+            raise OSError(f"{image_name(i)} was refused")
+        labels.append(replace(rendered, picture=np.zeros((0, 0, 3), np.uint8)))
+    return labels
 
 
 def image_name(i: int) -> str:
@@ -194,11 +197,28 @@ def sampled_row(seed: int, i: int, rows: int) -> int:
     return int(rows * ((start + i * GOLDEN) % 1.0)) % rows
 
 
-def render_person(renderer: Renderer, poses: PoseStore, seed: int, i: int) -> RenderedPerson:
-    """Picture i of a store and its labels; depends on the store, the seed, i and the renderer's size only."""
-    row = sampled_row(seed, i, len(poses))
+def render_people(
+    renderer: Renderer, poses: PoseStore, seed: int, numbers: Sequence[int]
+) -> Iterator[RenderedPerson]:
+    """Pictures of a store by number, and their labels; each depends on store, seed, number and size only."""
+    rows = [sampled_row(seed, i, len(poses)) for i in numbers]
+    companions = [int(numpy_generator_at(seed, i, 3).integers(len(poses))) for i in numbers]
+    # One read for all: a store decompresses whole chunks.
+    joints = poses.read(np.array(rows + companions)).joints_3d
+    assert joints is not None  # a store in the world frame has them
+    for k, i in enumerate(numbers):
+        yield _render_person(renderer, joints[k], joints[len(rows) + k], rows[k], seed, i)
+
+
+def _render_person(
+    renderer: Renderer,
+    joints: Float32[np.ndarray, "17 3"],
+    companion: Float32[np.ndarray, "17 3"],
+    row: int,
+    seed: int,
+    i: int,
+) -> RenderedPerson:
     generator = numpy_generator_at(seed, i, 0)
-    joints, companion = (_joints(poses, at) for at in (row, int(generator.integers(len(poses)))))
     scene = draw_scene(generator, joints, renderer.size, companion=companion)
     picture, depth = renderer.draw(scene)
     in_camera = scene.camera.to_camera(joints.astype(np.float64))
@@ -212,13 +232,6 @@ def render_person(renderer: Renderer, poses: PoseStore, seed: int, i: int) -> Re
         scene.camera,
         row,
     )
-
-
-def _joints(poses: PoseStore, row: int) -> Float32[np.ndarray, "17 3"]:
-    joints = poses.read(slice(row, row + 1)).joints_3d
-    assert joints is not None  # a store in the world frame has them
-    joint_row: np.ndarray = joints[0]
-    return joint_row
 
 
 def outline_box(scene: Scene) -> Float32[np.ndarray, "4"]:
