@@ -127,7 +127,8 @@ class SemGCN(nn.Module):
 
     def train(self, mode: bool = True) -> SemGCN:
         """Switch between training and evaluation."""
-        self._folded = None
+        if mode:
+            self._folded = None
         return super().train(mode)
 
     def _infer(self, inputs: Tensor) -> Tensor:
@@ -152,7 +153,13 @@ class SemGCN(nn.Module):
     def _folds(self) -> list[FoldedLayer]:
         # Kept as long as no parameter or statistic was replaced or written to. Torch's version counters tell, but
         # fused optimisers do not move them: so only for a frozen network, and not over a pass with gradients.
-        state = [*self.parameters(), *self.buffers()]
+        state = [
+            tensor
+            for module in self.modules()
+            for held in (module._parameters, module._buffers)  # parameters() and buffers() take twice as long
+            for tensor in held.values()
+            if tensor is not None
+        ]
         frozen = not any(tensor.requires_grad or tensor.is_inference() for tensor in state)
         key = tuple((tensor.data_ptr(), tensor._version) for tensor in state) if frozen else ()
         if self._folded is None or not frozen or self._folded[0] != key:
