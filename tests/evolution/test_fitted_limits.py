@@ -255,6 +255,7 @@ def test_from_the_command_line(tiny_store: Path, tmp_path: Path) -> None:
     assert load_limits(file).accepts(torch.from_numpy(joints)).all()
 
 
+@pytest.mark.slow
 def test_pictures_of_the_worst(tiny_store: Path, tmp_path: Path) -> None:
     from cv2 import imread
 

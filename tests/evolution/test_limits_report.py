@@ -50,6 +50,7 @@ def test_limits_of_another_skeleton_are_refused(tiny_store: Path) -> None:
         report_on_store(store, limits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("subjects", "actions", "clips"), [(TRAIN_SUBJECTS, TRAIN_ACTIONS, 1), (TEST_SUBJECTS, TEST_ACTIONS, 3)]
 )

@@ -51,7 +51,7 @@ class Interrupted(BlockWorkers):
             yield tally
 
 
-@pytest.mark.parametrize("after", [0, 1, 4, 7])
+@pytest.mark.parametrize("after", [0, 4])
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     tiny_store: Path, tmp_path: Path, undisturbed: bytes, after: int
 ) -> None:
