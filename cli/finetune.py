@@ -133,6 +133,7 @@ def finetune(ctx: click.Context, /, stores: tuple[Path, ...], output: Path, **op
     from detector2d.training import DetectorTraining
     from lifter.joint_training import JointTraining
     from lifter.joint_training import finetune as run
+    from posedata.process_rank import is_first_process
 
     record = command_record(ctx)
     settings = training_settings(options)
@@ -162,9 +163,10 @@ def finetune(ctx: click.Context, /, stores: tuple[Path, ...], output: Path, **op
         history = run(
             model, stores, ratios, validation, output, training, settings, record=record, resume=resume
         )
-    best = int(history["mpjpe"].to_numpy().argmin())
-    error, step = (float(history[name].to_numpy()[best]) for name in ("mpjpe", "step"))
-    click.echo(f"best validation MPJPE {error:.1f} mm at step {step:.0f}: {output / 'best.safetensors'}")
+    if is_first_process():
+        best = int(history["mpjpe"].to_numpy().argmin())
+        error, step = (float(history[name].to_numpy()[best]) for name in ("mpjpe", "step"))
+        click.echo(f"best validation MPJPE {error:.1f} mm at step {step:.0f}: {output / 'best.safetensors'}")
 
 
 def _start(detector: Path | None, lifter: Path | None, joint: Path | None) -> Any:

@@ -155,6 +155,7 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
     from lifter.split import Split
     from lifter.training import DataSettings, LearningSettings, train_lifter
     from posedata.camera_rig import RingRig
+    from posedata.process_rank import is_first_process
     from posedata.skeleton import skeleton_by_name
 
     record = command_record(ctx)
@@ -182,10 +183,11 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
             record=record,
             resume=resume,
         )
-    best = history.sort_values("mpjpe", kind="stable").iloc[0]
-    click.echo(
-        f"{output / 'best.safetensors'}: {best['mpjpe']:.1f} mm on the validation poses at step {int(best['step'])}"
-    )
+    if is_first_process():
+        best = history.sort_values("mpjpe", kind="stable").iloc[0]
+        click.echo(
+            f"{output / 'best.safetensors'}: {best['mpjpe']:.1f} mm on the validation poses at step {int(best['step'])}"
+        )
 
 
 def _grouping(text: str) -> Any:
