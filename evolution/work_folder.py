@@ -80,7 +80,7 @@ class WorkFolder:
             self.path.mkdir(parents=True)
             for name in COLUMNS:
                 with (self.path / name).open("wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, self.rows * self._row_bytes(name))
+                    _reserve(file.fileno(), self.rows * self._row_bytes(name))
             (self.path / LOG).touch()
             # Last: a folder without the marker was killed while it was made and holds nothing.
             (self.path / MARKER).write_text(json.dumps(run), encoding="utf-8")
@@ -194,3 +194,11 @@ def _refused(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"{path}: the disk is full: make room and add --resume"
     return f"{path} could not be written: {error.strerror}"
+
+
+def _reserve(file: int, size: int) -> None:
+    """Give a file its size, with its disk space where the system can reserve it, so that a full disk is told at once."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.ftruncate(file, size)
