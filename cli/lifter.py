@@ -121,6 +121,13 @@ def _with_cameras(function: Any) -> Any:
     show_default=True,
     help="Of the learning rate; published is x0.96 per 100,000 steps.",
 )
+@click.option(
+    "--validation",
+    "validation_stores",
+    multiple=True,
+    type=ExistingFile,
+    help="Validate on all poses of this store, instead of on a part of STORES; repeat for more.",
+)
 @click.option("--validation-subject", "validation_subjects", multiple=True, help="Validate on this subject.")
 @click.option("--validation-action", "validation_actions", multiple=True, help="Validate on this action.")
 @click.option(
@@ -160,7 +167,7 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
 
     record = command_record(ctx)
     overwrite, resume = options.pop("overwrite"), options.pop("resume")
-    start_from = options.pop("start_from")
+    start_from, validation_stores = options.pop("start_from"), options.pop("validation_stores")
     training = training_settings(options)
     options["ring"] = RingRig(turn=options.pop("turn"))
     options["skeleton"] = skeleton_by_name(options["skeleton"])
@@ -179,6 +186,7 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
             pairs=pairs,
             learning=learning,
             data=data,
+            validation_stores=validation_stores,
             start_from=start_from,
             record=record,
             resume=resume,

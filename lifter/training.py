@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -170,8 +171,16 @@ class LifterModule(StageModule):
         return to_checkpoint(self.model, self.record)
 
 
-def open_data(paths: Sequence[Path], lifter: LifterSettings, settings: DataSettings) -> LifterData:
+def open_data(
+    paths: Sequence[Path],
+    lifter: LifterSettings,
+    settings: DataSettings,
+    validation_paths: Sequence[Path] = (),
+) -> LifterData:
     """Parts of some stores: rows to train on, with weights, and rows to validate on.
+
+    With `validation_paths`, all rows of `paths` that the split's `subjects` and `actions` name train, and all rows
+    of those validate.
 
     Raises:
         InputError: a store does not fit, or evolved poses are asked for and there are none.
@@ -183,10 +192,13 @@ def open_data(paths: Sequence[Path], lifter: LifterSettings, settings: DataSetti
     original: list[tuple[PosePart, float]] = []
     evolved: list[tuple[PosePart, float]] = []
     validation: list[PosePart] = []
+    split = replace(settings.split, validation_share=0.0) if validation_paths else settings.split
+    if validation_paths and (split.validation_subjects or split.validation_actions):
+        raise InputError("give validation stores, or validation subjects and actions, not both")
     for path, weight in zip(paths, weights, strict=True):
         with PoseStore(path) as store:
             table = store.table()
-        training_rows, validation_rows = settings.split.rows(table)
+        training_rows, validation_rows = split.rows(table)
         bred = table["generation"].to_numpy() > 0 if "generation" in table else None
         for parts, rows in (
             (original, training_rows if bred is None else training_rows[~bred[training_rows]]),
@@ -196,6 +208,10 @@ def open_data(paths: Sequence[Path], lifter: LifterSettings, settings: DataSetti
                 parts.append((PosePart(path, rows, lifter.skeleton), weight * len(rows)))
         if len(validation_rows):
             validation.append(PosePart(path, validation_rows, lifter.skeleton))
+    for path in validation_paths:
+        with PoseStore(path) as store:
+            every = np.arange(len(store))
+        validation.append(PosePart(path, every, lifter.skeleton))
     if settings.evolved_share is not None:
         original, evolved = _shared(original, evolved, settings.evolved_share)
     parts = original + evolved
@@ -249,6 +265,7 @@ def train_lifter(
     pairs: PairSettings | None = None,
     learning: LearningSettings | None = None,
     data: DataSettings | None = None,
+    validation_stores: Sequence[Path] = (),
     start_from: Path | None = None,
     record: dict[str, object] | None = None,
     resume: bool = False,
@@ -263,6 +280,7 @@ def train_lifter(
         pairs: cameras and faults.
         learning: loss and schedule.
         data: split and mixture.
+        validation_stores: validate on all poses of these, instead of on a split of `stores`.
         start_from: a lifter checkpoint whose weights to begin with; it must have the same settings.
         record: about the command, kept in the checkpoints beside hashes of the stores.
         resume: continue an interrupted run.
@@ -276,7 +294,7 @@ def train_lifter(
     """
     lifter, pairs = lifter or LifterSettings(), pairs or PairSettings()
     learning, data = learning or LearningSettings(), data or DataSettings()
-    opened = open_data(stores, lifter, data)
+    opened = open_data(stores, lifter, data, validation_stores)
     if not opened.validation:
         raise InputError(
             "there is nothing to validate on: name validation subjects or actions, or give a share"

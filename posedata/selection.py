@@ -1,0 +1,95 @@
+"""A part of a pose store as a store of its own, for splits that no later step can mix up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from posedata.errors import InputError
+from posedata.output_file import sha256_of
+from posedata.poses import Poses
+from posedata.store import PoseStore, PoseStoreWriter, Provenance
+
+READ_ROWS = 65536
+
+
+def select_rows(
+    source: Path,
+    target: Path,
+    *,
+    subjects: Sequence[str] = (),
+    actions: Sequence[str] = (),
+    without_subjects: Sequence[str] = (),
+    without_actions: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Copy the rows of some subjects and actions.
+
+    Cameras stay; pictures stay where they are. Lineage is left out, because parents may not be among the rows.
+
+    Args:
+        source, target: the stores.
+        subjects, actions: keep only these; all if empty.
+        without_subjects, without_actions: leave these out.
+        overwrite: replace an existing target.
+        progress: called with the number of rows read since the last call.
+
+    Returns:
+        How many rows were kept.
+
+    Raises:
+        InputError: a name is not in the store, or no row is left.
+        StoreError, OutputError: a file is not sound, or cannot be written.
+    """
+    parameters = {
+        "subjects": list(subjects),
+        "actions": list(actions),
+        "without_subjects": list(without_subjects),
+        "without_actions": list(without_actions),
+    }
+    with PoseStore(source) as store:
+        table = store.table()
+        keep = np.ones(len(table), bool)
+        for column, wanted, unwanted in (
+            ("subject", subjects, without_subjects),
+            ("action", actions, without_actions),
+        ):
+            _check_names(source, table, column, [*wanted, *unwanted])
+            if wanted:
+                keep &= table[column].isin(wanted).to_numpy()
+            keep &= ~table[column].isin(unwanted).to_numpy()
+        if not keep.any():
+            raise InputError(f"{source}: no row is of the chosen subjects and actions: choose others")
+        provenance = Provenance("evolift data select", parameters, None, {source.name: sha256_of(source)})
+        image_root = str(store.image_folder.resolve()) if "image" in store.columns else ""
+        with PoseStoreWriter(
+            target,
+            store.skeleton,
+            store.coordinate_frame,
+            provenance,
+            cameras=store.cameras,
+            image_root=image_root,
+            overwrite=overwrite,
+        ) as writer:
+            start = 0
+            for poses in store.batches(READ_ROWS):
+                writer.append(_without_lineage(poses)[keep[start : start + len(poses)]])
+                start += len(poses)
+                if progress is not None:
+                    progress(len(poses))
+    return int(keep.sum())
+
+
+def _without_lineage(poses: Poses) -> Poses:
+    return Poses(**{name: value for name, value in vars(poses).items() if name != "lineage"})
+
+
+def _check_names(source: Path, table: pd.DataFrame, column: str, names: Sequence[str]) -> None:
+    known = {str(name) for name in table[column].cat.categories}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise InputError(f"{source}: there is no {column} {unknown[0]!r}: it has {', '.join(sorted(known))}")
