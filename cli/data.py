@@ -81,9 +81,9 @@ def actors(
     overwrite: bool,
 ) -> None:
     """Poses of the built-in synthetic actors, for when there is no motion capture at hand."""
-    from posedata import actors as built_in
-    from posedata.bodies import BODIES
-    from posedata.motions import MOTIONS
+    from posedata.acting import actors as built_in
+    from posedata.acting.bodies import BODIES
+    from posedata.acting.motions import MOTIONS
     from posedata.store import PoseStore
 
     people, doings = {
@@ -107,6 +107,36 @@ def actors(
             f"{output}: {len(store):,} poses, {len(store.labels['subject'])} subjects, "
             f"{len(store.labels['action'])} actions"
         )
+
+
+@data.command(cls=RecipeCommand)
+@click.argument("source", type=ExistingFile)
+@output_option("Pose store (.h5)")
+@click.option("--subjects", help="Only these, with commas.")
+@click.option("--actions", help="Only these, with commas.")
+@click.option("--without-subjects", help="Not these, with commas.")
+@click.option("--without-actions", help="Not these, with commas.")
+@overwrite_option
+@click.pass_context
+def select(
+    ctx: click.RichContext, /, source: Path, output: Path, overwrite: bool, **names: str | None
+) -> None:
+    """Some subjects and actions of a store as a store of their own, for example to hold clips out.
+
+    Example: evolift data select cmu.h5 -o validation.h5 --actions 01_03,01_09
+    """
+    from posedata.selection import select_rows
+
+    with progress_bar("selecting", None) as advance:
+        kept = select_rows(
+            source,
+            output,
+            overwrite=overwrite,
+            progress=advance,
+            **{key: _names(given, ()) for key, given in names.items()},
+        )
+    write_settings(ctx, output)
+    click.echo(f"{output}: {kept:,} poses")
 
 
 def _names(given: str | None, otherwise: tuple[str, ...]) -> list[str]:
@@ -136,7 +166,7 @@ def _names(given: str | None, otherwise: tuple[str, ...]) -> list[str]:
 @click.pass_context
 def render(ctx: click.RichContext, /, source: Path, output: Path, images: int, **options: Any) -> None:
     """Render pictures of people in the poses of SOURCE (world frame), with 2D and 3D joints and occlusion flags."""
-    from posedata.people import render_store
+    from posedata.rendering.people import render_store
 
     done_before = 0
     with progress_bar("rendering", images) as advance:
@@ -196,10 +226,10 @@ def view(
     overwrite: bool,
 ) -> None:
     """Show rows of STORE: moving on a page, or side by side on a sheet."""
+    from posedata.drawing.store_view import chosen_rows, store_sheet, write_store_page
     from posedata.errors import InputError
     from posedata.output_file import check_output
     from posedata.store import PoseStore
-    from posedata.store_view import chosen_rows, store_sheet, write_store_page
 
     is_page = output.suffix.lower() == ".html"
     if not is_page and output.suffix.lower() != ".png":
@@ -217,7 +247,7 @@ def view(
         if is_page:
             write_store_page(opened, rows, output, overwrite=overwrite)
         else:
-            from posedata.picture_file import write_picture
+            from posedata.rendering.picture_file import write_picture
 
             columns = min(8, math.ceil(math.sqrt(1.5 * len(rows))))
             write_picture(output, store_sheet(opened, rows, columns=columns), overwrite=overwrite)

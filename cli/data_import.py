@@ -43,7 +43,7 @@ def import_group() -> None:
 @click.pass_context
 def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
     """CMU motion capture (ASF/AMC): SOURCE is the zip, or a folder of NN/NN.asf and NN/NN_MM.amc."""
-    from posedata import cmu_asfamc
+    from posedata.importers import cmu_asfamc
 
     subjects = options.pop("subjects")
     with progress_bar("clips", None) as advance:
@@ -77,7 +77,7 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
 
     Photographs of a zip are put into a folder beside the store; those of a folder stay where they are.
     """
-    from posedata import lsp
+    from posedata.importers import lsp
 
     with progress_bar("photographs", None) as advance:
         summary = lsp.import_lsp(source, output, progress=advance, **options)
@@ -117,7 +117,7 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
 @click.pass_context
 def import_bvh(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
     """BVH motion capture: SOURCE is a .bvh file, or a folder or zip of them."""
-    from posedata import bvh
+    from posedata.importers import bvh
 
     with progress_bar("files", None) as advance:
         summary = bvh.import_bvh(source, output, progress=advance, **options)

@@ -114,7 +114,7 @@ def demo(ctx: click.Context, /, output: Path, quick: bool, workers: int, seed: i
 
 
 def _act(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    from posedata.actors import (
+    from posedata.acting.actors import (
         TEST_ACTIONS,
         TEST_SUBJECTS,
         TRAIN_ACTIONS,
@@ -208,7 +208,7 @@ def _lift(results: DemoResults, scale: float, seed: int, workers: int) -> None:
 
 def _render(results: DemoResults, scale: float, seed: int, workers: int) -> None:
     from cli.progress import progress_bar
-    from posedata.people import render_store
+    from posedata.rendering.people import render_store
 
     counts = {}
     for number, (name, full) in enumerate((("train", 1600), ("validation", 200), ("test", 300))):

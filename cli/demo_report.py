@@ -10,7 +10,7 @@ import pandas as pd
 from cli.demo import DemoResults
 from detector2d.image_file import read_image
 from lifter.chain_evaluation import ChainPredictions
-from posedata.figures import (
+from posedata.drawing.figures import (
     draw_joints,
     figure_picture,
     new_figure,
@@ -20,8 +20,8 @@ from posedata.figures import (
     plot_pose,
     pose_axes,
 )
+from posedata.drawing.report_page import ReportPage
 from posedata.metrics import mpjpe
-from posedata.report_page import ReportPage
 from posedata.skeleton import H36M17
 from posedata.store import PoseStore
 

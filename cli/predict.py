@@ -12,7 +12,7 @@ from cli.options import AnyPath, ExistingFile, RecipeCommand, command_record, ou
 
 if TYPE_CHECKING:
     from lifter.pipeline import Pipeline, PosePrediction
-    from posedata.predictions import Predictions
+    from posedata.predicting.predictions import Predictions
 
 PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -134,8 +134,8 @@ def _write_overlay(target: Path, image: object, pose: PosePrediction) -> None:
     import cv2
     import numpy as np
 
+    from posedata.drawing.overlay import draw_box, draw_joints
     from posedata.output_file import whole_file
-    from posedata.overlay import draw_box, draw_joints
 
     picture = draw_joints(np.asarray(image), pose.joints_2d, pose.skeleton, confidence=pose.confidence)
     picture = draw_box(picture, np.array(pose.box))
@@ -148,8 +148,8 @@ def _write_results(
     output: Path, done: list[tuple[Path, PosePrediction]], record: dict[str, object], normalisation: str
 ) -> None:
     from detector2d.image_file import read_image
-    from posedata.pose_page import PosePageItem, write_pose_page
-    from posedata.prediction_files import write_predictions
+    from posedata.drawing.pose_page import PosePageItem, write_pose_page
+    from posedata.predicting.prediction_files import write_predictions
 
     predictions = _as_predictions(done, record, normalisation)
     write_predictions(output / "predictions.json", predictions)
@@ -177,7 +177,7 @@ def _as_predictions(
     import numpy as np
 
     from posedata.poses import NO_CAMERA
-    from posedata.predictions import Predictions
+    from posedata.predicting.predictions import Predictions
 
     assumption = {
         "box": "The camera is unknown: poses are as if seen by one that looks straight at the person; size and place in the room are not known.",

@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 
 from detector2d.image_source import ImageSource
 from detector2d.samples import CropSettings, Sample, make_sample
-from posedata.overlay import draw_joints
-from posedata.picture_sheet import picture_sheet
+from posedata.drawing.overlay import draw_joints
+from posedata.drawing.picture_sheet import picture_sheet
 from posedata.seeds import numpy_generator_at
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from evolution.kinematic_tree import KinematicTree
 from evolution.local_bones import to_local
-from posedata.figures import figure_picture, new_figure, plot_pose, pose_axes
+from posedata.drawing.figures import figure_picture, new_figure, plot_pose, pose_axes
 
 BROKEN = "#000000"
 

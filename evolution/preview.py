@@ -18,10 +18,10 @@ from evolution.limit_sources import limits_by_name
 from evolution.local_bones import to_local
 from evolution.pose_pictures import facing_the_viewer, pose_picture
 from evolution.settings import EvolutionSettings
+from posedata.drawing.figures import figure_picture, new_figure, picture_sheet, plot_curves, plot_directions
+from posedata.drawing.report_page import ReportPage
 from posedata.errors import StoreError
-from posedata.figures import figure_picture, new_figure, picture_sheet, plot_curves, plot_directions
 from posedata.output_file import check_output
-from posedata.report_page import ReportPage
 from posedata.seeds import generator_at, numpy_generator_at
 from posedata.store import PoseStore
 

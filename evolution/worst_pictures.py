@@ -10,8 +10,8 @@ import torch
 from evolution.joint_limits import JointLimits
 from evolution.limits_report import LimitsReport
 from evolution.pose_pictures import facing_the_viewer, pose_picture
+from posedata.drawing.figures import picture_sheet
 from posedata.errors import OutputError
-from posedata.figures import picture_sheet
 from posedata.output_file import whole_file
 from posedata.store import PoseStore
 

@@ -7,7 +7,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lifter.evaluation import TestSet
-from posedata.figures import draw_joints, figure_picture, new_figure, picture_sheet, plot_pose, pose_axes
+from posedata.drawing.figures import (
+    draw_joints,
+    figure_picture,
+    new_figure,
+    picture_sheet,
+    plot_pose,
+    pose_axes,
+)
 from posedata.metrics import mpjpe
 
 

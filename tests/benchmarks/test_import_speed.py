@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from posedata.bvh import import_bvh
-from posedata.cmu_asfamc import import_cmu
+from posedata.importers.bvh import import_bvh
+from posedata.importers.cmu_asfamc import import_cmu
 from posedata.store import PoseStore
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from posedata.actors import make_clip, write_actor_store
-from posedata.bodies import BODIES
-from posedata.motions import MOTIONS
-from posedata.people import render_people
-from posedata.rendering import Renderer
+from posedata.acting.actors import make_clip, write_actor_store
+from posedata.acting.bodies import BODIES
+from posedata.acting.motions import MOTIONS
+from posedata.rendering.people import render_people
+from posedata.rendering.renderer import Renderer
 from posedata.store import PoseStore
 
 pytestmark = pytest.mark.benchmark

@@ -11,8 +11,8 @@ import pytest
 from cli.main import main
 from posedata.store import PoseStore
 from tests.posedata.acclaim_files import write_database, zipped
-from tests.posedata.test_bvh import bvh_text, standing, write_names
-from tests.posedata.test_lsp import annotation, write_dataset
+from tests.posedata.importers.test_bvh import bvh_text, standing, write_names
+from tests.posedata.importers.test_lsp import annotation, write_dataset
 
 Run = Callable[..., tuple[int, str, str]]
 

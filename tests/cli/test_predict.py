@@ -13,7 +13,7 @@ from lifter.joint import JointModel, save_joint
 from lifter.model import LifterModel, LifterSettings, save_lifter
 from lifter.pipeline import Pipeline
 from posedata.errors import InputError
-from posedata.prediction_files import read_predictions
+from posedata.predicting.prediction_files import read_predictions
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from posedata.checkpoint import load_checkpoint
-from posedata.prediction_files import read_predictions
+from posedata.predicting.prediction_files import read_predictions
 from posedata.store import PoseStore
 from tests.conftest import Finished
 

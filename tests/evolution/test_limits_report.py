@@ -14,10 +14,16 @@ from evolution.fitting import fit_store
 from evolution.kinematic_tree import KinematicTree
 from evolution.limits_report import report_on_store
 from evolution.local_bones import to_joints, to_local
-from posedata.actors import TEST_ACTIONS, TEST_SUBJECTS, TRAIN_ACTIONS, TRAIN_SUBJECTS, write_actor_store
-from posedata.bvh import import_bvh
-from posedata.cmu_asfamc import import_cmu
+from posedata.acting.actors import (
+    TEST_ACTIONS,
+    TEST_SUBJECTS,
+    TRAIN_ACTIONS,
+    TRAIN_SUBJECTS,
+    write_actor_store,
+)
 from posedata.errors import InputError
+from posedata.importers.bvh import import_bvh
+from posedata.importers.cmu_asfamc import import_cmu
 from posedata.skeleton import H36M17, MPII16
 from posedata.store import PoseStore
 

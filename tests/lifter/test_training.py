@@ -182,3 +182,15 @@ def test_a_test_set_keeps_labels_beside_poses(tiny_store) -> None:
     lengths = np.linalg.norm(world[tests.rows][:, 2] - world[tests.rows][:, 9], axis=-1)
     got = np.linalg.norm(tests.truth[:, 2] - tests.truth[:, 9], axis=-1)
     np.testing.assert_allclose(got, lengths, atol=0.05)
+
+
+def test_validation_stores_are_validated_on_and_everything_else_trains(tiny_store, tmp_path) -> None:
+    from posedata.selection import select_rows
+
+    select_rows(tiny_store, tmp_path / "fit.h5", subjects=["ann"])
+    select_rows(tiny_store, tmp_path / "held.h5", subjects=["bob"])
+    opened = open_data([tmp_path / "fit.h5"], LifterSettings(), DataSettings(), [tmp_path / "held.h5"])
+    assert [len(part) for part in opened.validation] == [32]
+    assert sum(len(part) for part in opened.mixture.parts) == 32
+    with pytest.raises(InputError, match="not both"):
+        open_data([tiny_store], LifterSettings(), DATA, [tmp_path / "held.h5"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from posedata.camera import Camera, look_at
-from posedata.looks import Look, draw_look
-from posedata.mesh import Mesh
-from posedata.scene import FARTHEST, Lamp, Scene
+from posedata.rendering.looks import Look, draw_look
+from posedata.rendering.mesh import Mesh
+from posedata.rendering.scene import FARTHEST, Lamp, Scene
 from posedata.skeleton import H36M17
 
 SIZE = 96

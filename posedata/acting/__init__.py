@@ -1,0 +1,1 @@
+"""Built-in actors: bodies, motions written as joint angles, forward kinematics."""

@@ -1,0 +1,225 @@
+"""Importer for BVH motion capture: one file, a folder, or a zip, with a table of joint names.
+
+Joints become H36M17, millimetres, in a world with z up. What the files do not state (unit, upward axis, left and
+right) is taken from the table of names, from the user, or from clear evidence in the poses, and is asked for where
+there is none. All files of one import must agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+
+from posedata.errors import InputError
+from posedata.importers.bvh_file import joint_positions, parse_bvh
+from posedata.importers.bvh_names import BvhNames, Weights, bvh_names
+from posedata.importers.capture_frame import (
+    MILLIMETRES,
+    Axis,
+    detect_mirrored,
+    detect_unit,
+    detect_up,
+    to_world,
+)
+from posedata.importers.cmu_clips import GLITCHES, kept_frames
+from posedata.importers.source_files import SourceFiles
+from posedata.output_file import check_output
+from posedata.poses import Poses, repeated_label
+from posedata.skeleton import H36M17
+from posedata.store import PoseStoreWriter, Provenance
+
+Value = TypeVar("Value", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class BvhSummary:
+    """What `import_bvh` did.
+
+    Args:
+        files, poses: written.
+        native_frames: in the files.
+        left_out: frames left out as glitches of the capture.
+        millimetres, up, mirrored: what the files' unit and axes were taken for.
+        detected: which of the three ("unit", "up", "mirrored") were told from the poses.
+    """
+
+    files: int
+    poses: int
+    native_frames: int
+    left_out: int
+    millimetres: float
+    up: Axis
+    mirrored: bool
+    detected: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Clip:
+    name: str
+    label: str
+    frames: np.ndarray
+    joints: np.ndarray
+    native_frames: int
+    left_out: int
+
+
+def import_bvh(
+    source: Path,
+    target: Path,
+    *,
+    names: str | Path = "cmu-cgspeed",
+    fps: float | None = None,
+    unit: str | float | None = None,
+    up: Axis | None = None,
+    mirrored: bool | None = None,
+    subject: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> BvhSummary:
+    """Write a pose store from BVH files. The action of each row is the name of its file.
+
+    Args:
+        source: a .bvh file, a folder, or a zip.
+        target: the store to write.
+        names: a table of `posedata.importers.bvh_names`, or a JSON file of your own.
+        fps: frames per second to keep; None keeps all.
+        unit: of length: a name of `MILLIMETRES`, or millimetres; None takes the table's, or detects it.
+        up: upward axis of the files; None detects it.
+        mirrored: whether left and right are swapped in the files; None detects it.
+        subject: label of all rows; None takes it from file names like 02_01 where the table says so.
+        overwrite: replace an existing store.
+        progress: called with 1 and the number of all files after each file.
+
+    Raises:
+        InputError: a file is damaged or lacks a joint, or unit or axes cannot be told.
+        OutputError: the target exists or cannot be written.
+    """
+    check_output(target, overwrite=overwrite)
+    table = bvh_names(names)
+    millimetres = _millimetres(unit, table)
+    with SourceFiles(source, single=(".bvh",)) as files:
+        found = files.with_ending(".bvh")
+        if not found:
+            raise InputError(f"{source} holds no .bvh files: give a .bvh file, or a folder or zip of them")
+        clips = []
+        for name in found:
+            clips.append(_read(files, name, table, fps))
+            if progress is not None:
+                progress(1, len(found))
+        detected = tuple(
+            question
+            for question, given in (("unit", millimetres), ("up", up), ("mirrored", mirrored))
+            if given is None
+        )
+        if millimetres is None:
+            millimetres = MILLIMETRES[_agreed(clips, detect_unit, "unit of length", "--unit")]
+        axis: Axis = up if up is not None else _agreed(clips, detect_up, "upward axis", "--up")
+        if mirrored is None:
+            mirrored = _agreed(clips, detect_mirrored, "left and right", "--mirrored or --not-mirrored")
+        parameters = {
+            "names": table.name,
+            "fps": fps,
+            "millimetres": millimetres,
+            "up": axis,
+            "mirrored": mirrored,
+        }
+        provenance = Provenance("evolift data import bvh", parameters, inputs=files.hashes(found))
+    with PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite) as writer:
+        for clip in clips:
+            count = len(clip.frames)
+            writer.append(
+                Poses(
+                    repeated_label(subject or _subject(clip.name, table), count),
+                    repeated_label(clip.name, count),
+                    clip.frames,
+                    to_world(clip.joints, millimetres, axis, mirrored).astype(np.float32),
+                )
+            )
+        written = len(writer)
+    return BvhSummary(
+        len(clips),
+        written,
+        sum(clip.native_frames for clip in clips),
+        sum(clip.left_out for clip in clips),
+        millimetres,
+        axis,
+        mirrored,
+        detected,
+    )
+
+
+def _millimetres(unit: str | float | None, table: BvhNames) -> float | None:
+    if unit is None:
+        return table.millimetres
+    if isinstance(unit, str) and unit in MILLIMETRES:
+        return MILLIMETRES[unit]
+    try:
+        millimetres = float(unit)
+    except ValueError:
+        millimetres = np.nan
+    if not (np.isfinite(millimetres) and millimetres > 0):
+        raise InputError(
+            f"the unit {unit!r} is not known: give {', '.join(MILLIMETRES)}, or its length in millimetres"
+        )
+    return millimetres
+
+
+def _read(files: SourceFiles, name: str, table: BvhNames, fps: float | None) -> _Clip:
+    motion = parse_bvh(files.read(name), files.label(name))
+    if table.repair is not None:
+        motion = table.repair(motion)
+    # Frame times are rounded in the files: .0083333 s are 120 frames per second.
+    rate = round(1 / motion.frame_time, 2)
+    if fps is not None and fps > rate:
+        raise InputError(f"{files.label(name)} has {rate:g} frames per second, so {fps:g} cannot be kept")
+    kept = kept_frames(len(motion), rate, fps)
+    stem = PurePosixPath(name).stem
+    is_good = np.ones(len(kept), bool)
+    if table.subject_from_name and stem in GLITCHES:
+        first, last = GLITCHES[stem]
+        is_good = (kept < first) | (kept > last)
+    rows = kept[is_good]
+    sources = sorted({joint for weights in table.joints.values() for joint in weights})
+    ends = joint_positions(motion, rows, sources)
+    joints = np.stack([_weighted(ends, table.joints[joint]) for joint in H36M17.joints], 1)
+    return _Clip(stem, files.label(name), rows + 1, joints, len(motion), int((~is_good).sum()))
+
+
+def _weighted(ends: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
+    parts = [weight * ends[name] for name, weight in weights.items()]
+    total: np.ndarray = sum(parts[1:], parts[0])
+    return total
+
+
+def _agreed(
+    clips: list[_Clip], detect: Callable[[np.ndarray], Value | None], what: str, option: str
+) -> Value:
+    """What the files tell; those that tell nothing follow the others.
+
+    Raises:
+        InputError: none tells, or two tell differently.
+    """
+    answers = {
+        clip.label: answer
+        for clip in clips
+        if len(clip.joints) and (answer := detect(clip.joints)) is not None
+    }
+    counts = Counter(answers.values())
+    if not counts:
+        raise InputError(f"{clips[0].label}: the {what} cannot be told from its poses: give {option}")
+    if len(counts) > 1:
+        common = counts.most_common(1)[0][0]
+        other = next(label for label, answer in answers.items() if answer != common)
+        raise InputError(
+            f"{other}: its {what} looks other than in the other files: import it apart, or give {option}"
+        )
+    return next(iter(counts))
+
+
+def _subject(name: str, table: BvhNames) -> str:
+    return name.rsplit("_", 1)[0] if table.subject_from_name and "_" in name else "unknown"

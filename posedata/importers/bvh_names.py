@@ -1,0 +1,201 @@
+"""What BVH files of different makers call the joints of H36M17, and what is known to be wrong in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from posedata.errors import InputError
+from posedata.importers.bvh_file import BvhMotion
+from posedata.skeleton import H36M17
+
+Weights = Mapping[str, float]
+WRIST_REPAIR = 1.5
+CMU_MILLIMETRES = 25.4 / 0.45
+
+
+@dataclass(frozen=True)
+class BvhNames:
+    """A table of names.
+
+    Args:
+        name: of the table.
+        joints: joint of H36M17 -> {joint of the file: weight}; weights sum to 1.
+        millimetres: length of the file's unit where all files of this kind have the same, else None.
+        repair: mends what the conversion lost.
+        subject_from_name: the file name is SUBJECT_NUMBER.
+
+    Raises:
+        InputError: a joint of H36M17 is missing or unknown, or weights do not sum to 1.
+    """
+
+    name: str
+    joints: Mapping[str, Weights]
+    millimetres: float | None = None
+    repair: Callable[[BvhMotion], BvhMotion] | None = None
+    subject_from_name: bool = False
+
+    def __post_init__(self) -> None:
+        missing = [joint for joint in H36M17.joints if joint not in self.joints]
+        unknown = [joint for joint in self.joints if joint not in H36M17.joints]
+        if missing or unknown:
+            raise InputError(
+                f"names {self.name!r}: {(missing or unknown)[0]!r} is {'missing' if missing else 'not a joint of H36M17'}"
+            )
+        for joint, weights in self.joints.items():
+            if not weights or abs(sum(weights.values()) - 1) > 1e-6:
+                raise InputError(f"names {self.name!r}: the weights of {joint!r} do not sum to 1")
+
+
+def _table(
+    middle: dict[str, str | tuple[str, ...]], left: Mapping[str, str], right: Mapping[str, str]
+) -> dict[str, Weights]:
+    table: dict[str, Weights] = {}
+    for joint, names in middle.items():
+        parts = (names,) if isinstance(names, str) else names
+        table[joint] = {part: 1 / len(parts) for part in parts}
+    for side, names_of_side in (("left", left), ("right", right)):
+        table |= {f"{side}_{joint}": {name: 1.0} for joint, name in names_of_side.items()}
+    return table
+
+
+def _sided(pattern: str, left: str, right: str, **names: str) -> tuple[dict[str, str], dict[str, str]]:
+    both = [
+        {joint: pattern.format(side=side, name=name) for joint, name in names.items()}
+        for side in (left, right)
+    ]
+    return both[0], both[1]
+
+
+_CGSPEED = _sided(
+    "{side}{name}", "Left", "Right",
+    hip="Hip", knee="Knee", ankle="Ankle", shoulder="Shoulder", elbow="Elbow", wrist="Wrist",
+)  # fmt: skip
+_MIXAMO = _sided(
+    "mixamorig:{side}{name}", "Left", "Right",
+    hip="UpLeg", knee="Leg", ankle="Foot", shoulder="Arm", elbow="ForeArm", wrist="Hand",
+)  # fmt: skip
+_BANDAI_NAMCO = _sided(
+    "{name}_{side}", "L", "R",
+    hip="UpperLeg", knee="LowerLeg", ankle="Foot", shoulder="UpperArm", elbow="LowerArm", wrist="Hand",
+)  # fmt: skip
+
+
+def repair_cgspeed(motion: BvhMotion) -> BvhMotion:
+    """Put back the two segments that the cgspeed conversion of the CMU data base lost.
+
+    The `thorax` bone goes along Chest2's y axis with the length of Chest to Chest2, and shifts all above it; the
+    forearm gets its last third back (the `wrist` bone).
+
+    Raises:
+        InputError: joints are missing, or the segment is not lost in this file.
+    """
+    for name in ("Chest2", "lowerneck", "LeftCollar", "RightCollar", "LeftWrist", "RightWrist"):
+        if name not in motion.joints:
+            raise InputError(
+                f"{motion.label} has no joint {name!r}: it is not of the cgspeed conversion, choose other names"
+            )
+    thorax = np.array([0.0, float(np.linalg.norm(motion.joints["Chest2"].offset)), 0.0])
+    offsets = {}
+    for name in ("lowerneck", "LeftCollar", "RightCollar"):
+        if (
+            np.abs(motion.joints[name].offset).max() > 1e-6 * thorax[1]
+            or motion.joints[name].parent != "Chest2"
+        ):
+            raise InputError(
+                f"{motion.label}: {name!r} does not start at Chest2, so this file does not need the repair of the cgspeed names"
+            )
+        offsets[name] = thorax
+    for name in ("LeftWrist", "RightWrist"):
+        offsets[name] = WRIST_REPAIR * motion.joints[name].offset
+    return motion.with_offsets(offsets)
+
+
+BVH_NAMES: dict[str, BvhNames] = {
+    table.name: table
+    for table in (
+        BvhNames(
+            "cmu-cgspeed",
+            _table(
+                {
+                    "pelvis": ("LeftHip", "RightHip"),
+                    "spine": "Chest",
+                    "thorax": ("lowerneck", "Neck"),
+                    "neck": "Head",
+                    "head": "Head_End",
+                },
+                *_CGSPEED,
+            ),
+            millimetres=CMU_MILLIMETRES,
+            repair=repair_cgspeed,
+            subject_from_name=True,
+        ),
+        BvhNames(
+            "mixamo",
+            _table(
+                {
+                    "pelvis": ("mixamorig:LeftUpLeg", "mixamorig:RightUpLeg"),
+                    "spine": "mixamorig:Spine1",
+                    "thorax": "mixamorig:Neck",
+                    "neck": "mixamorig:Head",
+                    "head": "mixamorig:HeadTop_End",
+                },
+                *_MIXAMO,
+            ),
+        ),
+        BvhNames(
+            "bandai-namco",
+            _table(
+                {
+                    "pelvis": ("UpperLeg_L", "UpperLeg_R"),
+                    "spine": "Chest",
+                    "thorax": "Neck",
+                    "neck": "Head",
+                    "head": "Head_End",
+                },
+                *_BANDAI_NAMCO,
+            ),
+        ),
+    )
+}
+"""The built-in tables of names."""
+
+
+def bvh_names(name: str | Path) -> BvhNames:
+    """A built-in table by its name, or one of the user's from a JSON file.
+
+    The file maps every joint of H36M17 to a joint of the BVH file, to a list of joints (their middle), or to an
+    object {joint: weight}. An end site is called by its joint and `_End`.
+
+    Raises:
+        InputError: there is none of that name, or the file is not such a table.
+    """
+    if str(name) in BVH_NAMES:
+        return BVH_NAMES[str(name)]
+    path = Path(name)
+    if path.suffix.lower() != ".json":
+        raise InputError(
+            f"there are no BVH names {str(name)!r}: choose one of {', '.join(BVH_NAMES)}, or give a .json file"
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        joints = {joint: _weights(value) for joint, value in values.items()}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{path} is not a JSON table of joint names: {error}") from None
+    return BvhNames(path.name, joints)
+
+
+def _weights(value: object) -> Weights:
+    if isinstance(value, str):
+        return {value: 1.0}
+    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
+        return {name: value.count(name) / len(value) for name in value}
+    if isinstance(value, dict):
+        return {str(name): float(weight) for name, weight in value.items()}
+    raise TypeError(f"{value!r} is not a joint name, a list of names or an object of weights")

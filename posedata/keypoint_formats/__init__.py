@@ -1,0 +1,1 @@
+"""Readers of 2D keypoints from other detectors."""

@@ -1,0 +1,154 @@
+"""Keypoints in COCO's JSON: annotation files, result lists of any detector, COCO-WholeBody, and AlphaPose.
+
+An annotation file is an object with `images` and `annotations`; each annotation holds `keypoints`, a flat list of
+x, y, v per joint with v = 0 unlabelled, 1 hidden, 2 visible. A result list holds objects of the same kind whose third
+numbers are scores. AlphaPose writes a result list whose `image_id` is a file name, with `box` and, for tracks, `idx`.
+The number of values tells the skeleton; of whole bodies only the joints of the body are read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from posedata.errors import InputError
+from posedata.keypoint_formats.checked_json import expect, number_table
+from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from posedata.skeleton import COCO17, HALPE26, MPII16, Skeleton
+
+_SKELETON_OF: dict[int, Skeleton] = {
+    17: COCO17,
+    133: COCO17,  # COCO-WholeBody: the body comes first
+    26: HALPE26,
+    136: HALPE26,  # Halpe: body and feet come first
+}
+_LARGEST_SCORE = 6.0  # AlphaPose's scores of COCO joints
+
+
+def keypoints_of_coco(values: Any, where: str, *, is_alphapose: bool = False) -> Keypoints:
+    """People of a COCO annotation file or result list.
+
+    Args:
+        values: from `read_json`.
+        where: the file, for messages.
+        is_alphapose: read 16 joints as MPII, as AlphaPose writes them.
+
+    Raises:
+        InputError: something is missing or of the wrong kind, or nobody is in it.
+    """
+    is_annotation = isinstance(values, dict)
+    entries = values.get("annotations") if isinstance(values, dict) else values
+    place = f"{where}: annotations" if is_annotation else f"{where}: "
+    entries = expect(entries, list, place)
+    places = [f"{place}[{number}]" for number in range(len(entries))]
+    for entry, at in zip(entries, places, strict=True):
+        expect(entry, dict, at)
+    kept = [number for number, entry in enumerate(entries) if _is_person(entry)]
+    entries, places = [entries[number] for number in kept], [places[number] for number in kept]
+    if not entries:
+        raise InputError(f"{where} holds no person with keypoints")
+    images = _image_table(values, where) if is_annotation else {}
+    table, skeleton, notes = _joint_table(entries, places, is_alphapose=is_alphapose)
+    has_flags = is_annotation or _are_flags(table[..., 2])
+    scores = np.where(table[..., 2] > 0, 1.0, 0.0) if has_flags else table[..., 2]
+    names, frames, sizes = _pictures(entries, places, images)
+    return keypoints_of(
+        skeleton,
+        table[..., :2],
+        format="alphapose" if is_alphapose else "coco",
+        confidence=scores,
+        visibility=np.clip(np.nan_to_num(table[..., 2]), 0, 2) if has_flags else None,
+        image=names,
+        frame=frames,
+        person=_tracks(entries),
+        box=_boxes(entries, places),
+        image_size=sizes,
+        notes=notes,
+    )
+
+
+def _is_person(entry: dict[str, Any]) -> bool:
+    """Annotations of crowds and of people without labelled joints have no pose to read."""
+    flat = entry.get("keypoints")
+    return bool(flat) and not (isinstance(flat, list) and all(value == 0 for value in flat))
+
+
+def _joint_table(
+    entries: list[dict[str, Any]], places: list[str], *, is_alphapose: bool
+) -> tuple[Float64[np.ndarray, "rows joints 3"], Skeleton, list[str]]:
+    width = len(expect(entries[0]["keypoints"], list, f"{places[0]}.keypoints"))
+    skeleton = _SKELETON_OF.get(width // 3) if width % 3 == 0 else None
+    if is_alphapose and width == 3 * len(MPII16):
+        skeleton = MPII16
+    if skeleton is None:
+        raise InputError(
+            f"{places[0]}.keypoints has {width} numbers, which no known skeleton has: 51 (COCO), 399 (COCO-WholeBody), "
+            "78 or 408 (Halpe) are read, and 48 (MPII) with --format alphapose"
+        )
+    flat = number_table([e["keypoints"] for e in entries], width, [f"{at}.keypoints" for at in places])
+    table = flat.reshape(len(entries), -1, 3)[:, : len(skeleton)]
+    cut = width // 3 - len(skeleton)
+    notes = [f"of {width // 3} joints the {len(skeleton)} of {skeleton.name} are used"] if cut else []
+    return table, skeleton, notes
+
+
+def _are_flags(third: Float64[np.ndarray, "rows joints"]) -> bool:
+    """Whether the third numbers of a result list are visibility flags: only 0, 1 and 2, and not all one score."""
+    return bool(np.isin(third, (0, 1, 2)).all() and (third == 2).any())
+
+
+def _image_table(values: dict[str, Any], where: str) -> dict[Any, tuple[int, str, int, int]]:
+    """Image id -> (number in the file, name, width, height)."""
+    table = {}
+    for number, image in enumerate(expect(values.get("images"), list, f"{where}: images")):
+        at = f"{where}: images[{number}]"
+        expect(image, dict, at)
+        identity = expect(image.get("id"), (int, str), f"{at}.id")
+        name = expect(image.get("file_name", ""), str, f"{at}.file_name")
+        width, height = (expect(image.get(k, 0), (int, float), f"{at}.{k}") for k in ("width", "height"))
+        table[identity] = (number, name, _pixels(width), _pixels(height))
+    return table
+
+
+def _pixels(value: float) -> int:
+    """A side of a picture; 0, which means unknown, if it makes no sense."""
+    return int(value) if 0 < value < 2**31 else 0
+
+
+def _pictures(
+    entries: list[dict[str, Any]], places: list[str], images: dict[Any, tuple[int, str, int, int]]
+) -> tuple[list[str], list[int] | None, np.ndarray]:
+    """Name, frame number and size of each entry's picture."""
+    identities = [
+        expect(entry.get("image_id"), (int, str), f"{at}.image_id")
+        for entry, at in zip(entries, places, strict=True)
+    ]
+    if not images:
+        names = [identity if isinstance(identity, str) else "" for identity in identities]
+        numbers = [identity for identity in identities if isinstance(identity, int)]
+        # Names alone are numbered in the order they come in.
+        return names, numbers if len(numbers) == len(names) else None, np.zeros((len(names), 2), np.int32)
+    for identity, at in zip(identities, places, strict=True):
+        if identity not in images:
+            raise InputError(f"{at}.image_id is {identity!r}, which is not in its images")
+    rows = [images[identity] for identity in identities]
+    return [row[1] for row in rows], [row[0] for row in rows], np.array([row[2:] for row in rows], np.int32)
+
+
+def _tracks(entries: list[dict[str, Any]]) -> list[str] | None:
+    """Ids of tracked people, None unless every entry has one (`track_id` of PoseTrack, `idx` of AlphaPose)."""
+    for key in ("track_id", "idx"):
+        ids = [entry.get(key) for entry in entries]
+        if all(isinstance(identity, (int, float, str)) for identity in ids):
+            return [str(identity) for identity in ids]
+    return None
+
+
+def _boxes(entries: list[dict[str, Any]], places: list[str]) -> Float64[np.ndarray, "rows 4"]:
+    none = [None] * 4
+    boxes = [entry.get("bbox") or entry.get("box") or none for entry in entries]
+    table = number_table(boxes, 4, [f"{at}.bbox" for at in places])
+    table[~(table[:, 2:] > 0).all(1)] = np.nan
+    return table

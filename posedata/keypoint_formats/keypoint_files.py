@@ -1,0 +1,212 @@
+"""2D keypoints of any detector, read from a file or folder whose format is told from its content.
+
+| format | what |
+|---|---|
+| coco | COCO annotations or results, COCO-WholeBody (`posedata.keypoint_formats.coco_keypoints`) |
+| alphapose | AlphaPose results: COCO, Halpe or MPII joints |
+| openpose | a folder of OpenPose BODY_25 files, or one (`posedata.keypoint_formats.openpose_keypoints`) |
+| mediapipe | MediaPipe pose landmarks (`posedata.keypoint_formats.mediapipe_keypoints`) |
+| mmpose | MMPose inferencer or demo (`posedata.keypoint_formats.mmpose_keypoints`) |
+| deeplabcut, sleap | their CSV files, with a mapping of names (`posedata.keypoint_formats.tracking_keypoints`) |
+| csv, npz | plain tables (`posedata.keypoint_formats.table_keypoints`) |
+| jsonl | a person a line (`posedata.keypoint_formats.line_keypoints`) |
+| evolift | predictions of this package |
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from posedata.errors import InputError
+from posedata.keypoint_formats.checked_json import read_json
+from posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
+from posedata.keypoint_formats.keypoints import Keypoints
+from posedata.keypoint_formats.line_keypoints import keypoints_of_predictions, read_keypoint_lines
+from posedata.keypoint_formats.mediapipe_keypoints import LANDMARK_KEYS, keypoints_of_mediapipe
+from posedata.keypoint_formats.mmpose_keypoints import keypoints_of_mmpose
+from posedata.keypoint_formats.name_mapping import NameMapping
+from posedata.keypoint_formats.openpose_keypoints import (
+    FILE_PATTERN,
+    keypoints_of_openpose,
+    read_openpose_folder,
+)
+from posedata.keypoint_formats.table_keypoints import read_csv_keypoints, read_npz_keypoints
+from posedata.keypoint_formats.tracking_keypoints import read_deeplabcut, read_sleap
+from posedata.predicting.prediction_files import read_predictions
+from posedata.predicting.prediction_header import FORMAT
+from posedata.skeleton import Skeleton
+
+FORMATS = (
+    "coco",
+    "alphapose",
+    "openpose",
+    "mediapipe",
+    "mmpose",
+    "deeplabcut",
+    "sleap",
+    "csv",
+    "npz",
+    "jsonl",
+    "evolift",
+)
+SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".npz")
+"""Endings of files that may hold keypoints."""
+
+
+def read_keypoints(
+    path: Path,
+    *,
+    format: str | None = None,
+    skeleton: Skeleton | None = None,
+    mapping: NameMapping | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> Keypoints:
+    """People of a file or folder of 2D keypoints.
+
+    Args:
+        path: of the file or folder.
+        format: one of `FORMATS`; told from the content if None.
+        skeleton: of plain tables that do not tell theirs.
+        mapping: what the joint names of a table mean, from `posedata.keypoint_formats.name_mapping.read_name_mapping`.
+        image_size: (width, height) in pixels, for MediaPipe results that do not tell it.
+
+    Raises:
+        InputError: the format cannot be told, something is missing or damaged, or nobody is in it.
+    """
+    if format is not None and format not in FORMATS:
+        raise InputError(f"there is no keypoint format {format!r}: choose one of {', '.join(FORMATS)}")
+    values = None
+    if format is None:
+        format, values = _recognised(path)
+    if path.is_dir() and format != "openpose":
+        raise InputError(f"{path} is a folder: give the file of {format} keypoints")
+    readers: dict[str, Callable[[], Keypoints]] = {
+        "csv": lambda: read_csv_keypoints(path, skeleton=skeleton, mapping=mapping),
+        "deeplabcut": lambda: read_deeplabcut(path, skeleton=skeleton, mapping=mapping),
+        "sleap": lambda: read_sleap(path, skeleton=skeleton, mapping=mapping),
+        "npz": lambda: read_npz_keypoints(path, skeleton=skeleton),
+        "evolift": lambda: _some(keypoints_of_predictions(read_predictions(path)), path),
+        "jsonl": lambda: _of_lines(path, skeleton),
+    }
+    if format in readers:
+        return readers[format]()
+    if path.is_dir():
+        return read_openpose_folder(path)
+    values = read_json(path) if values is None else values
+    if format == "openpose":
+        return keypoints_of_openpose([(path, values)], str(path))
+    if format == "mediapipe":
+        return keypoints_of_mediapipe(values, str(path), image_size=image_size)
+    if format == "mmpose":
+        return keypoints_of_mmpose(values, str(path))
+    return keypoints_of_coco(values, str(path), is_alphapose=format == "alphapose")
+
+
+def recognise_format(path: Path) -> str:
+    """The format of a file or folder of keypoints, told from its content.
+
+    Raises:
+        InputError: it cannot be read, or its format cannot be told; the message asks for `--format`.
+    """
+    return _recognised(path)[0]
+
+
+def _recognised(path: Path) -> tuple[str, Any]:
+    """The format, and the values if they are read already."""
+    if path.is_dir():
+        if next(path.glob(FILE_PATTERN), None) is None:
+            raise InputError(f"{path} holds no {FILE_PATTERN} files of OpenPose: give a file of keypoints")
+        return "openpose", None
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    if not head:
+        raise InputError(f"{path} is empty: write it again")
+    if head.startswith(b"PK"):
+        return ("evolift" if _has_header(path) else "npz"), None
+    text = head.decode("utf-8-sig", "replace").lstrip()
+    if text.startswith(("{", "[")):
+        return _json_format(path, text)
+    if b"\0" in head:
+        raise InputError(f"{path} is neither JSON nor CSV nor NPZ: give a file of keypoints")
+    return _table_format(text), None
+
+
+def _table_format(text: str) -> str:
+    """Format of a CSV from its beginning."""
+    header = text.partition("\n")[0].strip()
+    if header.startswith('# {"format":"evolift-predictions"'):
+        return "evolift"
+    if header.split(",")[0] == "scorer":
+        return "deeplabcut"
+    columns = header.split(",")
+    return "sleap" if "frame_idx" in columns and any(column.endswith(".x") for column in columns) else "csv"
+
+
+def _json_format(path: Path, head: str) -> tuple[str, Any]:
+    first = head.partition("\n")[0].strip()
+    if path.suffix.lower() == ".jsonl" or (first.startswith("{") and first.endswith("}") and "\n{" in head):
+        return "jsonl", None
+    values = read_json(path)
+    entry = values[0] if isinstance(values, list) and values else values
+    told = _object_format(entry, is_listed=isinstance(values, list)) if isinstance(entry, dict) else None
+    if told is None:
+        raise InputError(f"{path} may be of several formats: say which with --format ({', '.join(FORMATS)})")
+    return told, values
+
+
+def _object_format(entry: dict[str, Any], *, is_listed: bool) -> str | None:
+    """Format of a file from its object, or from the first one of its list; None if it cannot be told."""
+    keypoints = entry.get("keypoints")
+    is_flat = isinstance(keypoints, list) and bool(keypoints) and not isinstance(keypoints[0], list)
+    is_track = isinstance(entry.get("image_id"), str) or "idx" in entry
+    marks = {
+        "mmpose": "instance_info" in entry
+        or "instances" in entry
+        or (is_listed and "keypoint_scores" in entry),
+        "mediapipe": any(key in entry for key in LANDMARK_KEYS)
+        or (not is_listed and "frames" in entry)
+        or (is_listed and "x" in entry and "y" in entry),
+        "evolift": not is_listed and entry.get("format") == FORMAT,
+        "openpose": not is_listed and "people" in entry and "format" not in entry,
+        "coco": (not is_listed and "annotations" in entry)
+        or (is_listed and is_flat and "image_id" in entry and not is_track),
+        "alphapose": is_listed and is_flat and "image_id" in entry and is_track,
+    }
+    told = [name for name, is_marked in marks.items() if is_marked]
+    return told[0] if len(told) == 1 else None
+
+
+def _has_header(path: Path) -> bool:
+    """Whether a zip archive is an NPZ of predictions."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"header.npy", "joints_3d.npy"} <= set(archive.namelist())
+    except zipfile.BadZipFile:
+        raise InputError(f"{path} is a damaged .npz file: write it again") from None
+
+
+def _of_lines(path: Path, skeleton: Skeleton | None) -> Keypoints:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            parts = list(read_keypoint_lines(file, str(path), skeleton=skeleton, rows=2**31))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8") from None
+    if not parts:
+        raise InputError(f"{path} holds nobody")
+    if len(parts) > 1:
+        raise InputError(f"{path} holds people of several skeletons: split it into one file for each")
+    return parts[0]
+
+
+def _some(keypoints: Keypoints, path: Path) -> Keypoints:
+    if not len(keypoints):
+        raise InputError(f"{path} holds nobody")
+    return keypoints

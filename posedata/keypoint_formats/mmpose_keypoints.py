@@ -1,0 +1,96 @@
+"""Keypoints as MMPose's inferencer and demos write them.
+
+A picture's file is a list of instances, a video's a list of {"frame_id", "instances"}; the demos wrap either as
+{"meta_info", "instance_info"}. An instance has `keypoints` (a list of [x, y]), `keypoint_scores`, and `bbox` (left, top,
+right, bottom; inside another list in most versions).
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from posedata.errors import InputError
+from posedata.keypoint_formats.checked_json import expect, number_table
+from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from posedata.skeleton import COCO17, HALPE26, Skeleton
+
+_SKELETON_OF: dict[int, Skeleton] = {17: COCO17, 133: COCO17, 26: HALPE26}
+
+
+def keypoints_of_mmpose(values: Any, where: str) -> Keypoints:
+    """People of an MMPose file.
+
+    Args:
+        values: from `read_json`.
+        where: the file, for messages; its stem is the name of the picture.
+
+    Raises:
+        InputError: something is missing or of the wrong kind, or nobody is in it.
+    """
+    instances = _instances(values, where)
+    if not instances:
+        raise InputError(f"{where} holds no person")
+    joints = len(expect(instances[0][1].get("keypoints"), list, f"{instances[0][2]}.keypoints"))
+    if joints not in _SKELETON_OF:
+        raise InputError(
+            f"{instances[0][2]}.keypoints has {joints} joints: 17 (COCO), 26 (Halpe) and 133 (COCO-WholeBody) are read"
+        )
+    skeleton = _SKELETON_OF[joints]
+    points = np.stack([_points(entry, joints, at) for _, entry, at in instances])[:, : len(skeleton)]
+    scores = number_table(
+        [entry.get("keypoint_scores", [1.0] * joints) for _, entry, _ in instances],
+        joints,
+        [f"{at}.keypoint_scores" for _, _, at in instances],
+    )[:, : len(skeleton)]
+    ids = [entry.get("track_id") for _, entry, _ in instances]
+    notes = [f"{joints} joints are taken to be {skeleton.name}'s"] if joints == 17 else []
+    return keypoints_of(
+        skeleton,
+        points,
+        format="mmpose",
+        confidence=scores,
+        image=[PurePath(where).stem] * len(instances),
+        frame=[frame for frame, _, _ in instances],
+        person=[str(identity) for identity in ids] if None not in ids else None,
+        box=_boxes(instances),
+        notes=notes,
+    )
+
+
+def _instances(values: Any, where: str) -> list[tuple[int, dict[str, Any], str]]:
+    """(frame, instance, place) of everybody."""
+    if isinstance(values, dict):
+        values = values.get("instance_info")
+    found = []
+    for number, entry in enumerate(expect(values, list, f"{where}: instance_info")):
+        at = f"{where}: [{number}]"
+        expect(entry, dict, at)
+        if "instances" not in entry:
+            found.append((0, entry, at))
+            continue
+        frame = expect(entry.get("frame_id", number), int, f"{at}.frame_id")
+        for index, instance in enumerate(expect(entry["instances"], list, f"{at}.instances")):
+            place = f"{at}.instances[{index}]"
+            found.append((frame, expect(instance, dict, place), place))
+    return found
+
+
+def _points(entry: dict[str, Any], joints: int, where: str) -> np.ndarray:
+    points = expect(entry.get("keypoints"), list, f"{where}.keypoints")
+    if len(points) != joints:
+        raise InputError(f"{where}.keypoints must have {joints} joints, has {len(points)}")
+    return number_table(points, 2, f"{where}.keypoints")
+
+
+def _boxes(instances: list[tuple[int, dict[str, Any], str]]) -> np.ndarray:
+    rows = []
+    for _, entry, _ in instances:
+        box = entry.get("bbox") or [None] * 4
+        rows.append(box[0] if isinstance(box, list) and box and isinstance(box[0], list) else box)
+    corners = number_table(rows, 4, [f"{at}.bbox" for _, _, at in instances])
+    boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
+    boxes[~(boxes[:, 2:] > 0).all(1)] = np.nan
+    return boxes

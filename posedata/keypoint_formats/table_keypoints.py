@@ -1,0 +1,213 @@
+"""Keypoints as plain tables: CSV and NPZ.
+
+A CSV has a header line and, in any order, one of two forms:
+
+- wide, one person a row: `JOINT_x` and `JOINT_y` (pixels), and if known `JOINT_confidence`;
+- long, one joint a row: `joint`, `u` and `v` (or `x` and `y`), and if known `confidence`, as `evolift predict` writes.
+
+Both may have `image`, `frame` and `person`; lines that begin with `#` before the header are passed over. An NPZ has
+`joints_2d` (or `keypoints`) of shape (people, joints, 2 or 3; the third is a score), and if known `confidence`,
+`visibility`, `image`, `frame`, `person`, `box` and `skeleton` (a name).
+
+A CSV's joint names tell the skeleton; an NPZ's number of joints does, unless several skeletons have it.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from posedata.errors import InputError
+from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
+from posedata.keypoint_formats.npz_file import read_npz
+from posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
+
+_MOST_COLUMNS = 2000
+
+
+def read_csv_keypoints(
+    path: Path, *, skeleton: Skeleton | None = None, mapping: NameMapping | None = None
+) -> Keypoints:
+    """People of a CSV file.
+
+    Args:
+        path: of the file; comma, semicolon or tab between columns.
+        skeleton: of its joint names, if they fit several.
+        mapping: what its joint names mean, if they are no skeleton's.
+
+    Raises:
+        InputError: it is not such a table, its joints fit no skeleton, or nobody is in it.
+    """
+    table = _read_table(path)
+    if {"joint"} <= set(table) and ({"u", "v"} <= set(table) or {"x", "y"} <= set(table)):
+        table = _widened(path, table)
+    names = [
+        str(name).removesuffix("_x")
+        for name in table
+        if str(name).endswith("_x") and f"{str(name)[:-2]}_y" in table
+    ]
+    if not names:
+        raise InputError(
+            f"{path} has no columns JOINT_x and JOINT_y, nor joint, u and v: name its columns so"
+        )
+    mapping = mapping or mapping_of_names(names, str(path), skeleton)
+    if not set(names) & set(mapping.joints):
+        raise InputError(f"{path}: the mapping names none of its joints ({', '.join(names)})")
+    if not len(table):
+        raise InputError(f"{path} holds nobody: it has no rows")
+    columns = [_numbers(path, table, f"{name}_{part}") for name in names for part in ("x", "y", "confidence")]
+    values = mapping.arranged(names, np.stack(columns, 1).reshape(len(table), len(names), 3))
+    has_scores = any(f"{name}_confidence" in table for name in names)
+    frame = _whole(path, _numbers(path, table, "frame")) if "frame" in table else None
+    return keypoints_of(
+        mapping.skeleton,
+        values[..., :2],
+        format="csv",
+        confidence=values[..., 2] if has_scores else None,
+        image=[str(name) for name in table["image"]] if "image" in table else None,
+        frame=frame,
+        person=[str(name) for name in table["person"]] if "person" in table else None,
+    )
+
+
+def read_npz_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypoints:
+    """People of an NPZ file.
+
+    Args:
+        path: of the file.
+        skeleton: of its joints, if it does not name one.
+
+    Raises:
+        InputError: it is not such a file, its skeleton is not known, or nobody is in it.
+    """
+    arrays = read_npz(path)
+    key = next((key for key in ("joints_2d", "keypoints") if key in arrays), None)
+    if key is None:
+        raise InputError(f"{path} has no array joints_2d or keypoints (it has {', '.join(arrays) or 'none'})")
+    points = _array(path, arrays, key)
+    points = points[None] if points.ndim == 2 else points
+    if points.ndim != 3 or points.shape[2] not in (2, 3):
+        raise InputError(f"{path}: {key} must have shape (people, joints, 2 or 3), has {arrays[key].shape}")
+    rows, joints = points.shape[:2]
+    if not rows:
+        raise InputError(f"{path} holds nobody: {key} has no rows")
+    if skeleton is None:
+        named = str(arrays["skeleton"]) if "skeleton" in arrays else None
+        skeleton = skeleton_by_name(named) if named in SKELETONS else _skeleton_of_size(path, joints)
+    if len(skeleton) != joints:
+        raise InputError(f"{path}: {key} has {joints} joints, skeleton {skeleton.name} has {len(skeleton)}")
+    shapes = {"confidence": (rows, joints), "visibility": (rows, joints), "frame": (rows,), "box": (rows, 4)}
+    optional = {name: _array(path, arrays, name, shape) for name, shape in shapes.items() if name in arrays}
+    if points.shape[2] == 3:
+        optional.setdefault("confidence", points[..., 2])
+    if "visibility" in optional and not np.isin(optional["visibility"], (0, 1, 2)).all():
+        raise InputError(f"{path}: visibility must be 0 (unlabelled), 1 (hidden) or 2 (visible)")
+    if "frame" in optional:
+        optional["frame"] = _whole(path, optional["frame"])  # type: ignore[assignment]  # a list from here on
+    labels = {name: _labels(path, arrays[name], name, rows) for name in ("image", "person") if name in arrays}
+    values: dict[str, Any] = optional | labels
+    return keypoints_of(skeleton, points[..., :2], format="npz", **values)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8: give a CSV file") from None
+    while text.startswith("#"):
+        text = text.partition("\n")[2]
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    if header.count(separator) >= _MOST_COLUMNS:
+        raise InputError(f"{path} has more than {_MOST_COLUMNS} columns, so it is no table of keypoints")
+    labels = {"image": str, "person": str, "joint": str}
+    numbers = [name for name in header.strip().split(separator) if name not in labels]
+    try:
+        return pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            dtype=labels,
+            keep_default_na=False,
+            na_values={n: ["", "nan", "NaN", "NA", "null"] for n in numbers},
+        )
+    except (ValueError, IndexError) as error:  # pandas' parser errors are ValueErrors
+        raise InputError(f"{path} is not a table ({' '.join(str(error).split())}): write it again") from None
+
+
+def _widened(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """A long table as a wide one, people in the order they come in."""
+    u, v = ("u", "v") if "u" in table else ("x", "y")
+    keys = [name for name in ("image", "frame", "person") if name in table] or None
+    if keys is None:
+        table, keys = table.assign(frame=table.groupby("joint").cumcount()), ["frame"]
+    if table.duplicated([*keys, "joint"]).any():
+        twice = table[table.duplicated([*keys, "joint"])].iloc[0]
+        raise InputError(
+            f"{path}: joint {twice['joint']!r} of one person is told twice: name image, frame and person"
+        )
+    values = {u: "x", v: "y"} | ({"confidence": "confidence"} if "confidence" in table else {})
+    wide = table.pivot(index=keys, columns="joint", values=list(values))
+    levels = (wide.columns.get_level_values(level) for level in (0, 1))
+    wide.columns = pd.Index([f"{joint}_{values[str(value)]}" for value, joint in zip(*levels, strict=True)])
+    order = (
+        pd.MultiIndex.from_frame(table[keys].drop_duplicates())
+        if len(keys) > 1
+        else pd.Index(table[keys[0]].unique())
+    )
+    return wide.reindex(order).rename_axis(keys).reset_index()
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of numbers, NaN where the table has no such column."""
+    if column not in table:
+        return np.full(len(table), np.nan)
+    try:
+        return table[column].to_numpy(np.float64)
+    except (ValueError, TypeError):
+        parsed = pd.to_numeric(table[column], errors="coerce").isna() & table[column].notna()
+        row = int(parsed.to_numpy().argmax())
+        raise InputError(
+            f"{path}: column {column!r}, row {row + 1}: {table[column].iloc[row]!r} is not a number"
+        ) from None
+
+
+def _whole(path: Path, values: np.ndarray) -> list[int]:
+    if not (np.isfinite(values).all() and (values == np.round(values)).all() and (abs(values) < 2**53).all()):
+        raise InputError(f"{path}: frame must hold whole numbers")
+    return [int(value) for value in values]
+
+
+def _skeleton_of_size(path: Path, joints: int) -> Skeleton:
+    fitting = [s for s in SKELETONS.values() if len(s) == joints]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        sizes = ", ".join(f"{s.name} {len(s)}" for s in SKELETONS.values())
+        raise InputError(f"{path} has {joints} joints, no skeleton has as many ({sizes})")
+    raise InputError(
+        f"{path}: {' and '.join(s.name for s in fitting)} have {joints} joints: say which with --skeleton"
+    )
+
+
+def _array(
+    path: Path, arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...] | None = None
+) -> np.ndarray:
+    values = arrays[name]
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{path}: {name} must hold numbers, holds {values.dtype}")
+    if shape is not None and values.shape != shape:
+        raise InputError(f"{path}: {name} must have shape {shape}, has {values.shape}")
+    return values.astype(np.float64)
+
+
+def _labels(path: Path, values: np.ndarray, name: str, rows: int) -> list[str]:
+    if values.shape != (rows,):
+        raise InputError(f"{path}: {name} must have shape {(rows,)}, has {values.shape}")
+    return [str(value) for value in values]

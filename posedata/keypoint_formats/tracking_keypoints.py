@@ -1,0 +1,179 @@
+"""Keypoints of the tracking programs DeepLabCut and SLEAP, as their CSV files.
+
+- DeepLabCut: three header lines `scorer`, `bodyparts`, `coords` (four with `individuals`), then a row per frame that
+  begins with its number, or in labelled data with the path of its picture; coords are x, y and likelihood.
+- SLEAP (analysis CSV): a row per frame and track with `track`, `frame_idx`, `instance.score` and `NODE.x`, `NODE.y`,
+  `NODE.score`.
+
+Their keypoints have names of the user's choice: see `posedata.keypoint_formats.name_mapping`.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from posedata.errors import InputError
+from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
+from posedata.skeleton import Skeleton
+
+
+def read_deeplabcut(
+    path: Path, *, skeleton: Skeleton | None = None, mapping: NameMapping | None = None
+) -> Keypoints:
+    """People of a DeepLabCut CSV; a person that is nowhere in a frame is left out of it.
+
+    Args:
+        path: of the file.
+        skeleton: of its body parts, if they are named as ours and fit several.
+        mapping: what its body parts mean.
+
+    Raises:
+        InputError: it is not such a table, its names mean nothing, or nobody is in it.
+    """
+    head, body = _deeplabcut_parts(path)
+    first = body.iloc[:, 0].astype(str)
+    numbers = pd.to_numeric(first, errors="coerce")
+    is_numbered = bool(len(first)) and numbers.notna().all()
+    names = list(dict.fromkeys(head["bodyparts"]))
+    tables, frames, images, ids = [np.zeros((0, len(names), 3))], [], [], []
+    for person in dict.fromkeys(head["individuals"]):
+        table = _deeplabcut_person(path, head, body, person, names)
+        there = np.flatnonzero(_is_somewhere(table))
+        tables.append(table[there])
+        frames += [int(numbers.iloc[row]) if is_numbered else int(row) for row in there]
+        images += ["" if is_numbered else first.iloc[row] for row in there]
+        ids += [person] * len(there)
+    return _keypoints(
+        path,
+        names,
+        np.concatenate(tables),
+        {"frame": frames, "image": images, "person": ids if any(head["individuals"]) else None},
+        format="deeplabcut",
+        skeleton=skeleton,
+        mapping=mapping,
+        has_scores="likelihood" in head["coords"],
+    )
+
+
+def _deeplabcut_parts(path: Path) -> tuple[dict[str, list[str]], pd.DataFrame]:
+    """Header lines by name, without their first cells, and the rows below them."""
+    rows = _cells(path)
+    lines = {str(line.iloc[0]): [str(cell) for cell in line.iloc[1:]] for _, line in rows.head(4).iterrows()}
+    if not {"scorer", "bodyparts", "coords"} <= set(lines):
+        raise InputError(f"{path} lacks one of DeepLabCut's header lines scorer, bodyparts and coords")
+    body = rows.iloc[4 if "individuals" in lines else 3 :]
+    return {"individuals": [""] * len(lines["coords"])} | lines, body
+
+
+def _deeplabcut_person(
+    path: Path, head: dict[str, list[str]], body: pd.DataFrame, person: str, names: list[str]
+) -> Float[np.ndarray, "rows names 3"]:
+    """x, y and likelihood of one person in all frames, NaN where there is none."""
+    axes = ("x", "y", "likelihood")
+    table = np.full((len(body), len(names), 3), np.nan)
+    columns = zip(head["individuals"], head["bodyparts"], head["coords"], strict=True)
+    for number, (whose, part, axis) in enumerate(columns, 1):
+        if whose == person and axis in axes:
+            values = _numeric(path, body.iloc[:, number], f"{part} {axis}")
+            table[:, names.index(part), axes.index(axis)] = values
+    return table
+
+
+def read_sleap(
+    path: Path, *, skeleton: Skeleton | None = None, mapping: NameMapping | None = None
+) -> Keypoints:
+    """People of a SLEAP analysis CSV; arguments and errors are those of `read_deeplabcut`."""
+    rows = _cells(path)
+    header = [str(cell) for cell in rows.iloc[0]]
+    body = rows.iloc[1:].set_axis(header, axis=1)
+    if "frame_idx" not in header:
+        raise InputError(f"{path} lacks SLEAP's column 'frame_idx'")
+    names = [name.removesuffix(".x") for name in header if name.endswith(".x") and name[:-2] + ".y" in header]
+    columns = [
+        _numeric(path, body[column], column) if column in header else np.full(len(body), np.nan)
+        for name in names
+        for column in (f"{name}.x", f"{name}.y", f"{name}.score")
+    ]
+    table = np.stack(columns, 1).reshape(len(body), len(names), 3) if names else np.zeros((len(body), 0, 3))
+    there = _is_somewhere(table)
+    frames = _numeric(path, body["frame_idx"], "frame_idx")[there]
+    if not np.isfinite(frames).all():
+        raise InputError(f"{path}: column 'frame_idx' lacks numbers")
+    tracks = [str(track) for track in body["track"].to_numpy()[there]] if "track" in header else []
+    return _keypoints(
+        path,
+        names,
+        table[there],
+        {"frame": frames.astype(int).tolist(), "person": tracks if tracks and all(tracks) else None},
+        format="sleap",
+        skeleton=skeleton,
+        mapping=mapping,
+        has_scores=any(name.endswith(".score") and name != "instance.score" for name in header),
+    )
+
+
+def _is_somewhere(table: Float[np.ndarray, "rows names 3"]) -> Bool[np.ndarray, "rows"]:
+    """Whether a row tells any joint."""
+    told = np.isfinite(table[..., 0]) & np.isfinite(table[..., 1])
+    somewhere: np.ndarray = np.any(told, axis=1)
+    return somewhere
+
+
+def _keypoints(
+    path: Path,
+    names: list[str],
+    table: np.ndarray,
+    rows: dict[str, Any],
+    *,
+    format: str,
+    skeleton: Skeleton | None,
+    mapping: NameMapping | None,
+    has_scores: bool,
+) -> Keypoints:
+    if not len(table):
+        raise InputError(f"{path} holds nobody")
+    mapping = mapping or mapping_of_names(names, str(path), skeleton)
+    if not set(names) & set(mapping.joints):
+        raise InputError(f"{path}: the mapping names none of its keypoints ({', '.join(names)})")
+    values = mapping.arranged(names, table)
+    left_out = sorted(set(names) - set(mapping.joints))
+    return keypoints_of(
+        mapping.skeleton,
+        values[..., :2],
+        format=format,
+        confidence=values[..., 2] if has_scores else None,
+        notes=[f"left out, because the mapping does not name them: {', '.join(left_out)}"]
+        if left_out
+        else [],
+        **rows,
+    )
+
+
+def _cells(path: Path) -> pd.DataFrame:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8") from None
+    try:
+        return pd.read_csv(io.StringIO(text), header=None, dtype=str, keep_default_na=False)
+    except ValueError as error:  # pandas' parser errors are ValueErrors
+        raise InputError(f"{path} is not a table ({' '.join(str(error).split())}): write it again") from None
+
+
+def _numeric(path: Path, column: pd.Series, name: str) -> np.ndarray:
+    """Numbers of a column of text, NaN where it is empty or says NaN."""
+    text = column.astype(str).str.strip()
+    numbers = pd.to_numeric(text, errors="coerce")
+    odd = numbers.isna() & ~text.str.lower().isin(["", "nan", "none", "null"])
+    if odd.any():
+        raise InputError(f"{path}: {name} is {text[odd].iloc[0]!r} in one row, which is not a number")
+    return numbers.to_numpy(np.float64)

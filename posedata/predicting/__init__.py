@@ -1,0 +1,1 @@
+"""Predicted poses and their files; smoothing and tracking over frames."""

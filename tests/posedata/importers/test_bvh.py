@@ -1,0 +1,426 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posedata.errors import InputError, OutputError
+from posedata.importers.bvh import import_bvh
+from posedata.importers.bvh_file import joint_positions, parse_bvh
+from posedata.importers.bvh_names import BVH_NAMES, BvhNames, bvh_names, repair_cgspeed
+from posedata.importers.capture_frame import detect_mirrored, detect_unit, detect_up, to_world
+from posedata.importers.cmu_asfamc import import_cmu
+from posedata.skeleton import H36M17
+from posedata.store import PoseStore
+from tests.posedata.acclaim_files import zipped
+
+# name: (parent, offset in cm, channels) of a small figure in y-up axes, facing +z, so that its left is +x.
+FIGURE: dict[str, tuple[str | None, tuple[float, float, float], str]] = {
+    "Hips": (None, (0, 0, 0), "XYZ zxy"),
+    "LeftUpLeg": ("Hips", (9, -2, 0), "zyx"),
+    "LeftLeg": ("LeftUpLeg", (0, -41, 3), "zxy"),
+    "LeftFoot": ("LeftLeg", (0, -42, -3), "zyx"),
+    "RightUpLeg": ("Hips", (-9, -2, 0), "xyz"),
+    "RightLeg": ("RightUpLeg", (0, -41, 3), "zyx"),
+    "RightFoot": ("RightLeg", (0, -42, -3), "zyx"),
+    "Spine": ("Hips", (0, 20, 0), "yxz"),
+    "Neck": ("Spine", (0, 28, 0), "zyx"),
+    "Head": ("Neck", (0, 14, 2), "XYZ zyx"),
+    "LeftArm": ("Spine", (19, 26, 0), "zyx"),
+    "LeftForeArm": ("LeftArm", (0, -28, -2), "zyx"),
+    "LeftHand": ("LeftForeArm", (0, -27, 5), "zyx"),
+    "RightArm": ("Spine", (-19, 26, 0), "zyx"),
+    "RightForeArm": ("RightArm", (0, -28, -2), "zyx"),
+    "RightHand": ("RightForeArm", (0, -27, 5), "zyx"),
+}
+NAMES = {
+    "pelvis": "Hips", "spine": "Spine", "thorax": ["Neck", "Spine"], "neck": "Head", "head": {"Head_End": 1.0},
+    "left_hip": "LeftUpLeg", "left_knee": "LeftLeg", "left_ankle": "LeftFoot",
+    "right_hip": "RightUpLeg", "right_knee": "RightLeg", "right_ankle": "RightFoot",
+    "left_shoulder": "LeftArm", "left_elbow": "LeftForeArm", "left_wrist": "LeftHand",
+    "right_shoulder": "RightArm", "right_elbow": "RightForeArm", "right_wrist": "RightHand",
+}  # fmt: skip
+HEAD_END = np.array([0.0, 10, 0])
+
+
+def channels_of(name: str) -> list[str]:
+    words = FIGURE[name][2].split()
+    positions = [f"{axis}position" for axis in words[0]] if len(words) == 2 else []
+    return positions + [f"{axis.upper()}rotation" for axis in words[-1]]
+
+
+def children_of(name: str) -> list[str]:
+    return [child for child, entry in FIGURE.items() if entry[0] == name]
+
+
+def file_order(name: str = "Hips") -> list[str]:
+    return [name, *(deeper for child in children_of(name) for deeper in file_order(child))]
+
+
+def joint_text(name: str, indent: str, scale: float) -> list[str]:
+    parent, offset, _ = FIGURE[name]
+    lines = [f"{indent}{'ROOT' if parent is None else 'JOINT'} {name}", indent + "{"]
+    inner = indent + "\t"
+    lines.append(f"{inner}OFFSET {' '.join(f'{scale * value:.6f}' for value in offset)}")
+    lines.append(f"{inner}CHANNELS {len(channels_of(name))} {' '.join(channels_of(name))}")
+    for child in children_of(name):
+        lines += joint_text(child, inner, scale)
+    if not children_of(name):
+        end = " ".join(f"{scale * value:.6f}" for value in HEAD_END)
+        lines += [inner + "End Site", inner + "{", f"{inner}\tOFFSET {end}", inner + "}"]
+    return [*lines, indent + "}"]
+
+
+def random_motion(frames: int, seed: int = 0, turn: float = 20.0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    motion = {}
+    for name in file_order():
+        columns = [
+            rng.normal(0, 10, frames) if channel.endswith("position") else rng.normal(0, turn, frames)
+            for channel in channels_of(name)
+        ]
+        motion[name] = np.round(np.stack(columns, 1), 4)
+    return motion
+
+
+def bvh_text(motion: dict[str, np.ndarray], *, scale: float = 1.0, frame_time: str = ".0083333") -> str:
+    frames = len(motion["Hips"])
+    lines = [
+        "HIERARCHY",
+        *joint_text("Hips", "", scale),
+        "MOTION",
+        f"Frames: {frames}",
+        f"Frame Time: {frame_time}",
+    ]
+    for frame in range(frames):
+        numbers = []
+        for name in file_order():
+            for channel, value in zip(channels_of(name), motion[name][frame], strict=True):
+                numbers.append(f"{scale * value if channel.endswith('position') else value:.6f}")
+        lines.append(" ".join(numbers) + " ")
+    return "\n".join([*lines, ""])
+
+
+def turn(axis: str, degrees: float) -> np.ndarray:
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array(
+        {
+            "X": [[1, 0, 0], [0, c, -s], [0, s, c]],
+            "Y": [[c, 0, s], [0, 1, 0], [-s, 0, c]],
+            "Z": [[c, -s, 0], [s, c, 0], [0, 0, 1]],
+        }[axis]
+    )
+
+
+def slow_positions(motion: dict[str, np.ndarray], frame: int) -> dict[str, np.ndarray]:
+    """One frame, joint by joint: each channel is a 4x4 matrix, multiplied in the order of the file."""
+    matrices: dict[str, np.ndarray] = {}
+    positions = {}
+    for name in file_order():
+        parent, offset, _ = FIGURE[name]
+        matrix = np.eye(4) if parent is None else matrices[parent]
+        channels = channels_of(name)
+        local = np.eye(4)
+        local[:3, 3] = offset
+        if parent is not None and any(channel.endswith("position") for channel in channels):
+            local[:3, 3] = 0  # a placed joint
+        for channel, value in zip(channels, motion[name][frame], strict=True):
+            step = np.eye(4)
+            if channel.endswith("position"):
+                step["XYZ".index(channel[0]), 3] = value
+            else:
+                step[:3, :3] = turn(channel[0], value)
+            local = local @ step
+        matrices[name] = matrix @ local
+        positions[name] = matrices[name][:3, 3]
+        if not children_of(name):
+            positions[f"{name}_End"] = (matrices[name] @ np.append(HEAD_END, 1))[:3]
+    return positions
+
+
+def standing(frames: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """The figure upright with small movements, the head where its offset is."""
+    motion = random_motion(frames, seed, turn=5.0)
+    motion["Head"][:, :3] = [0, 14, 2]
+    return motion
+
+
+def write_names(folder: Path) -> Path:
+    (folder / "names.json").write_text(json.dumps(NAMES))
+    return folder / "names.json"
+
+
+def test_forward_kinematics_against_a_matrix_per_channel() -> None:
+    motion = random_motion(5, turn=90)
+    parsed = parse_bvh(bvh_text(motion).encode(), "a.bvh")
+    names = [*file_order(), "Head_End", "LeftFoot_End"]
+    positions = joint_positions(parsed, np.arange(5), names)
+    for frame in range(5):
+        expected = slow_positions(motion, frame)
+        for name in names:
+            np.testing.assert_allclose(positions[name][frame], expected[name], atol=1e-5)
+
+
+def test_position_channels_replace_the_offset_and_those_of_the_root_add_to_it() -> None:
+    text = """HIERARCHY ROOT a { OFFSET 1 2 3 CHANNELS 3 Xposition Yposition Zposition
+        JOINT b { OFFSET 10 20 30 CHANNELS 2 Yposition Zrotation End Site { OFFSET 5 0 0 } } }
+        MOTION\nFrames: 1\nFrame Time: 0.04\n100 200 300 7 90\n"""
+    positions = joint_positions(parse_bvh(text.encode(), "a.bvh"), np.array([0]), ["a", "b", "b_End"])
+    np.testing.assert_allclose(positions["a"], [[101, 202, 303]])
+    np.testing.assert_allclose(positions["b"], [[111, 209, 333]])
+    np.testing.assert_allclose(positions["b_End"], [[111, 214, 333]])
+
+
+def test_windows_line_ends_and_chosen_rows_change_nothing() -> None:
+    text = bvh_text(random_motion(6))
+    parsed = parse_bvh(text.replace("\n", "\r\n").encode(), "a.bvh")
+    every = joint_positions(parse_bvh(text.encode(), "a.bvh"), np.arange(6), ["Head_End"])["Head_End"]
+    chosen = joint_positions(parsed, np.array([5, 0]), ["Head_End"])["Head_End"]
+    np.testing.assert_array_equal(chosen, every[[5, 0]])
+    assert parsed.frame_time == pytest.approx(1 / 120, rel=1e-4)
+
+
+def test_store_in_millimetres_z_up_with_unit_and_axes_detected(tmp_path: Path) -> None:
+    motion = standing(25)
+    (tmp_path / "clip.bvh").write_text(bvh_text(motion))
+    summary = import_bvh(tmp_path / "clip.bvh", tmp_path / "out.h5", names=write_names(tmp_path), fps=10)
+    assert (summary.millimetres, summary.up, summary.mirrored) == (10.0, "y", False)
+    assert summary.detected == ("unit", "up", "mirrored")
+    with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
+        poses = store.read()
+    assert poses.frame.tolist() == [1, 13, 25]
+    assert set(poses.action) == {"clip"}
+    assert set(poses.subject) == {"unknown"}
+    assert poses.joints_3d is not None
+    for row, frame in enumerate((0, 12, 24)):
+        expected = slow_positions(motion, frame)
+        x, y, z = 10 * expected["LeftHand"]
+        np.testing.assert_allclose(poses.joints_3d[row, H36M17.index("left_wrist")], [x, -z, y], atol=1e-2)
+        x, y, z = 5 * (expected["Neck"] + expected["Spine"])
+        np.testing.assert_allclose(poses.joints_3d[row, H36M17.index("thorax")], [x, -z, y], atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("unit", "millimetres"), [("m", 1000), ("cm", 10), ("mm", 1), ("inch", 25.4), ("cmu", 25.4 / 0.45)]
+)
+def test_every_unit_is_detected_and_can_be_given(tmp_path: Path, unit: str, millimetres: float) -> None:
+    (tmp_path / "clip.bvh").write_text(bvh_text(standing(10), scale=10 / millimetres))
+    names = write_names(tmp_path)
+    assert import_bvh(tmp_path / "clip.bvh", tmp_path / "a.h5", names=names).millimetres == pytest.approx(
+        millimetres
+    )
+    given = import_bvh(tmp_path / "clip.bvh", tmp_path / "b.h5", names=names, unit=unit)
+    assert given.detected == ("up", "mirrored")
+    given = import_bvh(tmp_path / "clip.bvh", tmp_path / "c.h5", names=names, unit=str(millimetres))
+    assert given.millimetres == pytest.approx(millimetres)
+
+
+def world_figure(frames: int = 20) -> np.ndarray:
+    """H36M17 poses of the figure in its own y-up axes, cm."""
+    motion = standing(frames)
+    poses = []
+    for frame in range(frames):
+        at = slow_positions(motion, frame)
+        poses.append(
+            [
+                at["Head_End"]
+                if joint == "head"
+                else at["Neck"]
+                if joint == "thorax"
+                else at[str(NAMES[joint])]
+                for joint in H36M17.joints
+            ]
+        )
+    return np.array(poses)
+
+
+def test_axes_are_told_from_people_standing() -> None:
+    y_up = world_figure()
+    assert detect_up(y_up) == "y"
+    assert detect_up(to_world(y_up, 1.0, "y", False)) == "z"
+    assert detect_up(y_up[..., [1, 2, 0]]) == "x"
+    assert detect_up(-y_up) is None
+    lying = y_up[..., [2, 0, 1]]
+    assert detect_up(np.concatenate([y_up, lying])) is None
+
+
+def test_left_and_right_are_told_from_bent_limbs() -> None:
+    y_up = world_figure()
+    assert detect_mirrored(y_up) is False
+    assert detect_mirrored(y_up * [-1, 1, 1]) is True
+    assert detect_mirrored(y_up[:, list(H36M17.mirror)]) is True
+    assert detect_unit(y_up) == "cm"
+    assert detect_unit(y_up / 1e5) is None
+    straight = y_up.copy()
+    for side in ("left", "right"):
+        for first, middle, last in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")):
+            a, b, c = (H36M17.index(f"{side}_{joint}") for joint in (first, middle, last))
+            straight[:, b] = (straight[:, a] + straight[:, c]) / 2
+    assert detect_mirrored(straight) is None
+
+
+def test_to_world_keeps_handedness_unless_told() -> None:
+    points = np.random.default_rng(0).normal(size=(1, 17, 3))
+    for up in ("x", "y", "z"):
+        basis = to_world(np.eye(3)[[0, 1, 2] + [0] * 14][None], 1.0, up, False)[0, :3]
+        assert np.linalg.det(basis) == pytest.approx(1)
+        assert basis["xyz".index(up)].tolist() == [0, 0, 1]
+        basis = to_world(np.eye(3)[[0, 1, 2] + [0] * 14][None], 1.0, up, True)[0, :3]
+        assert np.linalg.det(basis) == pytest.approx(-1)
+    np.testing.assert_allclose(to_world(points, 2.0, "z", False), 2 * points)
+
+
+def test_files_that_disagree_or_tell_nothing_are_refused(tmp_path: Path) -> None:
+    names = write_names(tmp_path)
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.bvh").write_text(bvh_text(standing(5)))
+    (folder / "odd.bvh").write_text(bvh_text(standing(5), scale=0.01))
+    with pytest.raises(InputError, match=r"odd\.bvh: its unit of length looks other than in the other files"):
+        import_bvh(folder, tmp_path / "out.h5", names=names)
+    (folder / "odd.bvh").write_text(bvh_text(standing(5), scale=1e-6))
+    summary = import_bvh(folder, tmp_path / "out.h5", names=names)  # it follows the others
+    assert summary.files == 3
+    (tmp_path / "one").mkdir()
+    (folder / "odd.bvh").rename(tmp_path / "one" / "odd.bvh")
+    with pytest.raises(InputError, match="the unit of length cannot be told from its poses: give --unit"):
+        import_bvh(tmp_path / "one", tmp_path / "new.h5", names=names)
+    with pytest.raises(InputError, match="the unit 'yard' is not known: give m, cm"):
+        import_bvh(folder, tmp_path / "new.h5", names=names, unit="yard")
+    assert not (tmp_path / "new.h5").exists()
+
+
+def test_a_mirrored_file_comes_out_right_way_round(tmp_path: Path) -> None:
+    motion = standing(10)
+    text = bvh_text(motion)
+    swapped = text.replace("Left", "Tmp").replace("Right", "Left").replace("Tmp", "Right")
+    (tmp_path / "good.bvh").write_text(text)
+    (tmp_path / "swapped.bvh").write_text(swapped)
+    names = write_names(tmp_path)
+    import_bvh(tmp_path / "good.bvh", tmp_path / "good.h5", names=names)
+    assert import_bvh(tmp_path / "swapped.bvh", tmp_path / "swapped.h5", names=names).mirrored is True
+    for name in ("good", "swapped"):
+        with PoseStore(tmp_path / f"{name}.h5") as store:
+            joints = store.read().joints_3d
+        assert joints is not None
+        assert detect_mirrored(joints.astype(np.float64)) is False
+
+
+BAD = {
+    "it has no MOTION with Frames and Frame Time": lambda text: text.split("MOTION")[0],
+    "declares 4 frames but holds 3": lambda text: "\n".join(text.splitlines()[:-1]),
+    "frame 4: it has 30 numbers, 54 channels are declared": lambda text: " ".join(text.split(" ")[:-25]),
+    "frame 1: 'abc' is not a finite number": lambda text: text.replace(
+        text.split(".0083333\n")[1].split()[4], "abc", 1
+    ),
+    "frame 1: 'nan' is not a finite number": lambda text: text.replace(
+        text.split(".0083333\n")[1].split()[4], "nan", 1
+    ),
+    "frame time '0' is not a positive number": lambda text: text.replace(".0083333", "0"),
+    "two joints are called 'LeftFoot'": lambda text: text.replace("RightFoot", "LeftFoot"),
+    "stands where 'OFFSET' should": lambda text: text.replace("OFFSET", "OFSET", 1),
+    "the channels of 'Hips' are": lambda text: text.replace("Xposition", "Wposition", 1),
+    "its hierarchy is damaged": lambda text: text.replace("CHANNELS 3", "CHANNELS three", 1),
+    "closes a bracket": lambda text: text.replace("MOTION", "}\nMOTION"),
+    "is not closed": lambda text: text.replace("}\nMOTION", "MOTION"),
+    "has no joint 'LeftHand'": lambda text: text.replace("LeftHand", "LeftFist"),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_damaged_files_are_one_sentence_and_leave_nothing(tmp_path: Path, message: str) -> None:
+    text = bvh_text(standing(4))
+    edited = BAD[message](text)
+    assert edited != text
+    (tmp_path / "clip.bvh").write_text(edited)
+    names = write_names(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match=message) as caught:
+        import_bvh(tmp_path / "clip.bvh", tmp_path / "out.h5", names=names)
+    assert "clip.bvh" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_bad_sources_and_names(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "a.txt").write_text("a")
+    with pytest.raises(InputError, match=r"holds no \.bvh files"):
+        import_bvh(tmp_path / "a", tmp_path / "out.h5")
+    with pytest.raises(
+        InputError, match="there are no BVH names 'rokoko': choose one of cmu-cgspeed, mixamo"
+    ):
+        bvh_names("rokoko")
+    with pytest.raises(InputError, match="'spine' is missing"):
+        BvhNames("mine", {joint: {"a": 1.0} for joint in H36M17.joints if joint != "spine"})
+    with pytest.raises(InputError, match="'tail' is not a joint of H36M17"):
+        BvhNames("mine", {joint: {"a": 1.0} for joint in (*H36M17.joints, "tail")})
+    with pytest.raises(InputError, match="weights of 'head' do not sum to 1"):
+        BvhNames("mine", {joint: {"a": 1.0} for joint in H36M17.joints} | {"head": {"a": 0.5}})
+    (tmp_path / "names.json").write_text('{"pelvis": 3}')
+    with pytest.raises(InputError, match="is not a JSON table of joint names: 3 is not a joint name"):
+        bvh_names(tmp_path / "names.json")
+    (tmp_path / "names.json").write_text("[")
+    with pytest.raises(InputError, match="is not a JSON table of joint names"):
+        bvh_names(tmp_path / "names.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        bvh_names(tmp_path / "nowhere.json")
+
+
+def test_faster_than_the_file_and_existing_output(tmp_path: Path) -> None:
+    (tmp_path / "clip.bvh").write_text(bvh_text(standing(4), frame_time="0.033333"))
+    names = write_names(tmp_path)
+    with pytest.raises(InputError, match="has 30 frames per second, so 60 cannot be kept"):
+        import_bvh(tmp_path / "clip.bvh", tmp_path / "out.h5", names=names, fps=60)
+    (tmp_path / "out.h5").write_text("mine")
+    with pytest.raises(OutputError, match=r"out\.h5 exists"):
+        import_bvh(tmp_path / "clip.bvh", tmp_path / "out.h5", names=names)
+
+
+def test_a_zip_of_files_and_a_given_subject(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in ("b", "a"):
+        (tmp_path / "clips" / f"{name}.bvh").write_text(bvh_text(standing(3)))
+    archive = zipped(tmp_path / "clips", tmp_path / "clips.zip")
+    import_bvh(archive, tmp_path / "out.h5", names=write_names(tmp_path), subject="S1")
+    with PoseStore(tmp_path / "out.h5") as store:
+        assert store.table()["action"].tolist() == ["a"] * 3 + ["b"] * 3
+        assert set(store.table()["subject"]) == {"S1"}
+
+
+@pytest.mark.parametrize("table", BVH_NAMES.values(), ids=lambda table: table.name)
+def test_left_names_are_on_left_joints(table: BvhNames) -> None:
+    for joint, weights in table.joints.items():
+        for name in weights:
+            side = name.removeprefix("mixamorig:")
+            if joint.startswith("left_"):
+                assert side.startswith("Left") or side.endswith("_L")
+            if joint.startswith("right_"):
+                assert side.startswith("Right") or side.endswith("_R")
+
+
+def test_a_file_without_the_lost_segments_is_not_repaired(tmp_path: Path) -> None:
+    parsed = parse_bvh(bvh_text(standing(2)).encode(), "a.bvh")
+    with pytest.raises(InputError, match="is not of the cgspeed conversion"):
+        repair_cgspeed(parsed)
+    assert all(set(table.joints) == set(H36M17.joints) for table in BVH_NAMES.values())
+
+
+@pytest.mark.real_data
+def test_real_walks_agree_with_their_native_files(data_folder: Path, tmp_path: Path) -> None:
+    summary = import_bvh(data_folder / "cmu_walk_bvh.zip", tmp_path / "bvh.h5", names="cmu-cgspeed")
+    assert (summary.files, summary.up, summary.mirrored) == (49, "y", False)
+    assert summary.left_out == 4
+    import_cmu(data_folder / "cmu_asfamc_subset.zip", tmp_path / "amc.h5", subjects=["02"])
+    with PoseStore(tmp_path / "bvh.h5") as converted, PoseStore(tmp_path / "amc.h5") as native:
+        for clip in ("02_01", "02_02"):
+            rows = [np.flatnonzero(store.table()["action"] == clip) for store in (converted, native)]
+            a, b = converted.read(rows[0]), native.read(rows[1])
+            assert np.array_equal(a.frame, b.frame)
+            assert a.joints_3d is not None
+            assert b.joints_3d is not None
+            assert np.linalg.norm(a.joints_3d - b.joints_3d, axis=-1).max() < 0.5
+            assert set(a.subject) == {"02"}

@@ -1,0 +1,408 @@
+"""Every format gives the same people back; every damage gives one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from posedata.errors import InputError
+from posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
+from posedata.keypoint_formats.keypoint_files import FORMATS, read_keypoints, recognise_format
+from posedata.keypoint_formats.keypoints import Keypoints
+from posedata.keypoint_formats.name_mapping import read_name_mapping
+from posedata.skeleton import BODY25, COCO17, H36M17, HALPE26, MEDIAPIPE33, MPII16, skeleton_by_name
+from tests.posedata import keypoint_samples as samples
+from tests.posedata.keypoint_samples import SAMPLES, points
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_people_come_back_as_they_were(name: str, tmp_path: Path) -> None:
+    format, skeleton, write = SAMPLES[name]
+    path = write(tmp_path)
+    expected = points(skeleton)
+    for read in (read_keypoints(path), read_keypoints(path, format=format)):
+        assert (read.format, read.skeleton) == (format, skeleton)
+        assert read.joints_2d == pytest.approx(expected[..., :2], abs=1e-3)
+        assert read.confidence == pytest.approx(expected[..., 2], abs=1e-6)
+        assert (read.visibility > 0).all()
+    assert recognise_format(path) == format
+
+
+def test_every_format_has_a_sample() -> None:
+    assert {format for format, _, _ in SAMPLES.values()} | {"evolift"} == set(FORMATS)
+
+
+def _write(folder: Path, values: Any, name: str = "k.json") -> Path:
+    path = folder / name
+    path.write_text(values if isinstance(values, str) else json.dumps(values))
+    return path
+
+
+def test_coco_annotations_have_names_sizes_boxes_and_flags(tmp_path: Path) -> None:
+    read = read_keypoints(_write(tmp_path, samples.coco_annotations(points(COCO17))))
+    assert (read.format, len(read)) == ("coco", 2)  # the crowd without joints is left out
+    assert read.image == ("a.jpg", "a.jpg")
+    assert read.frame.tolist() == [1, 1]
+    assert read.person == ("1", "2")
+    assert not read.is_tracked
+    assert read.image_size.tolist() == [[640, 480]] * 2
+    assert read.box.tolist() == [[1, 2, 30, 40]] * 2
+    assert read.visibility[0, :2].tolist() == [1, 2]
+    assert (read.visibility[1, 1], read.confidence[1, 1]) == (0, 0)
+    assert read.joints_2d[1, 1].tolist() == [0, 0]
+    assert "1 of 2 people lack joints" in read.notes[0]
+
+
+def test_coco_results_with_scores_of_one_are_scores_not_flags(tmp_path: Path) -> None:
+    people = points(COCO17)
+    people[..., 2] = 1
+    assert (read_keypoints(_write(tmp_path, samples.coco_results(people))).visibility == 2).all()
+
+
+def test_tracks_keep_their_ids(tmp_path: Path) -> None:
+    entries = samples.coco_results(points(COCO17), image_id="f.jpg")
+    for entry, track in zip(entries, (12, 3), strict=True):
+        entry["idx"] = track
+    read = read_keypoints(_write(tmp_path, entries))
+    assert (read.person, read.is_tracked) == (("12", "3"), True)
+
+
+def test_openpose_frames_come_from_file_names(tmp_path: Path) -> None:
+    read = read_keypoints(SAMPLES["openpose folder"][2](tmp_path))
+    assert (read.frame.tolist(), read.image) == ([0, 1], ("clip", "clip"))
+
+
+def test_openpose_joints_that_were_not_found_are_unlabelled(tmp_path: Path) -> None:
+    people = points(BODY25)
+    people[0, 4] = 0
+    read = read_keypoints(_write(tmp_path, samples.openpose(people)))
+    assert (read.visibility == 0).sum() == 1
+    assert read.visibility[0, 4] == 0
+
+
+def test_mediapipe_marks_landmarks_out_of_sight(tmp_path: Path) -> None:
+    people = points(MEDIAPIPE33)
+    people[0, 0, 2] = 0.1
+    frame = {"image_width": 640, "image_height": 480, "pose_landmarks": samples.mediapipe(people)[0]}
+    read = read_keypoints(_write(tmp_path, frame))
+    assert read.visibility[0, 0] == 1
+    assert read.image_size.tolist() == [[640, 480]]
+
+
+def test_mediapipe_takes_a_size_from_outside(tmp_path: Path) -> None:
+    path = _write(tmp_path, [{"pose_landmarks": samples.mediapipe(points(MEDIAPIPE33), (100, 50))}])
+    with pytest.raises(InputError, match="add --image-size WIDTHxHEIGHT"):
+        read_keypoints(path)
+    read = read_keypoints(path, image_size=(100, 50))
+    assert read.joints_2d == pytest.approx(points(MEDIAPIPE33)[..., :2], abs=1e-3)
+
+
+def test_mmpose_boxes_are_corners(tmp_path: Path) -> None:
+    assert read_keypoints(_write(tmp_path, samples.mmpose(points(COCO17)))).box[0].tolist() == [
+        10,
+        20,
+        100,
+        200,
+    ]
+
+
+def test_long_csv_equals_wide_csv(tmp_path: Path) -> None:
+    people = points(H36M17)
+    lines = ["person;joint;u;v;confidence"]
+    for number, person in enumerate(people):
+        lines += [f"p{number};{j};{u};{v};{s}" for j, (u, v, s) in zip(H36M17.joints, person, strict=True)]
+    read = read_keypoints(_write(tmp_path, "\n".join([lines[0], *lines[:0:-1]]), "long.csv"))
+    order = [read.person.index("p0"), read.person.index("p1")]
+    assert read.joints_2d[order] == pytest.approx(people[..., :2], abs=1e-3)
+    assert read.confidence[order] == pytest.approx(people[..., 2], abs=1e-6)
+
+
+def test_csv_gaps_are_unlabelled(tmp_path: Path) -> None:
+    text = samples.csv_text(points(H36M17), H36M17).splitlines()
+    cells = text[1].split(",")
+    cells[2] = ""
+    read = read_keypoints(_write(tmp_path, "\n".join([text[0], ",".join(cells)]), "a.csv"))
+    assert read.visibility[0].tolist() == [0] + [2] * 16
+
+
+def test_deeplabcut_people_and_frames(tmp_path: Path) -> None:
+    read = read_keypoints(SAMPLES["deeplabcut people"][2](tmp_path))
+    assert (read.person, read.frame.tolist(), read.is_tracked) == (("a", "b"), [0, 0], True)
+    read = read_keypoints(SAMPLES["deeplabcut"][2](tmp_path))
+    assert (read.frame.tolist(), read.is_tracked) == ([0, 1], False)
+
+
+def test_deeplabcut_labelled_pictures_have_names(tmp_path: Path) -> None:
+    text = samples.deeplabcut_text(points(H36M17), H36M17, individuals=False)
+    text = text.replace("\n0,", "\nlabeled-data/a.png,").replace("\n1,", "\nlabeled-data/b.png,")
+    read = read_keypoints(_write(tmp_path, text, "d.csv"))
+    assert read.image == ("labeled-data/a.png", "labeled-data/b.png")
+
+
+def test_sleap_tracks(tmp_path: Path) -> None:
+    read = read_keypoints(SAMPLES["sleap"][2](tmp_path))
+    assert (read.person, read.frame.tolist(), read.is_tracked) == (("track_0", "track_1"), [4, 4], True)
+
+
+@pytest.mark.parametrize("name", ["deeplabcut", "sleap", "csv"])
+def test_own_names_need_a_mapping(name: str, tmp_path: Path) -> None:
+    path = SAMPLES[name][2](tmp_path)
+    path.write_text(path.read_text().replace("left_", "L").replace("pelvis", "root"))
+    with pytest.raises(
+        InputError, match=r"no skeleton has the joints .*Lankle.*: say what they mean with --mapping FILE"
+    ):
+        read_keypoints(path)
+    names = {joint.replace("left_", "L"): joint for joint in H36M17.joints if joint != "pelvis"}
+    mapping = read_name_mapping(_write(tmp_path, {"skeleton": "H36M17", "joints": names}, "map.json"))
+    read = read_keypoints(path, mapping=mapping)
+    assert read.skeleton == H36M17
+    assert read.joints_2d[:, 1:] == pytest.approx(points(H36M17)[:, 1:, :2], abs=1e-3)
+    assert (read.visibility[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], r"m.json must be an object, not a list"),
+        ({"skeleton": "X", "joints": {}}, r"there is no skeleton 'X'"),
+        ({"skeleton": "H36M17"}, r"m.json: joints must be an object, not null"),
+        ({"skeleton": "H36M17", "joints": {"a": 1}}, r"m.json: joints.a must be a text, not a number"),
+        ({"skeleton": "H36M17", "joints": {"a": "nose"}}, r"m.json: skeleton H36M17 has no joint 'nose'"),
+        (
+            {"skeleton": "H36M17", "joints": {"a": "head", "b": "head"}},
+            r"m.json: two names are mapped to 'head'",
+        ),
+    ],
+)
+def test_bad_mappings(values: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_name_mapping(_write(tmp_path, values, "m.json"))
+
+
+def test_a_part_of_a_skeleton_is_read_when_it_is_named(tmp_path: Path) -> None:
+    path = _write(tmp_path, "left_hip_x,left_hip_y\n1,2\n", "part.csv")
+    with pytest.raises(InputError, match=r"its joints fit H36M17 and .*: say which with --skeleton"):
+        read_keypoints(path)
+    read = read_keypoints(path, skeleton=COCO17)
+    assert read.joints_2d[0, COCO17.index("left_hip")].tolist() == [1, 2]
+    assert (read.visibility > 0).sum() == 1
+
+
+@pytest.mark.parametrize("joints", [16, 17])
+def test_npz_of_an_ambiguous_size_asks_for_the_skeleton(joints: int, tmp_path: Path) -> None:
+    np.savez(tmp_path / "k.npz", joints_2d=np.ones((3, joints, 2)))
+    with pytest.raises(InputError, match="say which with --skeleton"):
+        read_keypoints(tmp_path / "k.npz")
+    skeleton = {16: MPII16, 17: COCO17}[joints]
+    assert len(read_keypoints(tmp_path / "k.npz", skeleton=skeleton)) == 3
+
+
+def test_conversion_takes_the_least_sure_joint() -> None:
+    path_values = samples.coco_results(points(COCO17))
+    read = read_keypoints_of(path_values)
+    converted = read.to_skeleton(H36M17)
+    left, right = (COCO17.index(f"{side}_hip") for side in ("left", "right"))
+    pelvis = H36M17.index("pelvis")
+    assert converted.joints_2d[:, pelvis] == pytest.approx(read.joints_2d[:, [left, right]].mean(1), abs=1e-3)
+    assert converted.confidence[:, pelvis] == pytest.approx(read.confidence[:, [left, right]].min(1))
+
+
+def read_keypoints_of(values: Any) -> Keypoints:
+    return keypoints_of_coco(values, "file.json")
+
+
+def test_halpe_sides_agree_with_coco() -> None:
+    assert HALPE26.joints[:17] == COCO17.joints
+    assert HALPE26.joints[17:20] == ("head_top", "neck", "pelvis")
+
+
+GOOD = samples.coco_results(points(COCO17))
+
+
+def _changed(**changes: Any) -> list[dict[str, Any]]:
+    return [GOOD[0], GOOD[1] | changes]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("", r"k.json is empty: write it again"),
+        ("{", r"k.json is not JSON \(line 1, column 2"),
+        ("[" * 100_000, r"k.json is not JSON that can be read|k.json is not JSON"),
+        ([], r"k.json may be of several formats: say which with --format \(coco, alphapose"),
+        (3, r"k.json .*columns JOINT_x and JOINT_y"),
+        ([{"keypoints": [1.0] * 51}], r"may be of several formats: say which with --format"),
+        ({"bodies": []}, r"may be of several formats"),
+        (_changed(keypoints=[1.0] * 50), r"k.json: \[1\].keypoints must have 51 numbers, has 50"),
+        (_changed(keypoints=["1"] * 51), r"k.json: \[1\].keypoints\[0\] must be a number, not a text"),
+        (_changed(keypoints=[True] * 51), r"k.json: \[1\].keypoints\[0\] must be a number, not true or false"),
+        (_changed(keypoints={"a": 1}), r"k.json: \[1\].keypoints must be a list, not an object"),
+        (_changed(image_id=None), r"k.json: \[1\].image_id must be a number or a text, not null"),
+        (_changed(bbox=[1, 2, 3]), r"k.json: \[1\].bbox must have 4 numbers, has 3"),
+        ([GOOD[0], 7], r"k.json: \[1\] must be an object, not a number"),
+        (samples.coco_results(np.ones((1, 20, 3))), r"has 60 numbers, which no known skeleton has"),
+        ({"annotations": GOOD}, r"k.json: images must be a list, not null"),
+        ({"annotations": GOOD, "images": [{"id": 8}]}, r"annotations\[0\].image_id is 7, which is not in its images"),
+        ({"annotations": [], "images": []}, r"k.json holds no person with keypoints"),
+        ({"people": []}, r"holds nobody: OpenPose found no person in it"),
+        ({"people": [{}]}, r"k.json: people\[0\].pose_keypoints_2d must be a list, not null"),
+        ({"people": [{"pose_keypoints_2d": [0.5] * 54}]}, r"has the body model COCO: run OpenPose with BODY_25"),
+        ({"pose_landmarks": []}, r"holds no person with landmarks"),
+        ({"width": 0, "height": 5, "pose_landmarks": [[{"x": 0, "y": 0}] * 33]}, r"must be positive whole numbers"),
+        ({"width": 9, "height": 5, "pose_landmarks": [[{"x": 0, "y": 0}] * 3]}, r"must have 33 landmarks, has 3"),
+        ({"width": 9, "height": 5, "pose_landmarks": [[{"x": 0}] * 33]}, r"pose_landmarks\[0\]\[0\] lacks x or y"),
+        ([{"instances": [], "frame_id": 0}], r"k.json holds no person"),
+        ([{"keypoints": [[1, 2]] * 5, "keypoint_scores": [1] * 5}], r"has 5 joints: 17 \(COCO\), 26"),
+        ([{"keypoints": [[1, 2]] * 17, "keypoint_scores": [1] * 5}], r"keypoint_scores must have 17 numbers, has 5"),
+    ],
+)  # fmt: skip
+def test_one_sentence_for_each_damage(values: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_keypoints(_write(tmp_path, values))
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"a,b\n1,2\n", r"has no columns JOINT_x and JOINT_y"),
+        ("a.csv", b"foo_x,foo_y\n1,2\n", r"no skeleton has the joints foo"),
+        ("a.csv", b"nose_x,nose_y\nup,2\n", r"column 'nose_x', row 1: 'up' is not a number"),
+        ("a.csv", b"person,joint,u,v\n1,nose,1,2\n1,nose,3,4\n", r"joint 'nose' of one person is told twice"),
+        ("a.csv", b'nose_x,nose_y\n"1,2\n', r"is not a table"),
+        ("a.csv", b"frame,nose_x,nose_y\n1.5,1,2\n", r"frame must hold whole numbers"),
+        ("a.csv", b"scorer,a\ncoords,x\n0,1\n", r"lacks one of DeepLabCut's header lines"),
+        ("a.csv", b"scorer,a\nbodyparts,nose\ncoords,x\n0,far\n", r"nose x is 'far' in one row"),
+        ("a.csv", b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n", r"holds nobody"),
+        ("a.csv", b"frame_idx,nose.x,nose.y\n,1,2\n", r"column 'frame_idx' lacks numbers"),
+        ("a.csv", b"\xff\xfe\x00", r"neither JSON nor CSV nor NPZ"),
+        ("a.npz", b"PK\x03\x04 damaged", r"is a damaged .npz file"),
+        ("a.jsonl", b'{"skeleton": "COCO17", "joints_2d": [[1, 2]]}\n', r"line 1: joints_2d must have the 17 joints"),
+        ("a.jsonl", b'{"joints_2d": [[1, 2]]}\n', r"line 1 names no skeleton"),
+        ("a.jsonl", b'{"skeleton": "COCO17"\n', r"line 1 is not JSON"),
+        ("a.jsonl", b"\n\n", r"."),
+    ],
+)  # fmt: skip
+def test_one_sentence_for_each_damaged_table(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_keypoints(tmp_path / name, skeleton=COCO17 if b"nose" in content else None)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": np.ones(3)}, r"has no array joints_2d or keypoints \(it has a\)"),
+        ({"joints_2d": np.ones((2, 17, 4))}, r"must have shape \(people, joints, 2 or 3\), has \(2, 17, 4\)"),
+        ({"joints_2d": np.ones((0, 25, 2))}, r"holds nobody"),
+        ({"joints_2d": np.ones((1, 99, 2))}, r"has 99 joints, no skeleton has as many"),
+        ({"joints_2d": np.full((1, 25, 2), "x")}, r"joints_2d must hold numbers, holds <U1"),
+        (
+            {"joints_2d": np.ones((1, 25, 2)), "confidence": np.ones(3)},
+            r"confidence must have shape \(1, 25\)",
+        ),
+        ({"joints_2d": np.ones((1, 25, 2)), "visibility": np.full((1, 25), 3)}, r"visibility must be 0"),
+        ({"joints_2d": np.ones((1, 25, 2)), "image": np.array("a")}, r"image must have shape \(1,\)"),
+    ],
+)
+def test_one_sentence_for_each_damaged_archive(
+    arrays: dict[str, np.ndarray], message: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "k.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        read_keypoints(tmp_path / "k.npz")
+
+
+def test_pickled_archives_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "k.npz", joints_2d=np.array([{"a": 1}], object))
+    with pytest.raises(InputError, match="holds pickled objects, which are refused"):
+        read_keypoints(tmp_path / "k.npz")
+
+
+def test_paths_that_are_not_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none.json cannot be read: No such file"):
+        read_keypoints(tmp_path / "none.json")
+    with pytest.raises(InputError, match="give a file of keypoints"):
+        read_keypoints(tmp_path)
+    with pytest.raises(InputError, match="is a folder: give the file of coco keypoints"):
+        read_keypoints(tmp_path, format="coco")
+    with pytest.raises(InputError, match="there is no keypoint format 'x': choose one of coco"):
+        read_keypoints(tmp_path, format="x")
+
+
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+_KEYS = st.sampled_from(
+    [
+        "keypoints",
+        "image_id",
+        "annotations",
+        "images",
+        "people",
+        "pose_keypoints_2d",
+        "pose_landmarks",
+        "frames",
+        "x",
+        "y",
+        "instances",
+        "bbox",
+        "keypoint_scores",
+        "instance_info",
+        "frame_id",
+        "width",
+        "height",
+        "id",
+        "file_name",
+        "joints_2d",
+        "skeleton",
+        "person_id",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    values=st.recursive(
+        _LEAVES
+        | _LEAVES.map(lambda value: [value] * 51)
+        | _LEAVES.map(lambda value: [{"x": value, "y": 0.5}] * 33),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=5),
+        max_leaves=12,
+    ),
+    format=st.sampled_from([None, *FORMATS]),
+)
+def test_any_json_gives_people_or_one_sentence(values: Any, format: str | None, tmp_path: Path) -> None:
+    path = _write(tmp_path, values)
+    try:
+        read = read_keypoints(path, format=format, image_size=(10, 10), skeleton=skeleton_by_name("COCO17"))
+    except InputError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert len(read)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_cut_or_change_of_a_good_file_gives_people_or_one_sentence(
+    data: st.DataObject, tmp_path: Path
+) -> None:
+    name = data.draw(st.sampled_from([name for name in SAMPLES if name != "openpose folder"]))
+    path = SAMPLES[name][2](tmp_path)
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content)))]
+    else:
+        for _ in range(data.draw(st.integers(1, 5))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        assert len(read_keypoints(path))
+    except InputError as error:
+        assert "\n" not in str(error)  # noqa: PT017

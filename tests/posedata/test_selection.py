@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posedata.errors import InputError, OutputError
+from posedata.poses import Lineage, Poses
+from posedata.selection import select_rows
+from posedata.skeleton import H36M17
+from posedata.store import PoseStore, PoseStoreWriter, Provenance
+
+
+def test_chosen_rows_and_no_others(tiny_store: Path, tmp_path: Path) -> None:
+    with PoseStore(tiny_store) as store:
+        table, poses = store.table(), store.read()
+    for names, wanted in (
+        ({"subjects": ["ann"]}, table["subject"] == "ann"),
+        ({"without_actions": ["walk"]}, table["action"] != "walk"),
+        ({"subjects": ["bob"], "actions": ["sit"]}, (table["subject"] == "bob") & (table["action"] == "sit")),
+    ):
+        kept = select_rows(tiny_store, tmp_path / "part.h5", overwrite=True, **names)
+        with PoseStore(tmp_path / "part.h5") as part:
+            assert len(part) == kept == wanted.sum()
+            np.testing.assert_array_equal(part.read().joints_3d, poses.joints_3d[wanted.to_numpy()])
+            np.testing.assert_array_equal(part.table()["frame"], table["frame"][wanted])
+
+
+def test_evolved_rows_lose_their_lineage(make_poses, tmp_path: Path) -> None:
+    poses = make_poses(8)
+    evolved = Poses(poses.subject, poses.action, poses.frame, poses.joints_3d, lineage=Lineage.unbred(8))
+    with PoseStoreWriter(tmp_path / "a.h5", H36M17, "world", Provenance("test")) as writer:
+        writer.append(evolved)
+    select_rows(tmp_path / "a.h5", tmp_path / "b.h5", subjects=["ann"])
+    with PoseStore(tmp_path / "b.h5") as part:
+        assert "generation" not in part.columns
+
+
+def test_refusals(tiny_store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "part.h5"
+    with pytest.raises(InputError, match="there is no action 'fly': it has sit, walk"):
+        select_rows(tiny_store, target, actions=["fly"])
+    with pytest.raises(InputError, match="no row is of the chosen subjects and actions"):
+        select_rows(tiny_store, target, subjects=["ann"], without_subjects=["ann"])
+    assert not target.exists()
+    select_rows(tiny_store, target, subjects=["ann"])
+    with pytest.raises(OutputError, match="exists"):
+        select_rows(tiny_store, target)
