@@ -39,7 +39,7 @@ class _DataGroup(click.RichGroup):
 
 @click.group(cls=_DataGroup)
 def data() -> None:
-    """Make pose stores (import, actors, render), and look into them (info, view)."""
+    """Make pose stores (import, actors, select, render), and look into them (info, view)."""
 
 
 @data.command(cls=RecipeCommand, epilog="Example:  evolift data actors -o train.h5 --split train --clips 4")

@@ -24,7 +24,6 @@ LIFTERS = {
     "SemGCN + evolved": ("semgcn", True),
 }
 """Name -> architecture, and whether evolved poses are trained on."""
-CHAINED = "SemGCN + evolved"
 
 
 @dataclass
@@ -124,27 +123,28 @@ def _act(results: DemoResults, scale: float, seed: int, workers: int) -> None:
     from posedata.store import PoseStore
 
     unseen = [action for action in TEST_ACTIONS if action not in TRAIN_ACTIONS]
-    write_actor_store(
-        results.path("train.h5"),
-        subjects=TRAIN_SUBJECTS,
-        actions=TRAIN_ACTIONS,
-        clips_per_action=1,
-        seed=seed,
-    )
+    *training, held_out = TRAIN_SUBJECTS
+    for name, subjects in (("train", training), ("validation", [held_out])):
+        write_actor_store(
+            results.path(f"{name}.h5"),
+            subjects=subjects,
+            actions=TRAIN_ACTIONS,
+            clips_per_action=1,
+            seed=seed,
+        )
     write_actor_store(
         results.path("test.h5"), subjects=TEST_SUBJECTS, actions=unseen, clips_per_action=2, seed=seed + 1
     )
-    for name in ("train", "test"):
+    descriptions = {
+        "train": "training poses",
+        "validation": "validation poses, of another person",
+        "test": "test poses, none of their people or actions in training",
+    }
+    for name, description in descriptions.items():
         with PoseStore(results.path(f"{name}.h5")) as store:
             table = store.table()
-        actions = sorted(table["action"].unique())
-        results.say(
-            "actors",
-            f"{name}ing poses"
-            if name == "train"
-            else "test poses, none of their people or actions in training",
-            f"{len(table):,} of {table['subject'].nunique()} people in {len(actions)} actions",
-        )
+        people, actions = table["subject"].nunique(), table["action"].nunique()
+        results.say("actors", description, f"{len(table):,} of {people} people in {actions} actions")
 
 
 def _evolve(results: DemoResults, scale: float, seed: int, workers: int) -> None:
@@ -187,11 +187,12 @@ def _lift(results: DemoResults, scale: float, seed: int, workers: int) -> None:
         results.histories[name] = train_lifter(
             [results.path("evolved.h5")],
             folder,
-            _training(2000, scale, 4, seed, accelerator="cpu", gradient_clip=1.0),
+            _training(1500, scale, 3, seed, accelerator="cpu", gradient_clip=1.0),
             lifter=LifterSettings(architecture=architecture, normalisation="box"),
             pairs=pairs,
             learning=learning,
             data=DataSettings(evolved_share=0.5 if evolved else 0.0),
+            validation_stores=[results.path("validation.h5")],
         )
         models[name] = load_lifter(folder / "best.safetensors")
     tests = open_test_set(results.path("test.h5"), H36M17, pairs, seed=seed)
@@ -212,11 +213,10 @@ def _render(results: DemoResults, scale: float, seed: int, workers: int) -> None
 
     counts = {}
     for number, (name, full) in enumerate((("train", 1600), ("validation", 200), ("test", 300))):
-        source = results.path("test.h5" if name == "test" else "train.h5")
         images = counts[name] = max(32, round(full * scale))
         with progress_bar(f"rendering {name}", images) as advance:
             render_store(
-                source,
+                results.path(f"{name}.h5"),
                 results.path(f"renders_{name}.h5"),
                 images=images,
                 size=192,
@@ -263,7 +263,7 @@ def _detect(results: DemoResults, scale: float, seed: int, workers: int) -> None
         [results.path("renders_validation.h5")],
         folder,
         DetectorTraining(batch_size=32, learning_rate=2e-3, schedule="cosine", warm_up=0.05),
-        _training(1200, scale, 4, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+        _training(900, scale, 3, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
     )
     scores, _ = evaluate_detector(load_detector(folder / "best.safetensors"), results.path("renders_test.h5"))
     pck = float(scores.loc[scores["name"] == "overall", "pck_0.2"].iloc[0])
@@ -297,7 +297,7 @@ def _finetune(results: DemoResults, scale: float, seed: int, workers: int) -> No
         [results.path("renders_validation.h5")],
         folder,
         JointTraining(crops, lifter_learning_rate=5e-4),
-        _training(400, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+        _training(300, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
     )
     tuned = load_joint(folder / "best.safetensors")
     results.after = predict_chain(tuned, test)

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from cli.demo import DemoResults
-from detector2d.image_file import read_image
 from lifter.chain_evaluation import ChainPredictions
 from posedata.drawing.figures import (
     draw_joints,
@@ -21,6 +20,7 @@ from posedata.drawing.figures import (
     pose_axes,
 )
 from posedata.drawing.report_page import ReportPage
+from posedata.image_file import read_image
 from posedata.metrics import mpjpe
 from posedata.skeleton import H36M17
 from posedata.store import PoseStore
@@ -33,8 +33,9 @@ def write_report(results: DemoResults) -> None:
     summary = pd.DataFrame(results.lines)
     page = ReportPage("evolift demo")
     page.paragraph(
-        "Every stage of the pipeline on built-in synthetic people. All scores are of people and actions that no stage was "
-        "trained on. They show that the stages work and what they add, not what they reach on real data."
+        "Every stage of the pipeline on built-in synthetic people. Test scores are of people and actions that no stage "
+        "was trained or chosen on; learning curves are of one more person. They show that the stages work and what they "
+        "add, not what they reach on real data."
     )
     page.table(summary, index=False)
     page.table(
@@ -54,12 +55,10 @@ def write_report(results: DemoResults) -> None:
             _bars(results.lifters[["mpjpe", "p_mpjpe"]]),
             "Error on unseen people and actions, true 2D with noise",
         )
-    lifters = {
-        name: history
-        for name, history in results.histories.items()
-        if "lifter" not in name and name not in ("detector", "joint stage")
-    }
-    page.picture(_curves(lifters, "mpjpe", "mm", "validation MPJPE"), "Learning curves on held-out clips")
+    lifters = {name: results.histories[name] for name in LIFTERS}
+    page.picture(
+        _curves(lifters, "mpjpe", "mm", "validation MPJPE"), "Learning curves on the validation person"
+    )
     page.heading("Detector")
     page.picture(
         _curves({"detector": results.histories["detector"]}, "pck", "share", "validation PCK@0.2"),

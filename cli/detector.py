@@ -44,13 +44,14 @@ _crop_options = (
         show_default=True,
         help="Crop around the bounds of the labelled joints, or around the boxes of the store.",
     ),
-    click.option(
-        "--padding",
-        type=click.FloatRange(0, min_open=True),
-        default=1.25,
-        show_default=True,
-        help="Crops show this many times the box.",
-    ),
+)
+
+_padding_option = click.option(
+    "--padding",
+    type=click.FloatRange(0, min_open=True),
+    default=1.25,
+    show_default=True,
+    help="Crops show this many times the box.",
 )
 
 _augmentation_options = (
@@ -193,6 +194,7 @@ def _with(options: tuple[Callable[[Function], Function], ...]) -> Callable[[Func
     help="Of the heatmap regulariser; helps on small data.",
 )
 @_with(_crop_options)
+@_padding_option
 @_with(_augmentation_options)
 @click.option("--channels-last", is_flag=True, help="Memory layout that is faster on most machines.")
 @click.option(
@@ -285,7 +287,7 @@ def _chance(
     return augmentation if augment else None, occlusion, occluders
 
 
-@detector.command(name="cut-outs")
+@detector.command(name="cut-outs", cls=RecipeCommand)
 @click.argument("voc", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @output_option("File of cut-outs (.npz)")
 @click.option("--limit", type=click.IntRange(1), help="At most so many objects.")
@@ -308,7 +310,7 @@ def cut_outs(voc: Path, output: Path, limit: int | None, overwrite: bool) -> Non
     click.echo(f"{output}: {len(occluders)} objects")
 
 
-@detector.command()
+@detector.command(cls=RecipeCommand)
 @click.argument("checkpoint", type=ExistingFile)
 @click.option("--data", type=ExistingFile, required=True, help="Store with pictures to evaluate on.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the scores as CSV here too.")
@@ -332,20 +334,15 @@ def evaluate(
 
     Example: evolift detector evaluate runs/detector/best.safetensors --data lspet_val.h5
     """
-    import torch
-
     from cli.progress import progress_bar
     from detector2d.evaluation import evaluate_detector
     from detector2d.model import load_detector
-    from posedata.errors import InputError
+    from posedata.device import on_device
     from posedata.output_file import check_output, write_text
 
     if output is not None:
         check_output(output, overwrite=overwrite)
-    try:
-        model = load_detector(checkpoint).to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from None
+    model = on_device(load_detector(checkpoint), device)
     with progress_bar("evaluating", None) as advance:
         table, _ = evaluate_detector(model, data, flip=flip_test, advance=advance, **options)
     if output is not None:
@@ -355,7 +352,7 @@ def evaluate(
     )
 
 
-@detector.command(name="augment-preview")
+@detector.command(name="augment-preview", cls=RecipeCommand)
 @click.argument("store", type=ExistingFile)
 @output_option("PNG sheet")
 @click.option(
@@ -365,6 +362,7 @@ def evaluate(
 @click.option("--size", type=click.IntRange(32), default=256, show_default=True, help="Of a crop, pixels.")
 @click.option("--skeleton", default="H36M17", show_default=True)
 @_with(_crop_options)
+@_padding_option
 @_with(_augmentation_options)
 @seed_option
 @overwrite_option

@@ -15,6 +15,7 @@ from cli.options import (
     resume_option,
     seed_option,
     workers_option,
+    write_settings,
 )
 
 EXAMPLE = """
@@ -111,13 +112,12 @@ def evolve(
     The result holds the poses of SOURCE first, then the children. Evolve training subjects only: a child's limbs may
     be those of any subject in SOURCE. An interrupted run leaves a folder beside the output and goes on with --resume.
     """
-    from cli.options import command_record
     from cli.progress import progress_bar
     from evolution.algorithm import evolve as run
     from evolution.preview import write_preview
     from evolution.settings import EvolutionSettings
     from evolution.workers import block_workers
-    from posedata.output_file import check_output, write_json
+    from posedata.output_file import check_output
     from posedata.store import PoseStore
 
     settings = EvolutionSettings(**options)
@@ -129,7 +129,7 @@ def evolve(
         report = run(
             source, output, settings, overwrite=overwrite, resume=resume, workers=who, progress=advance
         )
-    write_json(output.with_suffix(".settings.json"), command_record(ctx) | {"report": report.to_dict()})
+    write_settings(ctx, output, {"report": report.to_dict()})
     if preview is not None:
         write_preview(output, settings, preview, overwrite=overwrite)
     click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))

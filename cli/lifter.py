@@ -210,7 +210,7 @@ def _grouping(text: str) -> Any:
         raise InputError(f"--grouping {text!r}: groups of joint numbers look like 0,1;2,3,4;5") from None
 
 
-@lifter.command()
+@lifter.command(cls=RecipeCommand)
 @click.argument("checkpoints", nargs=-1, required=True, type=ExistingFile)
 @click.option("--data", type=ExistingFile, required=True, help="Pose store to evaluate on.")
 @output_option("Folder for scores.csv, scores.md and cases_*.png")
@@ -267,7 +267,7 @@ def evaluate(
         )
 
 
-@lifter.command()
+@lifter.command(cls=RecipeCommand)
 @click.argument("checkpoint", type=ExistingFile)
 @output_option("Lifter checkpoint (.safetensors)")
 @overwrite_option

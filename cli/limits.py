@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from cli.options import ExistingFile, output_option, overwrite_option
+from cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option
 
 
 @click.group(cls=click.RichGroup)
@@ -14,7 +14,9 @@ def limits() -> None:
     """Fit joint-angle limits, and check poses against them."""
 
 
-@limits.command(epilog="Example:  evolift limits fit train.h5 -o limits.h5 --held-out test.h5")
+@limits.command(
+    cls=RecipeCommand, epilog="Example:  evolift limits fit train.h5 -o limits.h5 --held-out test.h5"
+)
 @click.argument("source", type=ExistingFile)
 @output_option("File of joint limits (.h5)")
 @click.option(
@@ -69,7 +71,8 @@ def fit(
 
 
 @limits.command(
-    epilog="Example:  evolift limits check test.h5 --limits fitted:limits.h5 --pictures worst.png"
+    cls=RecipeCommand,
+    epilog="Example:  evolift limits check test.h5 --limits fitted:limits.h5 --pictures worst.png",
 )
 @click.argument("source", type=ExistingFile)
 @click.option(

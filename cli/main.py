@@ -17,14 +17,14 @@ from posedata.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("cli.demo", "Run the whole pipeline on built-in synthetic people, in minutes, on a CPU."),
-    "data": ("cli.data", "Import, render, inspect and view pose stores."),
+    "data": ("cli.data", "Import, make, select, render, inspect and view pose stores."),
     "evolve": ("cli.evolve", "Grow a pose store by crossover, mutation and selection."),
     "limits": ("cli.limits", "Fit joint-angle limits, and check poses against them."),
     "detector": ("cli.detector", "Stage one: train and evaluate the image-to-2D heatmap network."),
     "lifter": ("cli.lifter", "Stage two: train and evaluate the 2D-to-3D graph network."),
     "finetune": ("cli.finetune", "Joint stage: chain detector and lifter, and train them end to end."),
     "evaluate": ("cli.evaluate", "Score the chain of detector and lifter, stage by stage."),
-    "predict": ("cli.predict", "3D poses of your photographs, or of 2D keypoint files."),
+    "predict": ("cli.predict", "3D poses of people in your photographs."),
 }
 """Name of each command -> module that holds it under the same name, and its one-line help."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tomllib
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -21,17 +22,19 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 RECIPE_KEYS = {"purpose", "command", "expected", "hardware", "time", "options"}
 
-# Say where and how a run is made, not what it computes: they are kept out of provenance.
-NOT_IN_PROVENANCE = {
-    "overwrite",
-    "resume",
-    "workers",
+# Settings that say how long, where and how a run is made, not what it computes: a resumed run may change them.
+MAY_CHANGE = {
     "accelerator",
     "devices",
     "nodes",
-    "recipe",
     "output",
+    "overwrite",
+    "patience",
     "progress",
+    "recipe",
+    "resume",
+    "steps",
+    "workers",
 }
 
 ExistingFile = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -40,7 +43,7 @@ AnyPath = click.Path(path_type=Path)
 
 seed_option = click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
     help="Seed of everything random; the same seed gives the same bytes.",
@@ -188,7 +191,10 @@ def read_recipe(name: str) -> dict[str, Any]:
     if path.suffix == ".toml":
         if not path.is_file():
             raise InputError(f"{path}: there is no such recipe file")
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"recipe {path}: it cannot be read as text ({error})") from None
     else:
         known = sorted(
             entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
@@ -202,7 +208,8 @@ def read_recipe(name: str) -> dict[str, Any]:
         recipe = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"recipe {name}: not valid TOML: {error}") from None
-    if set(recipe) - RECIPE_KEYS or not {"purpose", "command", "options"} <= set(recipe):
+    is_complete = {"purpose", "command", "options"} <= set(recipe) <= RECIPE_KEYS
+    if not is_complete or not isinstance(recipe["options"], dict):
         raise InputError(
             f"recipe {name}: its keys must be purpose, command, options and maybe expected, hardware, time"
         )
@@ -215,13 +222,6 @@ def command_record(ctx: click.Context) -> dict[str, Any]:
         "evolift": __version__,
         "command": ctx.command_path,
         "settings": {name: _plain(value) for name, value in sorted(ctx.params.items())},
-    }
-
-
-def provenance_parameters(ctx: click.Context) -> dict[str, Any]:
-    """The settings that change the result, as plain values for `posedata.store.Provenance`."""
-    return {
-        name: _plain(value) for name, value in sorted(ctx.params.items()) if name not in NOT_IN_PROVENANCE
     }
 
 
@@ -238,16 +238,35 @@ def run_folder(ctx: click.Context, output: Path, *, overwrite: bool, resume: boo
     if not is_first_process():
         yield
         return
+    if resume:
+        _require_same_settings(ctx, output / SETTINGS)
     with output_folder(output, overwrite=overwrite, resume=resume):
         write_json(output / SETTINGS, command_record(ctx))
         yield
 
 
-def write_settings(ctx: click.Context, output: Path) -> None:
-    """Write the resolved settings as `NAME.settings.json` beside an output file."""
+def _require_same_settings(ctx: click.Context, path: Path) -> None:
+    """Refuse to resume a run with settings that would make it another one."""
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    except (ValueError, KeyError, OSError):
+        raise InputError(f"{path} is damaged: start again with --overwrite") from None
+    now = command_record(ctx)["settings"]
+    for name in sorted((before.keys() | now.keys()) - MAY_CHANGE):
+        if before.get(name) != now.get(name):
+            flag = "--" + name.replace("_", "-")
+            raise InputError(
+                f"{path.parent} was begun with {flag} {before.get(name)}, not {now.get(name)}: resume with the same settings, or start again with --overwrite"
+            )
+
+
+def write_settings(ctx: click.Context, output: Path, more: dict[str, Any] | None = None) -> None:
+    """Write the resolved settings (and `more`) as `NAME.settings.json` beside an output file."""
     from posedata.output_file import write_json
 
-    write_json(output.with_name(output.name + ".settings.json"), command_record(ctx))
+    write_json(output.with_name(output.name + ".settings.json"), command_record(ctx) | (more or {}))
 
 
 def taken(options: dict[str, Any], settings: Any) -> dict[str, Any]:

@@ -83,8 +83,8 @@ def predict_pictures(
         How many were done, and a sentence for each that could not be.
     """
     from cli.progress import progress_bar
-    from detector2d.image_file import read_image
     from posedata.errors import EvoliftError
+    from posedata.image_file import read_image
 
     names = _overlay_names(pictures)
     done: list[tuple[Path, PosePrediction]] = []
@@ -125,8 +125,11 @@ def _overlay_names(pictures: list[Path]) -> dict[Path, str]:
     """NAME_overlay.png for each picture, with a number where names repeat."""
     names: dict[Path, str] = {}
     for path in pictures:
-        number = 1 + sum(other.stem == path.stem for other in names)
-        names.setdefault(path, f"{path.stem}{f'_{number}' if number > 1 else ''}_overlay.png")
+        number, name = 1, f"{path.stem}_overlay.png"
+        while name in names.values():
+            number += 1
+            name = f"{path.stem}_{number}_overlay.png"
+        names.setdefault(path, name)
     return names
 
 
@@ -147,8 +150,8 @@ def _write_overlay(target: Path, image: object, pose: PosePrediction) -> None:
 def _write_results(
     output: Path, done: list[tuple[Path, PosePrediction]], record: dict[str, object], normalisation: str
 ) -> None:
-    from detector2d.image_file import read_image
     from posedata.drawing.pose_page import PosePageItem, write_pose_page
+    from posedata.image_file import read_image
     from posedata.predicting.prediction_files import write_predictions
 
     predictions = _as_predictions(done, record, normalisation)

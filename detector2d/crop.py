@@ -146,8 +146,9 @@ def crop_to_image(
     """
     extent = torch.tensor(size, dtype=joints.dtype, device=joints.device)
     pixels = (joints[..., :2] + 0.5) * extent - 0.5
-    affine = image_from_crop.to(joints.dtype)
-    return pixels @ affine[:, :, :2].transpose(1, 2) + affine[:, None, :, 2]
+    affine = image_from_crop.to(joints.dtype)[:, None]
+    # Written out: under autocast a matrix product would round pixels to half precision, which is pixels wrong.
+    return affine[..., 0] * pixels[..., :1] + affine[..., 1] * pixels[..., 1:] + affine[..., 2]
 
 
 def turn_3d(

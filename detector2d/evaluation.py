@@ -15,7 +15,7 @@ from torch import Tensor
 from detector2d.crop import crop_to_image
 from detector2d.image_source import read_source
 from detector2d.model import DEPTH_RANGE, DetectorModel
-from detector2d.samples import PADDING, batches_in_order
+from detector2d.samples import batches_in_order
 from detector2d.training import DetectorTraining, crop_settings
 from posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
 from posedata.skeleton import Skeleton
@@ -107,7 +107,6 @@ def evaluate_detector(
     store: Path,
     *,
     boxes: str = "joints",
-    padding: float = PADDING,
     batch_size: int = 32,
     workers: int = 0,
     hard: bool = False,
@@ -119,7 +118,7 @@ def evaluate_detector(
     Args:
         model: the detector.
         store: path.
-        boxes, padding: as in training, see `training.DetectorTraining`.
+        boxes: as in training, see `training.DetectorTraining`.
         batch_size, workers: how it is run.
         hard, flip, advance: see `detect_in_batches`.
 
@@ -130,9 +129,8 @@ def evaluate_detector(
         InputError: the store has no pictures, or one cannot be read.
         StoreError: the store is damaged.
     """
-    training = DetectorTraining(padding=padding)
     source = read_source(store, model.settings.skeleton, boxes)
-    crops = crop_settings(model, training, augmented=False)
+    crops = crop_settings(model, DetectorTraining(), augmented=False)
     loader = batches_in_order([source], crops, batch_size, workers)
     found = detect_in_batches(model, loader, hard=hard, flip=flip, advance=advance)
     return score_detections(found, model.settings.skeleton), found

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from detector2d.image_file import read_image
 from posedata.errors import InputError
+from posedata.image_file import read_image
 from posedata.joint_mapping import UNLABELLED, mapping_between
 from posedata.poses import Poses
 from posedata.skeleton import Skeleton

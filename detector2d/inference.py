@@ -10,9 +10,8 @@ from jaxtyping import Float32, UInt8
 
 from detector2d.crop import Box, crop_from_image, crop_to_image, invert_affine, warp_crop
 from detector2d.evaluation import detect_crops
-from detector2d.image_file import read_image
 from detector2d.model import DEPTH_RANGE, DetectorModel
-from detector2d.samples import PADDING
+from posedata.image_file import read_image
 
 __all__ = ["DetectedJoints", "detect_joints", "read_image"]
 
@@ -37,7 +36,6 @@ def detect_joints(
     image: UInt8[np.ndarray, "height width 3"],
     box: Box | None = None,
     *,
-    padding: float = PADDING,
     hard: bool = False,
     flip: bool = False,
 ) -> DetectedJoints:
@@ -48,7 +46,6 @@ def detect_joints(
         image: RGB.
         box: (left, top, width, height) of the person in pixels. Without one the picture is looked at twice: as a
             whole, and then in the box of the joints that were found.
-        padding: the crop shows this many times the box, as in training.
         hard: largest cell instead of the expectation.
         flip: average with what is found in the mirrored crop.
 
@@ -56,11 +53,19 @@ def detect_joints(
         InputError: the box has no area or lies outside the picture.
     """
     model.eval()
-    if box is not None:
-        return _detect(model, image, box, padding, hard, flip)
+    if box is None:
+        box = find_person(model, image)
+    return _detect(model, image, box, model.settings.padding, hard, flip)
+
+
+def find_person(
+    model: DetectorModel, image: UInt8[np.ndarray, "height width 3"]
+) -> tuple[float, float, float, float]:
+    """Bounds (left, top, width, height) of the joints found in a first look at the whole picture, pixels."""
     height, width = image.shape[:2]
-    first = _detect(model, image, (-0.5, -0.5, width, height), 1.0, hard, flip)
-    return _detect(model, image, box_of_joints(first.joints), padding, hard, flip)
+    model.eval()
+    with torch.no_grad():
+        return box_of_joints(_detect(model, image, (-0.5, -0.5, width, height), 1.0, False, False).joints)
 
 
 def box_of_joints(joints: Float32[np.ndarray, "joints 2"]) -> tuple[float, float, float, float]:

@@ -26,6 +26,9 @@ from posedata.skeleton import H36M17, Skeleton
 DEPTH_RANGE = 2000.0
 """Millimetres from the front of the first depth bin to the back of the last; the root is in the middle."""
 
+PADDING = 1.25
+"""Published factor of crops over person boxes (Sun et al. 2018, for MPII and COCO)."""
+
 HEADS = ("deconvolution", "light", "regression")
 
 
@@ -36,6 +39,7 @@ class DetectorSettings:
     Args:
         backbone: a timm name, or "alexnet".
         skeleton: of its joints.
+        padding: the crop shows this many times the person box, in training as in use.
         input_width, input_height: of the crop, pixels; multiples of the backbone's coarsest stride.
         depth_bins: 1 for a 2D detector; 64 or 72 in the volumetric ones. With the regression head, any number
             above 1 means that z is regressed too.
@@ -49,6 +53,7 @@ class DetectorSettings:
 
     backbone: str = "resnet50"
     skeleton: Skeleton = H36M17
+    padding: float = PADDING
     input_width: int = 256
     input_height: int = 256
     depth_bins: int = 1
@@ -60,6 +65,8 @@ class DetectorSettings:
     def __post_init__(self) -> None:
         if self.input_width < 32 or self.input_height < 32:
             raise InputError(f"input size {self.input_width}x{self.input_height} is below 32 pixels")
+        if not self.padding > 0:
+            raise InputError(f"padding must be positive, not {self.padding}")
         if self.depth_bins < 1:
             raise InputError(f"depth_bins must be at least 1, not {self.depth_bins}")
         if self.head not in HEADS:

@@ -8,7 +8,7 @@ joints              B J 3       (u, v, z) in fractions of the crop (see `crop`; 
 weight              B J 3       1 where that coordinate is known and the joint lies inside the crop, else 0
 visibility          B J         0 unlabelled, 1 hidden (also under a pasted occluder), 2 visible; uint8
 joints_3d           B J 3       root-relative mm in the camera frame, turned and mirrored as the crop is; else 0
-has_3d              B           whether joints_3d is known; bool
+has_3d              B           whether all of joints_3d is known; bool
 image_from_crop     B 2 3       crop pixels -> picture pixels
 image_size          B 2         (width, height) of the picture, pixels
 joints_2d           B J 2       labels in pixels of the picture; left and right as the crop shows them
@@ -43,18 +43,15 @@ from detector2d.crop import (
     turn_3d,
     warp_crop,
 )
-from detector2d.image_file import read_reduced_image
 from detector2d.image_source import ImageSource
-from detector2d.model import DEPTH_RANGE
+from detector2d.model import DEPTH_RANGE, PADDING
 from detector2d.occlusion import Occluder, OcclusionSettings, occlude
 from posedata.errors import InputError
+from posedata.image_file import picture_size, read_reduced_image
 from posedata.joint_mapping import UNLABELLED
 from posedata.seeds import numpy_generator_at
 from posedata.skeleton import Skeleton
 from posedata.trainer import Batch
-
-PADDING = 1.25
-"""The crop shows this many times the person box (Sun et al. 2018, for MPII and COCO)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +142,7 @@ def make_sample(
         weight=weight,
         visibility=visibility,
         joints_3d=joints_3d,
-        has_3d=bool(known_3d.any()),
+        has_3d=bool(known_3d.all()),
         image_from_crop=invert_affine(affine),
         image_size=image_size,
         joints_2d=joints_2d,
@@ -159,7 +156,9 @@ def _cut_out(path: Path, affine: np.ndarray, size: tuple[int, int]) -> tuple[np.
     image, factor = read_reduced_image(path, wanted)
     height, width = image.shape[:2]
     whole = (width * factor, height * factor)
-    return warp_crop(image, affine_of_resized(affine, whole, (width, height)), size), whole
+    crop = warp_crop(image, affine_of_resized(affine, whole, (width, height)), size)
+    # The reduced picture is rounded up, so `whole` may be some pixels more than the picture has.
+    return crop, whole if factor == 1 else picture_size(path)
 
 
 def _targets(
@@ -254,7 +253,7 @@ class MixedBatches:
 
 @lru_cache(maxsize=64)
 def _order(seed: int, source: int, epoch: int, count: int) -> np.ndarray:
-    return numpy_generator_at(seed, 0, source, epoch).permutation(count)
+    return numpy_generator_at(seed, source, epoch, 0, 1).permutation(count)
 
 
 def shares_of(ratios: Sequence[float], sources: int, batch_size: int) -> list[int]:

@@ -19,11 +19,11 @@ from detector2d.image_source import ImageSource, read_source, skipped_table, wit
 from detector2d.losses import bone_loss, joint_loss, spread_loss
 from detector2d.model import DEPTH_RANGE, DetectorModel
 from detector2d.occlusion import Occluder, OcclusionSettings, synthetic_occluders
-from detector2d.samples import PADDING, CropSettings, MixedBatches, batches_in_order
+from detector2d.samples import CropSettings, MixedBatches, batches_in_order
 from posedata.checkpoint import Checkpoint
 from posedata.errors import InputError
 from posedata.keypoint_metrics import correct_keypoints, torso_diameter
-from posedata.output_file import write_text
+from posedata.output_file import SKIPPED_IMAGES, hashes_of, write_text
 from posedata.process_rank import is_first_process
 from posedata.trainer import Batch, StageModule, StepData, TrainingSettings, train
 
@@ -44,7 +44,6 @@ class DetectorTraining:
         bone_weight: of the bone loss, 0 for none.
         spread_weight: of the heatmap regulariser, 0 for none.
         boxes: "joints" or "store", see `image_source.read_source`.
-        padding: crops show this many times the person box.
         augmentation, occlusion: None for none.
         channels_last: memory layout of pictures and weights; faster convolutions on most machines.
 
@@ -63,7 +62,6 @@ class DetectorTraining:
     bone_weight: float = 0.0
     spread_weight: float = 0.0
     boxes: str = "joints"
-    padding: float = PADDING
     augmentation: AugmentationSettings | None = field(default_factory=AugmentationSettings)
     occlusion: OcclusionSettings | None = None
     channels_last: bool = False
@@ -71,8 +69,8 @@ class DetectorTraining:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise InputError(f"the batch size must be at least 1, not {self.batch_size}")
-        if not self.learning_rate > 0 or not self.backbone_factor > 0 or not self.padding > 0:
-            raise InputError("learning_rate, backbone_factor and padding must be positive")
+        if not self.learning_rate > 0 or not self.backbone_factor > 0:
+            raise InputError("learning_rate and backbone_factor must be positive")
         if (
             min(self.weight_decay, self.bone_weight, self.spread_weight, self.warm_up) < 0
             or self.warm_up >= 1
@@ -213,8 +211,8 @@ def crop_settings(
     """How rows are cropped for this model.
 
     Args:
-        model: gives size, skeleton and input scaling.
-        training: gives padding, augmentation and occlusion.
+        model: gives size, padding, skeleton and input scaling.
+        training: gives augmentation and occlusion.
         augmented: False for validation.
         occluders: what is pasted; synthetic ones if None.
     """
@@ -226,7 +224,7 @@ def crop_settings(
         size=model.settings.size,
         skeleton=model.settings.skeleton,
         scaling=InputScaling(mean, std),
-        padding=training.padding,
+        padding=model.settings.padding,
         augmentation=training.augmentation if augmented else None,
         occlusion=occlusion,
         occluders=(occluders or ()) if occlusion is not None else (),
@@ -261,7 +259,7 @@ def read_sources(
             skipped += unreadable
         sources.append(source)
     if skipped and is_first_process():
-        write_text(folder / "skipped_images.csv", skipped_table(skipped))
+        write_text(folder / SKIPPED_IMAGES, skipped_table(skipped))
     return sources
 
 
@@ -292,7 +290,7 @@ def train_detector(
         occluders: what is pasted when `training.occlusion` is set; synthetic ones if None.
         check_images: read every picture before training; unreadable ones are left out and listed in
             `skipped_images.csv`.
-        record: told in the checkpoint.
+        record: told in the checkpoint, beside hashes of the stores.
         resume: continue an interrupted run.
 
     Returns:
@@ -310,5 +308,6 @@ def train_detector(
     plain = crop_settings(model, training, augmented=False)
     loader = batches_in_order(validation, plain, training.batch_size * 2, settings.workers)
     names = [source.name for source in validation]
-    module = DetectorModule(model, training, settings.steps, names, record)
+    about = {**(record or {}), "stores": hashes_of([*stores, *validation_stores])}
+    module = DetectorModule(model, training, settings.steps, names, about)
     return train(module, StepData(batches, loader, settings), folder, settings, resume=resume)

@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from detector2d.image_file import read_image
 from detector2d.occlusion import Occluder
 from posedata.errors import InputError, OutputError
+from posedata.image_file import read_image
 from posedata.output_file import whole_file
 
 LEAST_PIXELS = 500

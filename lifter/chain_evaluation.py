@@ -50,7 +50,6 @@ def predict_chain(
     model: JointModel,
     store: Path,
     *,
-    padding: float | None = None,
     batch_size: int = 32,
     workers: int = 0,
     advance: Callable[[int], object] | None = None,
@@ -60,7 +59,6 @@ def predict_chain(
     Args:
         model: the chain; put into evaluation mode.
         store: with pictures, 2D and 3D joints.
-        padding: crops show this many times the person box; as in training by default.
         batch_size, workers: how it is run.
         advance: called with the number of rows done.
 
@@ -73,8 +71,7 @@ def predict_chain(
     complete = torch.from_numpy(source.known_3d.all(1)).nonzero()[:, 0].numpy()
     if not len(complete):
         raise InputError(f"{store}: no picture has 3D joints, which the chain is scored on")
-    training = DetectorTraining() if padding is None else DetectorTraining(padding=padding)
-    crops = crop_settings(model.detector, training, augmented=False)
+    crops = crop_settings(model.detector, DetectorTraining(), augmented=False)
     device = next(model.parameters()).device
     parts: list[list[Tensor]] = []
     for batch in batches_in_order([source.take(complete)], crops, batch_size, workers):

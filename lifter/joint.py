@@ -143,10 +143,12 @@ def turn_with_crop(
     `image_from_crop`, the turn is M^T / sqrt|det M|: the inverse of M without its scale.
     """
     linear = image_from_crop[:, :, :2].to(pixels.dtype)
-    turn = linear.transpose(1, 2) / torch.linalg.det(linear).abs().sqrt()[:, None, None]
+    determinant = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
+    turn = (linear / determinant.abs().sqrt()[:, None, None])[:, None]
     middle = (image_size[:, None] - 1) / 2
-    turned: Tensor = (pixels - middle) @ turn.transpose(1, 2) + middle
-    return turned
+    away = pixels - middle
+    # Written out, as in `crop_to_image`, so that autocast does not round pixels. Rows of M are columns of M^T.
+    return turn[..., 0, :] * away[..., :1] + turn[..., 1, :] * away[..., 1:] + middle
 
 
 def load_joint(path: Path) -> JointModel:

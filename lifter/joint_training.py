@@ -12,15 +12,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from detector2d.losses import bone_loss, joint_loss
+from detector2d.losses import bone_loss, joint_loss, spread_loss
 from detector2d.samples import MixedBatches, batches_in_order
 from detector2d.training import DetectorTraining, crop_settings, read_sources
-from lifter.joint import JointModel
+from lifter.joint import JointModel, JointOutput
 from lifter.normalisation import MM_PER_M
 from posedata.checkpoint import Checkpoint
 from posedata.errors import InputError
 from posedata.metrics import mpjpe
-from posedata.output_file import sha256_of
+from posedata.output_file import hashes_of
 from posedata.skeleton import Skeleton
 from posedata.trainer import Batch, StageModule, StepData, TrainingSettings, train
 
@@ -30,7 +30,8 @@ class JointTraining:
     """How the chain learns.
 
     Args:
-        crops: batch size, padding, augmentation and occlusion of the crops; how much of the detector is
+        crops: batch size, boxes, augmentation and occlusion of the crops; weights of the detector's own losses; memory
+            layout; how much of the detector is
             frozen (`all`, `all-but-last-block` for the report's row U, `none`, ...); its learning rate, that of
             the detector's head, with the factor for its backbone; and its schedule.
         lifter_learning_rate: of the lifter; 0 freezes it.
@@ -75,6 +76,8 @@ class JointModule(StageModule):
     ) -> None:
         super().__init__()
         self.model, self.settings, self.steps, self.record = model, training, steps, record
+        self._layout = torch.channels_last if training.crops.channels_last else torch.contiguous_format
+        model.detector.to(memory_format=self._layout)
         model.detector.freeze(training.crops.freeze)
         model.lifter.requires_grad_(training.lifter_learning_rate > 0)
         self._errors: list[Tensor] = []
@@ -87,12 +90,20 @@ class JointModule(StageModule):
             self.model.lifter.eval()
         return self
 
+    def _run(self, batch: Batch) -> JointOutput:
+        images = batch["image"].contiguous(memory_format=self._layout)
+        output: JointOutput = self.model(images, batch["image_from_crop"], batch["image_size"])
+        return output
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Every part of the loss and their sum `loss`."""
-        output = self.model(batch["image"], batch["image_from_crop"], batch["image_size"])
+        output = self._run(batch)
         skeleton, settings = self.model.skeleton, self.settings
         joints, weight = batch["joints"], batch["weight"]
         parts = {"2d": joint_loss(output.detection.joints, joints, weight) * settings.weight_2d}
+        if settings.crops.spread_weight and output.detection.marginals:
+            spread = spread_loss(output.detection.marginals, joints, weight)
+            parts["spread_2d"] = spread * settings.crops.spread_weight * settings.weight_2d
         if settings.crops.bone_weight:
             bones = bone_loss(output.detection.joints, joints, weight, skeleton)
             parts["bones_2d"] = bones * settings.crops.bone_weight * settings.weight_2d
@@ -112,7 +123,7 @@ class JointModule(StageModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Collect the 3D errors of one batch."""
-        output = self.model(batch["image"], batch["image_from_crop"], batch["image_size"])
+        output = self._run(batch)
         known = batch["has_3d"]
         self._errors.append(error_3d(output.joints_3d[known], batch["joints_3d"][known]))
 
@@ -222,16 +233,16 @@ def finetune(
         InputError: a store has no usable picture, none has 3D joints, or the loss became non-finite.
         StoreError: a store is damaged.
     """
-    sources = read_sources(stores, model.detector, folder)
+    every = read_sources([*stores, *validation_stores], model.detector, folder, boxes=training.crops.boxes)
+    sources, validation = every[: len(stores)], every[len(stores) :]
     if not any(source.known_3d.any() for source in sources):
         raise InputError(
             "none of the stores has pictures with 3D joints: add one, for example of rendered people"
         )
-    validation = read_sources(validation_stores, model.detector, folder)
     crops = crop_settings(model.detector, training.crops, augmented=True)
     batches = MixedBatches(sources, ratios, training.crops.batch_size, crops, settings.seed)
     plain = crop_settings(model.detector, training.crops, augmented=False)
     loader = batches_in_order(validation, plain, training.crops.batch_size * 2, settings.workers)
-    about = {**(record or {}), "stores": {path.name: sha256_of(path) for path in stores}}
+    about = {**(record or {}), "stores": hashes_of([*stores, *validation_stores])}
     module = JointModule(model, training, settings.steps, about)
     return train(module, StepData(batches, loader, settings), folder, settings, resume=resume)

@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from detector2d.crop import crop_from_image, invert_affine, warp_crop
-from detector2d.inference import box_of_joints, detect_joints
+from detector2d.inference import find_person
 from detector2d.model import load_detector
-from detector2d.samples import PADDING
 from lifter.joint import JointModel, load_joint
 from lifter.model import load_lifter
+from posedata.device import on_device
 from posedata.errors import InputError
 from posedata.skeleton import Skeleton
 
@@ -52,18 +52,17 @@ class Pipeline:
 
     Args:
         model: the chain; put into evaluation mode.
-        padding: crops show this many times the person box, as in training.
         device: "cpu", "cuda", ...
 
     Raises:
-        InputError: the lifter gives depth alone, which is no 3D pose without a calibrated camera.
+        InputError: the lifter gives depth alone, which is no 3D pose without a calibrated camera; or there is no such
+            device.
     """
 
-    def __init__(self, model: JointModel, *, padding: float = PADDING, device: str = "cpu") -> None:
+    def __init__(self, model: JointModel, *, device: str = "cpu") -> None:
         if model.lifter.settings.target != "xyz":
             raise InputError("this lifter gives depth alone (target z): predict with a lifter of target xyz")
-        self.model = model.to(device).eval()
-        self.padding = padding
+        self.model = on_device(model, device).eval()
         self.device = device
 
     @classmethod
@@ -102,9 +101,7 @@ class Pipeline:
         """
         source = "given"
         if box is None:
-            whole = (-0.5, -0.5, float(image.shape[1]), float(image.shape[0]))
-            box = box_of_joints(detect_joints(self.model.detector, image, whole, padding=1.0).joints)
-            source = "found"
+            box, source = find_person(self.model.detector, image), "found"
         return self._predict(image, box, source)
 
     @torch.no_grad()
@@ -113,7 +110,9 @@ class Pipeline:
     ) -> PosePrediction:
         left, top, width, height = (float(value) for value in box)
         size = self.model.detector.settings.size
-        affine = crop_from_image((left, top, width, height), size, padding=self.padding)
+        affine = crop_from_image(
+            (left, top, width, height), size, padding=self.model.detector.settings.padding
+        )
         crop = torch.from_numpy(warp_crop(image, affine, size))[None].to(self.device)
         back = torch.from_numpy(invert_affine(affine))[None].float().to(self.device)
         extent = torch.tensor([[image.shape[1], image.shape[0]]], device=self.device)

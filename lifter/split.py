@@ -43,20 +43,20 @@ class Split:
     ) -> tuple[Int64[np.ndarray, "training"], Int64[np.ndarray, "validation"]]:
         """Row numbers for training and for validation.
 
-        Evolved rows (generation above 0) never validate, and those that descend from a validation row train
-        no lifter either.
+        Evolved rows (generation above 0) never validate, and those that descend from a row that may not train
+        (held out, or of another subject or action than asked for) do not train either.
 
         Args:
             table: of `PoseStore.table`.
 
         Raises:
-            InputError: a named subject or action is not in the table, or one of the two parts is empty.
+            InputError: a named subject or action is not in the table, or no row is left for training.
         """
         used = _named(table, "subject", self.subjects) & _named(table, "action", self.actions)
         bred = table["generation"].to_numpy() > 0 if "generation" in table else np.zeros(len(table), bool)
         held_out = self._held_out(table, used & ~bred) & used
         validation = held_out & ~bred
-        training = used & ~held_out & ~_descendants(table, validation)
+        training = used & ~held_out & ~_descendants(table, ~bred & ~(used & ~held_out))
         if not training.any():
             raise InputError(
                 "no poses are left for training: choose other subjects, actions or validation clips"

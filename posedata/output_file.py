@@ -11,13 +11,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from posedata.errors import InputError, OutputError
 
 SETTINGS = "settings.json"
 """Name of the resolved settings in every run folder; its presence tells that a folder is ours."""
+SKIPPED_IMAGES = "skipped_images.csv"
+"""List of the pictures that a training leaves out."""
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -62,7 +64,7 @@ def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def output_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[None]:
     """A folder for the outputs of one run, made for the block; what is written into it stays.
 
-    If the block fails before it has written more than `settings.json`, the folder vanishes again, and one that was to
+    If the block fails before it has written more than settings and the list of skipped pictures, the folder vanishes again, and one that was to
     be overwritten comes back.
 
     Args:
@@ -95,7 +97,7 @@ def output_folder(path: Path, *, overwrite: bool = False, resume: bool = False) 
     try:
         yield
     except BaseException:
-        if is_new and {entry.name for entry in path.iterdir()} <= {SETTINGS}:
+        if is_new and {entry.name for entry in path.iterdir()} <= {SETTINGS, SKIPPED_IMAGES}:
             shutil.rmtree(path)
             if replaced is not None:
                 replaced.rename(path)
@@ -116,6 +118,15 @@ def write_json(path: Path, values: object, *, overwrite: bool = True) -> None:
     write_text(
         path, json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n", overwrite=overwrite
     )
+
+
+def hashes_of(paths: Iterable[Path]) -> dict[str, str]:
+    """Path as given -> SHA-256 of the file, for the records of checkpoints.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    return {str(path): sha256_of(path) for path in paths}
 
 
 def sha256_of(path: Path) -> str:

@@ -21,5 +21,9 @@ def numpy_generator_at(seed: int, *place: int) -> np.random.Generator:
 
 
 def seed_at(seed: int, *place: int) -> int:
-    """A 63-bit seed mixed from a seed and a place, all non-negative."""
+    """A 63-bit seed mixed from a seed and a place, all non-negative.
+
+    Trailing zeros do not tell places apart: (step, rank) is the same place as (step, rank, 0, 0). Streams of different
+    kinds therefore differ in a later number that is not 0.
+    """
     return int(np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)[0] >> 1)

@@ -29,7 +29,8 @@ def select_rows(
 ) -> int:
     """Copy the rows of some subjects and actions.
 
-    Cameras stay; pictures stay where they are. Lineage is left out, because parents may not be among the rows.
+    Cameras stay; pictures stay where they are. Evolved stores are refused: children carry limbs of poses that the choice
+    may leave out, so rows are chosen first and evolved then.
 
     Args:
         source, target: the stores.
@@ -42,7 +43,7 @@ def select_rows(
         How many rows were kept.
 
     Raises:
-        InputError: a name is not in the store, or no row is left.
+        InputError: a name is not in the store, no row is left, or some rows were bred.
         StoreError, OutputError: a file is not sound, or cannot be written.
     """
     parameters = {
@@ -53,6 +54,10 @@ def select_rows(
     }
     with PoseStore(source) as store:
         table = store.table()
+        if "generation" in table and (table["generation"] > 0).any():
+            raise InputError(
+                f"{source}: it has evolved poses, which mix subjects and actions: select from the store they were bred from, and evolve the selection"
+            )
         keep = np.ones(len(table), bool)
         for column, wanted, unwanted in (
             ("subject", subjects, without_subjects),
@@ -85,6 +90,7 @@ def select_rows(
 
 
 def _without_lineage(poses: Poses) -> Poses:
+    # Rows that were not bred have none to lose.
     return Poses(**{name: value for name, value in vars(poses).items() if name != "lineage"})
 
 

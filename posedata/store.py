@@ -132,11 +132,13 @@ class PoseStore:
                     *(values[key] for key in ("K", "size", "R", "t", "distortion")), names, strict=True
                 )
             )
-        except InputError as error:
+        except (InputError, ValueError) as error:
             raise StoreError(f"{self.path}: /cameras: {error}") from None
 
     def _check_structure(self) -> None:
         group = self._opened["poses"]
+        if self._dataset("poses/frame").ndim != 1:
+            raise StoreError(f"{self.path}: dataset /poses/frame must have one dimension")
         self._length = int(self._dataset("poses/frame").shape[0])
         shapes = {
             "joints_3d": (self._length, len(self.skeleton), 3),

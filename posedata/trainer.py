@@ -12,6 +12,7 @@ from __future__ import annotations
 import abc
 import logging
 import math
+import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import lightning
 import pandas as pd
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -212,6 +214,19 @@ class _KeepCheckpoints(Callback):
             save_checkpoint(self.folder / "best.safetensors", checkpoint, overwrite=True)
 
 
+def _trainer(**settings: Any) -> lightning.Trainer:
+    """Lightning's Trainer; what it refuses was asked for by the user.
+
+    Raises:
+        InputError: an accelerator, a number of devices or a precision cannot be had here.
+    """
+    try:
+        return lightning.Trainer(**settings)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        asked = ", ".join(f"{name} {settings[name]}" for name in ("accelerator", "devices", "precision"))
+        raise InputError(f"training cannot run on {asked}: {' '.join(str(error).split())}") from None
+
+
 def train(
     module: StageModule, data: StepData, folder: Path, settings: TrainingSettings, *, resume: bool = False
 ) -> pd.DataFrame:
@@ -248,12 +263,12 @@ def train(
         callbacks.append(RichProgressBar())
     for noisy in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    trainer = lightning.Trainer(
+    trainer = _trainer(
         default_root_dir=folder,
         accelerator=settings.accelerator,
         devices=settings.devices if not settings.devices.isdigit() else int(settings.devices),
         num_nodes=settings.nodes,
-        precision=settings.precision,  # type: ignore[arg-type]  # lightning checks the name itself
+        precision=settings.precision,
         max_epochs=math.ceil(settings.steps / settings.validate_every),
         accumulate_grad_batches=settings.accumulate,
         gradient_clip_val=settings.gradient_clip or None,
@@ -280,10 +295,11 @@ def train(
             trainer.fit(
                 module, data, ckpt_path=state if resume and state.exists() else None, weights_only=True
             )
-        except (RuntimeError, KeyError) as error:
+        except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
             if resume and state.exists() and trainer.global_step == 0:
+                why = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise CheckpointError(
-                    f"{state} does not fit these settings ({error}): start again with --overwrite"
+                    f"{state} is damaged or does not fit these settings ({why}): start again with --overwrite"
                 ) from error
             raise
     return pd.DataFrame(keep.rows)

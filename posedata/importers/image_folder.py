@@ -7,10 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from posedata.errors import InputError, OutputError
+from posedata.errors import OutputError
+from posedata.image_file import decode_image
 
 _ENDINGS = {".jpg", ".jpeg", ".png"}
 
@@ -56,13 +54,7 @@ def check_image(data: bytes, label: str) -> tuple[int, int]:
     """Width and height of an encoded picture, which is decoded whole.
 
     Raises:
-        InputError: it is not a picture that OpenCV reads.
+        InputError: it is no readable picture, or it is cut off.
     """
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise InputError(f"{label} is not a readable image: download or copy it again")
-    height, width = image.shape[:2]
-    return int(width), int(height)
+    height, width = decode_image(data, label).shape[:2]
+    return width, height

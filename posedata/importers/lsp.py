@@ -142,6 +142,10 @@ def import_lsp(
             paths = [PurePosixPath(name).name for name in names] if files.is_archive else names
             if chosen:
                 writer.append(_rows(annotation, np.array(chosen), paths))
+            if kept is not None:
+                target.unlink(
+                    missing_ok=True
+                )  # or a kill right now would leave the old store with the new pictures
     return LspSummary(annotation.variant, len(chosen), len(images) - len(chosen), folder)
 
 

@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 from cli.main import COMMANDS
 from cli.options import (
     RecipeCommand,
-    provenance_parameters,
     read_recipe,
     run_folder,
     training_options,
@@ -27,7 +26,7 @@ from posedata.errors import InputError
 @click.pass_context
 def learn(ctx: click.Context, /, output: Path, batch_size: int, **options: object) -> None:
     settings = training_settings(options)
-    with run_folder(ctx, output, overwrite=True):
+    with run_folder(ctx, output, overwrite=not options["resume"], resume=bool(options["resume"])):
         (output / "result").write_text("done")
     values = {
         "batch_size": batch_size,
@@ -71,6 +70,7 @@ def test_a_recipe_sets_defaults_and_flags_win(tmp_path: Path) -> None:
         ),
         (HEAD + "speed = 1\n[options]\n", "its keys must be purpose, command, options"),
         ("purpose = ", "not valid TOML"),
+        ("options = 3\n" + HEAD, "its keys must be purpose, command, options"),
     ],
 )
 def test_a_wrong_recipe_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -84,11 +84,28 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
         read_recipe("row-99")
 
 
-def test_where_and_how_a_run_is_made_stays_out_of_provenance(tmp_path: Path) -> None:
-    shown = json.loads(run(tmp_path, "--workers", "3").output)
-    assert not {"workers", "output", "overwrite", "resume", "devices"} & set(shown["provenance"])
-    assert {"batch_size", "steps", "seed"} <= set(shown["provenance"])
-    assert shown["left"] == ["overwrite", "resume"]
+def test_a_run_is_resumed_only_with_its_own_settings(tmp_path: Path) -> None:
+    run(tmp_path, "--batch-size", "2")
+    again = run(tmp_path, "--batch-size", "2", "--resume", "--workers", "3", "--steps", "200")
+    assert again.exit_code == 0
+    refused = run(tmp_path, "--batch-size", "8", "--resume")
+    assert isinstance(refused.exception, InputError)
+    assert "was begun with --batch-size 2, not 8: resume with the same settings" in str(refused.exception)
+    (tmp_path / "out" / "settings.json").write_text("{")
+    assert "is damaged" in str(run(tmp_path, "--resume").exception)
+
+
+def test_every_command_takes_a_recipe() -> None:
+    def leaves(command: click.Command) -> list[click.Command]:
+        if not isinstance(command, click.Group):
+            return [command]
+        context = click.Context(command)
+        found = [command.get_command(context, name) for name in command.list_commands(context)]
+        return [leaf for sub in found if sub is not None for leaf in leaves(sub)]
+
+    for name, (module, _) in COMMANDS.items():
+        for leaf in leaves(getattr(importlib.import_module(module), name)):
+            assert isinstance(leaf, RecipeCommand), f"{name} {leaf.name}"
 
 
 @pytest.mark.parametrize(

@@ -299,3 +299,29 @@ def test_a_store_without_3d_is_refused(make_poses, picture_store: Path, tmp_path
         predict_chain(small_chain(), path)
     with pytest.raises(InputError, match="none of the stores has pictures with 3D joints"):
         finetune(small_chain(), [path], [1.0], [path], tmp_path, JointTraining(), settings_for(1))
+
+
+def test_pixels_keep_their_precision_under_autocast() -> None:
+    """A product in bfloat16 is wrong by pixels; the lifter would be trained on other input than it is used with."""
+    from detector2d.crop import crop_to_image
+
+    affine = invert_affine(crop_from_image((300.0, 100.0, 500.0, 900.0), (64, 64), angle=0.2))
+    back = torch.from_numpy(affine)[None].float()
+    joints = torch.rand(1, 17, 2) - 0.5
+    size = torch.tensor([[1280.0, 1024.0]])
+    expected = crop_to_image(joints, back, (64, 64))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        pixels = crop_to_image(joints, back, (64, 64))
+        turned = turn_with_crop(pixels, back, size)
+    torch.testing.assert_close(pixels, expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(turned, turn_with_crop(expected, back, size), atol=1e-3, rtol=0)
+
+
+def test_padding_goes_with_the_checkpoint(tmp_path: Path) -> None:
+    from detector2d.model import load_detector, save_detector
+
+    settings = DetectorSettings(
+        "resnet10t", padding=1.1, input_width=64, input_height=64, head="light", head_widths=(16,)
+    )
+    save_detector(tmp_path / "detector.safetensors", DetectorModel(settings))
+    assert load_detector(tmp_path / "detector.safetensors").settings.padding == 1.1

@@ -12,6 +12,7 @@ from lifter.normalisation import screen
 from lifter.pairs import PairMaker, Pairs, PairSettings, fixed_pairs, flipped, seen, with_faults
 from lifter.pose_source import Mixture, PosePart
 from posedata.camera import Camera
+from posedata.camera_rig import RingRig
 from posedata.errors import InputError
 from posedata.skeleton import COCO17, H36M16, H36M17
 from posedata.store import PoseStore
@@ -202,3 +203,18 @@ def pose_source_generator(step: int) -> torch.Generator:
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(InputError, match="noise not negative"):
         PairSettings(noise=-1.0)
+
+
+def test_noise_scales_with_the_labelled_joints_alone() -> None:
+    """Unlabelled joints lie at (0, 0), which would make a small person far from there look huge."""
+    joints = torch.rand(500, 17, 3) * 100
+    pixels = joints[..., :2] + 800
+    pixels[:, 3] = 0
+    visibility = torch.full((500, 17), 2, dtype=torch.uint8)
+    visibility[:, 3] = 0
+    cameras = RingRig().sample(joints, 0, torch.Generator().manual_seed(0))
+    pairs = Pairs(pixels, visibility, joints, cameras)
+    noisy = with_faults(pairs, PairSettings(noise=2.0), torch.Generator().manual_seed(1))
+    labelled = [joint for joint in range(17) if joint != 3]
+    spread = (noisy.pixels - pixels)[:, labelled].std().item()
+    assert 1.4 < spread < 2.1  # 2 per cent of about 90 pixels

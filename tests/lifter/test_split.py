@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lifter.split import Split
@@ -69,3 +70,17 @@ def test_bad_names_and_empty_parts_are_refused(table) -> None:
         Split(subjects=("ann",), validation_subjects=("ann",)).rows(table)
     with pytest.raises(InputError, match="validation share must be within"):
         Split(validation_share=1.0)
+
+
+def test_children_of_a_subject_that_is_not_asked_for_do_not_train() -> None:
+    table = pd.DataFrame(
+        {
+            "subject": pd.Categorical(["01", "02", "01", "01"]),
+            "action": pd.Categorical(["walk"] * 4),
+            "generation": [0, 0, 1, 1],
+            "parent_a": [-1, -1, 0, 0],
+            "parent_b": [-1, -1, 1, 0],
+        }
+    )
+    training, _ = Split(subjects=("01",), validation_share=0).rows(table)
+    assert training.tolist() == [0, 3]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +28,15 @@ def test_chosen_rows_and_no_others(tiny_store: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(part.table()["frame"], table["frame"][wanted])
 
 
-def test_evolved_rows_lose_their_lineage(make_poses, tmp_path: Path) -> None:
+def test_evolved_stores_are_refused(make_poses, tmp_path: Path) -> None:
     poses = make_poses(8)
-    evolved = Poses(poses.subject, poses.action, poses.frame, poses.joints_3d, lineage=Lineage.unbred(8))
+    lineage = replace(Lineage.unbred(8), generation=np.arange(8, dtype=np.int32) // 4)
+    evolved = Poses(poses.subject, poses.action, poses.frame, poses.joints_3d, lineage=lineage)
     with PoseStoreWriter(tmp_path / "a.h5", H36M17, "world", Provenance("test")) as writer:
         writer.append(evolved)
-    select_rows(tmp_path / "a.h5", tmp_path / "b.h5", subjects=["ann"])
-    with PoseStore(tmp_path / "b.h5") as part:
-        assert "generation" not in part.columns
+    with pytest.raises(InputError, match="it has evolved poses, which mix subjects and actions"):
+        select_rows(tmp_path / "a.h5", tmp_path / "b.h5", subjects=["ann"])
+    assert not (tmp_path / "b.h5").exists()
 
 
 def test_refusals(tiny_store: Path, tmp_path: Path) -> None:

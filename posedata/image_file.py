@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from posedata.errors import InputError
 
@@ -31,6 +32,17 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     return _decode(path, _bytes_of(path), 1)
 
 
+def decode_image(data: bytes, label: str) -> UInt8[np.ndarray, "height width 3"]:
+    """As `read_image`, from the bytes of a file; `label` names it in messages.
+
+    Raises:
+        InputError: they are not a picture, or cut off.
+    """
+    if not data:
+        raise InputError(f"{label} is empty: it should be a picture")
+    return _decode(Path(label), np.frombuffer(data, np.uint8), 1)
+
+
 def read_reduced_image(path: Path, factor: int) -> tuple[UInt8[np.ndarray, "height width 3"], int]:
     """Read a JPEG at 1/2, 1/4 or 1/8 of its size, which is much faster than reading all of it.
 
@@ -49,6 +61,19 @@ def read_reduced_image(path: Path, factor: int) -> tuple[UInt8[np.ndarray, "heig
     if data[:2].tobytes() != _JPEG or b"Exif" in data[:64].tobytes():
         factor = 1
     return _decode(path, data, factor), factor
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a picture file as it is stored, from its header alone.
+
+    Raises:
+        InputError: it is not a readable picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except (OSError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} is not a readable picture ({error})") from None
 
 
 def _bytes_of(path: Path) -> np.ndarray:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector2d.image_file import read_image, read_reduced_image
 from posedata.errors import InputError
+from posedata.image_file import read_image, read_reduced_image
 
 
 @pytest.fixture
