@@ -27,7 +27,7 @@ def test_evolve_writes_the_store_and_its_settings(tiny_store: Path, tmp_path: Pa
     with PoseStore(target) as store:
         assert len(store) == 128
         assert store.provenance.seed == 3
-    record = json.loads((tmp_path / "evolved.settings.json").read_text())
+    record = json.loads((tmp_path / "evolved.h5.settings.json").read_text())
     assert record["settings"]["generations"] == 2
     assert record["report"]["children"] == 64
 

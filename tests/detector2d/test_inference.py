@@ -9,11 +9,10 @@ from detector2d.model import DetectorModel, DetectorSettings
 from posedata.errors import InputError
 
 
-@pytest.fixture
-def model() -> DetectorModel:
+def constant_model(padding: float) -> DetectorModel:
     """Every joint is always found 3/4 to the right and 1/4 down in the crop, 250 mm behind the root."""
     settings = DetectorSettings(
-        "test_resnet", input_width=64, input_height=96, depth_bins=8, head="regression"
+        "test_resnet", padding=padding, input_width=64, input_height=96, depth_bins=8, head="regression"
     )
     model = DetectorModel(settings)
     with torch.no_grad():
@@ -22,30 +21,35 @@ def model() -> DetectorModel:
     return model
 
 
+@pytest.fixture
+def model() -> DetectorModel:
+    return constant_model(1.0)
+
+
 def test_box_to_pixels(model: DetectorModel) -> None:
     image = np.zeros((300, 400, 3), np.uint8)
-    found = detect_joints(model, image, (100, 50, 64, 96), padding=1.0)
+    found = detect_joints(model, image, (100, 50, 64, 96))
     assert found.joints.shape == (17, 2)
     np.testing.assert_allclose(found.joints[4], [100 + 48, 50 + 24], atol=1e-3)
     assert found.depth is not None
     np.testing.assert_allclose(found.depth, 250, rtol=1e-5)
 
 
-def test_padding_is_about_the_middle_of_the_box(model: DetectorModel) -> None:
+def test_padding_is_about_the_middle_of_the_box() -> None:
     image = np.zeros((300, 400, 3), np.uint8)
-    found = detect_joints(model, image, (100, 50, 64, 96), padding=2.0)
+    found = detect_joints(constant_model(2.0), image, (100, 50, 64, 96))
     np.testing.assert_allclose(found.joints[4], [132 + 32, 98 - 48], atol=1e-3)
 
 
-def test_without_a_box_the_picture_is_looked_at_twice(model: DetectorModel) -> None:
+def test_without_a_box_the_picture_is_looked_at_twice() -> None:
     image = np.zeros((96, 64, 3), np.uint8)
-    found = detect_joints(model, image, padding=1.25)
+    found = detect_joints(constant_model(1.25), image)
     # First at (47.5, 23.5); the second look is at the 2 x 2 pixels there, widened to 2 x 3.
     np.testing.assert_allclose(found.joints[0], [47.5 + 0.25 * 2.5, 23.5 - 0.25 * 3.75], atol=1e-3)
 
 
 def test_flip_of_a_constant_answer_is_the_middle(model: DetectorModel) -> None:
-    found = detect_joints(model, np.zeros((96, 64, 3), np.uint8), (0, 0, 64, 96), padding=1.0, flip=True)
+    found = detect_joints(model, np.zeros((96, 64, 3), np.uint8), (0, 0, 64, 96), flip=True)
     np.testing.assert_allclose(found.joints[0], [32, 24], atol=1e-3)
 
 

@@ -92,7 +92,7 @@ def test_checkpoints_tell_how_they_were_made(tiny_store, tmp_path) -> None:
     run(tiny_store, tmp_path / "a", steps=2, record={"command": "test"})
     record = load_checkpoint(tmp_path / "a" / "last.safetensors", "lifter").record
     assert record["command"] == "test"
-    assert record["stores"] == {"tiny.h5": sha256_of(tiny_store)}
+    assert record["stores"] == {str(tiny_store): sha256_of(tiny_store)}
     assert record["step"] == 2
     assert record["validation"]["mpjpe"] > 0
 
