@@ -34,7 +34,7 @@ def learn(ctx: click.Context, /, output: Path, batch_size: int, **options: objec
         "seed": settings.seed,
         "left": sorted(options),
     }
-    click.echo(json.dumps(values | {"provenance": sorted(provenance_parameters(ctx))}))
+    click.echo(json.dumps(values))
 
 
 def run(tmp_path: Path, *arguments: str) -> Result:

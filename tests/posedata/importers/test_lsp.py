@@ -168,8 +168,8 @@ def not_finite(folder: Path) -> None:
 
 
 DAMAGES: list[tuple[Callable[[Path], None], str]] = [
-    (not_an_image, r"im00003\.jpg is not a readable image"),
-    (empty_image, r"im00003\.jpg is not a readable image"),
+    (not_an_image, r"im00003\.jpg is not a readable picture"),
+    (empty_image, r"im00003\.jpg is empty: it should be a picture"),
     (missing_image, r"lacks 1 of the images 1 to 3, first im00002\.jpg"),
     (corrupt_mat, r"joints\.mat is not a MATLAB file with a matrix 'joints'"),
     (text_mat, r"joints\.mat is not a MATLAB file with a matrix 'joints'"),
