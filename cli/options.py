@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
+from click.core import ParameterSource
 
 from posedata.errors import InputError
 from posedata.version import __version__
@@ -111,6 +112,13 @@ def training_options(
             default=gradient_clip,
             show_default=True,
             help="Largest gradient norm, 0 for none.",
+        ),
+        click.option(
+            "--average-decay",
+            type=click.FloatRange(0, 1, max_open=True),
+            default=0.0,
+            show_default=True,
+            help="Validate and save a moving average of the weights, for example 0.999; 0 for none.",
         ),
         click.option(
             "--patience",
@@ -255,6 +263,8 @@ def _require_same_settings(ctx: click.Context, path: Path) -> None:
         raise InputError(f"{path} is damaged: start again with --overwrite") from None
     now = command_record(ctx)["settings"]
     for name in sorted((before.keys() | now.keys()) - MAY_CHANGE):
+        if name not in before and ctx.get_parameter_source(name) is ParameterSource.DEFAULT:
+            continue  # the run was begun by a version without this option
         if before.get(name) != now.get(name):
             flag = "--" + name.replace("_", "-")
             raise InputError(

@@ -10,6 +10,7 @@ A run folder holds `settings.json`, `history.csv`, `best.safetensors`, `last.saf
 from __future__ import annotations
 
 import abc
+import contextlib
 import logging
 import math
 import pickle
@@ -30,6 +31,7 @@ from posedata.checkpoint import Checkpoint, save_checkpoint
 from posedata.errors import CheckpointError, InputError
 from posedata.output_file import write_text
 from posedata.seeds import seed_at
+from posedata.weight_average import MovingAverage
 
 Batch = dict[str, Tensor]
 
@@ -45,6 +47,8 @@ class TrainingSettings:
         workers: processes that make batches; 0 makes them in the training process. Never changes the result.
         accelerator, devices, nodes, precision, accumulate: as lightning's Trainer takes them.
         gradient_clip: largest gradient norm; 0 for no clipping.
+        average_decay: of the moving average of the weights that is validated and saved in place of the weights
+            themselves (`weight_average`), per step; 0 for none.
         patience: validations without improvement before training stops early; 0 never stops.
         progress: show a progress bar.
 
@@ -62,6 +66,7 @@ class TrainingSettings:
     precision: str = "32-true"
     accumulate: int = 1
     gradient_clip: float = 0.0
+    average_decay: float = 0.0
     patience: int = 0
     progress: bool = True
 
@@ -70,6 +75,8 @@ class TrainingSettings:
             raise InputError("steps and validate_every must be at least 1")
         if self.seed < 0 or self.workers < 0 or self.patience < 0:
             raise InputError("seed, workers and patience must not be negative")
+        if not 0 <= self.average_decay < 1:
+            raise InputError(f"average_decay must be at least 0 and below 1, not {self.average_decay}")
 
 
 @runtime_checkable
@@ -182,8 +189,8 @@ class _StopOnNonFiniteLoss(Callback):
 class _KeepCheckpoints(Callback):
     """Writes history.csv, last.safetensors and best.safetensors after each validation."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, average: MovingAverage | None) -> None:
+        self.folder, self.average = folder, average
         self.rows: list[dict[str, float]] = []
         self.best: float | None = None
 
@@ -205,13 +212,14 @@ class _KeepCheckpoints(Callback):
         score = metrics[pl_module.monitor]
         sign = 1 if pl_module.monitor_mode == "min" else -1
         is_best = self.best is None or sign * score < sign * self.best
-        checkpoint = pl_module.to_checkpoint()
-        record = {**checkpoint.record, "step": trainer.global_step, "validation": metrics}
-        checkpoint = Checkpoint(checkpoint.stage, checkpoint.tensors, checkpoint.settings, record)
-        save_checkpoint(self.folder / "last.safetensors", checkpoint, overwrite=True)
-        if is_best:
-            self.best = score
-            save_checkpoint(self.folder / "best.safetensors", checkpoint, overwrite=True)
+        with contextlib.nullcontext() if self.average is None else self.average.in_place(pl_module):
+            checkpoint = pl_module.to_checkpoint()
+            record = {**checkpoint.record, "step": trainer.global_step, "validation": metrics}
+            checkpoint = Checkpoint(checkpoint.stage, checkpoint.tensors, checkpoint.settings, record)
+            save_checkpoint(self.folder / "last.safetensors", checkpoint, overwrite=True)
+            if is_best:
+                self.best = score
+                save_checkpoint(self.folder / "best.safetensors", checkpoint, overwrite=True)
 
 
 def _trainer(**settings: Any) -> lightning.Trainer:
@@ -247,7 +255,8 @@ def train(
         CheckpointError: resume.ckpt is damaged.
     """
     lightning.seed_everything(settings.seed, verbose=False)
-    keep = _KeepCheckpoints(folder)
+    average = MovingAverage(settings.average_decay) if settings.average_decay else None
+    keep = _KeepCheckpoints(folder, average)
     callbacks: list[Callback] = [
         _SeedEachBatch(settings.seed),
         _StopOnNonFiniteLoss(),
@@ -257,6 +266,8 @@ def train(
             dirpath=folder, filename="resume", enable_version_counter=False, save_on_train_epoch_end=True
         ),
     ]
+    if average is not None:
+        callbacks.append(average)
     if settings.patience:
         callbacks.append(EarlyStopping(module.monitor, mode=module.monitor_mode, patience=settings.patience))
     if settings.progress:

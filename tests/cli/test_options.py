@@ -84,6 +84,17 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
         read_recipe("row-99")
 
 
+def test_a_run_begun_before_an_option_existed_is_resumed_with_its_default(tmp_path: Path) -> None:
+    run(tmp_path)
+    path = tmp_path / "out" / "settings.json"
+    record = json.loads(path.read_text())
+    del record["settings"]["batch_size"]
+    path.write_text(json.dumps(record))
+    refused = run(tmp_path, "--resume", "--batch-size", "8")
+    assert "was begun with --batch-size None, not 8" in str(refused.exception)
+    assert run(tmp_path, "--resume").exit_code == 0
+
+
 def test_a_run_is_resumed_only_with_its_own_settings(tmp_path: Path) -> None:
     run(tmp_path, "--batch-size", "2")
     again = run(tmp_path, "--batch-size", "2", "--resume", "--workers", "3", "--steps", "200")

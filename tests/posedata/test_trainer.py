@@ -96,6 +96,41 @@ def test_workers_and_interruptions_change_no_byte(tmp_path: Path) -> None:
         assert (tmp_path / "parts" / name).read_bytes() == expected
 
 
+def test_an_averaged_run_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
+    run(tmp_path / "whole", average_decay=0.9)
+    run(tmp_path / "parts", steps=4, average_decay=0.9)
+    run(tmp_path / "parts", steps=8, average_decay=0.9, resume=True)
+    run(tmp_path / "parts", average_decay=0.9, resume=True)
+    run(tmp_path / "plain")
+    for name in ("last.safetensors", "best.safetensors", "history.csv"):
+        expected = (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "parts" / name).read_bytes() == expected
+        assert (tmp_path / "plain" / name).read_bytes() != expected
+
+
+class Recorded(Line):
+    """Remembers its weights after each step."""
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self.seen = [*getattr(self, "seen", []), self.layer.weight.detach().clone()]
+
+
+def test_what_is_saved_and_validated_is_the_average_of_the_weights_of_all_steps(tmp_path: Path) -> None:
+    settings = TrainingSettings(30, 10, accelerator="cpu", progress=False, average_decay=0.8)
+    module, validation = Recorded(), [{"x": torch.linspace(-1, 1, 9)[:, None]}]
+    history = train(module, StepData(Batches(), validation, settings), tmp_path, settings)
+    average = module.seen[0]
+    for count, weight in enumerate(module.seen[1:], start=1):
+        decay = min(0.8, (1 + count) / (10 + count))
+        average = decay * average + (1 - decay) * weight
+    saved = load_checkpoint(tmp_path / "last.safetensors", "lifter").tensors
+    torch.testing.assert_close(saved["weight"], average)
+    assert not torch.allclose(average, module.seen[-1], atol=1e-4)
+    x = validation[0]["x"]
+    error = (x @ saved["weight"].T + saved["bias"] - 2 * x).abs().mean()
+    assert history["error"].iloc[-1] == pytest.approx(float(error), rel=1e-5)
+
+
 def test_the_best_checkpoint_is_never_replaced_by_a_worse_one(tmp_path: Path) -> None:
     history = run(tmp_path / "a", steps=40, validate_every=1)
     best = load_checkpoint(tmp_path / "a/best.safetensors", "lifter").record["step"]
@@ -114,6 +149,8 @@ def test_what_cannot_be_had_is_told_in_one_sentence(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="steps and validate_every must be at least 1"):
         TrainingSettings(0, 1)
+    with pytest.raises(InputError, match=r"average_decay must be at least 0 and below 1, not 1.0"):
+        TrainingSettings(1, 1, average_decay=1.0)
 
 
 def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
