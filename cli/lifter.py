@@ -113,6 +113,20 @@ def _with_cameras(function: Any) -> Any:
 @click.option("--turn", is_flag=True, help="Turn the ring of cameras at random for each pose.")
 @click.option("--flip/--no-flip", default=False, show_default=True, help="Mirror half of the pairs.")
 @click.option("--loss", type=click.Choice(["mse", "l1"]), default="mse", show_default=True)
+@click.option(
+    "--bone-weight",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Of the L1 error of bone vectors in metres, summed over bones (target xyz).",
+)
+@click.option(
+    "--symmetry-weight",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Of the difference in length of left and right bones in metres, summed over pairs (target xyz).",
+)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True)
 @click.option(
     "--schedule",

@@ -12,9 +12,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from detector2d.losses import bone_loss, joint_loss, spread_loss
+from detector2d.losses import bone_loss as weighted_bone_loss
+from detector2d.losses import joint_loss, spread_loss
 from detector2d.samples import MixedBatches, batches_in_order
 from detector2d.training import DetectorTraining, crop_settings, read_sources
+from lifter.bone_losses import bone_loss
 from lifter.joint import JointModel, JointOutput
 from lifter.normalisation import MM_PER_M
 from posedata.checkpoint import Checkpoint
@@ -105,7 +107,7 @@ class JointModule(StageModule):
             spread = spread_loss(output.detection.marginals, joints, weight)
             parts["spread_2d"] = spread * settings.crops.spread_weight * settings.weight_2d
         if settings.crops.bone_weight:
-            bones = bone_loss(output.detection.joints, joints, weight, skeleton)
+            bones = weighted_bone_loss(output.detection.joints, joints, weight, skeleton)
             parts["bones_2d"] = bones * settings.crops.bone_weight * settings.weight_2d
         target, known = batch["joints_3d"], batch["has_3d"]
         parts["3d"] = joint_loss_3d(output.joints_3d, target, known) * settings.weight_3d
@@ -193,12 +195,9 @@ def bone_loss_3d(
     known: Bool[Tensor, "batch"],
     skeleton: Skeleton,
 ) -> Float[Tensor, ""]:
-    """L1 error of bone vectors (a joint minus its parent) in metres; see `joint_loss_3d`."""
-    parents, children = (list(ends) for ends in zip(*skeleton.bones, strict=True))
+    """`bone_losses.bone_loss` in metres, mean over the batch; arguments as of `joint_loss_3d`."""
     axes = [2] if prediction.shape[-1] == 1 else [0, 1, 2]
-    difference = prediction - target[..., axes]
-    bones = (difference[:, children] - difference[:, parents]).abs().sum((1, 2)) / MM_PER_M
-    return (bones * known).mean()
+    return (bone_loss(prediction, target[..., axes], skeleton) / MM_PER_M * known).mean()
 
 
 def finetune(

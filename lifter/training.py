@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from lifter.bone_losses import bone_loss, symmetry_loss
 from lifter.model import LifterModel, LifterSettings, load_lifter, to_checkpoint
 from lifter.normalisation import MM_PER_M
 from lifter.pairs import PairMaker, PairSettings, as_batch, fixed_pairs
@@ -44,6 +45,10 @@ class LearningSettings:
     Args:
         loss: `mse`, the published one, or `l1`, of joints in metres.
         learning_rate: Adam's, at the top of the schedule.
+        bone_weight: of `bone_losses.bone_loss`, the L1 error of bone vectors in metres, summed over bones and axes;
+            0 for none.
+        symmetry_weight: of `bone_losses.symmetry_loss`, the difference in length of left and right bones in metres,
+            summed over pairs; 0 for none.
         schedule: `published` (x0.96 per 100,000 steps), `cosine` to zero, `one-cycle` (a linear rise over a
             tenth of the steps, then cosine to zero), or `constant`.
         validation_poses: bodies at most that validation looks at (each by four cameras of a ring).
@@ -56,6 +61,8 @@ class LearningSettings:
     learning_rate: float = 1e-3
     schedule: str = "published"
     validation_poses: int = 2000
+    bone_weight: float = 0.0
+    symmetry_weight: float = 0.0
 
     def __post_init__(self) -> None:
         for value, known, what in (
@@ -66,6 +73,8 @@ class LearningSettings:
                 raise InputError(f"there is no {what} {value!r}: choose one of {', '.join(known)}")
         if not self.learning_rate > 0 or self.validation_poses < 1:
             raise InputError("the learning rate and the number of validation poses must be positive")
+        if self.bone_weight < 0 or self.symmetry_weight < 0:
+            raise InputError("the weights of the bone and the symmetry loss must not be negative")
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,9 @@ class LifterModule(StageModule):
         learning: how.
         steps: in all, for the schedule.
         record: kept in its checkpoints.
+
+    Raises:
+        InputError: a loss on bones is asked for, and the lifter gives depth alone.
     """
 
     monitor = "mpjpe"
@@ -127,6 +139,10 @@ class LifterModule(StageModule):
         self, model: LifterModel, learning: LearningSettings, steps: int, record: dict[str, object]
     ) -> None:
         super().__init__()
+        if model.settings.target == "z" and (learning.bone_weight or learning.symmetry_weight):
+            raise InputError(
+                "bone and symmetry losses need whole joints: train with target xyz, or with weights of 0"
+            )
         self.model, self.learning, self.steps, self.record = model, learning, steps, record
         # Collected here because lightning's own mean is ready only after the validation's row is written.
         self._losses: list[Tensor] = []
@@ -134,9 +150,17 @@ class LifterModule(StageModule):
     def loss(
         self, prediction: Float[Tensor, "batch joints out"], target: Float[Tensor, "batch joints out"]
     ) -> Float[Tensor, ""]:
-        """Of joints in mm; its value is in metres (squared, for `mse`)."""
+        """Of joints in mm, with the terms on bones; the joints' part is in metres (squared, for `mse`)."""
         distance = F.mse_loss if self.learning.loss == "mse" else F.l1_loss
-        return distance(prediction / MM_PER_M, target / MM_PER_M)
+        loss = distance(prediction / MM_PER_M, target / MM_PER_M)
+        skeleton = self.model.skeleton
+        if self.learning.bone_weight:
+            bones = bone_loss(prediction, target, skeleton).mean() / MM_PER_M
+            loss = loss + self.learning.bone_weight * bones
+        if self.learning.symmetry_weight:
+            symmetry = symmetry_loss(prediction, skeleton).mean() / MM_PER_M
+            loss = loss + self.learning.symmetry_weight * symmetry
+        return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""

@@ -7,11 +7,19 @@ import pandas as pd
 import pytest
 import torch
 
+from lifter.bone_losses import bone_loss, symmetry_loss
 from lifter.evaluation import evaluate_lifters, markdown_report, open_test_set, predict
 from lifter.model import LifterModel, LifterSettings, load_lifter
 from lifter.pairs import PairSettings
 from lifter.split import Split
-from lifter.training import DataSettings, LearningSettings, open_data, schedule_factor, train_lifter
+from lifter.training import (
+    DataSettings,
+    LearningSettings,
+    LifterModule,
+    open_data,
+    schedule_factor,
+    train_lifter,
+)
 from posedata.camera_rig import RingRig
 from posedata.checkpoint import load_checkpoint
 from posedata.errors import InputError
@@ -26,15 +34,21 @@ PAIRS = PairSettings(batch_size=16, noise=1.0, missing=0.05, flip=True)
 DATA = DataSettings(Split(validation_subjects=("bob",)))
 
 
-def run(store, folder, steps=6, *, resume=False, workers=0, lifter=SMALL, stop=None, **rest):
+def run(
+    store, folder, steps=6, *, resume=False, workers=0, lifter=SMALL, stop=None, average_decay=0.0, **rest
+):
     folder.mkdir(exist_ok=True)
     training = TrainingSettings(
-        steps, 2, seed=3, workers=workers, accelerator="cpu", devices="1", gradient_clip=1.0, progress=False
+        stop or steps,
+        2,
+        seed=3,
+        workers=workers,
+        accelerator="cpu",
+        devices="1",
+        gradient_clip=1.0,
+        average_decay=average_decay,
+        progress=False,
     )
-    if stop is not None:
-        training = TrainingSettings(
-            stop, 2, seed=3, accelerator="cpu", devices="1", gradient_clip=1.0, progress=False
-        )
     return train_lifter(
         [store], folder, training, lifter=lifter, pairs=PAIRS, data=DATA, resume=resume, **rest
     )
@@ -49,6 +63,23 @@ def test_a_resumed_run_ends_with_the_bytes_of_an_undisturbed_one(tiny_store, tmp
     assert (whole / "best.safetensors").read_bytes() == (cut / "best.safetensors").read_bytes()
     pd.testing.assert_frame_equal(history, resumed)
     assert list(history["step"]) == [2, 4, 6]
+
+
+def test_a_resumed_run_with_averaged_weights_ends_with_the_same_bytes(tiny_store, tmp_path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    run(tiny_store, whole, average_decay=0.9)
+    run(tiny_store, cut, stop=4, average_decay=0.9)
+    run(tiny_store, cut, resume=True, average_decay=0.9)
+    run(tiny_store, tmp_path / "plain")
+    names = ("last.safetensors", "best.safetensors", "history.csv")
+    assert all((whole / name).read_bytes() == (cut / name).read_bytes() for name in names)
+    averaged, plain = (
+        load_lifter(folder / "last.safetensors").state_dict() for folder in (whole, tmp_path / "plain")
+    )
+    learnt = [name for name in averaged if name.endswith(("weight", "running_mean", "running_var"))]
+    assert not any(torch.equal(averaged[name], plain[name]) for name in learnt)
+    counts = [name for name in averaged if name.endswith("num_batches_tracked")]
+    assert all(torch.equal(averaged[name], plain[name]) for name in counts)
 
 
 def test_workers_do_not_change_the_result(tiny_store, tmp_path) -> None:
@@ -86,6 +117,31 @@ def test_a_cascade_trains_all_its_stages(tiny_store, tmp_path) -> None:
     end = load_lifter(tmp_path / "a" / "last.safetensors").state_dict()
     still = [name for name in start if name.endswith("weight") and torch.equal(start[name], end[name])]
     assert not still
+
+
+def test_losses_on_bones_are_added_with_their_weights_in_metres() -> None:
+    generator = torch.Generator().manual_seed(0)
+    prediction, target = (200 * torch.randn(4, 17, 3, generator=generator) for _ in range(2))
+    model = LifterModel(SMALL)
+
+    def loss(**weights: float) -> torch.Tensor:
+        return LifterModule(model, LearningSettings(**weights), 10, {}).loss(prediction, target)
+
+    plain = loss()
+    bones = bone_loss(prediction, target, H36M17).mean() / 1000
+    symmetry = symmetry_loss(prediction, H36M17).mean() / 1000
+    torch.testing.assert_close(loss(bone_weight=0.5), plain + 0.5 * bones)
+    torch.testing.assert_close(loss(symmetry_weight=0.25), plain + 0.25 * symmetry)
+    torch.testing.assert_close(loss(bone_weight=2.0, symmetry_weight=3.0), plain + 2 * bones + 3 * symmetry)
+
+
+def test_losses_on_bones_need_whole_joints(tiny_store, tmp_path) -> None:
+    depth = LifterSettings(hidden=8, blocks=1, target="z")
+    for name in ("bone_weight", "symmetry_weight"):
+        with pytest.raises(InputError, match="need whole joints: train with target xyz"):
+            run(tiny_store, tmp_path / name, lifter=depth, learning=LearningSettings(**{name: 0.1}))
+        with pytest.raises(InputError, match="must not be negative"):
+            LearningSettings(**{name: -0.1})
 
 
 def test_checkpoints_tell_how_they_were_made(tiny_store, tmp_path) -> None:
