@@ -1,7 +1,8 @@
-"""`evolift lifter train | evaluate | convert`."""
+"""`evolift lifter train | train-refiner | evaluate | convert`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import rich_click as click
 
 from cli.options import (
     ExistingFile,
+    Function,
     RecipeCommand,
     command_record,
     output_option,
@@ -26,14 +28,16 @@ def lifter() -> None:
     """Stage two: train and evaluate the 2D-to-3D graph network."""
 
 
+_cameras_option = click.option(
+    "--cameras",
+    type=click.Choice(["ring", "random", "store"]),
+    default="ring",
+    show_default=True,
+    help="Four cameras as in Human3.6M, random ones, or those of the store.",
+)
+
 _camera_options = (
-    click.option(
-        "--cameras",
-        type=click.Choice(["ring", "random", "store"]),
-        default="ring",
-        show_default=True,
-        help="Four cameras as in Human3.6M, random ones, or those of the store.",
-    ),
+    _cameras_option,
     click.option(
         "--noise",
         type=click.FloatRange(0),
@@ -55,15 +59,80 @@ _camera_options = (
         show_default=True,
         help="Error of the input depth in mm (with --input-axes 3).",
     ),
+)
+
+_row_options = (
     click.option("--subject", "subjects", multiple=True, help="Use only this subject; repeatable."),
     click.option("--action", "actions", multiple=True, help="Use only this action; repeatable."),
 )
 
+_learning_options = (
+    click.option("--turn", is_flag=True, help="Turn the ring of cameras at random for each pose."),
+    click.option("--flip/--no-flip", default=False, show_default=True, help="Mirror half of the pairs."),
+    click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
+    click.option("--loss", type=click.Choice(["mse", "l1"]), default="mse", show_default=True),
+    click.option(
+        "--bone-weight",
+        type=click.FloatRange(0),
+        default=0.0,
+        show_default=True,
+        help="Of the L1 error of bone vectors in metres, summed over bones (target xyz).",
+    ),
+    click.option(
+        "--symmetry-weight",
+        type=click.FloatRange(0),
+        default=0.0,
+        show_default=True,
+        help="Of the difference in length of left and right bones in metres, summed over pairs (target xyz).",
+    ),
+    click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True),
+    click.option(
+        "--schedule",
+        type=click.Choice(["published", "cosine", "one-cycle", "constant"]),
+        default="published",
+        show_default=True,
+        help="Of the learning rate; published is x0.96 per 100,000 steps.",
+    ),
+    click.option(
+        "--validation",
+        "validation_stores",
+        multiple=True,
+        type=ExistingFile,
+        help="Validate on all poses of this store, instead of on a part of STORES; repeat for more.",
+    ),
+    click.option(
+        "--validation-subject", "validation_subjects", multiple=True, help="Validate on this subject."
+    ),
+    click.option("--validation-action", "validation_actions", multiple=True, help="Validate on this action."),
+    click.option(
+        "--validation-share",
+        type=click.FloatRange(0, 0.9),
+        default=0.1,
+        show_default=True,
+        help="Else validate on clips drawn at random, at least this share of the rows.",
+    ),
+    click.option(
+        "--evolved-share",
+        type=click.FloatRange(0, 1, max_open=True),
+        help="Share of evolved poses among the draws; all rows alike if left out.",
+    ),
+    click.option(
+        "--store-weight",
+        "store_weights",
+        type=float,
+        multiple=True,
+        help="How often a row of each store is drawn; one per store.",
+    ),
+)
 
-def _with_cameras(function: Any) -> Any:
-    for option in reversed(_camera_options):
-        function = option(function)
-    return function
+
+def _with(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Function]:
+    def decorate(function: Function) -> Function:
+        for option in reversed([option for group in groups for option in group]):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 @lifter.command(cls=RecipeCommand)
@@ -108,61 +177,7 @@ def _with_cameras(function: Any) -> Any:
     show_default=True,
     help="Of the non-local blocks: concat, self, related, none (17 joints), pairs (16 joints), or own groups: 0,1;2,3,4;...",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
-@_with_cameras
-@click.option("--turn", is_flag=True, help="Turn the ring of cameras at random for each pose.")
-@click.option("--flip/--no-flip", default=False, show_default=True, help="Mirror half of the pairs.")
-@click.option("--loss", type=click.Choice(["mse", "l1"]), default="mse", show_default=True)
-@click.option(
-    "--bone-weight",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    help="Of the L1 error of bone vectors in metres, summed over bones (target xyz).",
-)
-@click.option(
-    "--symmetry-weight",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    help="Of the difference in length of left and right bones in metres, summed over pairs (target xyz).",
-)
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True)
-@click.option(
-    "--schedule",
-    type=click.Choice(["published", "cosine", "one-cycle", "constant"]),
-    default="published",
-    show_default=True,
-    help="Of the learning rate; published is x0.96 per 100,000 steps.",
-)
-@click.option(
-    "--validation",
-    "validation_stores",
-    multiple=True,
-    type=ExistingFile,
-    help="Validate on all poses of this store, instead of on a part of STORES; repeat for more.",
-)
-@click.option("--validation-subject", "validation_subjects", multiple=True, help="Validate on this subject.")
-@click.option("--validation-action", "validation_actions", multiple=True, help="Validate on this action.")
-@click.option(
-    "--validation-share",
-    type=click.FloatRange(0, 0.9),
-    default=0.1,
-    show_default=True,
-    help="Else validate on clips drawn at random, at least this share of the rows.",
-)
-@click.option(
-    "--evolved-share",
-    type=click.FloatRange(0, 1, max_open=True),
-    help="Share of evolved poses among the draws; all rows alike if left out.",
-)
-@click.option(
-    "--store-weight",
-    "store_weights",
-    type=float,
-    multiple=True,
-    help="How often a row of each store is drawn; one per store.",
-)
+@_with(_camera_options, _row_options, _learning_options)
 @click.option("--start-from", type=ExistingFile, help="Begin with the weights of this checkpoint.")
 @training_options(steps=100_000, validate_every=2_000, gradient_clip=1.0)
 @click.pass_context
@@ -172,44 +187,108 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
     Example: evolift lifter train cmu.h5 evolved.h5 -o runs/lifter --validation-share 0.1 --steps 20000
     """
     from lifter.model import LifterSettings
-    from lifter.pairs import PairSettings
-    from lifter.split import Split
-    from lifter.training import DataSettings, LearningSettings, train_lifter
-    from posedata.camera_rig import RingRig
+    from lifter.training import train_lifter
     from posedata.process_rank import is_first_process
     from posedata.skeleton import skeleton_by_name
 
     record = command_record(ctx)
     overwrite, resume = options.pop("overwrite"), options.pop("resume")
-    start_from, validation_stores = options.pop("start_from"), options.pop("validation_stores")
-    training = training_settings(options)
-    options["ring"] = RingRig(turn=options.pop("turn"))
+    start_from = options.pop("start_from")
     options["skeleton"] = skeleton_by_name(options["skeleton"])
     options["grouping"] = _grouping(options["grouping"])
-    options["split"] = Split(seed=training.seed, **taken(options, Split))
-    settings = LifterSettings(**taken(options, LifterSettings))
-    pairs = PairSettings(**taken(options, PairSettings))
-    learning = LearningSettings(**taken(options, LearningSettings))
-    data = DataSettings(**taken(options, DataSettings))
+    lifter = LifterSettings(**taken(options, LifterSettings))
+    settings = _learning_settings(options)
     with run_folder(ctx, output, overwrite=overwrite, resume=resume):
         history = train_lifter(
-            stores,
-            output,
-            training,
-            lifter=settings,
-            pairs=pairs,
-            learning=learning,
-            data=data,
-            validation_stores=validation_stores,
-            start_from=start_from,
-            record=record,
-            resume=resume,
+            stores, output, lifter=lifter, start_from=start_from, record=record, resume=resume, **settings
         )
     if is_first_process():
         best = history.sort_values("mpjpe", kind="stable").iloc[0]
         click.echo(
             f"{output / 'best.safetensors'}: {best['mpjpe']:.1f} mm on the validation poses at step {int(best['step'])}"
         )
+
+
+@lifter.command("train-refiner", cls=RecipeCommand)
+@click.argument("stores", nargs=-1, required=True, type=ExistingFile)
+@output_option("Run folder")
+@click.option("--skeleton", default="H36M17", show_default=True, help="Joints of the poses.")
+@click.option("--hidden", type=click.IntRange(1), default=512, show_default=True, help="Width of the layers.")
+@click.option(
+    "--layers", type=click.IntRange(0), default=1, show_default=True, help="On either side of the code."
+)
+@click.option("--code", type=click.IntRange(1), default=128, show_default=True, help="Narrowest width.")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True)
+@click.option(
+    "--noise",
+    type=click.FloatRange(0),
+    default=20.0,
+    show_default=True,
+    help="Gaussian error of x and y of the joints to mend, mm.",
+)
+@click.option(
+    "--depth-noise",
+    type=click.FloatRange(0),
+    default=40.0,
+    show_default=True,
+    help="Of their depth, mm; lifters err most in it.",
+)
+@click.option(
+    "--dropped",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Probability that a joint is lost.",
+)
+@_with((_cameras_option,), _row_options, _learning_options)
+@training_options(steps=50_000, validate_every=2_000, gradient_clip=1.0)
+@click.pass_context
+def train_refiner(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **options: Any) -> None:
+    """Train a denoising autoencoder that mends 3D poses, on STORES of clean ones seen by cameras.
+
+    Try it on a lifter by `evolift lifter evaluate --refiner`.
+
+    Example: evolift lifter train-refiner cmu.h5 -o runs/refiner --noise 20 --depth-noise 40
+    """
+    from lifter.refiner import RefinerSettings
+    from lifter.refiner_training import PoseFaults, train_refiner
+    from posedata.process_rank import is_first_process
+    from posedata.skeleton import skeleton_by_name
+
+    record = command_record(ctx)
+    overwrite, resume = options.pop("overwrite"), options.pop("resume")
+    faults = PoseFaults(**taken(options, PoseFaults))
+    options["skeleton"] = skeleton_by_name(options["skeleton"])
+    refiner = RefinerSettings(**taken(options, RefinerSettings))
+    settings = _learning_settings(options)
+    with run_folder(ctx, output, overwrite=overwrite, resume=resume):
+        history = train_refiner(
+            stores, output, refiner=refiner, faults=faults, record=record, resume=resume, **settings
+        )
+    if is_first_process():
+        best = history.sort_values("mpjpe", kind="stable").iloc[0]
+        click.echo(
+            f"{output / 'best.safetensors'}: {best['mpjpe_given']:.1f} mm mended to {best['mpjpe']:.1f} mm on the validation poses at step {int(best['step'])}"
+        )
+
+
+def _learning_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the values of the options that both trainings have, as arguments of `train_lifter`."""
+    from lifter.pairs import PairSettings
+    from lifter.split import Split
+    from lifter.training import DataSettings, LearningSettings
+    from posedata.camera_rig import RingRig
+
+    training = training_settings(options)
+    options["ring"] = RingRig(turn=options.pop("turn"))
+    options["split"] = Split(seed=training.seed, **taken(options, Split))
+    return {
+        "training": training,
+        "pairs": PairSettings(**taken(options, PairSettings)),
+        "learning": LearningSettings(**taken(options, LearningSettings)),
+        "data": DataSettings(**taken(options, DataSettings)),
+        "validation_stores": options.pop("validation_stores"),
+    }
 
 
 def _grouping(text: str) -> Any:
@@ -228,9 +307,14 @@ def _grouping(text: str) -> Any:
 @click.argument("checkpoints", nargs=-1, required=True, type=ExistingFile)
 @click.option("--data", type=ExistingFile, required=True, help="Pose store to evaluate on.")
 @output_option("Folder for scores.csv, scores.md and cases_*.png")
-@_with_cameras
+@_with(_camera_options, _row_options)
 @click.option("--poses", type=click.IntRange(1), help="Evaluate at most so many poses, evenly spread.")
 @click.option("--flip-test", is_flag=True, help="Average with the prediction of the mirrored input.")
+@click.option(
+    "--refiner",
+    type=ExistingFile,
+    help="Score each lifter with this refiner on top too; of `evolift lifter train-refiner`.",
+)
 @seed_option
 @overwrite_option
 @click.pass_context
@@ -247,12 +331,17 @@ def evaluate(
 
     from lifter.case_picture import case_picture
     from lifter.evaluation import EVERY_POSE, evaluate_lifters, markdown_report, open_test_set, predict
-    from lifter.model import load_lifter
+    from lifter.model import Lifter, load_lifter
     from lifter.pairs import PairSettings
+    from lifter.refiner import Refined, load_refiner
     from posedata.errors import InputError
     from posedata.output_file import whole_file, write_text
 
-    models = {_name(path, checkpoints): load_lifter(path) for path in checkpoints}
+    models: dict[str, Lifter] = {_name(path, checkpoints): load_lifter(path) for path in checkpoints}
+    refiner = options.pop("refiner")
+    if refiner is not None:
+        on_top = load_refiner(refiner)
+        models |= {f"{name} + refiner": Refined(model, on_top) for name, model in models.items()}
     skeletons = {model.skeleton for model in models.values()}
     if len(skeletons) > 1:
         raise InputError("the checkpoints are of different skeletons: evaluate them one by one")

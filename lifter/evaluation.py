@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lifter.model import LifterModel
+from lifter.model import Lifter
 from lifter.pairs import Pairs, PairSettings, fixed_pairs
 from lifter.pose_source import PosePart
 from lifter.split import Split
@@ -86,9 +86,7 @@ def open_test_set(
 
 
 @torch.no_grad()
-def predict(
-    model: LifterModel, tests: TestSet, *, flip_test: bool = False
-) -> Float[Tensor, "pairs joints 3"]:
+def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[Tensor, "pairs joints 3"]:
     """Root-relative joints, mm; a lifter of target `z` gets x and y from the truth, and so is scored on z alone.
 
     Raises:
@@ -117,7 +115,7 @@ def predict(
 
 
 def evaluate_lifters(
-    models: Mapping[str, LifterModel], tests: TestSet, *, flip_test: bool = False
+    models: Mapping[str, Lifter], tests: TestSet, *, flip_test: bool = False
 ) -> pd.DataFrame:
     """`posedata.metrics.score_table` of each lifter, one under the other with the column `checkpoint` first.
 

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def _layer(in_features: int, out_features: int, dropout: float) -> nn.Sequential:
+def dense_layer(in_features: int, out_features: int, dropout: float) -> nn.Sequential:
+    """Linear map, batch norm, ReLU, dropout."""
     linear = nn.Linear(in_features, out_features)
     nn.init.kaiming_normal_(linear.weight)
     return nn.Sequential(linear, nn.BatchNorm1d(out_features), nn.ReLU(), nn.Dropout(dropout))
@@ -17,7 +18,9 @@ def _layer(in_features: int, out_features: int, dropout: float) -> nn.Sequential
 class _Block(nn.Module):
     def __init__(self, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(_layer(hidden, hidden, dropout), _layer(hidden, hidden, dropout))
+        self.layers = nn.Sequential(
+            dense_layer(hidden, hidden, dropout), dense_layer(hidden, hidden, dropout)
+        )
 
     def forward(self, features: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch hidden"]:
         return features + cast(Tensor, self.layers(features))
@@ -50,7 +53,7 @@ class Martinez(nn.Module):
         super().__init__()
         self.shape = (joints, out_channels)
         self.layers = nn.Sequential(
-            _layer(joints * in_channels, hidden, dropout),
+            dense_layer(joints * in_channels, hidden, dropout),
             *(_Block(hidden, dropout) for _ in range(blocks)),
             nn.Linear(hidden, joints * out_channels),
         )

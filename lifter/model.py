@@ -7,6 +7,7 @@ alone, for chains that take x and y from the 2D input.
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -158,55 +159,23 @@ _PLAIN_TYPES: tuple[tuple[tuple[str, ...], Any], ...] = (
 )
 
 
-class LifterModel(nn.Module):
-    """A lifter of any architecture.
-
-    Args:
-        settings: what to build.
+class Lifter(nn.Module, abc.ABC):
+    """Whatever lifts 2D joints: a `LifterModel`, or one with something on its output.
 
     Attributes:
-        network: the network in metres; its parameters are all there are.
+        settings: of the network that takes the input.
     """
 
-    def __init__(self, settings: LifterSettings) -> None:
-        super().__init__()
-        self.settings = settings
-        self.network = _build(settings)
+    settings: LifterSettings
 
     @property
     def skeleton(self) -> Skeleton:
         """Of input and output."""
         return self.settings.skeleton
 
+    @abc.abstractmethod
     def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
-        """Root-relative joints in the camera frame, mm, from normalised input.
-
-        Args:
-            inputs: normalised by this lifter's own rule, see `lift` for pixels.
-
-        Returns:
-            (batch, joints, 3), or (batch, joints, 1) for target `z`. The root is exactly 0.
-
-        Raises:
-            InputError: the number of joints or axes is another one.
-        """
-        expected = (len(self.skeleton), self.settings.input_axes)
-        if inputs.shape[1:] != expected:
-            raise InputError(
-                f"this lifter takes {expected[0]} joints of {self.skeleton.name} with {expected[1]} axes, got {tuple(inputs.shape[1:])}"
-            )
-        return self._relative_mm(self.network(inputs))
-
-    def stages(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "stages batch joints out"]:
-        """As `forward`, the answer of each stage of a cascade; of the other architectures the one answer."""
-        if isinstance(self.network, Cascade):
-            return self._relative_mm(self.network.stages(inputs))
-        return cast(Tensor, self(inputs))[None]
-
-    def _relative_mm(self, metres: Tensor) -> Tensor:
-        root = self.skeleton.root
-        relative: Tensor = (metres - metres[..., root : root + 1, :]) * MM_PER_M
-        return relative
+        """Root-relative joints in the camera frame, mm, from input normalised by `settings.normalisation`."""
 
     def lift(
         self,
@@ -245,6 +214,52 @@ class LifterModel(nn.Module):
             raise CheckpointError(
                 f"this lifter was trained on input normalised by {self.settings.normalisation!r}, the input given is normalised by {given!r}: normalise it by {self.settings.normalisation!r} or use another checkpoint"
             )
+
+
+class LifterModel(Lifter):
+    """A lifter of any architecture.
+
+    Args:
+        settings: what to build.
+
+    Attributes:
+        network: the network in metres; its parameters are all there are.
+    """
+
+    def __init__(self, settings: LifterSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.network = _build(settings)
+
+    def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
+        """Root-relative joints in the camera frame, mm, from normalised input.
+
+        Args:
+            inputs: normalised by this lifter's own rule, see `lift` for pixels.
+
+        Returns:
+            (batch, joints, 3), or (batch, joints, 1) for target `z`. The root is exactly 0.
+
+        Raises:
+            InputError: the number of joints or axes is another one.
+        """
+        expected = (len(self.skeleton), self.settings.input_axes)
+        if inputs.shape[1:] != expected:
+            raise InputError(
+                f"this lifter takes {expected[0]} joints of {self.skeleton.name} with {expected[1]} axes, got {tuple(inputs.shape[1:])}"
+            )
+        return self._relative_mm(self.network(inputs))
+
+    def stages(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "stages batch joints out"]:
+        """As `forward`, the answer of each stage of a cascade; of the other architectures the one answer."""
+        if isinstance(self.network, Cascade):
+            return self._relative_mm(self.network.stages(inputs))
+        return cast(Tensor, self(inputs))[None]
+
+    def _relative_mm(self, metres: Tensor) -> Tensor:
+        root = self.skeleton.root
+        relative: Tensor = (metres - metres[..., root : root + 1, :]) * MM_PER_M
+        return relative
 
 
 def _build(settings: LifterSettings) -> nn.Module:
@@ -319,15 +334,24 @@ def model_from_checkpoint(checkpoint: Checkpoint) -> LifterModel:
         CheckpointError: the tensors do not fit the settings.
     """
     model = LifterModel(LifterSettings.from_dict(checkpoint.settings))
+    fill_with_tensors(model, checkpoint)
+    return model.eval()
+
+
+def fill_with_tensors(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Put the tensors of a checkpoint into a model built by its settings.
+
+    Raises:
+        CheckpointError: they do not fit.
+    """
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     given = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     wrong = sorted(name for name in expected.keys() | given.keys() if expected.get(name) != given.get(name))
     if wrong:
         raise CheckpointError(
-            f"tensor {wrong[0]!r} is missing, unknown or of another shape ({len(wrong)} such tensors): train the lifter again"
+            f"tensor {wrong[0]!r} is missing, unknown or of another shape ({len(wrong)} such tensors): train the {checkpoint.stage} again"
         )
     model.load_state_dict(checkpoint.tensors)
-    return model.eval()
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -173,6 +173,23 @@ def as_batch(pairs: Pairs, lifter: LifterSettings, depth_noise: float, generator
     return {"inputs": inputs, "target": target}
 
 
+def drawn_pairs(
+    mixture: Mixture,
+    settings: PairSettings,
+    skeleton: Skeleton,
+    step: int,
+    seed: int,
+    generator: torch.Generator,
+) -> Pairs:
+    """A training batch of bodies as cameras see them, half of them mirrored if wanted, without faults."""
+    drawn = mixture.draw(settings.batch_size, step, seed, generator)
+    pairs = Pairs.concatenate([seen(part, bodies, settings, generator) for part, bodies in drawn])
+    if settings.flip:
+        which = torch.rand(len(pairs), generator=generator) < 0.5
+        pairs = flipped(pairs, skeleton, which)
+    return pairs
+
+
 class PairMaker:
     """Training batches as a pure function of (seed, step, rank); a `posedata.trainer.BatchMaker`.
 
@@ -189,14 +206,9 @@ class PairMaker:
     def __call__(self, step: int, rank: int, world_size: int) -> Batch:
         """`inputs` (batch, joints, axes) and `target` (batch, joints, 3 or 1)."""
         generator = generator_at(self.seed, step, rank)
-        settings = self.settings
-        drawn = self.mixture.draw(settings.batch_size, step, self.seed, generator)
-        pairs = Pairs.concatenate([seen(part, bodies, settings, generator) for part, bodies in drawn])
-        if settings.flip:
-            which = torch.rand(len(pairs), generator=generator) < 0.5
-            pairs = flipped(pairs, self.lifter.skeleton, which)
-        pairs = with_faults(pairs, settings, generator)
-        return as_batch(pairs, self.lifter, settings.depth_noise, generator)
+        pairs = drawn_pairs(self.mixture, self.settings, self.lifter.skeleton, step, self.seed, generator)
+        pairs = with_faults(pairs, self.settings, generator)
+        return as_batch(pairs, self.lifter, self.settings.depth_noise, generator)
 
 
 def fixed_pairs(

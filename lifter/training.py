@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lifter.bone_losses import bone_loss, symmetry_loss
 from lifter.model import LifterModel, LifterSettings, load_lifter, to_checkpoint
 from lifter.normalisation import MM_PER_M
-from lifter.pairs import PairMaker, PairSettings, as_batch, fixed_pairs
+from lifter.pairs import PairMaker, Pairs, PairSettings, as_batch, fixed_pairs
 from lifter.pose_source import Mixture, PosePart
 from lifter.split import Split
 from posedata.checkpoint import Checkpoint
@@ -25,6 +25,7 @@ from posedata.errors import InputError
 from posedata.metrics import mpjpe
 from posedata.output_file import hashes_of
 from posedata.seeds import generator_at
+from posedata.skeleton import Skeleton
 from posedata.store import PoseStore
 from posedata.trainer import Batch, StageModule, StepData, TrainingSettings, train
 
@@ -119,33 +120,39 @@ def schedule_factor(name: str, step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
-class LifterModule(StageModule):
-    """A lifter in training; validation logs `mpjpe` (mm; for target `z` the mean error of depth).
+class PoseModule(StageModule):
+    """A network in training that answers with root-relative joints in mm; validation logs `mpjpe`.
+
+    Where the answer is depth alone, `mpjpe` is its mean error.
 
     Args:
         model: to be trained.
+        skeleton: of its answers.
         learning: how.
         steps: in all, for the schedule.
         record: kept in its checkpoints.
-
-    Raises:
-        InputError: a loss on bones is asked for, and the lifter gives depth alone.
     """
 
     monitor = "mpjpe"
     monitor_mode = "min"
 
     def __init__(
-        self, model: LifterModel, learning: LearningSettings, steps: int, record: dict[str, object]
+        self,
+        model: nn.Module,
+        skeleton: Skeleton,
+        learning: LearningSettings,
+        steps: int,
+        record: dict[str, object],
     ) -> None:
         super().__init__()
-        if model.settings.target == "z" and (learning.bone_weight or learning.symmetry_weight):
-            raise InputError(
-                "bone and symmetry losses need whole joints: train with target xyz, or with weights of 0"
-            )
-        self.model, self.learning, self.steps, self.record = model, learning, steps, record
+        self.model, self.skeleton, self.learning = model, skeleton, learning
+        self.steps, self.record = steps, record
         # Collected here because lightning's own mean is ready only after the validation's row is written.
         self._losses: list[Tensor] = []
+
+    def estimates(self, inputs: Tensor) -> Sequence[Tensor]:
+        """The answers that are trained, each (batch, joints, out)."""
+        return (self.model(inputs),)
 
     def loss(
         self, prediction: Float[Tensor, "batch joints out"], target: Float[Tensor, "batch joints out"]
@@ -153,18 +160,17 @@ class LifterModule(StageModule):
         """Of joints in mm, with the terms on bones; the joints' part is in metres (squared, for `mse`)."""
         distance = F.mse_loss if self.learning.loss == "mse" else F.l1_loss
         loss = distance(prediction / MM_PER_M, target / MM_PER_M)
-        skeleton = self.model.skeleton
         if self.learning.bone_weight:
-            bones = bone_loss(prediction, target, skeleton).mean() / MM_PER_M
+            bones = bone_loss(prediction, target, self.skeleton).mean() / MM_PER_M
             loss = loss + self.learning.bone_weight * bones
         if self.learning.symmetry_weight:
-            symmetry = symmetry_loss(prediction, skeleton).mean() / MM_PER_M
+            symmetry = symmetry_loss(prediction, self.skeleton).mean() / MM_PER_M
             loss = loss + self.learning.symmetry_weight * symmetry
         return loss
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        estimates = self.model.stages(batch["inputs"]).unbind()
+        estimates = self.estimates(batch["inputs"])
         loss = torch.stack([self.loss(estimate, batch["target"]) for estimate in estimates]).mean()
         self._losses.append(loss.detach())
         return loss
@@ -172,11 +178,8 @@ class LifterModule(StageModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the error of one batch."""
         prediction, target = self.model(batch["inputs"]), batch["target"]
-        if self.model.settings.target == "xyz":
-            error = mpjpe(prediction, target).mean()
-        else:
-            error = (prediction - target).abs().mean()
-        self.log("mpjpe", error, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(target))
+        error = mpjpe(prediction, target) if target.shape[-1] == 3 else (prediction - target).abs()
+        self.log("mpjpe", error.mean(), on_step=False, on_epoch=True, sync_dist=True, batch_size=len(target))
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean training loss since the last validation, beside the error."""
@@ -192,6 +195,29 @@ class LifterModule(StageModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+
+class LifterModule(PoseModule):
+    """A lifter in training; arguments as of `PoseModule`.
+
+    Raises:
+        InputError: a loss on bones is asked for, and the lifter gives depth alone.
+    """
+
+    model: LifterModel
+
+    def __init__(
+        self, model: LifterModel, learning: LearningSettings, steps: int, record: dict[str, object]
+    ) -> None:
+        if model.settings.target == "z" and (learning.bone_weight or learning.symmetry_weight):
+            raise InputError(
+                "bone and symmetry losses need whole joints: train with target xyz, or with weights of 0"
+            )
+        super().__init__(model, model.skeleton, learning, steps, record)
+
+    def estimates(self, inputs: Tensor) -> Sequence[Tensor]:
+        """The answer of each stage of a cascade."""
+        return self.model.stages(inputs).unbind()
+
     def to_checkpoint(self) -> Checkpoint:
         """The lifter as it is now."""
         return to_checkpoint(self.model, self.record)
@@ -199,11 +225,11 @@ class LifterModule(StageModule):
 
 def open_data(
     paths: Sequence[Path],
-    lifter: LifterSettings,
+    skeleton: Skeleton,
     settings: DataSettings,
     validation_paths: Sequence[Path] = (),
 ) -> LifterData:
-    """Parts of some stores: rows to train on, with weights, and rows to validate on.
+    """Parts of some stores, in one skeleton: rows to train on, with weights, and rows to validate on.
 
     With `validation_paths`, all rows of `paths` that the split's `subjects` and `actions` name train, and all rows
     of those that were not bred validate.
@@ -231,14 +257,14 @@ def open_data(
             (evolved, training_rows[:0] if bred is None else training_rows[bred[training_rows]]),
         ):
             if len(rows):
-                parts.append((PosePart(path, rows, lifter.skeleton), weight * len(rows)))
+                parts.append((PosePart(path, rows, skeleton), weight * len(rows)))
         if len(validation_rows):
-            validation.append(PosePart(path, validation_rows, lifter.skeleton))
+            validation.append(PosePart(path, validation_rows, skeleton))
     for path in validation_paths:
         with PoseStore(path) as store:
             table = store.table()
         unbred = table["generation"].to_numpy() == 0 if "generation" in table else np.ones(len(table), bool)
-        validation.append(PosePart(path, np.flatnonzero(unbred), lifter.skeleton))
+        validation.append(PosePart(path, np.flatnonzero(unbred), skeleton))
     if settings.evolved_share is not None:
         original, evolved = _shared(original, evolved, settings.evolved_share)
     parts = original + evolved
@@ -265,15 +291,33 @@ def _shared(
 
 
 def validation_batches(
-    parts: Sequence[PosePart], pairs: PairSettings, lifter: LifterSettings, seed: int, poses: int
+    parts: Sequence[PosePart],
+    pairs: PairSettings,
+    seed: int,
+    poses: int,
+    to_batch: Callable[[Pairs, torch.Generator], Batch],
 ) -> list[Batch]:
-    """The same batches at every call; see `pairs.fixed_pairs`."""
+    """The same batches at every call.
+
+    Args:
+        parts: rows to validate on.
+        pairs, seed: of `pairs.fixed_pairs`.
+        poses: bodies at most.
+        to_batch: input and target of pairs, from them and a generator.
+
+    Raises:
+        InputError: there are no rows to validate on.
+    """
+    if not parts:
+        raise InputError(
+            "there is nothing to validate on: name validation subjects or actions, or give a share"
+        )
     total = sum(len(part) for part in parts)
     generator = generator_at(seed, *VALIDATION_FAULTS)
     batches = []
     for part in parts:
         share = max(1, round(poses * len(part) / max(total, poses)))
-        batch = as_batch(fixed_pairs(part, pairs, seed, count=share)[0], lifter, pairs.depth_noise, generator)
+        batch = to_batch(fixed_pairs(part, pairs, seed, count=share)[0], generator)
         batches += [
             dict(zip(batch, values, strict=True))
             for values in zip(
@@ -321,16 +365,18 @@ def train_lifter(
     """
     lifter, pairs = lifter or LifterSettings(), pairs or PairSettings()
     learning, data = learning or LearningSettings(), data or DataSettings()
-    opened = open_data(stores, lifter, data, validation_stores)
-    if not opened.validation:
-        raise InputError(
-            "there is nothing to validate on: name validation subjects or actions, or give a share"
-        )
+    opened = open_data(stores, lifter.skeleton, data, validation_stores)
     torch.manual_seed(training.seed)  # of the initial weights
     model = LifterModel(lifter) if start_from is None else _started(start_from, lifter)
     about = {**(record or {}), "stores": hashes_of([*stores, *validation_stores])}
     module = LifterModule(model, learning, training.steps, about)
-    batches = validation_batches(opened.validation, pairs, lifter, training.seed, learning.validation_poses)
+    batches = validation_batches(
+        opened.validation,
+        pairs,
+        training.seed,
+        learning.validation_poses,
+        lambda seen, generator: as_batch(seen, lifter, pairs.depth_noise, generator),
+    )
     step_data = StepData(PairMaker(opened.mixture, pairs, lifter, training.seed), batches, training)
     return train(module, step_data, folder, training, resume=resume)
 

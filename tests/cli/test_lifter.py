@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from cli.lifter import lifter
 from lifter.model import load_lifter
+from lifter.refiner import load_refiner
 from posedata.errors import CheckpointError, InputError, OutputError
 from tests.lifter.test_public_checkpoint import public_state
 
@@ -44,6 +45,22 @@ def test_evaluate_writes_tables_and_pictures(trained, tiny_store, tmp_path) -> N
     assert set(scores["checkpoint"]) == {"best", "last"}
     assert (out / "scores.md").read_text().startswith("# Lifters compared")
     assert {path.name for path in out.glob("*.png")} == {"cases_best.png", "cases_last.png"}
+
+
+def test_a_refiner_is_trained_and_scored_on_top_of_a_lifter(trained, tiny_store, tmp_path) -> None:
+    sizes = ["--hidden", "8", "--code", "4", "--layers", "2", "--dropped", "0.1"]
+    short = ["--steps", "2", "--validate-every", "2", "--accelerator", "cpu", "--validation-subject", "bob"]
+    result = run("train-refiner", tiny_store, "-o", tmp_path / "refiner", *sizes, *short, "--turn")
+    assert "mended to" in result.output
+    refiner = tmp_path / "refiner" / "best.safetensors"
+    settings = load_refiner(refiner).settings
+    assert (settings.hidden, settings.code, settings.layers) == (8, 4, 2)
+    lifter_file, out = trained / "best.safetensors", tmp_path / "scores"
+    run("evaluate", lifter_file, "--data", tiny_store, "-o", out, "--refiner", refiner)
+    scores = pd.read_csv(out / "scores.csv")
+    assert list(dict.fromkeys(scores["checkpoint"])) == ["best", "best + refiner"]
+    with pytest.raises(CheckpointError, match="a checkpoint of the stage 'lifter', not 'refiner'"):
+        run("evaluate", lifter_file, "--data", tiny_store, "-o", tmp_path / "x", "--refiner", lifter_file)
 
 
 def test_own_groups_are_read(tiny_store, tmp_path) -> None:

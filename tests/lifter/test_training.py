@@ -178,27 +178,27 @@ def test_schedules(name) -> None:
 
 def test_shares_of_evolved_poses(evolved_store) -> None:
     split = Split(validation_share=0.0)
-    every = open_data([evolved_store], SMALL, DataSettings(split)).mixture
+    every = open_data([evolved_store], H36M17, DataSettings(split)).mixture
     assert [len(part) for part in every.parts] == [40, 40]
     assert every.weights[0] == every.weights[1]
-    quarter = open_data([evolved_store], SMALL, DataSettings(split, evolved_share=0.25)).mixture
+    quarter = open_data([evolved_store], H36M17, DataSettings(split, evolved_share=0.25)).mixture
     np.testing.assert_allclose(quarter.weights, [0.75, 0.25])
-    without = open_data([evolved_store], SMALL, DataSettings(split, evolved_share=0.0)).mixture
+    without = open_data([evolved_store], H36M17, DataSettings(split, evolved_share=0.0)).mixture
     assert [len(part) for part in without.parts] == [40]
 
 
 def test_stores_are_mixed_by_rows_and_weights(tiny_store, evolved_store) -> None:
     settings = DataSettings(Split(validation_share=0.0), store_weights=(2.0, 1.0))
-    mixture = open_data([tiny_store, evolved_store], SMALL, settings).mixture
+    mixture = open_data([tiny_store, evolved_store], H36M17, settings).mixture
     assert list(mixture.weights) == [128.0, 40.0, 40.0]
 
 
 def test_what_cannot_be_trained_is_refused(tiny_store, tmp_path) -> None:
     settings = DataSettings(Split(validation_share=0.0), evolved_share=0.5)
     with pytest.raises(InputError, match="no store has any: run `evolift evolve`"):
-        open_data([tiny_store], SMALL, settings)
+        open_data([tiny_store], H36M17, settings)
     with pytest.raises(InputError, match="1 stores cannot have 2 weights"):
-        open_data([tiny_store], SMALL, DataSettings(store_weights=(1.0, 2.0)))
+        open_data([tiny_store], H36M17, DataSettings(store_weights=(1.0, 2.0)))
     training = TrainingSettings(2, 2, progress=False)
     with pytest.raises(InputError, match="there is nothing to validate on"):
         train_lifter([tiny_store], tmp_path, training, data=DataSettings(Split(validation_share=0.0)))
@@ -245,8 +245,8 @@ def test_validation_stores_are_validated_on_and_everything_else_trains(tiny_stor
 
     select_rows(tiny_store, tmp_path / "fit.h5", subjects=["ann"])
     select_rows(tiny_store, tmp_path / "held.h5", subjects=["bob"])
-    opened = open_data([tmp_path / "fit.h5"], LifterSettings(), DataSettings(), [tmp_path / "held.h5"])
+    opened = open_data([tmp_path / "fit.h5"], H36M17, DataSettings(), [tmp_path / "held.h5"])
     assert [len(part) for part in opened.validation] == [32]
     assert sum(len(part) for part in opened.mixture.parts) == 32
     with pytest.raises(InputError, match="not both"):
-        open_data([tiny_store], LifterSettings(), DATA, [tmp_path / "held.h5"])
+        open_data([tiny_store], H36M17, DATA, [tmp_path / "held.h5"])
