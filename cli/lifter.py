@@ -175,7 +175,13 @@ def _with(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Fun
     "--grouping",
     default="none",
     show_default=True,
-    help="Of the non-local blocks: concat, self, related, none (17 joints), pairs (16 joints), or own groups: 0,1;2,3,4;...",
+    help="Of the non-local blocks: concat, self, related (17 joints), pairs (16 joints), consecutive (in the joint order), none, or own groups: 0,1;2,3,4;...",
+)
+@click.option(
+    "--joint-order",
+    default="declared",
+    show_default=True,
+    help="Inside the network: declared (the skeleton's), published (pair after pair), or all joints by name, with commas between.",
 )
 @_with(_camera_options, _row_options, _learning_options)
 @click.option("--start-from", type=ExistingFile, help="Begin with the weights of this checkpoint.")
@@ -196,6 +202,8 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
     start_from = options.pop("start_from")
     options["skeleton"] = skeleton_by_name(options["skeleton"])
     options["grouping"] = _grouping(options["grouping"])
+    if "," in options["joint_order"]:
+        options["joint_order"] = tuple(options["joint_order"].split(","))
     lifter = LifterSettings(**taken(options, LifterSettings))
     settings = _learning_settings(options)
     with run_folder(ctx, output, overwrite=overwrite, resume=resume):

@@ -19,7 +19,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from lifter.cascade import Cascade
-from lifter.joint_groups import Groups, groups_by_name, own_groups
+from lifter.joint_groups import Groups, groups_by_name, joint_order, own_groups
 from lifter.martinez import Martinez
 from lifter.normalisation import MM_PER_M, NORMALISATIONS, normalise
 from lifter.semgcn import SemGCN
@@ -54,6 +54,7 @@ class LifterSettings:
         stages: of a cascade, 2 unless given; the other architectures have 1.
         non_local: non-local blocks (semgcn only).
         grouping: of the non-local blocks: a name of `joint_groups.GROUPINGS` or groups of joint indices.
+        joint_order: of the joints inside the network: a name of `joint_groups.JOINT_ORDERS` or all joints by name.
 
     Raises:
         InputError: a value is unknown or out of its range.
@@ -70,6 +71,7 @@ class LifterSettings:
     non_local: bool = False
     grouping: str | Groups = "none"
     stages: int | None = None
+    joint_order: str | tuple[str, ...] = "declared"
 
     def __post_init__(self) -> None:
         for value, known, what in (
@@ -95,6 +97,9 @@ class LifterSettings:
             raise InputError(f"non-local blocks belong to semgcn, not to {self.architecture}")
         if not isinstance(self.grouping, str):
             object.__setattr__(self, "grouping", own_groups(self.grouping, self.skeleton))
+        if not isinstance(self.joint_order, str):
+            object.__setattr__(self, "joint_order", tuple(self.joint_order))
+        joint_order(self.joint_order, self.skeleton)
 
     @property
     def sizes(self) -> tuple[int, int, float]:
@@ -108,12 +113,17 @@ class LifterSettings:
 
     @property
     def groups(self) -> Groups | None:
-        """Joint groups of the non-local blocks, None without them."""
+        """Joint groups of the non-local blocks, as indices of the skeleton; None without them."""
         if not self.non_local:
             return None
         if isinstance(self.grouping, str):
-            return groups_by_name(self.grouping, self.skeleton)
+            return groups_by_name(self.grouping, self.skeleton, self.order)
         return self.grouping
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Index in the skeleton of the joint at each place inside the network."""
+        return joint_order(self.joint_order, self.skeleton)
 
     @property
     def output_axes(self) -> int:
@@ -132,10 +142,8 @@ class LifterSettings:
             InputError: a key is missing, unknown or has a value that cannot be.
         """
         known = set(cls.__dataclass_fields__)
-        plain: dict[str, Any] = {
-            "stages": 1,
-            **values,
-        }  # checkpoints from before the cascade do not name stages
+        # Checkpoints from before the cascade do not name stages, nor those from before joint orders an order.
+        plain: dict[str, Any] = {"stages": 1, "joint_order": "declared", **values}
         if set(plain) != known:
             raise InputError(f"settings of a lifter must be {', '.join(sorted(known))}")
         if not isinstance(plain["skeleton"], dict):
@@ -143,6 +151,8 @@ class LifterSettings:
         plain["skeleton"] = Skeleton.from_dict(plain["skeleton"])
         if isinstance(plain["grouping"], list):
             plain["grouping"] = tuple(tuple(group) for group in plain["grouping"])
+        if isinstance(plain["joint_order"], list):
+            plain["joint_order"] = tuple(plain["joint_order"])
         for names, kind in _PLAIN_TYPES:
             wrong = [name for name in names if not isinstance(plain[name], kind)]
             if wrong:
@@ -155,7 +165,7 @@ _PLAIN_TYPES: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("input_axes", "hidden", "blocks", "stages"), int),
     (("dropout",), float),
     (("non_local",), bool),
-    (("grouping",), str | tuple),
+    (("grouping", "joint_order"), str | tuple),
 )
 
 
@@ -223,13 +233,19 @@ class LifterModel(Lifter):
         settings: what to build.
 
     Attributes:
-        network: the network in metres; its parameters are all there are.
+        network: the network in metres, in its own joint order; its parameters are all there are.
     """
+
+    order: Tensor
+    place: Tensor
 
     def __init__(self, settings: LifterSettings) -> None:
         super().__init__()
         self.settings = settings
         self.network = _build(settings)
+        order = torch.tensor(settings.order)
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("place", order.argsort(), persistent=False)
 
     def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
         """Root-relative joints in the camera frame, mm, from normalised input.
@@ -248,15 +264,20 @@ class LifterModel(Lifter):
             raise InputError(
                 f"this lifter takes {expected[0]} joints of {self.skeleton.name} with {expected[1]} axes, got {tuple(inputs.shape[1:])}"
             )
-        return self._relative_mm(self.network(inputs))
+        return self._relative_mm(self.network(self._in_order(inputs)))
 
     def stages(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "stages batch joints out"]:
         """As `forward`, the answer of each stage of a cascade; of the other architectures the one answer."""
         if isinstance(self.network, Cascade):
-            return self._relative_mm(self.network.stages(inputs))
+            return self._relative_mm(self.network.stages(self._in_order(inputs)))
         return cast(Tensor, self(inputs))[None]
 
+    def _in_order(self, inputs: Tensor) -> Tensor:
+        return inputs if self.settings.joint_order == "declared" else inputs[:, self.order]
+
     def _relative_mm(self, metres: Tensor) -> Tensor:
+        if self.settings.joint_order != "declared":
+            metres = metres[..., self.place, :]
         root = self.skeleton.root
         relative: Tensor = (metres - metres[..., root : root + 1, :]) * MM_PER_M
         return relative
@@ -279,13 +300,17 @@ def _build(settings: LifterSettings) -> nn.Module:
             blocks=blocks,
             dropout=dropout,
         )
+    order = list(settings.order)
+    groups = settings.groups
+    if groups is not None:
+        groups = tuple(tuple(order.index(joint) for joint in group) for group in groups)
     return SemGCN(
         settings.input_axes,
         settings.output_axes,
-        adjacency(settings.skeleton),
+        adjacency(settings.skeleton)[order][:, order],
         hidden=hidden,
         blocks=blocks,
-        groups=settings.groups,
+        groups=groups,
         dropout=dropout,
     )
 

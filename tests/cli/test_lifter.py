@@ -12,6 +12,7 @@ from cli.lifter import lifter
 from lifter.model import load_lifter
 from lifter.refiner import load_refiner
 from posedata.errors import CheckpointError, InputError, OutputError
+from posedata.skeleton import H36M17
 from tests.lifter.test_public_checkpoint import public_state
 
 SMALL = ["--hidden", "8", "--blocks", "1", "--steps", "2", "--validate-every", "2", "--accelerator", "cpu"]
@@ -69,6 +70,14 @@ def test_own_groups_are_read(tiny_store, tmp_path) -> None:
     assert load_lifter(tmp_path / "a" / "last.safetensors").settings.groups[0] == tuple(range(9))
     with pytest.raises(InputError, match="groups of joint numbers look like"):
         run("train", tiny_store, "-o", tmp_path / "b", *SMALL, "--non-local", "--grouping", "0,x")
+
+
+def test_a_joint_order_is_taken_by_name_or_whole(tiny_store, tmp_path) -> None:
+    names = ",".join(reversed(H36M17.joints))
+    for order, wanted in (("published", "published"), (names, tuple(reversed(H36M17.joints)))):
+        more = ["--non-local", "--grouping", "consecutive", "--joint-order", order, "--overwrite"]
+        run("train", tiny_store, "-o", tmp_path / "a", *SMALL, *more)
+        assert load_lifter(tmp_path / "a" / "last.safetensors").settings.joint_order == wanted
 
 
 def test_bad_input_is_refused_before_anything_is_written(trained, tiny_store, tmp_path) -> None:

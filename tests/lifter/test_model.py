@@ -21,6 +21,8 @@ EVERY_KIND = [
     LifterSettings(**SMALL, architecture="martinez", skeleton=H36M16),
     LifterSettings(**SMALL, skeleton=COCO18_PELVIS),
     LifterSettings(**SMALL, architecture="cascade", stages=3),
+    LifterSettings(**SMALL, non_local=True, grouping="consecutive", joint_order="published"),
+    LifterSettings(**SMALL, architecture="cascade", joint_order=tuple(reversed(H36M17.joints))),
 ]
 
 
@@ -104,6 +106,16 @@ def test_lift_is_differentiable_down_to_the_pixels() -> None:
     assert torch.autograd.gradcheck(lambda x: model.lift(x) / 1000, (joints / 1,), atol=1e-7)
 
 
+def test_checkpoints_without_newer_settings_load(tmp_path) -> None:
+    model = LifterModel(LifterSettings(**SMALL)).eval()
+    old = model.settings.to_dict()
+    del old["joint_order"], old["stages"]
+    save_checkpoint(tmp_path / "a.safetensors", Checkpoint("lifter", dict(model.state_dict()), old, {}))
+    again = load_lifter(tmp_path / "a.safetensors")
+    assert again.settings == model.settings
+    assert torch.equal(again.lift(pixels(model), None, SIZE), model.lift(pixels(model), None, SIZE))
+
+
 def test_bad_settings_are_refused() -> None:
     for values, message in (
         ({"architecture": "oracle"}, "there is no architecture 'oracle'"),
@@ -111,6 +123,8 @@ def test_bad_settings_are_refused() -> None:
         ({"dropout": 1.0}, "dropout at least 0 and below 1"),
         ({"stages": 2}, "semgcn cannot have 2 stages"),
         ({"hidden": "many"}, "hidden cannot be 'many'"),
+        ({"joint_order": 3}, "joint_order cannot be 3"),
+        ({"joint_order": "random"}, "there is no joint order 'random': choose one of declared, published"),
         ({"architecture": "martinez", "non_local": True}, "non-local blocks belong to semgcn"),
     ):
         with pytest.raises(InputError, match=message):
