@@ -17,10 +17,10 @@ def adjacency(skeleton: Skeleton) -> Bool[Tensor, "joints joints"]:
     return neighbours
 
 
-def edge_index(skeleton: Skeleton) -> Int64[Tensor, "2 edges"]:
-    """(source, target) of every edge in torch-geometric's form, self-loops included.
+def edge_index(neighbours: Bool[Tensor, "joints joints"]) -> Int64[Tensor, "2 edges"]:
+    """(source, target) of every edge of an `adjacency` in torch-geometric's form, self-loops included.
 
     The order is that of the dense layer's edge logits: row by row of the adjacency, the row being the target.
     """
-    target, source = adjacency(skeleton).nonzero(as_tuple=True)
+    target, source = neighbours.nonzero(as_tuple=True)
     return torch.stack([source, target])

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lifter.graph_form import SemanticGraphMessagePassing, batch_graphs
+from lifter.graph_form import SemanticGraphMessagePassing
 from lifter.semantic_graph_convolution import SemanticGraphConvolution
 from lifter.skeleton_graph import adjacency, edge_index
 from posedata.errors import InputError
-from posedata.skeleton import COCO18_PELVIS, H36M16, H36M17
+from posedata.skeleton import COCO18_PELVIS, H36M16, H36M17, Skeleton
 
 
 def randomised(layer: SemanticGraphConvolution, seed: int = 0) -> SemanticGraphConvolution:
@@ -17,6 +17,15 @@ def randomised(layer: SemanticGraphConvolution, seed: int = 0) -> SemanticGraphC
         for parameter in layer.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
     return layer
+
+
+def side_by_side(*skeletons: Skeleton) -> Tensor:
+    """Edges of several bodies, nodes numbered body after body."""
+    edges, first = [], 0
+    for skeleton in skeletons:
+        edges.append(edge_index(adjacency(skeleton)) + first)
+        first += len(skeleton)
+    return torch.cat(edges, 1)
 
 
 def by_definition(layer: SemanticGraphConvolution, x: Tensor, neighbours: Tensor) -> Tensor:
@@ -62,7 +71,7 @@ def test_message_passing_gives_the_same_numbers_and_gradients() -> None:
     layer = randomised(SemanticGraphConvolution(3, 4, adjacency(H36M17))).double()
     graph = SemanticGraphMessagePassing(layer)
     x = torch.randn(5, 17, 3, dtype=torch.float64)
-    index, logits = batch_graphs([H36M17] * 5, [layer.edge_logits] * 5)
+    index, logits = side_by_side(*[H36M17] * 5), layer.edge_logits.repeat(5)
     dense, sparse = layer(x), graph(x.flatten(0, 1), index, logits).view(5, 17, 4)
     torch.testing.assert_close(dense, sparse)
     loss_gradient = torch.randn_like(dense)
@@ -80,7 +89,8 @@ def test_message_passing_mixes_skeletons_in_a_batch() -> None:
         other.bias.copy_(shared.bias)
         other.edge_logits.normal_()
     a, b = torch.randn(17, 3), torch.randn(19, 3)
-    index, logits = batch_graphs([H36M17, COCO18_PELVIS], [shared.edge_logits, other.edge_logits])
+    index = side_by_side(H36M17, COCO18_PELVIS)
+    logits = torch.cat([shared.edge_logits, other.edge_logits])
     got = SemanticGraphMessagePassing(shared)(torch.cat([a, b]), index, logits)
     torch.testing.assert_close(got[:17], shared(a[None])[0])
     torch.testing.assert_close(got[17:], other(b[None])[0])
@@ -89,7 +99,7 @@ def test_message_passing_mixes_skeletons_in_a_batch() -> None:
 def test_message_passing_follows_a_renumbering_of_the_nodes() -> None:
     layer = randomised(SemanticGraphConvolution(3, 4, adjacency(H36M17)))
     graph = SemanticGraphMessagePassing(layer)
-    x, index = torch.randn(17, 3), edge_index(H36M17)
+    x, index = torch.randn(17, 3), edge_index(adjacency(H36M17))
     order = torch.randperm(17, generator=torch.Generator().manual_seed(3))
     place = torch.empty(17, dtype=torch.long)
     place[order] = torch.arange(17)
