@@ -252,7 +252,9 @@ def _detect(results: DemoResults, scale: float, seed: int, workers: int) -> None
 
     torch.manual_seed(seed)
     model = DetectorModel(
-        DetectorSettings("resnet10t", input_width=96, input_height=96, head="light", head_widths=(64,))
+        DetectorSettings(
+            "mobilenetv4_conv_small", input_width=96, input_height=96, head="light", head_widths=(64,)
+        )
     )
     folder = results.path("detector")
     folder.mkdir()
@@ -263,7 +265,7 @@ def _detect(results: DemoResults, scale: float, seed: int, workers: int) -> None
         [results.path("renders_validation.h5")],
         folder,
         DetectorTraining(batch_size=32, learning_rate=2e-3, schedule="cosine", warm_up=0.05),
-        _training(900, scale, 3, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+        _training(1200, scale, 3, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
     )
     scores, _ = evaluate_detector(load_detector(folder / "best.safetensors"), results.path("renders_test.h5"))
     pck = float(scores.loc[scores["name"] == "overall", "pck_0.2"].iloc[0])
@@ -297,7 +299,7 @@ def _finetune(results: DemoResults, scale: float, seed: int, workers: int) -> No
         [results.path("renders_validation.h5")],
         folder,
         JointTraining(crops, lifter_learning_rate=5e-4),
-        _training(300, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+        _training(400, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
     )
     tuned = load_joint(folder / "best.safetensors")
     results.after = predict_chain(tuned, test)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cli.demo import DemoResults
+from cli.demo import LIFTERS, DemoResults
 from lifter.chain_evaluation import ChainPredictions
 from posedata.drawing.figures import (
     draw_joints,

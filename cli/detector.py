@@ -196,7 +196,12 @@ def _with(options: tuple[Callable[[Function], Function], ...]) -> Callable[[Func
 @_with(_crop_options)
 @_padding_option
 @_with(_augmentation_options)
-@click.option("--channels-last", is_flag=True, help="Memory layout that is faster on most machines.")
+@click.option(
+    "--channels-last/--channels-first",
+    default=True,
+    show_default=True,
+    help="Memory layout; last is up to six times faster on a CPU.",
+)
 @click.option(
     "--check-images/--trust-images",
     default=True,
