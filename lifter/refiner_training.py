@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from lifter.pairs import Pairs, PairSettings, drawn_pairs
 from lifter.pose_source import Mixture
