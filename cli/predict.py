@@ -1,27 +1,41 @@
-"""`evolift predict`: 3D poses of people in photographs."""
+"""`evolift predict`: 3D poses of people in photographs, and of 2D keypoints that another detector found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import AnyPath, ExistingFile, RecipeCommand, command_record, output_option, run_folder
+from cli.options import (
+    AnyPath,
+    ExistingFile,
+    RecipeCommand,
+    command_record,
+    output_option,
+    overwrite_option,
+    run_folder,
+)
 
 if TYPE_CHECKING:
-    from lifter.pipeline import Pipeline, PosePrediction
+    from lifter.model import Lifter
+    from lifter.pipeline import Pipeline
+    from posedata.drawing.pose_page import EmbeddedPicture
+    from posedata.drawing.prediction_page import FrameKey
+    from posedata.predicting.input_kinds import PredictionInput
     from posedata.predicting.predictions import Predictions
 
-PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+MOST_SENTENCES = 10
 
 
 @click.command(cls=RecipeCommand)
 @click.argument("inputs", nargs=-1, required=True, type=AnyPath)
 @click.option("--joint", type=ExistingFile, help="Joint checkpoint of `evolift finetune`.")
 @click.option("--detector", type=ExistingFile, help="Detector checkpoint, to be chained with --lifter.")
-@click.option("--lifter", type=ExistingFile, help="Lifter checkpoint, to be chained with --detector.")
+@click.option(
+    "--lifter", type=ExistingFile, help="Lifter checkpoint; enough by itself for files of keypoints."
+)
 @click.option(
     "--box",
     nargs=4,
@@ -29,45 +43,56 @@ PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
     metavar="LEFT TOP WIDTH HEIGHT",
     help="Person box in pixels, for all pictures. Without it the person is looked for in the whole picture.",
 )
+@click.option("--format", help="Format of files of keypoints, where their content does not tell it.")
+@click.option("--skeleton", help="Skeleton of tables of keypoints that fit several, for example COCO17.")
+@click.option(
+    "--mapping",
+    type=ExistingFile,
+    help='What the keypoints of a DeepLabCut, SLEAP or CSV file are called: JSON {"skeleton": NAME, "joints": {YOURS: JOINT}}.',
+)
+@click.option(
+    "--image-size",
+    nargs=2,
+    type=click.IntRange(1),
+    metavar="WIDTH HEIGHT",
+    help="Size in pixels of the pictures that keypoints are of, where their file does not tell it.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps, ...")
 @output_option("Folder")
-@click.option("--overwrite", is_flag=True, help="Replace the output folder if it exists.")
+@overwrite_option
 @click.pass_context
-def predict(
-    ctx: click.Context,
-    /,
-    inputs: tuple[Path, ...],
-    joint: Path | None,
-    detector: Path | None,
-    lifter: Path | None,
-    box: tuple[float, float, float, float] | None,
-    device: str,
-    output: Path,
-    overwrite: bool,
-) -> None:
-    """Write the 3D pose of the person in each picture.
+def predict(ctx: click.Context, /, **options: Any) -> None:
+    """Write the 3D pose of the people in pictures, or of 2D keypoints.
 
-    INPUTS are pictures, or folders of pictures. The output folder gets predictions.json (all poses, with skeleton, units
-    and frame of reference), NAME_overlay.png for each picture, and page.html, where the poses can be turned by mouse.
+    INPUTS are pictures, folders of pictures, patterns such as 'p*.jpg', or files of 2D keypoints: COCO (also WholeBody),
+    AlphaPose, Halpe, OpenPose folders, MediaPipe, MMPose, DeepLabCut, SLEAP, CSV, NPZ, JSON lines. The output folder
+    gets predictions.json (all poses, with skeleton, units and frame of reference), NAME_overlay.png for each picture, and
+    page.html, where the poses can be turned by mouse.
 
-    A picture that cannot be read is named, the others are done, and the exit code is 2.
+    What cannot be read or lifted is named, the rest is done, and the exit code is 2.
 
     Example:
 
     \b
       evolift predict photo.jpg --joint runs/joint/best.safetensors -o poses
+      evolift predict keypoints.json --lifter runs/lifter/best.safetensors -o poses
     """
-    from lifter.pipeline import Pipeline
-    from posedata.errors import InputError
+    from posedata.output_file import hashes_of
+    from posedata.predicting.input_kinds import prediction_inputs
 
-    pictures = list(_pictures(inputs))
-    pipeline = Pipeline.from_checkpoints(joint=joint, detector=detector, lifter=lifter, device=device)
-    with run_folder(ctx, output, overwrite=overwrite):
-        done, failed = predict_pictures(pictures, pipeline, box, output, command_record(ctx))
-        if done:
-            click.echo(f"{done} poses: {output / 'predictions.json'}, {output / 'page.html'}")
-        if failed:
-            raise InputError("; ".join(failed))
+    output: Path = options["output"]
+    inputs = prediction_inputs(options["inputs"])
+    checkpoints = {name: options[name] for name in ("joint", "detector", "lifter")}
+    lifter, pipeline = _models(
+        **checkpoints, device=options["device"], needs_detector={one.kind for one in inputs} != {"keypoints"}
+    )
+    record = command_record(ctx)
+    record["checkpoints"] = hashes_of(path for path in checkpoints.values() if path is not None)
+    with run_folder(ctx, output, overwrite=options["overwrite"]):
+        run = PredictRun(options, output, record, lifter, pipeline)
+        run.predict(inputs)
+        run.write()
+        run.raise_failures()
 
 
 def predict_pictures(
@@ -82,123 +107,194 @@ def predict_pictures(
     Returns:
         How many were done, and a sentence for each that could not be.
     """
-    from cli.progress import progress_bar
-    from posedata.errors import EvoliftError
-    from posedata.image_file import read_image
+    from posedata.predicting.input_kinds import prediction_inputs
 
-    names = _overlay_names(pictures)
-    done: list[tuple[Path, PosePrediction]] = []
-    failed: list[str] = []
-    with progress_bar("predicting", len(pictures)) as advance:
-        for path in pictures:
-            try:
-                image = read_image(path)
-                pose = pipeline.predict(image, box)
-                _write_overlay(output / names[path], image, pose)
-                done.append((path, pose))
-            except EvoliftError as error:
-                failed.append(str(error))
-            advance(1)
-    if done:
-        _write_results(output, done, record, pipeline.model.lifter.settings.normalisation)
-    return len(done), failed
+    run = PredictRun({"box": box}, output, record, pipeline.model.lifter, pipeline)
+    run.predict(prediction_inputs(pictures))
+    run.write()
+    return len(run.parts), run.failed
 
 
-def _pictures(inputs: tuple[Path, ...]) -> Iterator[Path]:
+class PredictRun:
+    """One call of the command: its models, and what it has predicted so far.
+
+    Args:
+        options: of the command; those that are not given count as their defaults.
+        output: folder.
+        record: provenance.
+        lifter: for keypoints.
+        pipeline: for pictures, if there are any.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        output: Path,
+        record: dict[str, Any],
+        lifter: Lifter,
+        pipeline: Pipeline | None,
+    ) -> None:
+        from posedata.predicting.frame_sample import FrameSample
+
+        self.options, self.output, self.record = options, output, record
+        self.lifter, self.pipeline = lifter, pipeline
+        self.parts: list[Predictions] = []
+        self.failed: list[str] = []
+        self.notes: list[str] = []
+        self.pictures: FrameSample[FrameKey, EmbeddedPicture] = FrameSample()
+
+    def predict(self, inputs: list[PredictionInput]) -> None:
+        """Predict all inputs, and remember what could not be done."""
+        from cli.progress import progress_bar
+        from posedata.errors import EvoliftError
+
+        names = _overlay_names(inputs)
+        with progress_bar("predicting", len(inputs)) as advance:
+            for one in inputs:
+                try:
+                    if one.kind == "keypoints":
+                        self._keypoints(one)
+                    else:
+                        self._picture(one, self.output / names[one])
+                except EvoliftError as error:
+                    self.failed.append(str(error))
+                advance(1)
+
+    def _keypoints(self, one: PredictionInput) -> None:
+        from lifter.keypoint_lifting import lift_keypoints
+        from posedata.keypoint_formats.keypoint_files import read_keypoints
+        from posedata.keypoint_formats.name_mapping import read_name_mapping
+        from posedata.skeleton import skeleton_by_name
+
+        skeleton, mapping, size = (self.options.get(name) for name in ("skeleton", "mapping", "image_size"))
+        keypoints = read_keypoints(
+            one.path,
+            format=self.options.get("format"),
+            skeleton=skeleton_by_name(skeleton) if skeleton else None,
+            mapping=read_name_mapping(mapping) if mapping else None,
+            image_size=size,
+        )
+        if size:
+            keypoints = keypoints.with_image_size(size)
+        click.echo(
+            f"{one.path}: {keypoints.format} keypoints of {len(keypoints)} people, {keypoints.skeleton.name}",
+            err=True,
+        )
+        for note in keypoints.notes:
+            click.echo(f"{one.path}: {note}", err=True)
+        lifted = lift_keypoints(
+            self.lifter,
+            keypoints,
+            one.label,
+            camera_assumption=_ASSUMPTIONS[self.lifter.settings.normalisation],
+            provenance=self.record,
+        )
+        self.failed += lifted.skipped
+        if len(lifted.predictions):
+            self.parts.append(lifted.predictions)
+
+    def _picture(self, one: PredictionInput, overlay: Path) -> None:
+        import numpy as np
+
+        from lifter.pipeline import predictions_of
+        from posedata.drawing.overlay import draw_box, draw_joints
+        from posedata.drawing.pose_page import embedded_picture
+        from posedata.image_file import read_image, write_png
+
+        assert self.pipeline is not None
+        image = read_image(one.path)
+        pose = self.pipeline.predict(image, self.options.get("box"))
+        drawn = draw_joints(image, pose.joints_2d, pose.skeleton, confidence=pose.confidence)
+        write_png(overlay, draw_box(drawn, np.array(pose.box)))
+        self.parts.append(
+            predictions_of(
+                [pose],
+                image=one.label,
+                camera_assumption=_ASSUMPTIONS[self.lifter.settings.normalisation],
+                provenance=self.record,
+            )
+        )
+        self.pictures.offer((one.label, 0), lambda: embedded_picture(image))
+        if pose.box_source == "found":
+            self.note("No person box was given: the person was looked for in the whole picture.")
+
+    def note(self, sentence: str) -> None:
+        """Say something on the page, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def write(self) -> None:
+        """Write the results, if there are any."""
+        from posedata.drawing.prediction_page import write_prediction_page
+        from posedata.predicting.prediction_files import write_predictions
+        from posedata.predicting.predictions import Predictions
+
+        if not self.parts:
+            return
+        predictions = Predictions.concatenate(self.parts)
+        write_predictions(self.output / "predictions.json", predictions)
+        write_prediction_page(
+            self.output / "page.html",
+            predictions,
+            title="3D poses",
+            pictures=self.pictures.kept(),
+            notes=[predictions.camera_assumption, *self.notes],
+        )
+        click.echo(
+            f"{len(predictions)} poses: {self.output / 'predictions.json'}, {self.output / 'page.html'}"
+        )
+
+    def raise_failures(self) -> None:
+        """Raise what could not be done, as one error.
+
+        Raises:
+            InputError: there is something.
+        """
+        from posedata.errors import InputError
+
+        if self.failed:
+            more = len(self.failed) - MOST_SENTENCES
+            sentences = self.failed[:MOST_SENTENCES] + ([f"and {more} more like these"] if more > 0 else [])
+            raise InputError("; ".join(sentences))
+
+
+_ASSUMPTIONS = {
+    "box": "The camera is unknown: poses are as if seen by one that looks straight at the person; size and place in the room are not known.",
+    "screen": "The camera is taken to be like those that the lifter was trained with, and to have taken the whole picture.",
+}
+
+
+def _models(
+    joint: Path | None, detector: Path | None, lifter: Path | None, device: str, *, needs_detector: bool
+) -> tuple[Lifter, Pipeline | None]:
+    """The lifter, and the chain if there are pictures."""
+    from posedata.device import on_device
     from posedata.errors import InputError
 
-    for path in inputs:
-        if path.is_dir():
-            found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURE_ENDINGS)
-            if not found:
-                raise InputError(
-                    f"{path}: there are no pictures in this folder ({', '.join(sorted(PICTURE_ENDINGS))})"
-                )
-            yield from found
-        elif path.is_file():
-            yield path
-        else:
-            raise InputError(f"{path}: there is no such file or folder")
+    if needs_detector:
+        from lifter.pipeline import Pipeline
+
+        pipeline = Pipeline.from_checkpoints(joint=joint, detector=detector, lifter=lifter, device=device)
+        return pipeline.model.lifter, pipeline
+    if detector is not None or (joint is None) == (lifter is None):
+        raise InputError("to lift keypoints give --lifter or --joint, one of the two, and no --detector")
+    if lifter is not None:
+        from lifter.model import load_lifter
+
+        return on_device(load_lifter(lifter), device), None
+    from lifter.joint import load_joint
+
+    assert joint is not None
+    return on_device(load_joint(joint), device).lifter, None
 
 
-def _overlay_names(pictures: list[Path]) -> dict[Path, str]:
+def _overlay_names(inputs: list[PredictionInput]) -> dict[PredictionInput, str]:
     """NAME_overlay.png for each picture, with a number where names repeat."""
-    names: dict[Path, str] = {}
-    for path in pictures:
-        number, name = 1, f"{path.stem}_overlay.png"
+    names: dict[PredictionInput, str] = {}
+    for one in inputs:
+        number, name = 1, f"{one.path.stem}_overlay.png"
         while name in names.values():
             number += 1
-            name = f"{path.stem}_{number}_overlay.png"
-        names.setdefault(path, name)
+            name = f"{one.path.stem}_{number}_overlay.png"
+        names.setdefault(one, name)
     return names
-
-
-def _write_overlay(target: Path, image: object, pose: PosePrediction) -> None:
-    import cv2
-    import numpy as np
-
-    from posedata.drawing.overlay import draw_box, draw_joints
-    from posedata.output_file import whole_file
-
-    picture = draw_joints(np.asarray(image), pose.joints_2d, pose.skeleton, confidence=pose.confidence)
-    picture = draw_box(picture, np.array(pose.box))
-    _, encoded = cv2.imencode(".png", picture[..., ::-1])
-    with whole_file(target, overwrite=True) as partial:
-        partial.write_bytes(encoded.tobytes())
-
-
-def _write_results(
-    output: Path, done: list[tuple[Path, PosePrediction]], record: dict[str, object], normalisation: str
-) -> None:
-    from posedata.drawing.pose_page import PosePageItem, write_pose_page
-    from posedata.image_file import read_image
-    from posedata.predicting.prediction_files import write_predictions
-
-    predictions = _as_predictions(done, record, normalisation)
-    write_predictions(output / "predictions.json", predictions)
-    items = [
-        PosePageItem(
-            read_image(path),
-            pose.joints_2d,
-            pose.joints_3d,
-            pose.confidence,
-            pose.skeleton,
-            path.name,
-            number,
-        )
-        for number, (path, pose) in enumerate(done)
-    ]
-    notes = [predictions.camera_assumption]
-    if any(pose.box_source == "found" for _, pose in done):
-        notes.append("No person box was given: the person was looked for in the whole picture.")
-    write_pose_page(output / "page.html", items, title="3D poses", notes=notes)
-
-
-def _as_predictions(
-    done: list[tuple[Path, PosePrediction]], record: dict[str, object], normalisation: str
-) -> Predictions:
-    import numpy as np
-
-    from posedata.poses import NO_CAMERA
-    from posedata.predicting.predictions import Predictions
-
-    assumption = {
-        "box": "The camera is unknown: poses are as if seen by one that looks straight at the person; size and place in the room are not known.",
-        "screen": "The camera is taken to be like those that the lifter was trained with, and to have taken the whole picture.",
-    }[normalisation]
-    poses = [pose for _, pose in done]
-    rows = len(done)
-    return Predictions(
-        skeleton=poses[0].skeleton,
-        joints_2d=np.stack([pose.joints_2d for pose in poses]),
-        joints_3d=np.stack([pose.joints_3d for pose in poses]),
-        confidence=np.stack([pose.confidence for pose in poses]),
-        image=tuple(path.name for path, _ in done),
-        frame=np.zeros(rows, np.int64),
-        person=("person 1",) * rows,
-        root_3d=np.full((rows, 3), np.nan, np.float32),
-        box=np.array([pose.box for pose in poses], np.float32),
-        camera=np.full(rows, NO_CAMERA, np.int32),
-        camera_assumption=assumption,
-        provenance=record,
-    )

@@ -6,9 +6,10 @@ pose = pipeline.predict(read_image(Path("photo.jpg")))
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,12 @@ from detector2d.crop import crop_from_image, invert_affine, warp_crop
 from detector2d.inference import find_person
 from detector2d.model import load_detector
 from lifter.joint import JointModel, load_joint
+from lifter.keypoint_lifting import require_pose_lifter
 from lifter.model import load_lifter
 from posedata.device import on_device
 from posedata.errors import InputError
+from posedata.poses import NO_CAMERA
+from posedata.predicting.predictions import Predictions
 from posedata.skeleton import Skeleton
 
 
@@ -60,8 +64,7 @@ class Pipeline:
     """
 
     def __init__(self, model: JointModel, *, device: str = "cpu") -> None:
-        if model.lifter.settings.target != "xyz":
-            raise InputError("this lifter gives depth alone (target z): predict with a lifter of target xyz")
+        require_pose_lifter(model.lifter)
         self.model = on_device(model, device).eval()
         self.device = device
 
@@ -126,3 +129,38 @@ class Pipeline:
             image_size=(image.shape[1], image.shape[0]),
             skeleton=self.model.skeleton,
         )
+
+
+def predictions_of(
+    poses: Sequence[PosePrediction],
+    *,
+    image: str,
+    frames: Sequence[int] = (0,),
+    people: Sequence[str] = ("person 1",),
+    camera_assumption: str = "",
+    provenance: Mapping[str, Any] | None = None,
+) -> Predictions:
+    """Poses of one picture or video as a table that can be written.
+
+    Args:
+        poses: at least one.
+        image: name of the picture or video.
+        frames, people: of each pose.
+        camera_assumption: one sentence on the camera.
+        provenance: command, versions, checkpoints.
+    """
+    rows = len(poses)
+    return Predictions(
+        skeleton=poses[0].skeleton,
+        joints_2d=np.stack([pose.joints_2d for pose in poses]),
+        joints_3d=np.stack([pose.joints_3d for pose in poses]),
+        confidence=np.stack([pose.confidence for pose in poses]),
+        image=(image,) * rows,
+        frame=np.array(frames, np.int64),
+        person=tuple(people),
+        root_3d=np.full((rows, 3), np.nan, np.float32),
+        box=np.array([pose.box for pose in poses], np.float32),
+        camera=np.full(rows, NO_CAMERA, np.int32),
+        camera_assumption=camera_assumption,
+        provenance=provenance or {},
+    )

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from posedata.errors import InputError
+from posedata.output_file import whole_file
 
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG"
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"
@@ -61,6 +62,17 @@ def read_reduced_image(path: Path, factor: int) -> tuple[UInt8[np.ndarray, "heig
     if data[:2].tobytes() != _JPEG or b"Exif" in data[:64].tobytes():
         factor = 1
     return _decode(path, data, factor), factor
+
+
+def write_png(path: Path, image: UInt8[np.ndarray, "height width 3"], *, overwrite: bool = True) -> None:
+    """Write an RGB picture.
+
+    Raises:
+        OutputError: the file exists and `overwrite` is False, or cannot be written.
+    """
+    _, encoded = cv2.imencode(".png", image[..., ::-1])
+    with whole_file(path, overwrite=overwrite) as partial:
+        partial.write_bytes(encoded.tobytes())
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -115,7 +115,7 @@ _FACE: dict[str, dict[str, float]] = {
     "head": _middle("left_eye", "right_eye", "left_ear", "right_ear"),
 }
 
-_MAPPINGS = (
+_MAPPINGS: tuple[JointMapping, ...] = (
     JointMapping(
         COCO17,
         H36M17,
@@ -169,6 +169,17 @@ _MAPPINGS = (
         H36M17,
         _same(*_LIMBS) | {"pelvis": _PELVIS, "spine": _SPINE, "thorax": _THORAX} | _FACE,
     ),
+)
+
+
+def _without_neck(mapping: JointMapping) -> JointMapping:
+    """A mapping to H36M17 as one to H36M16, whose joints are among those of H36M17."""
+    kept = {joint: row for joint, row in mapping.weights.items() if joint in H36M16.joints}
+    return JointMapping(mapping.source, H36M16, kept)
+
+
+_MAPPINGS += tuple(
+    _without_neck(mapping) for mapping in _MAPPINGS if mapping.target == H36M17 and mapping.source != H36M16
 )
 
 

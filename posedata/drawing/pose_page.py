@@ -26,6 +26,7 @@ from posedata.output_file import check_output, write_text
 from posedata.skeleton import Skeleton
 
 JPEG_QUALITY = 85
+LARGEST_SIDE = 960
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,26 @@ class Reading:
     unit: str = "°"
 
 
+@dataclass(frozen=True)
+class EmbeddedPicture:
+    """A picture as the page holds it, much smaller in memory than its pixels; `embedded_picture` makes it.
+
+    Args:
+        url: a data URL.
+        width, height: of the picture that joints are told in, pixels.
+    """
+
+    url: str
+    width: int
+    height: int
+
+
 @dataclass(frozen=True, eq=False)
 class PosePageItem:
     """One person in one picture or frame.
 
     Args:
-        image: RGB picture, or None; people of the same frame share the picture of the first that has one.
+        image: RGB picture, embedded or not, or None; people of the same frame share that of the first that has one.
         joints_2d: pixels of that picture, NaN where unknown; or None.
         joints_3d: millimetres relative to the root joint, in the camera's frame (x right, y down, z forward);
             NaN where unknown.
@@ -66,7 +81,7 @@ class PosePageItem:
         ValueError: shapes do not fit the skeleton, or the picture is not RGB uint8.
     """
 
-    image: UInt8[np.ndarray, "height width 3"] | None
+    image: UInt8[np.ndarray, "height width 3"] | EmbeddedPicture | None
     joints_2d: Float[np.ndarray, "joints 2"] | None
     joints_3d: Float[np.ndarray, "joints 3"]
     confidence: Float[np.ndarray, "joints"] | None
@@ -89,7 +104,9 @@ class PosePageItem:
                     f"{name} of skeleton {self.skeleton.name} must have shape {shape} (got {np.shape(value)})"
                 )
         image = self.image
-        if image is not None and (image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3):
+        if isinstance(image, np.ndarray) and (
+            image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3
+        ):
             raise ValueError(f"a picture must be uint8 of shape (height, width, 3) (got {image.shape})")
 
 
@@ -101,7 +118,7 @@ def write_pose_page(
     overwrite: bool = False,
     notes: Sequence[str] = (),
     frames_per_second: float = 10.0,
-    largest_side: int = 960,
+    largest_side: int = LARGEST_SIDE,
 ) -> None:
     """Write the page.
 
@@ -134,7 +151,7 @@ def pose_page(
     title: str,
     notes: Sequence[str] = (),
     frames_per_second: float = 10.0,
-    largest_side: int = 960,
+    largest_side: int = LARGEST_SIDE,
 ) -> str:
     """The page as text; arguments are those of `write_pose_page`."""
     if not items:
@@ -155,6 +172,16 @@ def pose_page(
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return page.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
+
+
+def embedded_picture(
+    image: UInt8[np.ndarray, "height width 3"], largest_side: int = LARGEST_SIDE
+) -> EmbeddedPicture:
+    """A picture as JPEG, made smaller if a side is larger than `largest_side` pixels."""
+    height, width = image.shape[:2]
+    larger = max(height, width) > largest_side
+    shown = fit_picture(image, largest_side, largest_side) if larger else image
+    return EmbeddedPicture(embedded_jpeg(shown), width, height)
 
 
 def embedded_jpeg(image: UInt8[np.ndarray, "height width 3"], *, quality: int = JPEG_QUALITY) -> str:
@@ -208,9 +235,8 @@ def _frame_data(items: Sequence[PosePageItem], largest_side: int) -> dict[str, o
         width, height = _size_without_picture(items)
         embedded = None
     else:
-        height, width = image.shape[:2]
-        larger = max(height, width) > largest_side
-        embedded = embedded_jpeg(fit_picture(image, largest_side, largest_side) if larger else image)
+        picture = image if isinstance(image, EmbeddedPicture) else embedded_picture(image, largest_side)
+        width, height, embedded = picture.width, picture.height, picture.url
     return {
         "image": embedded,
         "width": width,

@@ -68,6 +68,16 @@ class Keypoints:
         confidence = np.where(visibility == UNLABELLED, 0, least).astype(np.float32)
         return replace(self, skeleton=target, joints_2d=joints, visibility=visibility, confidence=confidence)
 
+    def with_image_size(self, size: tuple[int, int]) -> Keypoints:
+        """The same people, with the size of the pictures filled in where the source does not tell it.
+
+        Args:
+            size: (width, height), pixels.
+        """
+        is_told = (self.image_size > 0).all(-1, keepdims=True)
+        filled = np.where(is_told, self.image_size, np.array(size, np.int32)).astype(np.int32)
+        return replace(self, image_size=filled)
+
 
 def keypoints_of(
     skeleton: Skeleton,

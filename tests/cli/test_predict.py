@@ -14,6 +14,7 @@ from lifter.model import LifterModel, LifterSettings, save_lifter
 from lifter.pipeline import Pipeline
 from posedata.errors import InputError
 from posedata.predicting.prediction_files import read_predictions
+from posedata.skeleton import H36M17
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +124,87 @@ def test_an_output_folder_that_is_not_ours_is_never_emptied(
     assert "is not empty" in evolift(*arguments).stderr
     assert "was not made by evolift" in evolift(*arguments, "--overwrite").stderr
     assert (precious / "thesis.txt").read_text() == "all my work"
+
+
+def coco_file(folder: Path, rows: int = 6) -> Path:
+    """COCO results of `rows` people, two a picture; the third lacks a joint, the fourth nearly all."""
+    generator = np.random.default_rng(3)
+    table = np.concatenate([generator.uniform(10, 400, (rows, 17, 2)), np.full((rows, 17, 1), 0.9)], -1)
+    table[2, 9] = 0
+    table[3, 4:] = 0
+    path = folder / "keypoints.json"
+    path.write_text(
+        json.dumps(
+            [
+                {"image_id": n // 2, "category_id": 1, "keypoints": p.ravel().tolist()}
+                for n, p in enumerate(table)
+            ]
+        )
+    )
+    return path
+
+
+@pytest.mark.parametrize("option", ["lifter", "joint"])
+def test_keypoints_become_poses(evolift, checkpoints: Path, tmp_path: Path, option: str) -> None:
+    output = tmp_path / "poses"
+    result = evolift(
+        "predict", coco_file(tmp_path), f"--{option}", checkpoints / f"{option}.safetensors", "-o", output
+    )
+    assert result.returncode == 2, result.stderr
+    assert "coco keypoints of 6 people, COCO17" in result.stderr
+    assert "person 2 of frame 1 has fewer than 6 of the 17 joints" in result.stderr
+    predictions = read_predictions(output / "predictions.json")
+    assert list(zip(predictions.frame.tolist(), predictions.person, strict=True)) == [
+        (0, "1"), (0, "2"), (1, "1"), (2, "1"), (2, "2")
+    ]  # fmt: skip
+    wrist = predictions.skeleton.index("left_wrist")
+    assert predictions.confidence[:, wrist].tolist() == pytest.approx([0.9, 0.9, 0, 0.9, 0.9])
+    assert np.isfinite(predictions.joints_3d).all()
+    assert "keypoints.json" in (output / "page.html").read_text()
+
+
+def test_keypoints_with_a_mapping_and_beside_pictures(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    from tests.posedata.keypoint_samples import points, sleap_text
+
+    renamed = sleap_text(points(H36M17), H36M17).replace("left_hip", "my_hip")
+    (tmp_path / "tracks.csv").write_text(renamed)
+    names = {("my_hip" if joint == "left_hip" else joint): joint for joint in H36M17.joints}
+    (tmp_path / "names.json").write_text(json.dumps({"skeleton": "H36M17", "joints": names}))
+    given = (
+        "predict",
+        tmp_path / "tracks.csv",
+        checkpoints / "wide.png",
+        "--joint",
+        checkpoints / "joint.safetensors",
+    )
+    refused = evolift(*given, "-o", tmp_path / "refused")
+    assert refused.returncode == 2
+    assert "say what they mean with --mapping" in refused.stderr
+    assert read_predictions(tmp_path / "refused" / "predictions.json").image == ("wide.png",)
+    result = evolift(*given, "--mapping", tmp_path / "names.json", "-o", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    assert read_predictions(tmp_path / "out" / "predictions.json").image == ("tracks.csv",) * 2 + (
+        "wide.png",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("{", (), "is not JSON"),
+        ("[]", (), "may be of several formats: say which with --format"),
+        ("[]", ("--format", "coco"), "holds no person with keypoints"),
+        ("[]", ("--format", "cocoa"), "there is no keypoint format 'cocoa'"),
+        ("[]", ("--detector", "{chain}/detector.safetensors"), "to lift keypoints give --lifter or --joint"),
+    ],
+)
+def test_bad_keypoints_are_one_sentence(
+    evolift, checkpoints: Path, tmp_path: Path, text: str, options: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "k.json").write_text(text)
+    more = [option.format(chain=checkpoints) for option in options]
+    lifter = checkpoints / "lifter.safetensors"
+    result = evolift("predict", tmp_path / "k.json", "--lifter", lifter, *more, "-o", tmp_path / "out")
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()

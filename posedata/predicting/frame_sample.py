@@ -1,0 +1,40 @@
+"""A few frames of a stream of unknown length, evenly spread, for pages that cannot hold them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Kept = TypeVar("Kept")
+
+
+class FrameSample(Generic[Key, Kept]):
+    """Keeps every frame, then every second, every fourth, ... so that never more than `most` are kept.
+
+    Args:
+        most: kept frames; at least 2.
+
+    Raises:
+        ValueError: `most` is below 2.
+    """
+
+    def __init__(self, most: int = 300) -> None:
+        if most < 2:
+            raise ValueError(f"a sample must keep at least 2 frames (got {most})")
+        self.most = most
+        self._stride, self._count = 1, 0
+        self._kept: list[tuple[int, Key, Kept]] = []
+
+    def offer(self, key: Key, make: Callable[[], Kept]) -> None:
+        """The next frame; `make` is called only if it is kept."""
+        if self._count % self._stride == 0:
+            self._kept.append((self._count, key, make()))
+        self._count += 1
+        if len(self._kept) > self.most:
+            self._stride *= 2
+            self._kept = [entry for entry in self._kept if entry[0] % self._stride == 0]
+
+    def kept(self) -> dict[Key, Kept]:
+        """Key -> what was made of it, in the order of the frames."""
+        return {key: made for _, key, made in self._kept}
