@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lifter.pipeline import Pipeline
     from posedata.drawing.pose_page import EmbeddedPicture
     from posedata.drawing.prediction_page import FrameKey
+    from posedata.predicting.camera_choice import CameraRule
     from posedata.predicting.input_kinds import PredictionInput
     from posedata.predicting.predictions import Predictions
 
@@ -57,6 +59,17 @@ MOST_SENTENCES = 10
     metavar="WIDTH HEIGHT",
     help="Size in pixels of the pictures that keypoints are of, where their file does not tell it.",
 )
+@click.option(
+    "--intrinsics",
+    type=ExistingFile,
+    help="Camera of all pictures: JSON with K or fx, fy, cx, cy (pixels), and if known distortion, width and height.",
+)
+@click.option("--focal", type=float, metavar="PX", help="Focal length of all pictures, in pixels.")
+@click.option(
+    "--assume-camera",
+    is_flag=True,
+    help="Where the camera is not known, take the focal length to be the picture's diagonal, and tell places by it.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps, ...")
 @output_option("Folder")
 @overwrite_option
@@ -68,6 +81,9 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
     AlphaPose, Halpe, OpenPose folders, MediaPipe, MMPose, DeepLabCut, SLEAP, CSV, NPZ, JSON lines. The output folder
     gets predictions.json (all poses, with skeleton, units and frame of reference), NAME_overlay.png for each picture, and
     page.html, where the poses can be turned by mouse.
+
+    With a known camera (--intrinsics, --focal, or the focal length in a photograph's EXIF data) poses are in its frame,
+    with the place of the person in it; otherwise the files say how the camera was taken to be.
 
     What cannot be read or lifted is named, the rest is done, and the exit code is 2.
 
@@ -138,6 +154,7 @@ class PredictRun:
 
         self.options, self.output, self.record = options, output, record
         self.lifter, self.pipeline = lifter, pipeline
+        self.cameras = _camera_rule(options, lifter.settings.normalisation)
         self.parts: list[Predictions] = []
         self.failed: list[str] = []
         self.notes: list[str] = []
@@ -182,11 +199,16 @@ class PredictRun:
         )
         for note in keypoints.notes:
             click.echo(f"{one.path}: {note}", err=True)
+        if self.cameras.intrinsics is not None and self.cameras.intrinsics.size is not None:
+            keypoints = keypoints.with_image_size(self.cameras.intrinsics.size)
+        chosen = self.cameras.of_keypoints(keypoints.image_size, str(one.path))
         lifted = lift_keypoints(
             self.lifter,
             keypoints,
             one.label,
-            camera_assumption=_ASSUMPTIONS[self.lifter.settings.normalisation],
+            cameras=chosen.cameras,
+            camera=chosen.camera,
+            camera_assumption=chosen.sentence,
             provenance=self.record,
         )
         self.failed += lifted.skipped
@@ -203,14 +225,15 @@ class PredictRun:
 
         assert self.pipeline is not None
         image = read_image(one.path)
-        pose = self.pipeline.predict(image, self.options.get("box"))
+        camera = self.cameras.of_picture((image.shape[1], image.shape[0]), str(one.path), one.path)
+        pose = self.pipeline.predict(image, self.options.get("box"), camera.camera)
         drawn = draw_joints(image, pose.joints_2d, pose.skeleton, confidence=pose.confidence)
         write_png(overlay, draw_box(drawn, np.array(pose.box)))
         self.parts.append(
             predictions_of(
                 [pose],
                 image=one.label,
-                camera_assumption=_ASSUMPTIONS[self.lifter.settings.normalisation],
+                camera_assumption=camera.sentence,
                 provenance=self.record,
             )
         )
@@ -231,7 +254,8 @@ class PredictRun:
 
         if not self.parts:
             return
-        predictions = Predictions.concatenate(self.parts)
+        assumptions = dict.fromkeys(part.camera_assumption for part in self.parts)
+        predictions = replace(Predictions.concatenate(self.parts), camera_assumption=" ".join(assumptions))
         write_predictions(self.output / "predictions.json", predictions)
         write_prediction_page(
             self.output / "page.html",
@@ -258,10 +282,17 @@ class PredictRun:
             raise InputError("; ".join(sentences))
 
 
-_ASSUMPTIONS = {
-    "box": "The camera is unknown: poses are as if seen by one that looks straight at the person; size and place in the room are not known.",
-    "screen": "The camera is taken to be like those that the lifter was trained with, and to have taken the whole picture.",
-}
+def _camera_rule(options: Mapping[str, Any], normalisation: str) -> CameraRule:
+    from posedata.intrinsics_file import read_intrinsics
+    from posedata.predicting.camera_choice import CameraRule
+
+    path = options.get("intrinsics")
+    return CameraRule(
+        normalisation,
+        read_intrinsics(path) if path else None,
+        options.get("focal"),
+        bool(options.get("assume_camera")),
+    )
 
 
 def _models(

@@ -24,6 +24,7 @@ from lifter.model import Lifter
 from posedata.camera import unproject
 
 _VIRTUAL_FOCAL = 1000.0  # px; `box` takes its scale out again
+_LOOKS = 4
 _LEAST_COSINE = 0.05  # a joint nearly 90 degrees beside the virtual camera's axis has no place in its picture
 
 
@@ -92,7 +93,9 @@ def _lifted_straight_on(
     depth_one = joints_2d.new_ones(joints_2d.shape[:-1], dtype=torch.float64)
     rays = unproject(joints_2d[..., :2].double(), depth_one, intrinsics.double(), distortion.double())
     labelled = visibility > 0
-    turn = camera_from_virtual(_middle(rays, labelled))
+    turn = torch.eye(3, dtype=rays.dtype, device=rays.device).expand(len(rays), 3, 3)
+    for _ in range(_LOOKS):  # what is the middle of the person changes a little with where the camera looks
+        turn = camera_from_virtual((turn @ _middle(rays @ turn, labelled)[..., None])[..., 0])
     turned = rays @ turn
     cosine = turned[..., 2] / turned.norm(dim=-1)
     is_in_sight = ((cosine > _LEAST_COSINE) | ~labelled).all(-1)
@@ -107,6 +110,7 @@ def _middle(
     rays: Float[Tensor, "batch joints 3"], labelled: Bool[Tensor, "batch joints"]
 ) -> Float[Tensor, "batch 3"]:
     """Ray through the middle of the bounds of the labelled joints on the plane at depth 1."""
-    low = rays.masked_fill(~labelled[..., None], torch.inf).amin(-2)
-    high = rays.masked_fill(~labelled[..., None], -torch.inf).amax(-2)
+    plane = rays / rays[..., 2:].clamp(min=_LEAST_COSINE)
+    low = plane.masked_fill(~labelled[..., None], torch.inf).amin(-2)
+    high = plane.masked_fill(~labelled[..., None], -torch.inf).amax(-2)
     return torch.where(labelled.any(-1, keepdim=True), (low + high) / 2, rays.new_tensor([0.0, 0.0, 1.0]))

@@ -17,12 +17,15 @@ from jaxtyping import Float32, UInt8
 
 from detector2d.crop import crop_from_image, invert_affine, warp_crop
 from detector2d.inference import find_person
-from detector2d.model import load_detector
-from lifter.joint import JointModel, load_joint
+from detector2d.model import DEPTH_RANGE, load_detector
+from lifter.camera_lifting import PlacedPose, lift_in_camera
+from lifter.joint import JointModel, JointOutput, load_joint
 from lifter.keypoint_lifting import require_pose_lifter
 from lifter.model import load_lifter
+from posedata.camera import Camera
 from posedata.device import on_device
 from posedata.errors import InputError
+from posedata.joint_mapping import VISIBLE
 from posedata.poses import NO_CAMERA
 from posedata.predicting.predictions import Predictions
 from posedata.skeleton import Skeleton
@@ -33,7 +36,11 @@ class PosePrediction:
     """One person in one picture.
 
     Args:
-        joints_3d: mm relative to the root joint, in the camera's frame: x right, y down, z away from the camera.
+        joints_3d: mm relative to the root joint, in the camera's frame: x right, y down, z away from the camera. If no
+            camera is given and the lifter is one of normalisation `box`, that of a camera that looks straight at the
+            person (see `lifter.camera_lifting`).
+        root_3d: the root joint in the camera's frame, mm; NaN if no camera is given.
+        camera: that was given.
         joints_2d: pixels of the picture.
         confidence: of each 2D joint, 0 to 1.
         box: (left, top, width, height) that the person was looked for in, pixels.
@@ -43,12 +50,14 @@ class PosePrediction:
     """
 
     joints_3d: Float32[np.ndarray, "joints 3"]
+    root_3d: Float32[np.ndarray, "3"]
     joints_2d: Float32[np.ndarray, "joints 2"]
     confidence: Float32[np.ndarray, "joints"]
     box: tuple[float, float, float, float]
     box_source: str
     image_size: tuple[int, int]
     skeleton: Skeleton
+    camera: Camera | None = None
 
 
 class Pipeline:
@@ -90,7 +99,10 @@ class Pipeline:
         raise InputError("give a joint checkpoint, or one of a detector and one of a lifter")
 
     def predict(
-        self, image: UInt8[np.ndarray, "height width 3"], box: Sequence[float] | None = None
+        self,
+        image: UInt8[np.ndarray, "height width 3"],
+        box: Sequence[float] | None = None,
+        camera: Camera | None = None,
     ) -> PosePrediction:
         """The pose of the person in a box.
 
@@ -98,18 +110,27 @@ class Pipeline:
             image: RGB.
             box: (left, top, width, height) of the person, pixels. Without one the picture is looked at twice: as
                 a whole, and then in the box of the joints that were found.
+            camera: intrinsics of the camera that took it; then the answer is in its frame, with the place of the person.
 
         Raises:
-            InputError: the box has no area.
+            InputError: the box has no area, or the camera is for pictures of another size.
         """
         source = "given"
         if box is None:
             box, source = find_person(self.model.detector, image), "found"
-        return self._predict(image, box, source)
+        if camera is not None and (camera.width, camera.height) != (image.shape[1], image.shape[0]):
+            raise InputError(
+                f"the camera is for pictures of {camera.width} x {camera.height} pixels, this one has {image.shape[1]} x {image.shape[0]}: scale its intrinsics"
+            )
+        return self._predict(image, box, source, camera)
 
     @torch.no_grad()
     def _predict(
-        self, image: UInt8[np.ndarray, "height width 3"], box: Sequence[float], source: str
+        self,
+        image: UInt8[np.ndarray, "height width 3"],
+        box: Sequence[float],
+        source: str,
+        camera: Camera | None,
     ) -> PosePrediction:
         left, top, width, height = (float(value) for value in box)
         size = self.model.detector.settings.size
@@ -120,15 +141,33 @@ class Pipeline:
         back = torch.from_numpy(invert_affine(affine))[None].float().to(self.device)
         extent = torch.tensor([[image.shape[1], image.shape[0]]], device=self.device)
         found = self.model(self.model.detector.scale_images(crop), back, extent)
+        placed = PlacedPose(found.joints_3d, torch.full((1, 3), torch.nan))
+        if camera is not None:
+            placed = self._placed(found, camera, extent)
         return PosePrediction(
-            joints_3d=found.joints_3d[0].float().cpu().numpy(),
+            joints_3d=placed.joints_3d[0].float().cpu().numpy(),
+            root_3d=placed.root_3d[0].float().cpu().numpy(),
             joints_2d=found.joints_2d[0].float().cpu().numpy(),
             confidence=found.confidence[0].float().cpu().numpy(),
             box=(left, top, width, height),
             box_source=source,
             image_size=(image.shape[1], image.shape[0]),
             skeleton=self.model.skeleton,
+            camera=camera,
         )
+
+    def _placed(self, found: JointOutput, camera: Camera, extent: torch.Tensor) -> PlacedPose:
+        pixels = found.joints_2d
+        if self.model.lifter.settings.input_axes == 3:
+            pixels = torch.cat([pixels, found.detection.joints[..., 2:] * DEPTH_RANGE], -1)
+        everywhere = torch.full(pixels.shape[:2], VISIBLE, dtype=torch.uint8, device=self.device)
+        K, lens = (torch.from_numpy(value)[None].to(self.device) for value in (camera.K, camera.distortion))
+        placed = lift_in_camera(self.model.lifter, pixels, everywhere, K, lens, extent.float())
+        if not placed.joints_3d.isfinite().all():
+            raise InputError(
+                "the joints that were found span more than this camera can see: give other intrinsics"
+            )
+        return placed
 
 
 def predictions_of(
@@ -143,13 +182,13 @@ def predictions_of(
     """Poses of one picture or video as a table that can be written.
 
     Args:
-        poses: at least one.
+        poses: at least one, all with the same camera or none.
         image: name of the picture or video.
         frames, people: of each pose.
         camera_assumption: one sentence on the camera.
         provenance: command, versions, checkpoints.
     """
-    rows = len(poses)
+    rows, camera = len(poses), poses[0].camera
     return Predictions(
         skeleton=poses[0].skeleton,
         joints_2d=np.stack([pose.joints_2d for pose in poses]),
@@ -158,9 +197,10 @@ def predictions_of(
         image=(image,) * rows,
         frame=np.array(frames, np.int64),
         person=tuple(people),
-        root_3d=np.full((rows, 3), np.nan, np.float32),
+        root_3d=np.stack([pose.root_3d for pose in poses]),
         box=np.array([pose.box for pose in poses], np.float32),
-        camera=np.full(rows, NO_CAMERA, np.int32),
+        camera=np.full(rows, NO_CAMERA if camera is None else 0, np.int32),
+        cameras=() if camera is None else (camera,),
         camera_assumption=camera_assumption,
         provenance=provenance or {},
     )

@@ -208,3 +208,29 @@ def test_bad_keypoints_are_one_sentence(
     assert result.returncode == 2
     assert message in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_known_camera_gives_the_place_and_is_named(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    (tmp_path / "camera.json").write_text(
+        json.dumps({"fx": 900, "fy": 900, "cx": 320, "cy": 240, "width": 640, "height": 480})
+    )
+    given = ("predict", coco_file(tmp_path), "--lifter", checkpoints / "lifter.safetensors")
+    needs_size = evolift(*given, "--focal", "900", "-o", tmp_path / "none")
+    assert "give --image-size WIDTH HEIGHT" in needs_size.stderr
+    found = {}
+    for name, options in {
+        "focal": ("--focal", "900", "--image-size", "640", "480"),
+        "file": ("--intrinsics", tmp_path / "camera.json"),
+        "assumed": ("--assume-camera", "--image-size", "640", "480"),
+    }.items():
+        evolift(*given, *options, "-o", tmp_path / name)
+        found[name] = read_predictions(tmp_path / name / "predictions.json")
+        assert found[name].camera_assumption in (tmp_path / name / "page.html").read_text()
+    assert found["focal"].cameras[0].K[0, 0] == 900
+    assert found["file"].camera.tolist() == [0] * 5
+    assert found["assumed"].cameras[0].K[0, 0] == 800
+    assert [p.camera_assumption.split(" ")[-1] for p in found.values()] == [
+        "picture.",
+        "camera.json.",
+        "rough.",
+    ]
