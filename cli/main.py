@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lifter": ("cli.lifter", "Stage two: train and evaluate the 2D-to-3D graph network."),
     "finetune": ("cli.finetune", "Joint stage: chain detector and lifter, and train them end to end."),
     "evaluate": ("cli.evaluate", "Score the chain of detector and lifter, stage by stage."),
-    "predict": ("cli.predict", "3D poses of people in your photographs."),
+    "predict": ("cli.predict", "3D poses of people in your photographs, videos and 2D keypoints."),
 }
 """Name of each command -> module that holds it under the same name, and its one-line help."""
 

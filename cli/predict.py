@@ -1,4 +1,4 @@
-"""`evolift predict`: 3D poses of people in photographs, and of 2D keypoints that another detector found."""
+"""`evolift predict`: 3D poses of people in photographs and videos, and of 2D keypoints that another detector found."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cli.options import (
     ExistingFile,
     RecipeCommand,
     command_record,
-    output_option,
     overwrite_option,
     run_folder,
 )
 
 if TYPE_CHECKING:
+    from cli.progress import Advance
     from lifter.model import Lifter
     from lifter.pipeline import Pipeline
     from posedata.drawing.pose_page import EmbeddedPicture
@@ -32,7 +32,7 @@ MOST_SENTENCES = 10
 
 
 @click.command(cls=RecipeCommand)
-@click.argument("inputs", nargs=-1, required=True, type=AnyPath)
+@click.argument("inputs", nargs=-1, type=AnyPath)
 @click.option("--joint", type=ExistingFile, help="Joint checkpoint of `evolift finetune`.")
 @click.option("--detector", type=ExistingFile, help="Detector checkpoint, to be chained with --lifter.")
 @click.option(
@@ -70,17 +70,33 @@ MOST_SENTENCES = 10
     is_flag=True,
     help="Where the camera is not known, take the focal length to be the picture's diagonal, and tell places by it.",
 )
+@click.option(
+    "--webcam", type=click.IntRange(0), metavar="NUMBER", help="Predict what a webcam sees, until Ctrl-C."
+)
+@click.option("--frames", type=click.IntRange(1), help="Stop videos and webcam after so many frames.")
+@click.option(
+    "--smooth", is_flag=True, help="Smooth 3D poses over time (One Euro filter); 2D joints stay as found."
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, min_open=True),
+    help="Frames per second of keypoints, for --smooth; videos tell theirs.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps, ...")
-@output_option("Folder")
+@click.option("-o", "--output", type=AnyPath, help="Folder to write; not for a stream.")
 @overwrite_option
 @click.pass_context
 def predict(ctx: click.Context, /, **options: Any) -> None:
     """Write the 3D pose of the people in pictures, or of 2D keypoints.
 
-    INPUTS are pictures, folders of pictures, patterns such as 'p*.jpg', or files of 2D keypoints: COCO (also WholeBody),
-    AlphaPose, Halpe, OpenPose folders, MediaPipe, MMPose, DeepLabCut, SLEAP, CSV, NPZ, JSON lines. The output folder
-    gets predictions.json (all poses, with skeleton, units and frame of reference), NAME_overlay.png for each picture, and
-    page.html, where the poses can be turned by mouse.
+    INPUTS are pictures, videos, folders of them, patterns such as 'p*.jpg', or files of 2D keypoints: COCO (also
+    WholeBody), AlphaPose, Halpe, OpenPose folders, MediaPipe, MMPose, DeepLabCut, SLEAP, CSV, NPZ, JSON lines. In pictures
+    and videos one person is found and followed. The output folder gets predictions.json (all poses, with skeleton, units
+    and frame of reference), NAME_overlay.png or .mp4 for each picture or video, and page.html, where the poses can be
+    turned by mouse.
+
+    The input - is a stream of keypoints on standard input, as JSON lines with joints_2d, and if known confidence, image,
+    frame, person and skeleton; poses go to standard output as they come, as JSON lines.
 
     With a known camera (--intrinsics, --focal, or the focal length in a photograph's EXIF data) poses are in its frame,
     with the place of the person in it; otherwise the files say how the camera was taken to be.
@@ -91,24 +107,86 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
 
     \b
       evolift predict photo.jpg --joint runs/joint/best.safetensors -o poses
+      evolift predict video.mp4 --joint runs/joint/best.safetensors --smooth -o poses
       evolift predict keypoints.json --lifter runs/lifter/best.safetensors -o poses
+      tracker | evolift predict - --skeleton COCO17 --lifter runs/lifter/best.safetensors | viewer
     """
+    from posedata.errors import InputError
     from posedata.output_file import hashes_of
     from posedata.predicting.input_kinds import prediction_inputs
 
-    output: Path = options["output"]
+    if options["inputs"] == (Path("-"),):
+        predict_stream(ctx, options)
+        return
+    output: Path | None = options["output"]
+    if output is None:
+        raise InputError("say where to write with --output FOLDER")
     inputs = prediction_inputs(options["inputs"])
+    webcam: int | None = options["webcam"]
+    if not inputs and webcam is None:
+        raise InputError("give pictures, videos or files of keypoints, or --webcam NUMBER")
+    kinds = {one.kind for one in inputs} | ({"video"} if webcam is not None else set())
     checkpoints = {name: options[name] for name in ("joint", "detector", "lifter")}
-    lifter, pipeline = _models(
-        **checkpoints, device=options["device"], needs_detector={one.kind for one in inputs} != {"keypoints"}
-    )
+    lifter, pipeline = _models(**checkpoints, device=options["device"], needs_detector=kinds != {"keypoints"})
     record = command_record(ctx)
     record["checkpoints"] = hashes_of(path for path in checkpoints.values() if path is not None)
     with run_folder(ctx, output, overwrite=options["overwrite"]):
         run = PredictRun(options, output, record, lifter, pipeline)
-        run.predict(inputs)
+        run.predict(inputs, webcam)
         run.write()
         run.raise_failures()
+
+
+def predict_stream(ctx: click.Context, options: dict[str, Any]) -> None:
+    """Keypoints from standard input, poses to standard output."""
+    import os
+    import sys
+
+    from lifter.keypoint_lifting import lift_keypoints
+    from posedata.errors import InputError
+    from posedata.keypoint_formats.line_stream import KeypointStream, arriving_lines
+    from posedata.predicting.prediction_files import prediction_lines
+    from posedata.skeleton import skeleton_by_name
+
+    if options["output"] is not None or options["smooth"] or options["webcam"] is not None:
+        raise InputError(
+            "a stream goes to standard output as it comes: leave out --output, --smooth and --webcam"
+        )
+    lifter, _ = _models(
+        options["joint"], options["detector"], options["lifter"], options["device"], needs_detector=False
+    )
+    rule = _camera_rule(options, lifter.settings.normalisation)
+    skeleton, size = options["skeleton"], options["image_size"] or (rule.intrinsics and rule.intrinsics.size)
+    stream = KeypointStream("standard input", skeleton_by_name(skeleton) if skeleton else None)
+    out, is_begun, told = sys.stdout, False, 0
+    for batch in arriving_lines(sys.stdin):
+        for keypoints in stream.read(batch):
+            sized = keypoints.with_image_size(size) if size else keypoints
+            chosen = rule.of_keypoints(sized.image_size, stream.where)
+            lifted = lift_keypoints(
+                lifter,
+                sized,
+                stream.where,
+                cameras=chosen.cameras,
+                camera=chosen.camera,
+                camera_assumption=chosen.sentence,
+                provenance=command_record(ctx),
+            )
+            try:
+                out.writelines(prediction_lines(lifted.predictions, header=not is_begun))
+                out.flush()
+            except BrokenPipeError:  # the reader has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+                return
+            is_begun = True
+            stream.failed += lifted.skipped
+        for sentence in stream.failed[told:]:
+            click.echo(f"Error: {sentence}", err=True)
+        told = len(stream.failed)
+    if not is_begun and not told:
+        raise InputError("standard input held nobody: give a JSON object with joints_2d on each line")
+    if told:
+        ctx.exit(2)
 
 
 def predict_pictures(
@@ -158,9 +236,10 @@ class PredictRun:
         self.parts: list[Predictions] = []
         self.failed: list[str] = []
         self.notes: list[str] = []
+        self.frames_per_second = 10.0
         self.pictures: FrameSample[FrameKey, EmbeddedPicture] = FrameSample()
 
-    def predict(self, inputs: list[PredictionInput]) -> None:
+    def predict(self, inputs: list[PredictionInput], webcam: int | None = None) -> None:
         """Predict all inputs, and remember what could not be done."""
         from cli.progress import progress_bar
         from posedata.errors import EvoliftError
@@ -171,11 +250,15 @@ class PredictRun:
                 try:
                     if one.kind == "keypoints":
                         self._keypoints(one)
+                    elif one.kind == "video":
+                        self._video(one.path, one.label, self.output / names[one], advance)
                     else:
                         self._picture(one, self.output / names[one])
                 except EvoliftError as error:
                     self.failed.append(str(error))
                 advance(1)
+            if webcam is not None:
+                self._video(webcam, f"webcam {webcam}", self.output / "webcam_overlay.mp4", advance)
 
     def _keypoints(self, one: PredictionInput) -> None:
         from lifter.keypoint_lifting import lift_keypoints
@@ -212,8 +295,13 @@ class PredictRun:
             provenance=self.record,
         )
         self.failed += lifted.skipped
-        if len(lifted.predictions):
-            self.parts.append(lifted.predictions)
+        predictions = lifted.predictions
+        if self.options.get("smooth"):
+            predictions = _smoothed(
+                predictions, self.options.get("fps"), one, is_tracked=keypoints.is_tracked
+            )
+        if len(predictions):
+            self.parts.append(predictions)
 
     def _picture(self, one: PredictionInput, overlay: Path) -> None:
         import numpy as np
@@ -241,6 +329,65 @@ class PredictRun:
         if pose.box_source == "found":
             self.note("No person box was given: the person was looked for in the whole picture.")
 
+    def _video(self, source: Path | int, label: str, overlay: Path, advance: Advance) -> None:
+        """Follow a person through a video; Ctrl-C ends a webcam and keeps what was seen."""
+        from itertools import islice
+
+        from lifter.person_following import PersonFollower
+        from lifter.pipeline import predictions_of
+        from posedata.drawing.overlay import draw_joints
+        from posedata.drawing.pose_page import embedded_picture
+        from posedata.errors import InputError
+        from posedata.predicting.one_euro import smoothed_predictions
+        from posedata.video_file import VideoReader, VideoWriter
+
+        assert self.pipeline is not None
+        found, frames, tracks = [], [], []
+        limit = self.options.get("frames")
+        with (
+            VideoReader(source) as video,
+            VideoWriter(overlay, video.size, video.frames_per_second) as written,
+        ):
+            camera = self.cameras.of_picture(video.size, video.label)
+            follow = PersonFollower(self.pipeline, camera.camera, self.options.get("box"))
+            try:
+                for number, image in enumerate(islice(video, limit)):
+                    answer, drawn = follow(image), image
+                    if answer is not None:
+                        pose, track = answer
+                        drawn = draw_joints(image, pose.joints_2d, pose.skeleton, confidence=pose.confidence)
+                        self.pictures.offer((label, number), lambda image=image: embedded_picture(image))  # type: ignore[misc]  # bound now, not later
+                        found.append(pose)
+                        frames.append(number)
+                        tracks.append(track)
+                    written.write(drawn)
+                    advance(1, video.count + 1 if video.count else None)
+            except KeyboardInterrupt:
+                if isinstance(source, Path):
+                    raise
+            if limit is None and video.is_cut_off:
+                self.failed.append(
+                    f"{label} ends after {video.read} of {video.count} frames: it is damaged or cut off"
+                )
+            if not found:
+                raise InputError(f"{label}: nobody was found in its {video.read} frames")
+        unseen = video.read - len(found)
+        if unseen:
+            self.note(f"{label}: in {unseen} of {video.read} frames nobody was found.")
+        predictions = predictions_of(
+            found,
+            image=label,
+            frames=frames,
+            people=tracks,
+            camera_assumption=camera.sentence,
+            provenance=self.record | {"frames_per_second": {label: video.frames_per_second}},
+        )
+        if self.options.get("smooth"):
+            predictions = smoothed_predictions(predictions, video.frames_per_second)
+            self.note("3D poses are smoothed over time.")
+        self.parts.append(predictions)
+        self.frames_per_second = video.frames_per_second
+
     def note(self, sentence: str) -> None:
         """Say something on the page, once."""
         if sentence not in self.notes:
@@ -263,6 +410,7 @@ class PredictRun:
             title="3D poses",
             pictures=self.pictures.kept(),
             notes=[predictions.camera_assumption, *self.notes],
+            frames_per_second=self.frames_per_second / self.pictures.stride,
         )
         click.echo(
             f"{len(predictions)} poses: {self.output / 'predictions.json'}, {self.output / 'page.html'}"
@@ -319,13 +467,32 @@ def _models(
     return on_device(load_joint(joint), device).lifter, None
 
 
+def _smoothed(
+    predictions: Predictions, frames_per_second: float | None, one: PredictionInput, *, is_tracked: bool
+) -> Predictions:
+    """Lifted keypoints smoothed over the frames of each person."""
+    from posedata.errors import InputError
+    from posedata.predicting.one_euro import smoothed_predictions
+
+    if not is_tracked:
+        raise InputError(
+            f"{one.path} does not tell who is who over frames, which --smooth needs: leave it out"
+        )
+    if frames_per_second is None:
+        raise InputError(
+            f"{one.path} does not tell the time between frames, which --smooth needs: give --fps"
+        )
+    return smoothed_predictions(predictions, frames_per_second)
+
+
 def _overlay_names(inputs: list[PredictionInput]) -> dict[PredictionInput, str]:
-    """NAME_overlay.png for each picture, with a number where names repeat."""
+    """NAME_overlay.png for each picture and .mp4 for each video, with a number where names repeat."""
     names: dict[PredictionInput, str] = {}
     for one in inputs:
-        number, name = 1, f"{one.path.stem}_overlay.png"
+        ending = ".mp4" if one.kind == "video" else ".png"
+        number, name = 1, f"{one.path.stem}_overlay{ending}"
         while name in names.values():
             number += 1
-            name = f"{one.path.stem}_{number}_overlay.png"
+            name = f"{one.path.stem}_{number}_overlay{ending}"
         names.setdefault(one, name)
     return names

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from detector2d.crop import crop_from_image, invert_affine, warp_crop
-from detector2d.inference import find_person
+from detector2d.inference import box_of_joints, find_person
 from detector2d.model import DEPTH_RANGE, load_detector
 from lifter.camera_lifting import PlacedPose, lift_in_camera
 from lifter.joint import JointModel, JointOutput, load_joint
@@ -58,6 +58,11 @@ class PosePrediction:
     image_size: tuple[int, int]
     skeleton: Skeleton
     camera: Camera | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Bounds of the 2D joints (left, top, width, height), pixels."""
+        return box_of_joints(self.joints_2d)
 
 
 class Pipeline:

@@ -23,7 +23,7 @@ _UNSURE = 1e-6  # a joint with coordinates is labelled however unsure it is; an 
 
 
 def read_keypoint_lines(
-    lines: Iterable[str], where: str, *, skeleton: Skeleton | None = None, rows: int = 1024
+    lines: Iterable[str], where: str, *, skeleton: Skeleton | None = None, rows: int = 1024, first: int = 1
 ) -> Iterator[Keypoints]:
     """People of a stream, some at a time, as they come.
 
@@ -32,12 +32,13 @@ def read_keypoint_lines(
         where: the stream or file, for messages.
         skeleton: of lines that do not name one.
         rows: most people in one part; 1 answers every line at once.
+        first: number of the first line.
 
     Raises:
         InputError: a line is no such object, or its skeleton is not known.
     """
     people: list[tuple[dict[str, Any], Skeleton, str, int]] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, first):
         if not line.strip():
             continue
         at = f"{where} line {number}"

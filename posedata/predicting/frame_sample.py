@@ -15,6 +15,9 @@ class FrameSample(Generic[Key, Kept]):
     Args:
         most: kept frames; at least 2.
 
+    Attributes:
+        stride: offered frames from one kept to the next.
+
     Raises:
         ValueError: `most` is below 2.
     """
@@ -23,17 +26,17 @@ class FrameSample(Generic[Key, Kept]):
         if most < 2:
             raise ValueError(f"a sample must keep at least 2 frames (got {most})")
         self.most = most
-        self._stride, self._count = 1, 0
+        self.stride, self._count = 1, 0
         self._kept: list[tuple[int, Key, Kept]] = []
 
     def offer(self, key: Key, make: Callable[[], Kept]) -> None:
         """The next frame; `make` is called only if it is kept."""
-        if self._count % self._stride == 0:
+        if self._count % self.stride == 0:
             self._kept.append((self._count, key, make()))
         self._count += 1
         if len(self._kept) > self.most:
-            self._stride *= 2
-            self._kept = [entry for entry in self._kept if entry[0] % self._stride == 0]
+            self.stride *= 2
+            self._kept = [entry for entry in self._kept if entry[0] % self.stride == 0]
 
     def kept(self) -> dict[Key, Kept]:
         """Key -> what was made of it, in the order of the frames."""

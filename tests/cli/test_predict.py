@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lifter.pipeline import Pipeline
 from posedata.errors import InputError
 from posedata.predicting.prediction_files import read_predictions
 from posedata.skeleton import H36M17
+from posedata.video_file import VideoReader, VideoWriter
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +236,82 @@ def test_a_known_camera_gives_the_place_and_is_named(evolift, checkpoints: Path,
         "camera.json.",
         "rough.",
     ]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve frames of noise that move to the right."""
+    path = tmp_path_factory.mktemp("video") / "film.mp4"
+    noise = np.random.default_rng(0).integers(0, 255, (96, 200, 3), np.uint8)
+    with VideoWriter(path, (128, 96), 25.0) as writer:
+        for number in range(12):
+            writer.write(np.ascontiguousarray(noise[:, number : number + 128]))
+    return path
+
+
+def test_a_video_becomes_a_track_an_overlay_and_a_page(
+    evolift, checkpoints: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ("predict", video, "--joint", checkpoints / "joint.safetensors")
+    nobody = evolift(*given, "-o", tmp_path / "nobody")
+    assert nobody.returncode == 2
+    assert "film.mp4: nobody was found in its 12 frames" in nobody.stderr
+    assert not (tmp_path / "nobody").exists()
+    monkeypatch.setattr("lifter.person_following.LEAST_CONFIDENCE", 0.0)  # the network is untrained
+    monkeypatch.setattr("lifter.person_following._LEAST_SIDE", 0.0)
+    assert evolift(*given, "-o", tmp_path / "raw").returncode == 0
+    result = evolift(*given, "--smooth", "--frames", 9, "-o", tmp_path / "smooth")
+    assert result.returncode == 0, result.stderr
+    raw, smooth = (read_predictions(tmp_path / name / "predictions.json") for name in ("raw", "smooth"))
+    assert raw.frame.tolist() == list(range(12))
+    assert smooth.frame.tolist() == list(range(9))
+    assert smooth.provenance["frames_per_second"] == {"film.mp4": 25.0}
+    same_track = [row for row in range(1, 9) if raw.person[row] == raw.person[0]]
+    assert same_track
+    jumps = [np.abs(np.diff(p.joints_3d[:9], axis=0)).mean() for p in (raw, smooth)]
+    assert jumps[1] < jumps[0]
+    np.testing.assert_array_equal(raw.joints_2d[:9], smooth.joints_2d)
+    with VideoReader(tmp_path / "smooth" / "film_overlay.mp4") as overlay, VideoReader(video) as film:
+        drawn, shown = list(overlay), list(film)
+    assert len(drawn) == 9
+    assert np.abs(drawn[5].astype(int) - shown[5]).mean() > 1
+    assert "film.mp4, frame 8" in (tmp_path / "smooth" / "page.html").read_text()
+
+
+def test_keypoints_are_smoothed_only_if_people_and_times_are_told(
+    evolift, checkpoints: Path, tmp_path: Path
+) -> None:
+    points = np.random.default_rng(0).uniform(10, 400, (6, 17, 2))
+    np.savez(tmp_path / "k.npz", keypoints=points, skeleton="COCO17", frame=range(6), person=["a"] * 6)
+    given = ("predict", "--lifter", checkpoints / "lifter.safetensors", "--smooth")
+    assert "give --fps" in evolift(*given, tmp_path / "k.npz", "-o", tmp_path / "1").stderr
+    assert "who is who" in evolift(*given, coco_file(tmp_path), "--fps", 25, "-o", tmp_path / "2").stderr
+    assert evolift(*given, tmp_path / "k.npz", "--fps", 25, "-o", tmp_path / "3").returncode == 0
+    assert evolift(*given[:-1], tmp_path / "k.npz", "-o", tmp_path / "4").returncode == 0
+    smooth, raw = (read_predictions(tmp_path / n / "predictions.json").joints_3d for n in "34")
+    assert np.abs(np.diff(smooth, axis=0)).mean() < np.abs(np.diff(raw, axis=0)).mean()
+
+
+def test_a_stream_of_lines_is_answered_by_lines(
+    evolift, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        {"joints_2d": [[n * 9.0 + j, j * j] for j in range(17)], "frame": n, "person": "a"} for n in range(3)
+    ]
+    lines.insert(1, {"joints_2d": [[5, 5]] * 17, "frame": 9, "person": "b"})
+    given = ("predict", "-", "--lifter", checkpoints / "lifter.safetensors", "--skeleton", "COCO17")
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(map(json.dumps, lines)) + "\n{\n"))
+    result = evolift(*given)
+    assert result.returncode == 2
+    assert "standard input line 5 is not JSON" in result.stderr
+    assert "has all joints in one place" in result.stderr
+    (tmp_path / "out.jsonl").write_text(result.stdout)
+    predictions = read_predictions(tmp_path / "out.jsonl")
+    assert (predictions.frame.tolist(), set(predictions.person)) == ([0, 1, 2], {"a"})
+    for text, message in (("", "standard input held nobody"), ("{}\n", "joints_2d must be a list")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        result = evolift(*given)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert message in result.stderr
+    assert "leave out --output" in evolift(*given, "-o", tmp_path / "x").stderr
+    assert "say where to write" in evolift("predict", coco_file(tmp_path), *given[2:]).stderr

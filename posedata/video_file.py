@@ -1,0 +1,191 @@
+"""Videos read and written beside the work on them: a thread decodes ahead, another encodes behind, memory stays flat.
+
+Frames are RGB, uint8, upright as the file says. Written videos are MPEG-4 in .mp4, which every OpenCV can write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from posedata.errors import InputError, OutputError
+from posedata.output_file import check_output
+
+AHEAD = 8
+"""Frames that may wait between decoding, work and encoding."""
+RATE_UNKNOWN = 30.0
+_CODEC = "mp4v"
+_MISSING = 0.01
+_MOST_FRAMES = 1e9
+
+Frame = UInt8[np.ndarray, "height width 3"]
+
+
+class VideoReader:
+    """Frames of a video file or webcam, decoded ahead in a thread; a context manager.
+
+    Args:
+        source: path of a file, or number of a webcam.
+
+    Attributes:
+        label: of the source, for messages.
+        size: (width, height) of its frames, pixels.
+        frames_per_second: as the source tells; 30 if it does not.
+        count: frames that a file says it has, 0 if that is not known.
+        read: frames given so far.
+
+    Raises:
+        InputError: it cannot be opened, or holds no frames.
+    """
+
+    def __init__(self, source: Path | int) -> None:
+        self.label = f"webcam {source}" if isinstance(source, int) else str(source)
+        with _quiet():
+            self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+            is_read, first = self._capture.read() if self._capture.isOpened() else (False, None)
+        if not is_read or first is None:
+            self._capture.release()
+            raise InputError(
+                f"{self.label} is not there: choose another number"
+                if isinstance(source, int)
+                else f"{self.label} is not a readable video: convert it to .mp4"
+            )
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.frames_per_second = float(rate) if math.isfinite(rate) and 0 < rate < 1000 else RATE_UNKNOWN
+        self.size = (first.shape[1], first.shape[0])
+        count = 0.0 if isinstance(source, int) else self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.count = int(count) if 0 < count < _MOST_FRAMES else 0  # damaged files tell nonsense
+        self.read = 0
+        self._queue: queue.Queue[np.ndarray | BaseException | None] = queue.Queue(AHEAD)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._decode, args=(first,), daemon=True)
+        self._thread.start()
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the file ended clearly before the number of frames that it tells; meant for after the last one."""
+        return self.read < self.count - 1 - _MISSING * self.count
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames in order."""
+        while (frame := self._queue.get()) is not None:
+            if isinstance(frame, BaseException):
+                raise frame
+            self.read += 1
+            yield frame
+
+    def _decode(self, first: np.ndarray) -> None:
+        try:
+            frame: np.ndarray | None = first
+            while frame is not None and not self._stop.is_set():
+                self._put(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+                is_read, frame = self._capture.read()
+                frame = frame if is_read else None
+            self._put(None)
+        except BaseException as error:  # raised again where frames are taken
+            self._put(error)
+
+    def _put(self, item: np.ndarray | BaseException | None) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                self._queue.put(item, timeout=0.1)
+                return
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._capture.release()
+
+
+class VideoWriter:
+    """An .mp4 video, encoded behind in a thread; it appears under its name when the block ends without an error.
+
+    The format wants even sides: an odd one gets its last row or column twice.
+
+    Args:
+        path: ending in .mp4.
+        size: (width, height) of its frames, pixels.
+        frames_per_second: of the video.
+        overwrite: replace an existing file.
+
+    Raises:
+        OutputError: the file exists, or cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, size: tuple[int, int], frames_per_second: float, *, overwrite: bool = False
+    ) -> None:
+        check_output(path, overwrite=overwrite)
+        self.path = path
+        self._partial = path.with_name(
+            path.stem + ".partial" + path.suffix
+        )  # the ending tells OpenCV the format
+        with _quiet():
+            code = cv2.VideoWriter.fourcc(*_CODEC)
+            self._odd = (size[1] % 2, size[0] % 2)
+            even = (size[0] + self._odd[1], size[1] + self._odd[0])
+            self._writer = cv2.VideoWriter(str(self._partial), code, frames_per_second, even)
+        if not self._writer.isOpened():
+            self._partial.unlink(missing_ok=True)
+            raise OutputError(f"{path} could not be written as a video: choose another output")
+        self._queue: queue.Queue[np.ndarray | None] = queue.Queue(AHEAD)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._encode, daemon=True)
+        self._thread.start()
+
+    def write(self, frame: Frame) -> None:
+        """The next frame."""
+        self._queue.put(frame)
+
+    def _encode(self) -> None:
+        while (frame := self._queue.get()) is not None:
+            if self._error is None:
+                try:
+                    even = np.pad(frame, ((0, self._odd[0]), (0, self._odd[1]), (0, 0)), "edge")
+                    self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
+                except BaseException as error:  # raised again when the block ends
+                    self._error = error
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        self._writer.release()
+        if kind is not None or self._error is not None:
+            self._partial.unlink(missing_ok=True)
+            if self._error is not None and kind is None:
+                raise self._error
+            return
+        try:
+            self._partial.replace(self.path)
+        except OSError as reason:
+            raise OutputError(f"{self.path} could not be written: {reason.strerror or reason}") from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """OpenCV without its own messages on standard error: ours says what is the matter."""
+    before = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(0)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)

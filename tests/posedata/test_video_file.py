@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import threading
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posedata.errors import InputError, OutputError
+from posedata.video_file import AHEAD, VideoReader, VideoWriter
+
+
+def written(path: Path, frames: int = 30, size: tuple[int, int] = (96, 64)) -> Path:
+    """A video whose red grows from frame to frame; its left half is blue."""
+    with VideoWriter(path, size, 25.0) as video:
+        for number in range(frames):
+            frame = np.zeros((size[1], size[0], 3), np.uint8)
+            frame[:, : size[0] // 2, 2] = 255
+            frame[..., 0] = 6 * number % 250
+            video.write(frame)
+    return path
+
+
+@pytest.mark.parametrize("size", [(96, 64), (97, 65)])
+def test_frames_come_back_in_order_and_in_colour(tmp_path: Path, size: tuple[int, int]) -> None:
+    with VideoReader(written(tmp_path / "a.mp4", size=size)) as video:
+        assert (video.frames_per_second, video.count) == (25.0, 30)
+        assert video.size == (size[0] + size[0] % 2, size[1] + size[1] % 2)
+        frames = list(video)
+    assert (len(frames), video.read, video.is_cut_off) == (30, 30, False)
+    red = np.array([frame[..., 0].mean() for frame in frames])
+    np.testing.assert_allclose(red, 6 * np.arange(30), atol=12)
+    assert frames[3][:, :40, 2].mean() > 200
+    assert frames[3][:, 56:, 2].mean() < 60
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_decoding_waits_for_the_work_and_ends_with_it(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.mp4", frames=300, size=(320, 240))
+    threads = threading.active_count()
+    tracemalloc.start()
+    with VideoReader(path) as video:
+        for _ in video:
+            if video.read == 150:
+                break
+        assert video._queue.qsize() <= AHEAD
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (AHEAD + 12) * 320 * 240 * 3
+    assert threading.active_count() == threads
+
+
+def test_what_is_no_video_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "empty.mp4").touch()
+    for name in ("text.mp4", "empty.mp4", "none.mp4"):
+        with pytest.raises(InputError, match=f"{name} is not a readable video: convert it"):
+            VideoReader(tmp_path / name)
+    with pytest.raises(InputError, match="webcam 77 is not there"):
+        VideoReader(77)
+
+
+def test_a_video_cut_off_is_told(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.avi", frames=200)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with VideoReader(path) as video:
+        frames = len(list(video))
+    assert video.is_cut_off == (frames < video.count - 3)
+
+
+def test_a_failed_block_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("old")
+    with pytest.raises(OutputError, match="exists: choose another output"):
+        VideoWriter(path, (64, 64), 25.0)
+    video = VideoWriter(path, (64, 64), 25.0, overwrite=True)
+    with pytest.raises(RuntimeError, match="stop"):
+        _fail(video)
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("a.mp4", "old")]
+
+
+def _fail(video: VideoWriter) -> None:
+    with video:
+        video.write(np.zeros((64, 64, 3), np.uint8))
+        raise RuntimeError("stop")
