@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from posedata.predicting.input_kinds import PredictionInput
     from posedata.predicting.predictions import Predictions
 
+FORMATS = ("json", "jsonl", "csv", "npz", "h5", "bvh")
 MOST_SENTENCES = 10
 
 
@@ -80,7 +81,14 @@ MOST_SENTENCES = 10
 @click.option(
     "--fps",
     type=click.FloatRange(0, min_open=True),
-    help="Frames per second of keypoints, for --smooth; videos tell theirs.",
+    help="Frames per second of keypoints, for --smooth and bvh; videos tell theirs.",
+)
+@click.option(
+    "--write",
+    default="json",
+    show_default=True,
+    metavar="FORMATS",
+    help="Files of poses, some of json,jsonl,csv,npz,h5,bvh; h5 is a pose store, bvh one file for each person for animators.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps, ...")
 @click.option("-o", "--output", type=AnyPath, help="Folder to write; not for a stream.")
@@ -121,6 +129,7 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
     output: Path | None = options["output"]
     if output is None:
         raise InputError("say where to write with --output FOLDER")
+    _formats(options["write"])
     inputs = prediction_inputs(options["inputs"])
     webcam: int | None = options["webcam"]
     if not inputs and webcam is None:
@@ -237,6 +246,7 @@ class PredictRun:
         self.failed: list[str] = []
         self.notes: list[str] = []
         self.frames_per_second = 10.0
+        self.untracked: list[str] = []
         self.pictures: FrameSample[FrameKey, EmbeddedPicture] = FrameSample()
 
     def predict(self, inputs: list[PredictionInput], webcam: int | None = None) -> None:
@@ -300,6 +310,13 @@ class PredictRun:
             predictions = _smoothed(
                 predictions, self.options.get("fps"), one, is_tracked=keypoints.is_tracked
             )
+        is_clip = len(set(predictions.frame.tolist())) > 1
+        if self.options.get("fps"):
+            self.frames_per_second = self.options["fps"]
+        elif is_clip:
+            self.untracked.append(f"{one.path} does not tell the time between frames (give --fps)")
+        if is_clip and not keypoints.is_tracked:
+            self.untracked.append(f"{one.path} does not tell who is who over frames")
         if len(predictions):
             self.parts.append(predictions)
 
@@ -395,26 +412,53 @@ class PredictRun:
 
     def write(self) -> None:
         """Write the results, if there are any."""
+        from cli.joint_readings import NOTE as JOINT_NOTE
+        from cli.joint_readings import joint_readings
         from posedata.drawing.prediction_page import write_prediction_page
+        from posedata.errors import EvoliftError, InputError
+        from posedata.predicting.bvh_tracks import write_bvh_tracks
         from posedata.predicting.prediction_files import write_predictions
+        from posedata.predicting.prediction_store import write_prediction_store
         from posedata.predicting.predictions import Predictions
 
         if not self.parts:
             return
         assumptions = dict.fromkeys(part.camera_assumption for part in self.parts)
         predictions = replace(Predictions.concatenate(self.parts), camera_assumption=" ".join(assumptions))
-        write_predictions(self.output / "predictions.json", predictions)
+        readings = joint_readings(predictions.skeleton)
+        written = []
+        for ending in _formats(self.options.get("write", "json")):
+            path = self.output / f"predictions.{ending}"
+            try:
+                if ending == "bvh":
+                    if self.untracked:
+                        raise InputError(f"{self.untracked[0]}, so there is no track for a bvh file")
+                    tracks = write_bvh_tracks(self.output, predictions, self.frames_per_second)
+                    for track in tracks:
+                        if track.interpolated:
+                            self.note(
+                                f"{track.path.name}: {track.interpolated} of {track.frames} frames are interpolated."
+                            )
+                    written += [track.path for track in tracks]
+                    continue
+                if ending == "h5":
+                    write_prediction_store(path, predictions)
+                else:
+                    write_predictions(path, predictions)
+                written.append(path)
+            except EvoliftError as error:
+                self.failed.append(str(error))
         write_prediction_page(
             self.output / "page.html",
             predictions,
             title="3D poses",
             pictures=self.pictures.kept(),
-            notes=[predictions.camera_assumption, *self.notes],
+            readings=readings,
+            notes=[predictions.camera_assumption, *([JOINT_NOTE] if readings else []), *self.notes],
             frames_per_second=self.frames_per_second / self.pictures.stride,
         )
-        click.echo(
-            f"{len(predictions)} poses: {self.output / 'predictions.json'}, {self.output / 'page.html'}"
-        )
+        written.append(self.output / "page.html")
+        click.echo(f"{len(predictions)} poses: {', '.join(map(str, written))}")
 
     def raise_failures(self) -> None:
         """Raise what could not be done, as one error.
@@ -465,6 +509,17 @@ def _models(
 
     assert joint is not None
     return on_device(load_joint(joint), device).lifter, None
+
+
+def _formats(text: str) -> list[str]:
+    """The formats of --write."""
+    from posedata.errors import InputError
+
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        raise InputError(f"--write {text}: choose some of {','.join(FORMATS)}")
+    return list(dict.fromkeys(names))
 
 
 def _smoothed(

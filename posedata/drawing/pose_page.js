@@ -208,7 +208,7 @@
 
   function readingRow(reading) {
     const row = document.createElement("tr");
-    const isOutside = (reading.low !== null && reading.value < reading.low) || (reading.high !== null && reading.value > reading.high);
+    const isOutside = reading.isOutside ?? ((reading.low !== null && reading.value < reading.low) || (reading.high !== null && reading.value > reading.high));
     cell(row, reading.name);
     cell(row, `${number(reading.value, 0)}${reading.unit}${isOutside ? " outside" : ""}`, isOutside ? "outside" : "");
     const hasRange = reading.low !== null || reading.high !== null;

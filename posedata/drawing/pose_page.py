@@ -38,6 +38,7 @@ class Reading:
         value: in `unit`.
         low, high: the range it should lie in, None for no bound; values outside are marked.
         unit: written right after the number.
+        is_outside: whether it is marked, where the range tells not all; None to go by `low` and `high`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Reading:
     low: float | None = None
     high: float | None = None
     unit: str = "°"
+    is_outside: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -265,8 +267,15 @@ def _person_data(item: PosePageItem) -> dict[str, object]:
         if item.confidence is None
         else [round(float(value), 3) if math.isfinite(value) else None for value in item.confidence],
         "readings": [
-            {"name": r.name, "value": r.value, "low": r.low, "high": r.high, "unit": r.unit}
-            for r in item.readings
+            {
+                "name": reading.name,
+                "value": round(reading.value, 3),
+                "low": reading.low,
+                "high": reading.high,
+                "unit": reading.unit,
+                "isOutside": reading.is_outside,
+            }
+            for reading in item.readings
         ],
     }
 

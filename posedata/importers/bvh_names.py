@@ -160,6 +160,7 @@ BVH_NAMES: dict[str, BvhNames] = {
                 *_BANDAI_NAMCO,
             ),
         ),
+        BvhNames("evolift", {joint: {joint: 1.0} for joint in H36M17.joints}, millimetres=10.0),
     )
 }
 """The built-in tables of names."""

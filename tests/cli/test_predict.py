@@ -14,9 +14,11 @@ from lifter.joint import JointModel, save_joint
 from lifter.model import LifterModel, LifterSettings, save_lifter
 from lifter.pipeline import Pipeline
 from posedata.errors import InputError
+from posedata.importers.bvh import import_bvh
 from posedata.predicting.prediction_files import read_predictions
 from posedata.skeleton import H36M17
 from posedata.video_file import VideoReader, VideoWriter
+from tests.headless_chromium import HeadlessPage
 
 
 @pytest.fixture(scope="module")
@@ -315,3 +317,66 @@ def test_a_stream_of_lines_is_answered_by_lines(
         assert message in result.stderr
     assert "leave out --output" in evolift(*given, "-o", tmp_path / "x").stderr
     assert "say where to write" in evolift("predict", coco_file(tmp_path), *given[2:]).stderr
+
+
+def test_every_format_of_poses_is_written(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(10, 400, (6, 17, 2))
+    np.savez(tmp_path / "k.npz", keypoints=points, skeleton="COCO17", frame=[0, 1, 2] * 2, person=[*"aaabbb"])
+    given = ("predict", tmp_path / "k.npz", "--lifter", checkpoints / "lifter.safetensors")
+    result = evolift(*given, "--fps", 25, "--write", "json,JSONL, csv,npz,h5,bvh", "-o", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    names = {entry.name for entry in (tmp_path / "out").iterdir()}
+    files = {f"predictions.{ending}" for ending in ("json", "jsonl", "csv", "npz", "h5")}
+    assert names == files | {"k_a.bvh", "k_b.bvh", "page.html", "settings.json"}
+    for ending in ("json", "jsonl", "csv", "npz"):
+        assert len(read_predictions(tmp_path / "out" / f"predictions.{ending}")) == 6
+    assert (
+        import_bvh(
+            tmp_path / "out" / "k_a.bvh", tmp_path / "a.h5", names="evolift", up="y", mirrored=False
+        ).poses
+        == 3
+    )
+    without = evolift(*given, "--write", "bvh,npz", "-o", tmp_path / "half")
+    assert (without.returncode, (tmp_path / "half" / "predictions.npz").exists()) == (2, True)
+    assert "does not tell the time between frames (give --fps), so there is no track" in without.stderr
+    wrong = evolift(*given, "--write", "json,fbx", "-o", tmp_path / "wrong")
+    assert "--write json,fbx: choose some of json,jsonl,csv,npz,h5,bvh" in wrong.stderr
+
+
+def test_the_page_of_a_clip_works_in_a_browser(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(10, 400, (8, 17, 2))
+    np.savez(
+        tmp_path / "k.npz",
+        keypoints=points,
+        skeleton="COCO17",
+        frame=[0, 0, 1, 1, 2, 2, 3, 3],
+        person=[*"abababab"],
+    )
+    given = (
+        "predict",
+        tmp_path / "k.npz",
+        "--lifter",
+        checkpoints / "lifter.safetensors",
+        "-o",
+        tmp_path / "out",
+    )
+    assert evolift(*given).returncode == 0
+    with HeadlessPage() as page:
+        page.open(tmp_path / "out" / "page.html")
+        first = page.canvas("#pose")
+        page.drag("#pose", 120, 0)
+        assert (page.canvas("#pose") != first).any()
+        assert page.evaluate("document.getElementById('frame').max") == "3"
+        page.evaluate(
+            "(() => { const f = document.getElementById('frame'); f.value = 2; f.dispatchEvent(new Event('input')); })()"
+        )
+        assert page.evaluate("document.getElementById('caption').textContent") == "k.npz, frame 2"
+        names = page.evaluate(
+            "[...document.querySelectorAll('#readings tr td:first-child')].map((e) => e.textContent)"
+        )
+        assert any(name.startswith("left knee flexion") for name in names)
+        assert page.evaluate("document.querySelectorAll('#readings .outside').length") > 0
+        assert "healthy adults" in page.evaluate("document.body.textContent")
+        assert page.screenshot().std() > 1
+        assert not page.errors
+        assert [url for url in page.requests if not url.startswith("file:")] == []

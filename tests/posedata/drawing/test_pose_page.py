@@ -59,7 +59,7 @@ def test_the_page_holds_the_numbers_it_was_given() -> None:
     kept = [j for j in range(17) if j != 3]
     assert np.array([person["joints3d"][j] for j in kept]) == pytest.approx(POSE[kept], abs=0.06)
     assert person["readings"] == [
-        {"name": "left knee flexion", "value": 160, "low": 0, "high": 150, "unit": "°"}
+        {"name": "left knee flexion", "value": 160, "low": 0, "high": 150, "unit": "°", "isOutside": None}
     ]
     assert (frame["width"], frame["height"]) == (200, 300)
     assert frame["image"].startswith("data:image/jpeg;base64,")

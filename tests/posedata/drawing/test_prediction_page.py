@@ -40,7 +40,7 @@ def test_each_pose_has_its_read_outs(tmp_path: Path) -> None:
     write_prediction_page(tmp_path / "p.html", predictions, title="t", readings=readings)
     frames = shown(tmp_path / "p.html")["frames"]
     got = [one["readings"][0]["value"] for frame in frames for one in frame["people"]]
-    assert got == predictions.joints_3d[:, 10, 1].tolist()
+    np.testing.assert_allclose(got, predictions.joints_3d[:, 10, 1], atol=1e-3)
     assert [frame["caption"] for frame in frames] == [f"film.mp4, frame {n}" for n in range(3)]
 
 

@@ -1,0 +1,80 @@
+"""Joint angles of poses for the page of `evolift predict`, marked where they leave the range of motion of adults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from posedata.drawing.pose_page import Reading
+    from posedata.skeleton import Skeleton
+
+NOTE = (
+    "Angles are marked where a bone leaves the range of motion of healthy adults (clinical literature, with its "
+    "tolerances); that may be the person, or a fault of the prediction."
+)
+# End of the bone, without its side -> what is read, and the direction in its local frame (x right, y forward, z up) that
+# counts as 0 on the right side. A straight elbow or knee is -z (see `evolution.local_bones`).
+_READ = {
+    "spine": ("lower trunk from upright", (0, 0, 1)),
+    "thorax": ("upper trunk from upright", (0, 0, 1)),
+    "neck": ("neck from upright", (0, 0, 1)),
+    "head": ("head from the line of the neck", (0, 0, 1)),
+    "shoulder": ("collar bone from level", (1, 0, 0)),
+    "elbow": ("upper arm from hanging", (0, 0, -1)),
+    "wrist": ("elbow flexion", (0, 0, -1)),
+    "knee": ("thigh from straight down", (0, 0, -1)),
+    "ankle": ("knee flexion", (0, 0, -1)),
+}
+
+
+def joint_readings(skeleton: Skeleton) -> Callable[[np.ndarray], Sequence[Sequence[Reading]]] | None:
+    """What reads the joint angles of poses of a skeleton.
+
+    Returns:
+        A function of root-relative joints (rows, joints, 3) in mm, or None for skeletons that are only drawing trees.
+    """
+    import numpy as np
+    import torch
+
+    from evolution.anatomical_limits import HINGE_TOLERANCE, AnatomicalLimits
+    from evolution.kinematic_tree import KinematicTree
+    from evolution.local_bones import to_local
+    from evolution.ranges_of_motion import ELBOW, KNEE
+    from posedata.drawing.pose_page import Reading
+    from posedata.errors import InputError
+
+    try:
+        tree = KinematicTree(skeleton)
+    except InputError:
+        return None
+    limits = AnatomicalLimits(tree)
+    hinges = {"wrist": ELBOW, "ankle": KNEE}
+    bones = [bone for bone, is_limited in enumerate(limits.limited) if is_limited]
+
+    def read(joints: np.ndarray) -> list[list[Reading]]:
+        local = to_local(tree, torch.from_numpy(joints))
+        keeps = limits.check_measured(local).numpy()
+        directions = local.directions.numpy()
+        rows: list[list[Reading]] = [[] for _ in joints]
+        for bone in bones:
+            name = tree.names[bone]
+            side, _, part = name.partition("_") if name.startswith(("left_", "right_")) else ("", "", name)
+            if part not in _READ:
+                continue
+            what, zero = _READ[part]
+            mirrored = np.array([-1 if side == "left" else 1, 1, 1]) * zero
+            angles = np.degrees(np.arccos(np.clip(directions[:, bone] @ mirrored, -1, 1)))
+            most = hinges[part].flexion + HINGE_TOLERANCE if part in hinges else None
+            for row, (angle, is_kept) in enumerate(
+                zip(angles.tolist(), keeps[:, bone].tolist(), strict=True)
+            ):
+                is_askew = not is_kept and most is not None and angle <= most
+                label = f"{side} {what}".strip() + (", bent out of its plane" if is_askew else "")
+                low = None if most is None else 0.0
+                rows[row].append(Reading(label, angle, low, most, is_outside=not is_kept))
+        return rows
+
+    return read
