@@ -52,7 +52,11 @@ def joint_readings(skeleton: Skeleton) -> Callable[[np.ndarray], Sequence[Sequen
         return None
     limits = AnatomicalLimits(tree)
     hinges = {"wrist": ELBOW, "ankle": KNEE}
-    bones = [bone for bone, is_limited in enumerate(limits.limited) if is_limited]
+    limited = [bone for bone, is_limited in enumerate(limits.limited) if is_limited]
+    bones = sorted(
+        limited,
+        key=lambda bone: list(_READ).index(part) if (part := _part(tree.names[bone])) in _READ else -1,
+    )
 
     def read(joints: np.ndarray) -> list[list[Reading]]:
         local = to_local(tree, torch.from_numpy(joints))
@@ -61,7 +65,8 @@ def joint_readings(skeleton: Skeleton) -> Callable[[np.ndarray], Sequence[Sequen
         rows: list[list[Reading]] = [[] for _ in joints]
         for bone in bones:
             name = tree.names[bone]
-            side, _, part = name.partition("_") if name.startswith(("left_", "right_")) else ("", "", name)
+            part = _part(name)
+            side = name[: -len(part)].rstrip("_")
             if part not in _READ:
                 continue
             what, zero = _READ[part]
@@ -78,3 +83,8 @@ def joint_readings(skeleton: Skeleton) -> Callable[[np.ndarray], Sequence[Sequen
         return rows
 
     return read
+
+
+def _part(name: str) -> str:
+    """A joint's name without its side."""
+    return name.removeprefix("left_").removeprefix("right_")

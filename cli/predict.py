@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rich_click as click
 
@@ -215,7 +215,27 @@ def predict_pictures(
     run = PredictRun({"box": box}, output, record, pipeline.model.lifter, pipeline)
     run.predict(prediction_inputs(pictures))
     run.write()
-    return len(run.parts), run.failed
+    return len(run.clips), run.failed
+
+
+class Clip(NamedTuple):
+    """What was predicted of one input.
+
+    Args:
+        label: of the input.
+        predictions: of its people.
+        frames_per_second: of a clip; of a single frame it means nothing.
+        fault: why the people are no tracks over time, None if they are.
+    """
+
+    label: str
+    predictions: Predictions
+    frames_per_second: float
+    fault: str | None = None
+
+    def of_one_name(self) -> Predictions:
+        """The predictions as of one video, though each frame may be a picture of its own name."""
+        return replace(self.predictions, image=(self.label,) * len(self.predictions))
 
 
 class PredictRun:
@@ -242,11 +262,10 @@ class PredictRun:
         self.options, self.output, self.record = options, output, record
         self.lifter, self.pipeline = lifter, pipeline
         self.cameras = _camera_rule(options, lifter.settings.normalisation)
-        self.parts: list[Predictions] = []
         self.failed: list[str] = []
         self.notes: list[str] = []
         self.frames_per_second = 10.0
-        self.untracked: list[str] = []
+        self.clips: list[Clip] = []
         self.pictures: FrameSample[FrameKey, EmbeddedPicture] = FrameSample()
 
     def predict(self, inputs: list[PredictionInput], webcam: int | None = None) -> None:
@@ -306,19 +325,16 @@ class PredictRun:
         )
         self.failed += lifted.skipped
         predictions = lifted.predictions
+        fault = None
+        if len(set(predictions.frame.tolist())) > 1:
+            if not keypoints.is_tracked:
+                fault = f"{one.path} does not tell who is who over frames"
+            elif not self.options.get("fps"):
+                fault = f"{one.path} does not tell the time between frames (give --fps)"
+        clip = Clip(one.label, predictions, self.options.get("fps") or self.frames_per_second, fault)
         if self.options.get("smooth"):
-            predictions = _smoothed(
-                predictions, self.options.get("fps"), one, is_tracked=keypoints.is_tracked
-            )
-        is_clip = len(set(predictions.frame.tolist())) > 1
-        if self.options.get("fps"):
-            self.frames_per_second = self.options["fps"]
-        elif is_clip:
-            self.untracked.append(f"{one.path} does not tell the time between frames (give --fps)")
-        if is_clip and not keypoints.is_tracked:
-            self.untracked.append(f"{one.path} does not tell who is who over frames")
-        if len(predictions):
-            self.parts.append(predictions)
+            clip = _smoothed(clip)
+        self._add(clip)
 
     def _picture(self, one: PredictionInput, overlay: Path) -> None:
         import numpy as np
@@ -334,14 +350,10 @@ class PredictRun:
         pose = self.pipeline.predict(image, self.options.get("box"), camera.camera)
         drawn = draw_joints(image, pose.joints_2d, pose.skeleton, confidence=pose.confidence)
         write_png(overlay, draw_box(drawn, np.array(pose.box)))
-        self.parts.append(
-            predictions_of(
-                [pose],
-                image=one.label,
-                camera_assumption=camera.sentence,
-                provenance=self.record,
-            )
+        predictions = predictions_of(
+            [pose], image=one.label, camera_assumption=camera.sentence, provenance=self.record
         )
+        self._add(Clip(one.label, predictions, self.frames_per_second))
         self.pictures.offer((one.label, 0), lambda: embedded_picture(image))
         if pose.box_source == "found":
             self.note("No person box was given: the person was looked for in the whole picture.")
@@ -355,7 +367,6 @@ class PredictRun:
         from posedata.drawing.overlay import draw_joints
         from posedata.drawing.pose_page import embedded_picture
         from posedata.errors import InputError
-        from posedata.predicting.one_euro import smoothed_predictions
         from posedata.video_file import VideoReader, VideoWriter
 
         assert self.pipeline is not None
@@ -399,11 +410,36 @@ class PredictRun:
             camera_assumption=camera.sentence,
             provenance=self.record | {"frames_per_second": {label: video.frames_per_second}},
         )
-        if self.options.get("smooth"):
-            predictions = smoothed_predictions(predictions, video.frames_per_second)
-            self.note("3D poses are smoothed over time.")
-        self.parts.append(predictions)
-        self.frames_per_second = video.frames_per_second
+        clip = Clip(label, predictions, video.frames_per_second)
+        self._add(_smoothed(clip) if self.options.get("smooth") else clip)
+
+    def _add(self, clip: Clip) -> None:
+        if not len(clip.predictions):
+            return
+        self.clips.append(clip)
+        if len(set(clip.predictions.frame.tolist())) > 1:
+            self.frames_per_second = clip.frames_per_second
+            if self.options.get("smooth"):
+                self.note(f"{clip.label}: 3D poses are smoothed over time.")
+
+    def _write_bvh(self) -> list[Path]:
+        from posedata.errors import EvoliftError, InputError
+        from posedata.predicting.bvh_tracks import write_bvh_tracks
+
+        written = []
+        for clip in self.clips:
+            try:
+                if clip.fault is not None:
+                    raise InputError(f"{clip.fault}, so there is no track for a bvh file")
+                for track in write_bvh_tracks(self.output, clip.of_one_name(), clip.frames_per_second):
+                    written.append(track.path)
+                    if track.interpolated:
+                        self.note(
+                            f"{track.path.name}: {track.interpolated} of {track.frames} frames are interpolated."
+                        )
+            except EvoliftError as error:
+                self.failed.append(str(error))
+        return written
 
     def note(self, sentence: str) -> None:
         """Say something on the page, once."""
@@ -415,31 +451,23 @@ class PredictRun:
         from cli.joint_readings import NOTE as JOINT_NOTE
         from cli.joint_readings import joint_readings
         from posedata.drawing.prediction_page import write_prediction_page
-        from posedata.errors import EvoliftError, InputError
-        from posedata.predicting.bvh_tracks import write_bvh_tracks
+        from posedata.errors import EvoliftError
         from posedata.predicting.prediction_files import write_predictions
         from posedata.predicting.prediction_store import write_prediction_store
         from posedata.predicting.predictions import Predictions
 
-        if not self.parts:
+        if not self.clips:
             return
-        assumptions = dict.fromkeys(part.camera_assumption for part in self.parts)
-        predictions = replace(Predictions.concatenate(self.parts), camera_assumption=" ".join(assumptions))
+        parts = [clip.predictions for clip in self.clips]
+        assumptions = dict.fromkeys(part.camera_assumption for part in parts)
+        predictions = replace(Predictions.concatenate(parts), camera_assumption=" ".join(assumptions))
         readings = joint_readings(predictions.skeleton)
         written = []
         for ending in _formats(self.options.get("write", "json")):
             path = self.output / f"predictions.{ending}"
             try:
                 if ending == "bvh":
-                    if self.untracked:
-                        raise InputError(f"{self.untracked[0]}, so there is no track for a bvh file")
-                    tracks = write_bvh_tracks(self.output, predictions, self.frames_per_second)
-                    for track in tracks:
-                        if track.interpolated:
-                            self.note(
-                                f"{track.path.name}: {track.interpolated} of {track.frames} frames are interpolated."
-                            )
-                    written += [track.path for track in tracks]
+                    written += self._write_bvh()
                     continue
                 if ending == "h5":
                     write_prediction_store(path, predictions)
@@ -522,22 +550,15 @@ def _formats(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _smoothed(
-    predictions: Predictions, frames_per_second: float | None, one: PredictionInput, *, is_tracked: bool
-) -> Predictions:
-    """Lifted keypoints smoothed over the frames of each person."""
+def _smoothed(clip: Clip) -> Clip:
+    """A clip of lifted keypoints smoothed over the frames of each person."""
     from posedata.errors import InputError
     from posedata.predicting.one_euro import smoothed_predictions
 
-    if not is_tracked:
-        raise InputError(
-            f"{one.path} does not tell who is who over frames, which --smooth needs: leave it out"
-        )
-    if frames_per_second is None:
-        raise InputError(
-            f"{one.path} does not tell the time between frames, which --smooth needs: give --fps"
-        )
-    return smoothed_predictions(predictions, frames_per_second)
+    if clip.fault is not None:
+        raise InputError(f"{clip.fault}, which --smooth needs")
+    smooth = smoothed_predictions(clip.of_one_name(), clip.frames_per_second)
+    return clip._replace(predictions=replace(smooth, image=clip.predictions.image))
 
 
 def _overlay_names(inputs: list[PredictionInput]) -> dict[PredictionInput, str]:

@@ -52,10 +52,8 @@ class BvhTrack:
     interpolated: int
 
 
-def write_bvh_tracks(
-    folder: Path, predictions: Predictions, frames_per_second: float, *, overwrite: bool = False
-) -> list[BvhTrack]:
-    """Write NAME_PERSON.bvh for each person of each video.
+def write_bvh_tracks(folder: Path, predictions: Predictions, frames_per_second: float) -> list[BvhTrack]:
+    """Write NAME_PERSON.bvh for each person of each video; a name that is taken gets a number.
 
     The root moves where its place in the camera's frame is known in all frames of a track, otherwise it stays.
 
@@ -63,11 +61,10 @@ def write_bvh_tracks(
         folder: that exists.
         predictions: of tracked people.
         frames_per_second: of the videos.
-        overwrite: replace existing files.
 
     Raises:
         OutputError: the skeleton's bones cannot be turned, a person is twice in one frame, a 3D joint is not known, or a
-            file exists or cannot be written.
+            file cannot be written.
     """
     skeleton = predictions.skeleton
     if not skeleton.is_kinematic:
@@ -88,9 +85,9 @@ def write_bvh_tracks(
         root = predictions.root_3d[order].astype(np.float64)
         joints += root[:, None] if np.isfinite(root).all() else 0.0
         every = np.arange(frames[0], frames[-1] + 1)
-        path = _free_path(folder, f"{Path(image).stem}_{person}", {track.path for track in written})
+        path = _free_path(folder, f"{Path(image).stem}_{person}")
         text = bvh_text(skeleton, _at_frames(joints, frames, every), frames_per_second)
-        write_text(path, text, overwrite=overwrite)
+        write_text(path, text, overwrite=False)
         written.append(BvhTrack(path, len(every), len(every) - len(frames)))
     return written
 
@@ -228,11 +225,11 @@ def _at_frames(
     return np.stack(columns, 1).reshape(len(every), *joints.shape[1:])
 
 
-def _free_path(folder: Path, name: str, taken: set[Path]) -> Path:
+def _free_path(folder: Path, name: str) -> Path:
     """NAME.bvh in the folder, without characters that file systems refuse, and numbered if it is taken."""
     clean = re.sub(r"[^\w.-]+", "_", name).strip("._") or "track"
     number, path = 1, folder / f"{clean}.bvh"
-    while path in taken:
+    while path.exists():
         number += 1
         path = folder / f"{clean}_{number}.bvh"
     return path

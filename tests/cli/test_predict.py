@@ -380,3 +380,57 @@ def test_the_page_of_a_clip_works_in_a_browser(evolift, checkpoints: Path, tmp_p
         assert page.screenshot().std() > 1
         assert not page.errors
         assert [url for url in page.requests if not url.startswith("file:")] == []
+
+
+def test_a_track_of_pictures_of_their_own_names_is_one_clip(
+    evolift, checkpoints: Path, tmp_path: Path
+) -> None:
+    """AlphaPose names each frame's picture; its tracks are over all of them."""
+    points = np.random.default_rng(0).uniform(10, 400, (5, 17, 2))
+    names = [f"frame_{n}.jpg" for n in range(5)]
+    np.savez(
+        tmp_path / "k.npz", keypoints=points, skeleton="COCO17", frame=range(5), person=["a"] * 5, image=names
+    )
+    given = (
+        "predict",
+        tmp_path / "k.npz",
+        "--lifter",
+        checkpoints / "lifter.safetensors",
+        "--write",
+        "npz,bvh",
+        "--fps",
+        25,
+    )
+    assert evolift(*given, "-o", tmp_path / "raw").returncode == 0
+    assert evolift(*given, "--smooth", "-o", tmp_path / "smooth").returncode == 0
+    raw, smooth = (read_predictions(tmp_path / n / "predictions.npz") for n in ("raw", "smooth"))
+    assert smooth.image == tuple(names)
+    assert np.abs(np.diff(smooth.joints_3d, axis=0)).mean() < np.abs(np.diff(raw.joints_3d, axis=0)).mean()
+    assert "Frames: 5" in (tmp_path / "raw" / "k_a.bvh").read_text()
+
+
+def test_a_webcam_is_ended_by_hand_and_what_was_seen_is_kept(
+    evolift, checkpoints: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lifter.person_following import PersonFollower
+
+    opened, follow, seen = cv2.VideoCapture, PersonFollower.__call__, []
+
+    def until_interrupted(follower: PersonFollower, image: np.ndarray) -> object:
+        seen.append(image)
+        if len(seen) == 7:
+            raise KeyboardInterrupt
+        return follow(follower, image)
+
+    given = ("predict", "--joint", checkpoints / "joint.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr("posedata.video_file.cv2.VideoCapture", lambda _: opened(str(video)))
+        patch.setattr(PersonFollower, "__call__", until_interrupted)
+        patch.setattr("lifter.person_following.LEAST_CONFIDENCE", 0.0)
+        patch.setattr("lifter.person_following._LEAST_SIDE", 0.0)
+        result = evolift(*given, "--webcam", 0, "-o", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    assert read_predictions(tmp_path / "out" / "predictions.json").frame.tolist() == list(range(6))
+    with VideoReader(tmp_path / "out" / "webcam_overlay.mp4") as overlay:
+        assert len(list(overlay)) == 6
+    assert "or --webcam NUMBER" in evolift(*given, "-o", tmp_path / "none").stderr
