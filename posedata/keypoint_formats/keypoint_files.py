@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from posedata.errors import InputError
+from posedata.garbage_pause import garbage_pause
 from posedata.keypoint_formats.checked_json import read_json
 from posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
 from posedata.keypoint_formats.keypoints import Keypoints
@@ -56,6 +57,7 @@ SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".npz")
 """Endings of files that may hold keypoints."""
 
 
+@garbage_pause()
 def read_keypoints(
     path: Path,
     *,

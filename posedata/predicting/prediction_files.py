@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from posedata.errors import InputError, OutputError
+from posedata.garbage_pause import garbage_pause
 from posedata.keypoint_formats.checked_json import expect, parse_json, read_json
 from posedata.keypoint_formats.npz_file import read_npz
 from posedata.output_file import check_output, whole_file
@@ -46,7 +47,7 @@ def write_predictions(path: Path, predictions: Predictions, *, overwrite: bool =
             f"{path}: predictions are written as {', '.join(_WRITERS)}: give one of these endings"
         )
     check_output(path, overwrite=overwrite)
-    with whole_file(path, overwrite=overwrite) as partial:
+    with whole_file(path, overwrite=overwrite) as partial, garbage_pause():
         writer(partial, predictions)
 
 
