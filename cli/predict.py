@@ -95,7 +95,7 @@ MOST_SENTENCES = 10
 @overwrite_option
 @click.pass_context
 def predict(ctx: click.Context, /, **options: Any) -> None:
-    """Write the 3D pose of the people in pictures, or of 2D keypoints.
+    """Write the 3D poses of people in pictures, videos, or files of 2D keypoints.
 
     INPUTS are pictures, videos, folders of them, patterns such as 'p*.jpg', or files of 2D keypoints: COCO (also
     WholeBody), AlphaPose, Halpe, OpenPose folders, MediaPipe, MMPose, DeepLabCut, SLEAP, CSV, NPZ, JSON lines. In pictures
