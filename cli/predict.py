@@ -518,10 +518,15 @@ def _camera_rule(options: Mapping[str, Any], normalisation: str) -> CameraRule:
 def _models(
     joint: Path | None, detector: Path | None, lifter: Path | None, device: str, *, needs_detector: bool
 ) -> tuple[Lifter, Pipeline | None]:
-    """The lifter, and the chain if there are pictures."""
+    """The lifter, and the chain if there are pictures; those that come with the package where none are given."""
     from posedata.device import on_device
     from posedata.errors import InputError
+    from posedata.shipped_weights import KEYPOINT_LIFTER, PHOTO_POSE, shipped_weights
 
+    if joint is None and detector is None and lifter is None:
+        name = PHOTO_POSE if needs_detector else KEYPOINT_LIFTER
+        click.echo(f"weights: {name}, which come with evolift", err=True)
+        joint, lifter = (shipped_weights(name), None) if needs_detector else (None, shipped_weights(name))
     if needs_detector:
         from lifter.pipeline import Pipeline
 

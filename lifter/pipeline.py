@@ -28,6 +28,7 @@ from posedata.errors import InputError
 from posedata.joint_mapping import VISIBLE
 from posedata.poses import NO_CAMERA
 from posedata.predicting.predictions import Predictions
+from posedata.shipped_weights import PHOTO_POSE, shipped_weights
 from posedata.skeleton import Skeleton
 
 
@@ -81,6 +82,17 @@ class Pipeline:
         require_pose_lifter(model.lifter)
         self.model = on_device(model, device).eval()
         self.device = device
+
+    @classmethod
+    def from_pretrained(cls, path_or_name: str | Path = PHOTO_POSE, *, device: str = "cpu") -> Pipeline:
+        """A pipeline of a joint checkpoint: a file, or one that comes with the package (`posedata.shipped_weights`).
+
+        Raises:
+            InputError: there is no such file and none of that name comes with the package.
+            CheckpointError: the file is no sound joint checkpoint.
+        """
+        path = Path(path_or_name)
+        return cls(load_joint(path if path.is_file() else shipped_weights(str(path_or_name))), device=device)
 
     @classmethod
     def from_checkpoints(

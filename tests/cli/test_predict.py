@@ -19,6 +19,7 @@ from posedata.predicting.prediction_files import read_predictions
 from posedata.skeleton import H36M17
 from posedata.video_file import VideoReader, VideoWriter
 from tests.headless_chromium import HeadlessPage
+from tests.posedata.keypoint_samples import csv_text
 
 
 @pytest.fixture(scope="module")
@@ -434,3 +435,15 @@ def test_a_webcam_is_ended_by_hand_and_what_was_seen_is_kept(
     with VideoReader(tmp_path / "out" / "webcam_overlay.mp4") as overlay:
         assert len(list(overlay)) == 6
     assert "or --webcam NUMBER" in evolift(*given, "-o", tmp_path / "none").stderr
+
+
+def test_photographs_and_keypoints_need_no_checkpoint(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    result = evolift("predict", checkpoints / "wide.png", "-o", tmp_path / "photo")
+    assert result.returncode == 0, result.stderr
+    assert "weights: photo_pose, which come with evolift" in result.stderr
+    keypoints = tmp_path / "people.csv"
+    keypoints.write_text(csv_text(np.random.default_rng(0).random((1, 17, 3)) * [100, 100, 1], H36M17))
+    result = evolift("predict", keypoints, "-o", tmp_path / "lifted")
+    assert result.returncode == 0, result.stderr
+    assert "weights: keypoint_lifter, which come with evolift" in result.stderr
+    assert len(read_predictions(tmp_path / "lifted" / "predictions.json")) == 1
