@@ -23,5 +23,7 @@ def shipped_weights(name: str) -> Path:
     path = folder / f"{name}.safetensors"
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in folder.glob("*.safetensors"))) or "none"
-        raise InputError(f"no weights called {name!r} come with evolift: give a checkpoint file, or one of: {known}")
+        raise InputError(
+            f"no weights called {name!r} come with evolift: give a checkpoint file, or one of: {known}"
+        )
     return path

@@ -94,7 +94,10 @@ def test_a_bad_picture_is_named_and_the_others_are_done(evolift, checkpoints: Pa
             "a checkpoint of the stage 'lifter', not 'joint'",
         ),
         (("{chain}/wide.png", "--joint", "{chain}/wide.png"), "is not a readable safetensors file"),
-        (("{chain}/wide.png",), "give a joint checkpoint, or one of a detector and one of a lifter"),
+        (
+            ("{chain}/wide.png", "--lifter", "{chain}/lifter.safetensors"),
+            "give a joint checkpoint, or one of a detector and one of a lifter",
+        ),
         (("{chain}/wide.png", "--joint", "{joint}", "--box", "5", "5", "0", "9"), "has no area"),
     ],
 )

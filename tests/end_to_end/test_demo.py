@@ -25,7 +25,7 @@ def test_the_quick_demo_ends_with_a_table_and_a_report(
     load_joint(output / "joint" / "best.safetensors")
     assert (output / "predictions" / "page.html").stat().st_size > 50_000
     report = (output / "report.html").read_text()
-    assert report.count("data:image/png;base64,") >= 5
+    assert report.count("data:image/") >= 5
     assert "before fine-tuning" in report
 
 

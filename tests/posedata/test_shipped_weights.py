@@ -29,5 +29,7 @@ def test_every_shipped_file_has_a_model_card_that_says_what_must_be_known() -> N
 
 
 def test_unknown_weights_are_refused_with_the_known_names() -> None:
-    with pytest.raises(InputError, match="no weights called 'best' come with evolift: .* keypoint_lifter, photo_pose"):
+    with pytest.raises(
+        InputError, match=r"no weights called 'best' come with evolift: .* keypoint_lifter, photo_pose"
+    ):
         shipped_weights("best")
