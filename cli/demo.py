@@ -212,7 +212,7 @@ def _render(results: DemoResults, scale: float, seed: int, workers: int) -> None
     from posedata.rendering.people import render_store
 
     counts = {}
-    for number, (name, full) in enumerate((("train", 2400), ("validation", 200), ("test", 300))):
+    for number, (name, full) in enumerate((("train", 2000), ("validation", 200), ("test", 300))):
         images = counts[name] = max(32, round(full * scale))
         with progress_bar(f"rendering {name}", images) as advance:
             render_store(
@@ -267,7 +267,7 @@ def _detect(results: DemoResults, scale: float, seed: int, workers: int) -> None
         DetectorTraining(
             batch_size=32, learning_rate=2e-3, schedule="cosine", warm_up=0.05, spread_weight=0.1
         ),
-        _training(1200, scale, 3, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+        _training(1000, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
     )
     scores, _ = evaluate_detector(load_detector(folder / "best.safetensors"), results.path("renders_test.h5"))
     pck = float(scores.loc[scores["name"] == "overall", "pck_0.2"].iloc[0])
@@ -301,7 +301,7 @@ def _finetune(results: DemoResults, scale: float, seed: int, workers: int) -> No
         [results.path("renders_validation.h5")],
         folder,
         JointTraining(crops, lifter_learning_rate=5e-4),
-        _training(400, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+        _training(300, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
     )
     tuned = load_joint(folder / "best.safetensors")
     results.after = predict_chain(tuned, test)

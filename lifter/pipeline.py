@@ -1,6 +1,6 @@
 """From a picture to a 3D pose with trained stages: what `evolift predict` runs, for use from Python.
 
-pipeline = Pipeline.from_checkpoints(joint=Path("runs/demo/joint/best.safetensors"))
+pipeline = Pipeline.from_pretrained()
 pose = pipeline.predict(read_image(Path("photo.jpg")))
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from posedata.poses import NO_CAMERA
 from posedata.predicting.predictions import Predictions
 from posedata.shipped_weights import PHOTO_POSE, shipped_weights
 from posedata.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,30 @@ class PosePrediction:
     def bounds(self) -> tuple[float, float, float, float]:
         """Bounds of the 2D joints (left, top, width, height), pixels."""
         return box_of_joints(self.joints_2d)
+
+    def plot(self, image: UInt8[np.ndarray, "height width 3"] | None = None) -> Figure:
+        """A matplotlib figure of the 3D pose; with the picture (RGB) given, beside the 2D joints on it.
+
+        Raises:
+            InputError: the picture is not the one that was predicted.
+        """
+        from posedata.drawing.figures import draw_box, draw_joints, new_figure, plot_pose
+
+        if image is None:
+            figure = new_figure(4, 4)
+            plot_pose(figure.add_subplot(projection="3d"), self.joints_3d, self.skeleton)
+            return figure
+        if (image.shape[1], image.shape[0]) != self.image_size:
+            raise InputError(
+                f"the pose is of a picture of {self.image_size[0]} x {self.image_size[1]} pixels, this one has {image.shape[1]} x {image.shape[0]}: give the picture that was predicted"
+            )
+        figure = new_figure(8, 4)
+        axes = figure.add_subplot(1, 2, 1)
+        drawn = draw_joints(image, self.joints_2d, self.skeleton, confidence=self.confidence)
+        axes.imshow(draw_box(drawn, np.array(self.box)))
+        axes.set_axis_off()
+        plot_pose(figure.add_subplot(1, 2, 2, projection="3d"), self.joints_3d, self.skeleton)
+        return figure
 
 
 class Pipeline:

@@ -72,6 +72,18 @@ def test_the_two_stages_chained_say_what_the_joint_checkpoint_says(checkpoints: 
         Pipeline.from_checkpoints(detector=checkpoints / "detector.safetensors")
 
 
+def test_a_pose_can_be_plotted(checkpoints: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (120, 90, 3), np.uint8)
+    pose = Pipeline.from_pretrained(checkpoints / "joint.safetensors").predict(image)
+    assert len(pose.plot().axes) == 1
+    photograph, _ = pose.plot(image).axes
+    shown = np.asarray(photograph.images[0].get_array())
+    assert shown.shape == image.shape
+    assert (shown != image).any()
+    with pytest.raises(InputError, match="of a picture of 90 x 120 pixels, this one has 120 x 90"):
+        pose.plot(image.transpose(1, 0, 2))
+
+
 def test_a_bad_picture_is_named_and_the_others_are_done(evolift, checkpoints: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_text("not a picture")
