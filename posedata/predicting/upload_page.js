@@ -45,6 +45,13 @@ async function predict(chosen) {
   file.value = "";
 }
 
+// The result is as high as it wants to be, so that there is one scroll bar and not two.
+result.addEventListener("load", () => {
+  const page = result.contentDocument && result.contentDocument.documentElement;
+  if (page) {
+    new ResizeObserver(() => { result.style.height = `${page.offsetHeight}px`; }).observe(page);
+  }
+});
 file.addEventListener("change", () => {
   if (file.files.length > 0) {
     predict(file.files[0]);

@@ -134,6 +134,9 @@ def test_in_a_browser(app: UploadServer, tmp_path: Path) -> None:
         assert page.evaluate(f"{inside}.querySelectorAll('#joints tr').length") == 17
         assert page.evaluate(f"{inside}.querySelector('h1').textContent") == "holiday.png"
         assert page.evaluate("document.getElementById('status').textContent") == ""
+        page.wait_until(
+            f"{inside}.documentElement.scrollHeight <= document.getElementById('result').clientHeight"
+        )
         assert page.errors == []
         assert all(address.startswith(app.url) for address in page.requests), page.requests
         assert len(np.unique(page.screenshot().reshape(-1, 3), axis=0)) > 100
