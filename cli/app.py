@@ -93,6 +93,8 @@ def predict_upload(pipeline: Pipeline, path: Path, name: str, frames: int, recor
     Raises:
         InputError: it cannot be read, or nobody was found in it.
     """
+    from cli.joint_readings import NOTE as JOINT_NOTE
+    from cli.joint_readings import joint_readings
     from cli.predict import PredictRun
     from posedata.drawing.prediction_page import write_prediction_page
     from posedata.errors import InputError
@@ -110,14 +112,17 @@ def predict_upload(pipeline: Pipeline, path: Path, name: str, frames: int, recor
     output = path.with_name("output")
     run = PredictRun({"frames": frames}, output, record, pipeline.model.lifter, pipeline)
     run.predict([PredictionInput(kind, path, name)])
-    if not run.parts:
+    if not run.clips:
         run.raise_failures()
+    predictions = run.clips[0].predictions
+    readings = joint_readings(predictions.skeleton)
     write_prediction_page(
         output / "page.html",
-        run.parts[0],
+        predictions,
         title=name,
         pictures=run.pictures.kept(),
-        notes=[run.parts[0].camera_assumption, *run.notes],
+        readings=readings,
+        notes=[predictions.camera_assumption, *([JOINT_NOTE] if readings else []), *run.notes],
         frames_per_second=run.frames_per_second / run.pictures.stride,
     )
     return Answer((output / "page.html").read_text(encoding="utf-8"), tuple(run.failed))

@@ -49,7 +49,7 @@ async function predict(chosen) {
 result.addEventListener("load", () => {
   const page = result.contentDocument && result.contentDocument.documentElement;
   if (page) {
-    new ResizeObserver(() => { result.style.height = `${page.offsetHeight}px`; }).observe(page);
+    new ResizeObserver(() => { result.style.height = `${Math.ceil(page.getBoundingClientRect().height) + 1}px`; }).observe(page);
   }
 });
 file.addEventListener("change", () => {

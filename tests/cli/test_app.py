@@ -79,6 +79,7 @@ def test_a_photograph_becomes_a_page(app: UploadServer, tmp_path: Path) -> None:
     page = result(app, told)
     assert "<h1>holiday.png</h1>" in page
     assert "camera is unknown" in page
+    assert "knee flexion" in page, "joint angles are told"
     assert "data:image/jpeg" in page
     assert "uploads" not in page, "no path of this machine is told"
 
