@@ -19,6 +19,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples/predict_onnx.py
 
 benchmark: .venv/installed-dev
 	$(BIN)/python -m pytest -m benchmark --benchmark-enable
@@ -36,5 +37,5 @@ clean:
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(INSTALL) --editable ".[dev,pretrained]"
+	$(INSTALL) --editable ".[dev,onnx,pretrained]"
 	touch $@

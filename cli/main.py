@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "finetune": ("cli.finetune", "Joint stage: chain detector and lifter, and train them end to end."),
     "evaluate": ("cli.evaluate", "Score the chain of detector and lifter, stage by stage."),
     "predict": ("cli.predict", "3D poses of people in your photographs, videos and 2D keypoints."),
+    "app": ("cli.app", "A local page: drop a photograph or short video, see the pose."),
+    "export": ("cli.export", "Write a trained network as an ONNX file, to be run without torch."),
 }
 """Name of each command -> module that holds it under the same name, and its one-line help."""
 

@@ -74,7 +74,13 @@ class PosePrediction:
         Raises:
             InputError: the picture is not the one that was predicted.
         """
-        from posedata.drawing.figures import draw_box, draw_joints, new_figure, plot_pose
+        # Here, because matplotlib is slow to load and only plots need it.
+        from posedata.drawing.figures import (  # noqa: PLC0415
+            draw_box,
+            draw_joints,
+            new_figure,
+            plot_pose,
+        )
 
         if image is None:
             figure = new_figure(4, 4)

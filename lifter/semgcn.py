@@ -111,7 +111,13 @@ class SemGCN(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "batch joints in"]) -> Float[Tensor, "batch joints out"]:
         """One value per joint and output channel."""
-        if not (self.training or torch.is_grad_enabled() or torch.is_autocast_enabled(inputs.device.type)):
+        is_plain = torch.compiler.is_compiling()  # a graph to be exported holds no Python loop over the batch
+        if not (
+            self.training
+            or torch.is_grad_enabled()
+            or torch.is_autocast_enabled(inputs.device.type)
+            or is_plain
+        ):
             return self._infer(inputs)
         self._folded = None
         affinity = iter(affinities(self.convolutions()).unbind())

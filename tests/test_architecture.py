@@ -20,11 +20,11 @@ ALLOWED = {
 # The files of the joint stage, which chains detector and lifter. Not a place to hide others in.
 EXCEPTIONS = {
     f"lifter/{name}.py": {"detector2d"}
-    for name in ("joint", "joint_training", "chain_evaluation", "pipeline")
+    for name in ("joint", "joint_training", "chain_evaluation", "pipeline", "joint_onnx_graph")
 }
 SLOW_PACKAGES = {
     "torch", "torchvision", "torch_geometric", "lightning", "timm", "pyvista", "cv2", "plotly", "matplotlib",
-    "scipy", "h5py", "distributed", "dask", "onnx", "onnxruntime",
+    "scipy", "h5py", "distributed", "dask", "onnx", "onnxruntime", "onnxscript",
 }  # fmt: skip
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "misc", "base", "core", "tools"}
 LONGEST_FILE = 700

@@ -1,0 +1,81 @@
+"""`evolift export`: a trained network as an ONNX file, to be run without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option
+
+if TYPE_CHECKING:
+    from posedata.onnx_file import OnnxGraph
+
+
+@click.command(cls=RecipeCommand)
+@click.argument("checkpoint", type=ExistingFile)
+@output_option("ONNX file (.onnx)")
+@overwrite_option
+def export(checkpoint: Path, output: Path, overwrite: bool) -> None:
+    """Write a trained detector, lifter or chain as one ONNX file.
+
+    CHECKPOINT is of `evolift detector train`, `evolift lifter train` or `evolift finetune`; the file itself tells which.
+    The ONNX file takes batches of any size, and holds what its user has to know: meaning of inputs and outputs, skeleton,
+    units, frame, size of crops (JSON under the metadata key evolift). Colours are scaled and joints normalised inside it:
+
+    \b
+      detector  crop, image_from_crop [, ...]     -> joints_2d, confidence [, depth]
+      lifter    joints_2d, visibility [, image_size]  -> joints_3d
+      chain     crop, image_from_crop [, image_size]  -> joints_3d, joints_2d, confidence
+
+    image_size is taken by lifters of normalisation `screen`. The file is run with onnxruntime before it is kept, with
+    batches of 1 and 3: poses may differ from torch's by 0.1 mm, 2D joints by 1/10000 of the crop's width, confidence by
+    1/10000. Needs pip install "evolift[onnx]". examples/predict_onnx.py shows how to use it.
+
+    Example:
+
+    \b
+      evolift export runs/joint/best.safetensors -o chain.onnx
+    """
+    from posedata.errors import InputError
+    from posedata.onnx_file import write_onnx
+    from posedata.output_file import sha256_of
+
+    if output.suffix != ".onnx":
+        raise InputError(f"{output} should end in .onnx: give --output NAME.onnx")
+    graph = _graph(checkpoint)
+    origin = {"name": checkpoint.name, "sha256": sha256_of(checkpoint)}
+    differences = write_onnx(output, graph, origin=origin, overwrite=overwrite)
+    click.echo(f"{output}: {graph.stage}, {output.stat().st_size / 1e6:.1f} MB")
+    for name in differences:
+        unit = graph.description["units"].get(name, "")
+        click.echo(
+            f"  {name}: at most {differences[name]:.2g} {unit if unit in ('mm', 'px') else ''}".rstrip()
+            + " from torch"
+        )
+
+
+def _graph(checkpoint: Path) -> OnnxGraph:
+    from posedata.checkpoint import stage_of
+    from posedata.errors import CheckpointError
+
+    stage = stage_of(checkpoint)
+    if stage == "detector":
+        from detector2d.model import load_detector
+        from detector2d.onnx_graph import detector_graph
+
+        return detector_graph(load_detector(checkpoint))
+    if stage == "lifter":
+        from lifter.model import load_lifter
+        from lifter.onnx_graph import lifter_graph
+
+        return lifter_graph(load_lifter(checkpoint))
+    if stage == "joint":
+        from lifter.joint import load_joint
+        from lifter.joint_onnx_graph import joint_graph
+
+        return joint_graph(load_joint(checkpoint))
+    raise CheckpointError(
+        f"{checkpoint} is a checkpoint of the stage {stage!r}: give one of a detector, a lifter or the joint stage"
+    )

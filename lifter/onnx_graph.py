@@ -1,0 +1,105 @@
+"""The lifter as an ONNX graph: pixels and visibility in, 3D pose out, the normalisation inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from lifter.model import LifterModel
+from posedata.onnx_file import CAMERA_FRAME, PIXELS, TOLERANCE, GraphInput, GraphOutput, OnnxGraph
+
+
+class LifterGraph(nn.Module):
+    """Joints in pixels to poses in millimetres.
+
+    Args:
+        lifter: in evaluation mode.
+    """
+
+    def __init__(self, lifter: LifterModel) -> None:
+        super().__init__()
+        self.lifter = lifter
+
+    def forward(
+        self,
+        joints_2d: Float[Tensor, "batch joints axes"],
+        visibility: UInt8[Tensor, "batch joints"],
+        image_size: Float[Tensor, "batch 2"] | None = None,
+    ) -> tuple[Tensor]:
+        """Root-relative joints, (batch, joints, 3), or depth alone, (batch, joints); mm."""
+        return (pose_or_depth(self.lifter, self.lifter.lift(joints_2d, visibility, image_size)),)
+
+
+def pose_or_depth(lifter: LifterModel, lifted: Float[Tensor, "batch joints out"]) -> Tensor:
+    """What a lifter says as its graph gives it: without the axis of length 1 that depth alone has."""
+    return lifted if lifter.settings.target == "xyz" else lifted[..., 0]
+
+
+def lifter_graph(lifter: LifterModel) -> OnnxGraph:
+    """A lifter ready to be written as ONNX; it is put into evaluation mode."""
+    joints, axes = len(lifter.skeleton), lifter.settings.input_axes
+    root = lifter.skeleton.joints[lifter.skeleton.root]
+    depth = f", and depth in mm behind the {root}" if axes == 3 else ""
+
+    def some_joints(generator: np.random.Generator, batch: int) -> np.ndarray:
+        centre = generator.uniform(300, 900, (batch, 1, axes))
+        return (centre + generator.normal(0, 120, (batch, joints, axes))).astype(np.float32)
+
+    def some_visibility(generator: np.random.Generator, batch: int) -> np.ndarray:
+        return generator.choice(np.array([0, 1, 2], np.uint8), (batch, joints), p=[0.1, 0.1, 0.8])
+
+    inputs = (
+        GraphInput("joints_2d", f"float32 (batch, {joints}, {axes}): {PIXELS}{depth}", some_joints),
+        GraphInput(
+            "visibility",
+            f"uint8 (batch, {joints}): 0 for a joint that is not known, whose coordinates do not matter; otherwise 1 or 2",
+            some_visibility,
+        ),
+        *size_input(lifter),
+    )
+    return OnnxGraph(
+        "lifter",
+        LifterGraph(lifter.eval()),
+        inputs,
+        (pose_output(lifter),),
+        pose_description(lifter) | {"skeleton": lifter.skeleton.to_dict()},
+    )
+
+
+def size_input(lifter: LifterModel) -> tuple[GraphInput, ...]:
+    """The size of the picture, which only a lifter of normalisation `screen` takes."""
+    if lifter.settings.normalisation != "screen":
+        return ()
+
+    def example(generator: np.random.Generator, batch: int) -> np.ndarray:
+        return generator.integers(600, 1900, (batch, 2)).astype(np.float32)
+
+    return (GraphInput("image_size", "float32 (batch, 2): width and height of the picture, pixels", example),)
+
+
+def pose_output(lifter: LifterModel) -> GraphOutput:
+    """What any graph that ends with a lifter gives."""
+    root = lifter.skeleton.joints[lifter.skeleton.root]
+    if lifter.settings.target == "xyz":
+        meaning = f"float32 (batch, joints, 3): mm relative to the {root}, {CAMERA_FRAME}"
+        return GraphOutput("joints_3d", meaning, TOLERANCE * 1000)
+    meaning = f"float32 (batch, joints): mm behind the {root}, away from the camera"
+    return GraphOutput("depth", meaning, TOLERANCE * 1000)
+
+
+def pose_description(lifter: LifterModel) -> dict[str, Any]:
+    """What a user of such a graph has to know to read the answer."""
+    settings = lifter.settings
+    seen = (
+        "" if settings.normalisation == "screen" else "; that of a camera that looks straight at the person"
+    )
+    return {
+        "units": {"joints_2d": "px", pose_output(lifter).name: "mm"},
+        "frame": CAMERA_FRAME + seen,
+        "normalisation": settings.normalisation,
+        "normalisation_is_inside_the_graph": True,
+        "target": settings.target,
+    }

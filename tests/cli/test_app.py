@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from cli.app import predict_upload
+from lifter.joint import JointModel, save_joint
+from lifter.pipeline import Pipeline
+from posedata.predicting.upload_server import Answer, UploadLimits, UploadServer
+from posedata.video_file import VideoWriter
+from tests.headless_chromium import HeadlessPage
+from tests.settled_networks import settled_detector, settled_lifter
+
+
+@pytest.fixture(scope="module")
+def chain() -> JointModel:
+    return JointModel(settled_detector(), settled_lifter(normalisation="box")).eval()
+
+
+@pytest.fixture
+def app(chain: JointModel, tmp_path: Path) -> Iterator[UploadServer]:
+    """The page of a small chain; uploads go into `tmp_path / "uploads"`."""
+    pipeline = Pipeline(chain)
+
+    def predict(path: Path, name: str) -> Answer:
+        return predict_upload(pipeline, path, name, 4, {})
+
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    with UploadServer("127.0.0.1", 0, predict, uploads, UploadLimits(2, 4)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+    assert not list(uploads.iterdir()), "nothing of an upload is left"
+
+
+def picture(path: Path) -> Path:
+    coarse = np.random.default_rng(0).integers(0, 255, (9, 12, 3), np.uint8)
+    cv2.imwrite(str(path), np.kron(coarse, np.ones((20, 20, 1), np.uint8)))
+    return path
+
+
+def post(server: UploadServer, body: bytes, name: str) -> tuple[int, dict[str, object]]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
+    connection.request("POST", "/predict", body, {"X-File-Name": name})
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+    return answer.status, told
+
+
+def result(server: UploadServer, told: dict[str, object]) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
+    connection.request("GET", str(told["result"]))
+    page = connection.getresponse().read().decode()
+    connection.close()
+    return page
+
+
+def test_a_photograph_becomes_a_page(app: UploadServer, tmp_path: Path) -> None:
+    status, told = post(app, picture(tmp_path / "photo.png").read_bytes(), "holiday.png")
+    assert status == 200, told
+    assert told["notes"] == []
+    page = result(app, told)
+    assert "<h1>holiday.png</h1>" in page
+    assert "camera is unknown" in page
+    assert "knee flexion" in page, "joint angles are told"
+    assert "data:image/jpeg" in page
+    assert "uploads" not in page, "no path of this machine is told"
+
+
+def test_of_a_video_the_first_frames_are_shown(app: UploadServer, tmp_path: Path) -> None:
+    image = cv2.imread(str(picture(tmp_path / "photo.png")))
+    with VideoWriter(tmp_path / "clip.mp4", (240, 180), 10.0) as video:
+        for _ in range(7):
+            video.write(image)
+    status, told = post(app, (tmp_path / "clip.mp4").read_bytes(), "clip.mp4")
+    assert status == 200, told
+    page = result(app, told)
+    assert "clip.mp4, frame 3" in page
+    assert "clip.mp4, frame 4" not in page
+
+
+def large_png() -> bytes:
+    file = io.BytesIO()
+    Image.new("1", (9000, 9000)).save(file, "png")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "sentence"),
+    [
+        ("text.jpg", b"no picture", "text.jpg is not a readable picture"),
+        ("empty.png", b"", "empty.png is not a readable picture"),
+        ("text.mp4", b"no video", "text.mp4 is not a readable video: convert it to .mp4"),
+        ("large.png", large_png(), "large.png has 9000 x 9000 pixels, at most 80 million are taken"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(
+    app: UploadServer, name: str, body: bytes, sentence: str
+) -> None:
+    status, told = post(app, body, name)
+    assert status == 422
+    assert str(told["error"]).startswith(sentence)
+    assert "uploads" not in str(told["error"])
+
+
+def test_in_a_browser(app: UploadServer, tmp_path: Path) -> None:
+    photo = picture(tmp_path / "holiday.png")
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    with HeadlessPage() as page:
+        page.call("Page.navigate", url=app.url)
+        page.wait_until("document.readyState === 'complete' && !!document.getElementById('file')")
+        root = page.call("DOM.getDocument")["root"]["nodeId"]
+        file = page.call("DOM.querySelector", nodeId=root, selector="#file")["nodeId"]
+        page.call("DOM.setFileInputFiles", nodeId=file, files=[str(photo)])
+        inside = "document.getElementById('result').contentDocument"
+        page.wait_until(f"!!{inside} && !!{inside}.querySelector('#joints tr')", 30)
+        assert page.evaluate(f"{inside}.querySelectorAll('#joints tr').length") == 17
+        assert page.evaluate(f"{inside}.querySelector('h1').textContent") == "holiday.png"
+        assert page.evaluate("document.getElementById('status').textContent") == ""
+        page.wait_until(
+            f"{inside}.documentElement.scrollHeight <= document.getElementById('result').clientHeight"
+        )
+        assert page.errors == []
+        assert all(address.startswith(app.url) for address in page.requests), page.requests
+        assert len(np.unique(page.screenshot().reshape(-1, 3), axis=0)) > 100
+        page.call("DOM.setFileInputFiles", nodeId=file, files=[str(bad)])
+        page.wait_until("document.getElementById('status').classList.contains('error')", 30)
+        said = page.evaluate("document.getElementById('status').textContent")
+        assert said.startswith("bad.jpg is not a readable picture")
+        large = tmp_path / "large.jpg"
+        large.write_bytes(b"x" * 2_100_000)
+        page.call("DOM.setFileInputFiles", nodeId=file, files=[str(large)])
+        page.wait_until("document.getElementById('status').textContent.startsWith('large.jpg has 2.1 MB')")
+
+
+def test_the_command_serves_until_it_is_ended_and_leaves_nothing(chain: JointModel, tmp_path: Path) -> None:
+    save_joint(tmp_path / "joint.safetensors", chain, {})
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-u", "-m", "cli.main", "app", "--joint", str(tmp_path / "joint.safetensors")]
+    running = subprocess.Popen(
+        [*command, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(scratch)},
+    )
+    with running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        first = running.stdout.readline()
+        assert first.startswith("Open http://127.0.0.1:"), running.stderr.read()
+        assert [entry.name[:12] for entry in scratch.iterdir() if entry.name.startswith("evolift")] == [
+            "evolift-app-"
+        ]
+        running.send_signal(signal.SIGTERM)
+        rest, errors = running.communicate(timeout=30)
+    assert running.returncode == 0, errors
+    assert rest == "Ended.\n"
+    assert not [entry for entry in scratch.iterdir() if entry.name.startswith("evolift")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--lifter", "{text}"), "give a joint checkpoint, or one of a detector and one of a lifter"),
+        (("--joint", "{text}"), "is not a readable safetensors file"),
+        (("--most-megabytes", "0"), "0 is not in the range"),
+    ],
+)
+def test_bad_options_are_one_sentence(
+    evolift, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "text").write_text("no weights")
+    result = evolift("app", *(argument.format(text=tmp_path / "text") for argument in arguments))
+    assert result.returncode == 2
+    assert message in result.stderr

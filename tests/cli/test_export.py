@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from detector2d.model import save_detector
+from lifter.joint import JointModel, save_joint
+from lifter.model import save_lifter
+from lifter.refiner import RefinerModel, RefinerSettings, save_refiner
+from posedata.output_file import sha256_of
+from tests.settled_networks import settled_detector, settled_lifter
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a checkpoint of each stage, tiny and untrained."""
+    folder = tmp_path_factory.mktemp("stages")
+    detector, lifter = settled_detector(), settled_lifter(normalisation="screen")
+    save_detector(folder / "detector.safetensors", detector)
+    save_lifter(folder / "lifter.safetensors", lifter, {})
+    save_joint(folder / "joint.safetensors", JointModel(detector, lifter), {})
+    save_refiner(folder / "refiner.safetensors", RefinerModel(RefinerSettings(hidden=8, code=4)), {})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stage", "inputs", "outputs"),
+    [
+        ("detector", ["crop", "image_from_crop"], ["joints_2d", "confidence"]),
+        ("lifter", ["joints_2d", "visibility", "image_size"], ["joints_3d"]),
+        ("joint", ["crop", "image_from_crop", "image_size"], ["joints_3d", "joints_2d", "confidence"]),
+    ],
+)
+def test_each_stage_is_told_from_its_checkpoint(
+    evolift, checkpoints: Path, tmp_path: Path, stage: str, inputs: list[str], outputs: list[str]
+) -> None:
+    checkpoint, path = checkpoints / f"{stage}.safetensors", tmp_path / "out" / "net.onnx"
+    result = evolift("export", checkpoint, "-o", path)
+    assert result.returncode == 0, result.stderr
+    assert f"net.onnx: {stage}, " in result.stdout
+    for name in outputs:
+        assert f"{name}: at most " in result.stdout
+    assert result.stderr == ""
+    session = onnxruntime.InferenceSession(str(path))
+    assert [one.name for one in session.get_inputs()] == inputs
+    assert [one.name for one in session.get_outputs()] == outputs
+    told = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
+    assert told["stage"] == stage
+    assert told["checkpoint"] == {"name": f"{stage}.safetensors", "sha256": sha256_of(checkpoint)}
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "message"),
+    [
+        ("refiner.safetensors", "x.onnx", "is a checkpoint of the stage 'refiner': give one of a detector"),
+        ("none.safetensors", "x.onnx", "does not exist"),
+        ("text.safetensors", "x.onnx", "is not a readable safetensors file"),
+        ("lifter.safetensors", "x.pt", "should end in .onnx"),
+        ("lifter.safetensors", "old.onnx", "exists: choose another output or add --overwrite"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    evolift, checkpoints: Path, tmp_path: Path, name: str, output: str, message: str
+) -> None:
+    (checkpoints / "text.safetensors").write_text("no weights")
+    (tmp_path / "old.onnx").write_text("older")
+    result = evolift("export", checkpoints / name, "-o", tmp_path / output)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / "old.onnx").read_text() == "older"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["old.onnx"]

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from lifter.onnx_graph import lifter_graph
+from posedata.onnx_file import write_onnx
+from tests.settled_networks import settled_lifter
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"normalisation": "box"},
+        {"normalisation": "screen", "non_local": True, "grouping": "related"},
+        {"architecture": "martinez", "normalisation": "screen"},
+        {"architecture": "cascade", "normalisation": "box", "target": "z", "input_axes": 3},
+    ],
+    ids=["semgcn box", "semgcn non-local screen", "martinez screen", "cascade z"],
+)
+def test_the_file_lifts_as_the_lifter_does(tmp_path: Path, settings: dict[str, object]) -> None:
+    model = settled_lifter(**settings)
+    path = tmp_path / "lifter.onnx"
+    with torch.no_grad():  # which sends SemGCN through its loop over parts of a batch
+        differences = write_onnx(path, lifter_graph(model))
+    name = "depth" if model.settings.target == "z" else "joints_3d"
+    assert set(differences) == {name}
+    session = onnxruntime.InferenceSession(str(path))
+    generator = np.random.default_rng(0)
+    for batch in (1, 2, 200):  # more than goes through a SemGCN at once in torch
+        joints = generator.normal(400, 90, (batch, 17, model.settings.input_axes)).astype(np.float32)
+        visibility = generator.choice(np.array([0, 1, 2], np.uint8), (batch, 17))
+        visibility[:, 3] = 2
+        joints[visibility == 0] = np.nan
+        given = {"joints_2d": joints, "visibility": visibility}
+        size = None
+        if model.settings.normalisation == "screen":
+            size = given["image_size"] = generator.uniform(500, 900, (batch, 2)).astype(np.float32)
+        with torch.no_grad():
+            expected = model.lift(
+                torch.from_numpy(joints),
+                torch.from_numpy(visibility),
+                None if size is None else torch.from_numpy(size),
+            )
+        found = session.run([name], given)[0]
+        assert found.shape == ((batch, 17) if name == "depth" else (batch, 17, 3))
+        np.testing.assert_allclose(found.reshape(expected.shape), expected.numpy(), atol=0.1)
+        assert np.ptp(found) > 10, "the network says something"
+
+
+def test_a_lifter_of_box_takes_no_size_and_the_file_says_what_it_takes(tmp_path: Path) -> None:
+    told = {}
+    for how in ("box", "screen"):
+        path = tmp_path / f"{how}.onnx"
+        write_onnx(path, lifter_graph(settled_lifter(architecture="martinez", normalisation=how)))
+        session = onnxruntime.InferenceSession(str(path))
+        told[how] = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
+        assert [one.name for one in session.get_inputs()] == list(told[how]["inputs"])
+        assert told[how]["normalisation"] == how
+        assert told[how]["units"] == {"joints_2d": "px", "joints_3d": "mm"}
+    assert "image_size" not in told["box"]["inputs"]
+    assert "image_size" in told["screen"]["inputs"]
+    assert "straight" in told["box"]["frame"]
+    assert "straight" not in told["screen"]["frame"]

@@ -1,0 +1,40 @@
+"""Small networks that were never trained but answer as if: batch norms have seen something, heatmaps are decided."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from detector2d.model import DetectorModel, DetectorSettings
+from lifter.model import LifterModel, LifterSettings
+
+
+def settled_detector(**settings: object) -> DetectorModel:
+    """A detector on a small backbone, of 64 x 64 crops unless told otherwise."""
+    torch.manual_seed(0)
+    values: dict[str, object] = {"head": "light", "head_widths": (16,), "input_width": 64, "input_height": 64}
+    model = DetectorModel(DetectorSettings("resnet10t", **(values | settings)))  # type: ignore[arg-type]
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # statistics are those of all that was seen
+    model.train()
+    with torch.no_grad():
+        width, height = model.settings.size
+        model(torch.randn(8, 3, height, width))
+        last = [module for module in model.head.modules() if isinstance(module, nn.Conv2d | nn.Linear)][-1]
+        nn.init.normal_(last.weight, std=0.3)
+    return model.eval()
+
+
+def settled_lifter(**settings: object) -> LifterModel:
+    """A lifter of 16 channels and one block."""
+    torch.manual_seed(0)
+    small: dict[str, object] = {"hidden": 16, "blocks": 1}
+    model = LifterModel(LifterSettings(**(small | settings)))  # type: ignore[arg-type]
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+            module.running_mean = torch.randn_like(module.weight) * 0.1
+            module.running_var = torch.rand_like(module.weight) + 0.5
+    return model.eval()
