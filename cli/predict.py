@@ -360,10 +360,10 @@ class PredictRun:
         image = read_image(one.path)
         camera = self.cameras.of_picture((image.shape[1], image.shape[0]), str(one.path), one.path)
         people, poses = self._people(image, str(one.path), camera.camera)
-        drawn = _drawn(image, poses)
-        for pose in poses:
-            drawn = draw_box(drawn, np.array(pose.box))
-        write_png(overlay, drawn)
+        if self.persons is None:
+            write_png(overlay, draw_box(_drawn(image, poses), np.array(poses[0].box)))
+        else:
+            write_png(overlay, _drawn(image, poses, people))
         predictions = predictions_of(
             poses,
             image=one.label,
@@ -446,7 +446,8 @@ class PredictRun:
                 for number, image in enumerate(islice(video, limit)):
                     drawn = image
                     if answers := follow(image):
-                        drawn = _drawn(image, [pose for pose, _ in answers])
+                        names = [track for _, track in answers] if self.persons is not None else ()
+                        drawn = _drawn(image, [pose for pose, _ in answers], names)
                         self.pictures.offer((label, number), lambda image=image: embedded_picture(image))  # type: ignore[misc]  # bound now, not later
                         found += [pose for pose, _ in answers]
                         frames += [number] * len(answers)
@@ -607,16 +608,19 @@ def _models(
     return on_device(load_joint(joint), device).lifter, None
 
 
-def _drawn(image: np.ndarray, poses: Sequence[PosePrediction]) -> np.ndarray:
-    """A picture with the 2D joints of its people on it."""
+def _drawn(image: np.ndarray, poses: Sequence[PosePrediction], names: Sequence[str] = ()) -> np.ndarray:
+    """A picture with the 2D joints of its people on it, and if their names are given, these in their boxes."""
     import numpy as np
 
-    from posedata.drawing.overlay import draw_joints
+    from posedata.drawing.overlay import draw_box, draw_joints
 
     joints, confidence = (
         np.stack([getattr(pose, name) for pose in poses]) for name in ("joints_2d", "confidence")
     )
-    return draw_joints(image, joints, poses[0].skeleton, confidence=confidence)
+    drawn = draw_joints(image, joints, poses[0].skeleton, confidence=confidence)
+    for pose, name in zip(poses, names, strict=False):
+        drawn = draw_box(drawn, np.array(pose.box), label=name)
+    return drawn
 
 
 def _formats(text: str) -> list[str]:

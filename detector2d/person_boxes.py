@@ -18,7 +18,9 @@ Returned boxes follow `detector2d.crop`: (left, top, width, height) with (0, 0) 
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -215,9 +217,10 @@ def load_torchvision(name: str, weights: Path | None = None) -> nn.Module:
 def _downloaded(name: str) -> tuple[str, Mapping[str, Tensor]]:
     choice = get_model_weights(name).DEFAULT
     try:
-        return choice.url, choice.get_state_dict(
-            progress=False, check_hash=True, weights_only=True, map_location="cpu"
-        )
+        with contextlib.redirect_stdout(sys.stderr):  # where torch says what it downloads is no result
+            return choice.url, choice.get_state_dict(
+                progress=False, check_hash=True, weights_only=True, map_location="cpu"
+            )
     except Exception as error:  # of the network, of the cache's disk, of a damaged file: they share no base
         reason = str(getattr(error, "reason", error)).splitlines() or [type(error).__name__]
         raise InputError(

@@ -162,7 +162,7 @@ def test_weights_that_are_not_finite_are_refused(weights: Path, tmp_path: Path) 
 
 
 def test_the_librarys_weights_are_downloaded_once_or_asked_for(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def no_network(*_: object, **__: object) -> object:
         raise urllib.error.URLError("Name or service not known")
@@ -176,6 +176,7 @@ def test_the_librarys_weights_are_downloaded_once_or_asked_for(
         str(caught.value)
         == f"the weights of torchvision's {MODELS[0]} could not be had from {url} (Name or service not known): download them where there is a network, and give the file with --person-weights"
     )
+    assert capsys.readouterr().out == ""
     kept = tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(weights.read_bytes())
