@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,11 +17,16 @@ from cli.options import (
     overwrite_option,
     run_folder,
 )
+from cli.person_options import person_detector, person_files, person_options
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from cli.progress import Advance
+    from detector2d.person_boxes import PersonDetector
     from lifter.model import Lifter
-    from lifter.pipeline import Pipeline
+    from lifter.pipeline import Pipeline, PosePrediction
+    from posedata.camera import Camera
     from posedata.drawing.pose_page import EmbeddedPicture
     from posedata.drawing.prediction_page import FrameKey
     from posedata.predicting.camera_choice import CameraRule
@@ -46,6 +51,7 @@ MOST_SENTENCES = 10
     metavar="LEFT TOP WIDTH HEIGHT",
     help="Person box in pixels, for all pictures. Without it the person is looked for in the whole picture.",
 )
+@person_options
 @click.option("--format", help="Format of files of keypoints, where their content does not tell it.")
 @click.option("--skeleton", help="Skeleton of tables of keypoints that fit several, for example COCO17.")
 @click.option(
@@ -99,7 +105,8 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
 
     INPUTS are pictures, videos, folders of them, patterns such as 'p*.jpg', or files of 2D keypoints: COCO (also
     WholeBody), AlphaPose, Halpe, OpenPose folders, MediaPipe, MMPose, DeepLabCut, SLEAP, CSV, NPZ, JSON lines. In pictures
-    and videos one person is found and followed. The output folder gets predictions.json (all poses, with skeleton, units
+    and videos one person is found and followed, or with --persons everybody: person 1, 2, ... of a picture from left to
+    right, and tracks of a video. The output folder gets predictions.json (all poses, with skeleton, units
     and frame of reference), NAME_overlay.png or .mp4 for each picture or video, and page.html, where the poses can be
     turned by mouse.
 
@@ -116,6 +123,7 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
     \b
       evolift predict photo.jpg --joint runs/joint/best.safetensors -o poses
       evolift predict video.mp4 --joint runs/joint/best.safetensors --smooth -o poses
+      evolift predict team.jpg --persons torchvision --most-people 5 -o poses
       evolift predict keypoints.json --lifter runs/lifter/best.safetensors -o poses
       tracker | evolift predict - --skeleton COCO17 --lifter runs/lifter/best.safetensors | viewer
     """
@@ -137,10 +145,12 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
     kinds = {one.kind for one in inputs} | ({"video"} if webcam is not None else set())
     checkpoints = {name: options[name] for name in ("joint", "detector", "lifter")}
     lifter, pipeline = _models(**checkpoints, device=options["device"], needs_detector=kinds != {"keypoints"})
+    persons = person_detector(options, has_pictures=kinds != {"keypoints"})
     record = command_record(ctx)
-    record["checkpoints"] = hashes_of(path for path in checkpoints.values() if path is not None)
+    given = [path for path in checkpoints.values() if path is not None]
+    record["checkpoints"] = hashes_of(given + person_files(options))
     with run_folder(ctx, output, overwrite=options["overwrite"]):
-        run = PredictRun(options, output, record, lifter, pipeline)
+        run = PredictRun(options, output, record, lifter, pipeline, persons)
         run.predict(inputs, webcam)
         run.write()
         run.raise_failures()
@@ -161,6 +171,7 @@ def predict_stream(ctx: click.Context, options: dict[str, Any]) -> None:
         raise InputError(
             "a stream goes to standard output as it comes: leave out --output, --smooth and --webcam"
         )
+    person_detector(options, has_pictures=False)
     lifter, _ = _models(
         options["joint"], options["detector"], options["lifter"], options["device"], needs_detector=False
     )
@@ -247,6 +258,7 @@ class PredictRun:
         record: provenance.
         lifter: for keypoints.
         pipeline: for pictures, if there are any.
+        persons: finds the people of pictures; None to look for one in the whole picture, or in the box of `options`.
     """
 
     def __init__(
@@ -256,11 +268,12 @@ class PredictRun:
         record: dict[str, Any],
         lifter: Lifter,
         pipeline: Pipeline | None,
+        persons: PersonDetector | None = None,
     ) -> None:
         from posedata.predicting.frame_sample import FrameSample
 
         self.options, self.output, self.record = options, output, record
-        self.lifter, self.pipeline = lifter, pipeline
+        self.lifter, self.pipeline, self.persons = lifter, pipeline, persons
         self.cameras = _camera_rule(options, lifter.settings.normalisation)
         self.failed: list[str] = []
         self.notes: list[str] = []
@@ -340,54 +353,105 @@ class PredictRun:
         import numpy as np
 
         from lifter.pipeline import predictions_of
-        from posedata.drawing.overlay import draw_box, draw_joints
+        from posedata.drawing.overlay import draw_box
         from posedata.drawing.pose_page import embedded_picture
         from posedata.image_file import read_image, write_png
 
-        assert self.pipeline is not None
         image = read_image(one.path)
         camera = self.cameras.of_picture((image.shape[1], image.shape[0]), str(one.path), one.path)
-        pose = self.pipeline.predict(image, self.options.get("box"), camera.camera)
-        drawn = draw_joints(image, pose.joints_2d, pose.skeleton, confidence=pose.confidence)
-        write_png(overlay, draw_box(drawn, np.array(pose.box)))
+        people, poses = self._people(image, str(one.path), camera.camera)
+        if self.persons is None:
+            write_png(overlay, draw_box(_drawn(image, poses), np.array(poses[0].box)))
+        else:
+            write_png(overlay, _drawn(image, poses, people))
         predictions = predictions_of(
-            [pose], image=one.label, camera_assumption=camera.sentence, provenance=self.record
+            poses,
+            image=one.label,
+            frames=[0] * len(poses),
+            people=people,
+            camera_assumption=camera.sentence,
+            provenance=self.record,
         )
         self._add(Clip(one.label, predictions, self.frames_per_second))
         self.pictures.offer((one.label, 0), lambda: embedded_picture(image))
-        if pose.box_source == "found":
+        if poses[0].box_source == "found":
             self.note("No person box was given: the person was looked for in the whole picture.")
 
+    def _people(
+        self, image: np.ndarray, path: str, camera: Camera | None
+    ) -> tuple[list[str], list[PosePrediction]]:
+        """Names and poses of the people in a picture, at least one; who cannot be lifted is remembered as failed."""
+        from posedata.errors import InputError
+
+        assert self.pipeline is not None
+        if self.persons is None:
+            return ["person 1"], [self.pipeline.predict(image, self.options.get("box"), camera)]
+        self._note_persons(self.persons)
+        boxes = self.persons(image).boxes.tolist()
+        if not boxes:
+            raise InputError(
+                f"{path}: {self.persons.name} finds nobody with a score of {self.persons.least_score:g} or more: lower --person-score, or give --box"
+            )
+        names, poses = [], []
+        for number, box in enumerate(boxes, 1):
+            try:
+                poses.append(self.pipeline.predict(image, box, camera))
+                names.append(f"person {number}")
+            except InputError as error:
+                self.failed.append(f"{path}: person {number}: {error}")
+        if not poses:
+            raise InputError(f"{path}: none of its people could be lifted")
+        return names, poses
+
+    def _note_persons(self, persons: PersonDetector) -> None:
+        most = f", at most {persons.most} in each picture" if persons.most else ""
+        self.note(
+            f"People were found by {persons.name}, those with a score of {persons.least_score:g} or more{most}."
+        )
+
+    def _follower(
+        self, camera: Camera | None
+    ) -> Callable[[np.ndarray], Sequence[tuple[PosePrediction, str]]]:
+        """What finds poses and tracks in one frame of a video after the other."""
+        from lifter.person_following import PeopleFollower, PersonFollower
+
+        assert self.pipeline is not None
+        if self.persons is not None:
+            self._note_persons(self.persons)
+            persons = self.persons
+            return PeopleFollower(self.pipeline, lambda image: persons(image).boxes, camera)
+        follow = PersonFollower(self.pipeline, camera, self.options.get("box"))
+        return lambda image: [answer] if (answer := follow(image)) else []
+
     def _video(self, source: Path | int, label: str, overlay: Path, advance: Advance) -> None:
-        """Follow a person through a video; Ctrl-C ends a webcam and keeps what was seen."""
+        """Follow people through a video; Ctrl-C ends a webcam and keeps what was seen."""
         from itertools import islice
 
-        from lifter.person_following import PersonFollower
         from lifter.pipeline import predictions_of
-        from posedata.drawing.overlay import draw_joints
         from posedata.drawing.pose_page import embedded_picture
         from posedata.errors import InputError
         from posedata.video_file import VideoReader, VideoWriter
 
-        assert self.pipeline is not None
-        found, frames, tracks = [], [], []
+        found: list[PosePrediction] = []
+        frames: list[int] = []
+        tracks: list[str] = []
         limit = self.options.get("frames")
         with (
             VideoReader(source) as video,
             VideoWriter(overlay, video.size, video.frames_per_second) as written,
         ):
             camera = self.cameras.of_picture(video.size, video.label)
-            follow = PersonFollower(self.pipeline, camera.camera, self.options.get("box"))
+            follow = self._follower(camera.camera)
             try:
                 for number, image in enumerate(islice(video, limit)):
-                    answer, drawn = follow(image), image
-                    if answer is not None:
-                        pose, track = answer
-                        drawn = draw_joints(image, pose.joints_2d, pose.skeleton, confidence=pose.confidence)
+                    drawn = image
+                    if answers := follow(image):
+                        names = [track for _, track in answers] if self.persons is not None else ()
+                        drawn = _drawn(image, [pose for pose, _ in answers], names)
                         self.pictures.offer((label, number), lambda image=image: embedded_picture(image))  # type: ignore[misc]  # bound now, not later
-                        found.append(pose)
-                        frames.append(number)
-                        tracks.append(track)
+                        found += [pose for pose, _ in answers]
+                        frames += [number] * len(answers)
+                        tracks += [track for _, track in answers]
                     written.write(drawn)
                     advance(1, video.count + 1 if video.count else None)
             except KeyboardInterrupt:
@@ -399,7 +463,7 @@ class PredictRun:
                 )
             if not found:
                 raise InputError(f"{label}: nobody was found in its {video.read} frames")
-        unseen = video.read - len(found)
+        unseen = video.read - len(set(frames))
         if unseen:
             self.note(f"{label}: in {unseen} of {video.read} frames nobody was found.")
         predictions = predictions_of(
@@ -542,6 +606,21 @@ def _models(
 
     assert joint is not None
     return on_device(load_joint(joint), device).lifter, None
+
+
+def _drawn(image: np.ndarray, poses: Sequence[PosePrediction], names: Sequence[str] = ()) -> np.ndarray:
+    """A picture with the 2D joints of its people on it, and if their names are given, these in their boxes."""
+    import numpy as np
+
+    from posedata.drawing.overlay import draw_box, draw_joints
+
+    joints, confidence = (
+        np.stack([getattr(pose, name) for pose in poses]) for name in ("joints_2d", "confidence")
+    )
+    drawn = draw_joints(image, joints, poses[0].skeleton, confidence=confidence)
+    for pose, name in zip(poses, names, strict=False):
+        drawn = draw_box(drawn, np.array(pose.box), label=name)
+    return drawn
 
 
 def _formats(text: str) -> list[str]:

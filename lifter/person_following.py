@@ -1,11 +1,15 @@
-"""One person followed through a video: looked for where they were in the frame before, in the whole picture if lost."""
+"""People followed through a video.
+
+One person is looked for where they were in the frame before, in the whole picture if lost; several are looked for by a
+person detector in every frame, and told apart by how their boxes overlap.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from lifter.pipeline import Pipeline, PosePrediction
 from posedata.camera import Camera
@@ -48,6 +52,34 @@ class PersonFollower:
             return None
         self._box = pose.bounds
         return pose, self._tracker.update(np.array([self._box]))[0]
+
+
+class PeopleFollower:
+    """Finds all people in one frame after the other.
+
+    Args:
+        pipeline: of detector and lifter.
+        find: boxes (left, top, width, height) of the people in a frame, pixels.
+        camera: of the video, None if it is unknown.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        find: Callable[[UInt8[np.ndarray, "height width 3"]], Float[np.ndarray, "people 4"]],
+        camera: Camera | None = None,
+    ) -> None:
+        self.pipeline, self.find, self.camera = pipeline, find, camera
+        self._tracker = BoxTracker()
+
+    def __call__(self, image: UInt8[np.ndarray, "height width 3"]) -> list[tuple[PosePrediction, str]]:
+        """Pose and track of everybody in the next frame; empty if there is nobody."""
+        boxes = self.find(image)
+        tracks = self._tracker.update(boxes)
+        return [
+            (self.pipeline.predict(image, box.tolist(), self.camera), track)
+            for box, track in zip(boxes, tracks, strict=True)
+        ]
 
 
 def _is_there(pose: PosePrediction) -> bool:

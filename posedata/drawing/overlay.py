@@ -19,6 +19,8 @@ from posedata.skeleton import Skeleton
 
 LINE_PER_SIDE = 1 / 160
 """Width of a bone as a part of the picture's shorter side; at least one pixel."""
+TEXT_PER_SIDE = 1 / 28
+"""Height of capital letters as a part of the picture's shorter side."""
 SURE_CONFIDENCE = 0.3
 """Joints of less confidence are drawn hollow."""
 _FARTHEST = 1e9  # pixels; differences of larger ones could overflow
@@ -61,8 +63,15 @@ def draw_box(
     box: Float[np.ndarray, "4"],
     *,
     colour: Colour = INK_COLOUR,
+    label: str = "",
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A copy of a picture with a person box (left, top, width, height; pixels) on it.
+
+    Args:
+        image: RGB picture.
+        box: of the person.
+        colour: of the box.
+        label: written inside the upper left corner of what can be seen of the box; letters beyond ASCII show as "?".
 
     Raises:
         ValueError: the box is not finite, or the picture is not RGB uint8.
@@ -78,7 +87,31 @@ def draw_box(
     for rim, ink in ((width + 2, HALO_COLOUR), (width, colour)):
         for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
             _line(canvas, start, end, ink, rim)
+    if label:
+        _write(canvas, label, (left, top), width, colour)
     return canvas
+
+
+def _write(
+    canvas: UInt8[np.ndarray, "height width 3"],
+    text: str,
+    corner: tuple[float, float],
+    width: int,
+    colour: Colour,
+) -> None:
+    """Text on a patch, its upper left corner at a point, or at the nearest one at which all of it can be read."""
+    size = max(
+        0.35, min(canvas.shape[:2]) * TEXT_PER_SIDE / 22
+    )  # a font of OpenCV is 22 pixels high at size 1
+    plain = text.encode("ascii", "replace").decode("ascii")
+    (text_width, text_height), below = cv2.getTextSize(plain, cv2.FONT_HERSHEY_SIMPLEX, size, width)
+    gap = 2 * width + 1
+    extent = np.array([text_width, text_height + below]) + 2 * gap
+    most = np.array([canvas.shape[1], canvas.shape[0]]) - extent
+    left, top = np.clip(np.round(corner), 0, np.maximum(most, 0)).astype(int).tolist()
+    canvas[top : top + extent[1], left : left + extent[0]] = HALO_COLOUR
+    base = (left + gap, top + gap + text_height)
+    cv2.putText(canvas, plain, base, cv2.FONT_HERSHEY_SIMPLEX, size, colour, width, cv2.LINE_AA)
 
 
 def _check_picture(image: npt.NDArray[np.generic]) -> None:

@@ -18,6 +18,7 @@ from posedata.importers.bvh import import_bvh
 from posedata.predicting.prediction_files import read_predictions
 from posedata.skeleton import H36M17
 from posedata.video_file import VideoReader, VideoWriter
+from tests.detector2d.person_onnx_files import Fixed, RedPatch, separate_outputs, write_onnx
 from tests.headless_chromium import HeadlessPage
 from tests.posedata.keypoint_samples import csv_text
 
@@ -462,3 +463,144 @@ def test_photographs_and_keypoints_need_no_checkpoint(evolift, checkpoints: Path
     assert result.returncode == 0, result.stderr
     assert "weights: keypoint_lifter, which come with evolift" in result.stderr
     assert len(read_predictions(tmp_path / "lifted" / "predictions.json")) == 1
+
+
+@pytest.fixture(scope="module")
+def three_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector that finds the same three people in each picture, of 128 x 96 pixels best, whatever is on it."""
+    people = ((70, 10, 110, 90, 0.9), (4, 8, 34, 90, 0.8), (40, 8, 66, 90, 0.6), (0, 0, 128, 96, 0.2))
+    path = tmp_path_factory.mktemp("persons") / "three.onnx"
+    return write_onnx(path, Fixed(*separate_outputs(*people)), (1, 3, 96, 128))
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("group") / "group.png"
+    cv2.imwrite(str(path), np.random.default_rng(3).integers(0, 255, (96, 128, 3), np.uint8))
+    return path
+
+
+def test_everybody_in_a_picture_gets_a_pose(
+    evolift, checkpoints: Path, three_people: Path, group: Path, tmp_path: Path
+) -> None:
+    given = ("predict", group, "--joint", checkpoints / "joint.safetensors", "--persons", three_people)
+    result = evolift(*given, "--write", "json,bvh", "-o", tmp_path / "all")
+    assert result.returncode == 0, result.stderr
+    predictions = read_predictions(tmp_path / "all" / "predictions.json")
+    assert predictions.person == ("person 1", "person 2", "person 3")
+    assert set(predictions.image) == {"group.png"}
+    boxes = [[3.5, 7.5, 30, 82], [39.5, 7.5, 26, 82], [69.5, 9.5, 40, 80]]
+    np.testing.assert_allclose(predictions.box, boxes, atol=1e-4)
+    pipeline = Pipeline.from_checkpoints(joint=checkpoints / "joint.safetensors")
+    for row, box in enumerate(boxes):
+        pose = pipeline.predict(cv2.imread(str(group))[..., ::-1].copy(), box)
+        np.testing.assert_allclose(predictions.joints_2d[row], pose.joints_2d, atol=0.01)
+        np.testing.assert_allclose(predictions.joints_3d[row], pose.joints_3d, atol=0.1)
+    assert str(three_people) in predictions.provenance["checkpoints"]
+    drawn, picture = (cv2.imread(str(path)) for path in (tmp_path / "all" / "group_overlay.png", group))
+    for left, top, _, height in np.array(boxes).round().astype(int):  # a box is drawn around each
+        assert (drawn[top : top + height, left] != picture[top : top + height, left]).any(-1).all()
+    most = evolift(*given, "--most-people", 2, "--person-score", 0.1, "-o", tmp_path / "most")
+    assert most.returncode == 0, most.stderr
+    two = read_predictions(tmp_path / "most" / "predictions.json")
+    np.testing.assert_allclose(two.box, [boxes[0], boxes[2]], atol=1e-4)
+    assert "score of 0.1 or more, at most 2" in (tmp_path / "most" / "page.html").read_text()
+
+
+def test_the_page_shows_everybody_in_a_picture(
+    evolift, checkpoints: Path, three_people: Path, group: Path, tmp_path: Path
+) -> None:
+    given = ("predict", group, "--joint", checkpoints / "joint.safetensors", "--persons", three_people)
+    assert evolift(*given, "-o", tmp_path / "out").returncode == 0
+    with HeadlessPage() as page:
+        page.open(tmp_path / "out" / "page.html")
+        options = "[...document.querySelectorAll('#person option')].map((one) => one.value)"
+        assert page.evaluate(options) == ["person 1", "person 2", "person 3"]
+        assert page.evaluate("document.getElementById('person-control').hidden") is False
+        assert page.evaluate("document.getElementById('frame').hidden") is True  # one picture
+        photo, pose = page.canvas("#photo"), page.canvas("#pose")
+        page.evaluate(
+            "(() => { const p = document.getElementById('person'); p.value = 'person 3'; p.dispatchEvent(new Event('change')); })()"
+        )
+        assert (page.canvas("#pose") != pose).any()
+        assert (page.canvas("#photo") != photo).any()  # the chosen person's lines are wider
+        assert "three.onnx" in page.evaluate("document.body.textContent")
+        assert not page.errors
+
+
+def test_everybody_in_a_video_is_a_track(
+    evolift, checkpoints: Path, three_people: Path, video: Path, tmp_path: Path
+) -> None:
+    given = ("predict", video, "--joint", checkpoints / "joint.safetensors", "--persons", three_people)
+    result = evolift(*given, "--frames", 5, "--smooth", "--write", "json,bvh", "-o", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    predictions = read_predictions(tmp_path / "out" / "predictions.json")
+    assert predictions.frame.tolist() == [frame for frame in range(5) for _ in range(3)]
+    assert predictions.person == ("1", "2", "3") * 5
+    assert len(list((tmp_path / "out").glob("film_*.bvh"))) == 3
+    assert "nobody was found" not in (tmp_path / "out" / "page.html").read_text()
+    with VideoReader(tmp_path / "out" / "film_overlay.mp4") as overlay, VideoReader(video) as film:
+        drawn, shown = list(overlay), list(film)
+    joints = predictions.joints_2d[predictions.frame == 3].mean(1).round().astype(int)
+    for u, v in joints:  # of an untrained network, close to the middle of each box
+        patch = (slice(max(v - 4, 0), v + 5), slice(max(u - 4, 0), u + 5))
+        assert np.abs(drawn[3][patch].astype(int) - shown[3][patch]).mean() > 10
+
+
+def test_a_picture_without_people_is_named_and_the_others_are_done(
+    evolift, checkpoints: Path, tmp_path: Path
+) -> None:
+    path = write_onnx(tmp_path / "red.onnx", RedPatch("separate"), is_dynamic=True)
+    image = np.full((100, 120, 3), 60, np.uint8)
+    cv2.imwrite(str(tmp_path / "nobody.png"), image)
+    image[20:90, 30:60] = [20, 20, 230]
+    cv2.imwrite(str(tmp_path / "one.png"), image)
+    pictures = (tmp_path / "nobody.png", tmp_path / "one.png")
+    joint = checkpoints / "joint.safetensors"
+    result = evolift("predict", *pictures, "--joint", joint, "--persons", path, "-o", tmp_path / "out")
+    assert result.returncode == 2
+    said = result.stderr.replace("\n", " ")
+    assert "nobody.png" in said
+    assert "red.onnx finds nobody with a score of 0.5 or more: lower --person-score, or give --box" in said
+    predictions = read_predictions(tmp_path / "out" / "predictions.json")
+    assert (predictions.image, predictions.person) == (("one.png",), ("person 1",))
+    np.testing.assert_allclose(predictions.box, [[29.5, 19.5, 30, 70]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("{chain}/wide.png", "--most-people", "2"), "--most-people belongs to --persons"),
+        (("{chain}/wide.png", "--person-score", "0"), "--person-score belongs to --persons"),
+        (
+            ("{chain}/wide.png", "--persons", "torchvision", "--box", "1", "2", "3", "4"),
+            "--persons and --box both say where people are",
+        ),
+        (
+            ("{chain}/k.csv", "--persons", "torchvision"),
+            "finds people in pictures and videos, and there are none",
+        ),
+        (("-", "--persons", "torchvision"), "--persons"),
+        (("{chain}/wide.png", "--persons", "yolo"), "yolo is no person detector: give torchvision"),
+        (("{chain}/wide.png", "--persons", "torchvision:vgg"), "there is no person detector torchvision:vgg"),
+        (
+            ("{chain}/wide.png", "--persons", "torchvision", "--person-weights", "{chain}/wide.png"),
+            "wide.png is not a file of weights alone",
+        ),
+    ],
+)
+def test_person_options_that_do_not_fit_are_one_sentence(
+    evolift, checkpoints: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    (checkpoints / "k.csv").write_text(csv_text(np.ones((1, 17, 3)), H36M17))
+    joint = () if arguments[0] == "-" else ("-o", tmp_path / "out")
+    result = evolift(
+        "predict",
+        *(argument.format(chain=checkpoints) for argument in arguments),
+        "--joint",
+        checkpoints / "joint.safetensors",
+        *joint,
+    )
+    assert result.returncode == 2
+    assert message in result.stderr.replace("\n", " ")
+    assert not (tmp_path / "out").exists()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lifter.person_following import PersonFollower
+from lifter.person_following import PeopleFollower, PersonFollower
 from lifter.pipeline import Pipeline, PosePrediction
 from posedata.camera import Camera
 from posedata.skeleton import H36M17
@@ -72,3 +72,22 @@ def test_a_given_box_begins() -> None:
 
 def test_nobody_is_found_outside_the_picture() -> None:
     assert followed((400, 20))[0] == [None]
+
+
+def test_everybody_is_followed_where_the_detector_finds_them() -> None:
+    left, right = [10.0, 20, 40, 100], [200.0, 20, 40, 100]
+    frames = [
+        [left, right],
+        [right],
+        [],
+        [[195.0, 20, 40, 100], [12.0, 20, 40, 100]],
+        [left, [100.0, 0, 40, 100]],
+    ]
+    seen = Seen(*[(0, 0)] * len(frames))
+    follow = PeopleFollower(seen, lambda image: np.array(frames[seen.frame]).reshape(-1, 4))
+    tracks = []
+    for number in range(len(frames)):
+        seen.frame = number
+        tracks.append([track for _, track in follow(PICTURE)])
+    assert tracks == [["1", "2"], ["2"], [], ["2", "1"], ["1", "3"]]
+    assert seen.boxes == [tuple(box) for boxes in frames for box in boxes]

@@ -139,3 +139,19 @@ def test_box_lies_on_its_pixels() -> None:
     assert _at(drawn, np.array([100, 80])) == (0, 0, 0)
     with pytest.raises(ValueError, match="four finite numbers"):
         draw_box(_black(), np.array([0.0, 0.0, np.inf, 1.0]))
+
+
+def test_a_label_is_written_inside_the_box_and_always_inside_the_picture() -> None:
+    black, far, ink = _black(), np.array([-500.0, -500.0, 9.0, 9.0]), (200, 1, 3)
+    for box, corner in ((np.array([50.0, 60.0, 200.0, 40.0]), (50, 60)), (far, (0, 0)), (-far, None)):
+        plain = draw_box(black, box, colour=ink)
+        labelled = draw_box(black, box, colour=ink, label="Person 12 ä")
+        rows, columns = np.nonzero((plain != labelled).any(-1))
+        if corner is not None:
+            np.testing.assert_allclose((columns.min(), rows.min()), corner, atol=3)
+        text = np.nonzero((labelled.astype(int) == ink).all(-1) & (plain != labelled).any(-1))
+        assert np.ptp(text[1]) > 40
+        for across, all_of_it in zip(text, (rows, columns), strict=True):  # a margin on each side
+            assert all_of_it.min() < across.min() <= across.max() < all_of_it.max()
+        assert np.ptp(rows) < 40
+    assert not black.any()

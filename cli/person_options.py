@@ -1,0 +1,84 @@
+"""The options of `evolift predict` that say which detector finds the people of pictures and videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from cli.options import ExistingFile, Function
+from posedata.errors import InputError
+
+if TYPE_CHECKING:
+    from detector2d.person_boxes import PersonDetector
+
+_OPTIONS: list[Callable[[Any], Any]] = [
+    click.option(
+        "--persons",
+        metavar="DETECTOR",
+        help="Find everybody with a person detector: torchvision, torchvision:MODEL, or an .onnx file with boxes (N, 4) and scores, or as YOLOv8.",
+    ),
+    click.option(
+        "--person-weights",
+        type=ExistingFile,
+        help="Weights (.pth) of the torchvision detector; without them torchvision downloads its own once.",
+    ),
+    click.option(
+        "--person-score",
+        type=click.FloatRange(0, 1),
+        help="Leave out people that --persons gives a lower score; 0.5 if not given.",
+    ),
+    click.option(
+        "--most-people",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Keep the N people of each picture or frame that --persons gives the highest scores.",
+    ),
+]
+
+
+def person_options(function: Function) -> Function:
+    """`--persons` and what belongs to it; see `person_detector`."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def person_detector(options: Mapping[str, Any], *, has_pictures: bool) -> PersonDetector | None:
+    """The detector of `--persons`, None if it was not given.
+
+    Raises:
+        InputError: the options do not fit each other or the inputs, or the detector cannot be had.
+    """
+    choice = options["persons"]
+    if choice is None:
+        for name in ("person_weights", "person_score", "most_people"):
+            if options[name] is not None:
+                raise InputError(
+                    f"--{name.replace('_', '-')} belongs to --persons: give that, too, or leave it out"
+                )
+        return None
+    if not has_pictures:
+        raise InputError("--persons finds people in pictures and videos, and there are none: leave it out")
+    if options["box"] is not None:
+        raise InputError("--persons and --box both say where people are: give one of the two")
+
+    from detector2d.person_boxes import LEAST_SCORE, load_person_detector
+
+    score = options["person_score"]
+    return load_person_detector(
+        choice,
+        weights=options["person_weights"],
+        least_score=LEAST_SCORE if score is None else score,
+        most=options["most_people"],
+        device=options["device"],
+    )
+
+
+def person_files(options: Mapping[str, Any]) -> list[Path]:
+    """The files that the detector of `--persons` was read from, for the record."""
+    choice, weights = options["persons"], options["person_weights"]
+    files = [] if weights is None else [weights]
+    return files + ([Path(choice)] if choice is not None and choice.lower().endswith(".onnx") else [])
