@@ -15,6 +15,7 @@ from detector2d.person_boxes import (
     MODELS,
     Candidates,
     PersonDetector,
+    TorchvisionCandidates,
     load_person_detector,
     load_torchvision,
 )
@@ -30,11 +31,11 @@ def detector(*people: tuple[float, ...], **settings: float) -> PersonDetector:
 
 
 def test_boxes_are_pixels_of_the_picture_from_left_to_right() -> None:
-    found = detector((100, 10, 140, 90, 0.6), (20, 30, 50, 100, 0.9), (60, 0, 90, 120, 0.7))(PICTURE)
+    found = detector((100, 10, 140, 90, 0.9), (20, 30, 50, 100, 0.6), (60, 0, 90, 120, 0.7))(PICTURE)
     np.testing.assert_allclose(
         found.boxes, [[19.5, 29.5, 30, 70], [59.5, -0.5, 30, 120], [99.5, 9.5, 40, 80]]
     )
-    np.testing.assert_allclose(found.scores, [0.9, 0.7, 0.6])
+    np.testing.assert_allclose(found.scores, [0.6, 0.7, 0.9])
 
 
 def test_unsure_small_and_repeated_boxes_are_left_out() -> None:
@@ -107,6 +108,20 @@ def test_a_torchvision_model_with_given_weights_finds_what_the_library_finds(
         shared = np.clip(high - low, 0, None).prod(1)
         areas = (found[:, 2:] - found[:, :2]).prod(1) + (box[2] - box[0]) * (box[3] - box[1])
         assert (shared / (areas - shared)).max() > 0.5
+
+
+class Zoo(nn.Module):
+    """Answers as torchvision's detectors do: a person, a dog, and a person."""
+
+    def forward(self, pictures: list[Tensor]) -> list[dict[str, Tensor]]:
+        boxes = torch.tensor([[60.0, 5, 90, 70], [1, 2, 30, 40], [100, 5, 130, 70]])
+        return [{"boxes": boxes, "labels": torch.tensor([1, 18, 1]), "scores": torch.tensor([0.9, 0.8, 0.7])}]
+
+
+def test_only_people_are_taken_from_torchvision() -> None:
+    found = TorchvisionCandidates(Zoo())(PICTURE)
+    assert found.corners[:, 0].tolist() == [60, 100]
+    assert found.scores.tolist() == pytest.approx([0.9, 0.7])
 
 
 def test_weights_may_be_those_of_a_training_script_or_of_frozen_norms(weights: Path, tmp_path: Path) -> None:
@@ -236,6 +251,7 @@ def test_a_yolo_table_is_boxes_of_the_fitted_picture(tmp_path: Path) -> None:
         (27, 32, 42, 64, 0.9, 0.1),
         (65, 34, 30, 52, 0.8, 0.2),
         (65, 34, 30, 52, 0.6, 0.7),
+        (87, 10, 8, 9, 0.6, 0.7),  # rather of the other class
         (20, 20, 9, 9, 0.4, 0),
     )
     path = write_onnx(tmp_path / "p.onnx", Fixed(yolo_output(*people)))
