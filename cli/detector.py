@@ -319,6 +319,11 @@ def cut_outs(voc: Path, output: Path, limit: int | None, overwrite: bool) -> Non
 @click.argument("checkpoint", type=ExistingFile)
 @click.option("--data", type=ExistingFile, required=True, help="Store with pictures to evaluate on.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the scores as CSV here too.")
+@click.option(
+    "--errors",
+    type=click.Path(path_type=Path),
+    help="Write each person's errors as CSV here too, for `evolift lifter train --errors`.",
+)
 @click.option("--hard", is_flag=True, help="Take the largest heatmap cell instead of the expectation.")
 @click.option("--flip-test", is_flag=True, help="Average with what is found in the mirrored crop.")
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
@@ -330,6 +335,7 @@ def evaluate(
     checkpoint: Path,
     data: Path,
     output: Path | None,
+    errors: Path | None,
     flip_test: bool,
     device: str,
     overwrite: bool,
@@ -342,16 +348,21 @@ def evaluate(
     from cli.progress import progress_bar
     from detector2d.evaluation import evaluate_detector
     from detector2d.model import load_detector
+    from posedata.detection_errors import DetectionErrors, save_detection_errors
     from posedata.device import on_device
     from posedata.output_file import check_output, write_text
 
-    if output is not None:
-        check_output(output, overwrite=overwrite)
+    for path in (output, errors):
+        if path is not None:
+            check_output(path, overwrite=overwrite)
     model = on_device(load_detector(checkpoint), device)
     with progress_bar("evaluating", None) as advance:
-        table, _ = evaluate_detector(model, data, flip=flip_test, advance=advance, **options)
+        table, found = evaluate_detector(model, data, flip=flip_test, advance=advance, **options)
     if output is not None:
         write_text(output, table.to_csv(index=False), overwrite=overwrite)
+    if errors is not None:
+        made = DetectionErrors.between(found.joints, found.truth, found.visibility, model.settings.skeleton)
+        save_detection_errors(errors, made, overwrite=overwrite)
     click.echo(
         table.dropna(axis=1, how="all").to_string(index=False, float_format=lambda value: f"{value:.3f}")
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -21,6 +21,9 @@ from cli.options import (
     training_options,
     training_settings,
 )
+
+if TYPE_CHECKING:
+    from posedata.skeleton import Skeleton
 
 
 @click.group()
@@ -44,6 +47,11 @@ _camera_options = (
         default=0.0,
         show_default=True,
         help="Gaussian error of 2D joints, per cent of the person's size.",
+    ),
+    click.option(
+        "--errors",
+        type=ExistingFile,
+        help="Errors of 2D joints that a detector really made; of `evolift detector evaluate --errors`.",
     ),
     click.option(
         "--missing",
@@ -205,6 +213,7 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
     if "," in options["joint_order"]:
         options["joint_order"] = tuple(options["joint_order"].split(","))
     lifter = LifterSettings(**taken(options, LifterSettings))
+    record |= _detection_errors(options, lifter.skeleton)
     settings = _learning_settings(options)
     with run_folder(ctx, output, overwrite=overwrite, resume=resume):
         history = train_lifter(
@@ -299,6 +308,18 @@ def _learning_settings(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _detection_errors(options: dict[str, Any], skeleton: Skeleton) -> dict[str, object]:
+    """Read the file of --errors in place, and say which it was."""
+    from posedata.detection_errors import load_detection_errors
+    from posedata.output_file import hashes_of
+
+    path = options["errors"]
+    if path is None:
+        return {}
+    options["errors"] = load_detection_errors(path, skeleton)
+    return {"detection_errors": hashes_of([path])}
+
+
 def _grouping(text: str) -> Any:
     """A grouping's name, or joint indices from `0,1;2,3`."""
     from posedata.errors import InputError
@@ -354,9 +375,11 @@ def evaluate(
     if len(skeletons) > 1:
         raise InputError("the checkpoints are of different skeletons: evaluate them one by one")
     flip_test = options.pop("flip_test")
+    skeleton = skeletons.pop()
+    _detection_errors(options, skeleton)
     tests = open_test_set(
         data,
-        skeletons.pop(),
+        skeleton,
         PairSettings(**taken(options, PairSettings)),
         seed=options["seed"],
         subjects=options["subjects"],

@@ -14,6 +14,7 @@ from lifter.model import LifterSettings
 from lifter.normalisation import normalise
 from lifter.pose_source import Bodies, Mixture, PosePart
 from posedata.camera_rig import CameraBatch, RandomRig, RingRig
+from posedata.detection_errors import DetectionErrors, box_side
 from posedata.errors import InputError
 from posedata.joint_mapping import UNLABELLED, VISIBLE
 from posedata.seeds import generator_at
@@ -37,6 +38,8 @@ class PairSettings:
         ring, random: ranges of the sampled cameras.
         noise: standard deviation of the gaussian error of x and y, in per cent of the longer side of the person's
             box, which is how a detector's error scales.
+        errors: those that a detector really made, made again, in the same measure (`posedata.detection_errors`); of
+            the lifter's skeleton.
         missing: probability that a joint is not found.
         depth_noise: standard deviation of the depth of a volumetric detector (`input_axes` 3), mm.
         flip: mirror half of the pairs.
@@ -50,6 +53,7 @@ class PairSettings:
     ring: RingRig = field(default_factory=RingRig)
     random: RandomRig = field(default_factory=RandomRig)
     noise: float = 0.0
+    errors: DetectionErrors | None = None
     missing: float = 0.0
     depth_noise: float = 0.0
     flip: bool = False
@@ -140,23 +144,15 @@ def flipped(pairs: Pairs, skeleton: Skeleton, which: Bool[Tensor, "pairs"]) -> P
 def with_faults(pairs: Pairs, settings: PairSettings, generator: torch.Generator) -> Pairs:
     """Add a detector's noise and missing joints, as `PairSettings` says."""
     pixels, visibility = pairs.pixels, pairs.visibility
+    per_cent = box_side(pixels, visibility)[:, None, None] / 100
     if settings.noise:
-        extent = _extent(pixels, visibility)[:, None, None]
-        pixels = pixels + settings.noise / 100 * extent * torch.randn(pixels.shape, generator=generator)
+        pixels = pixels + settings.noise * per_cent * torch.randn(pixels.shape, generator=generator)
+    if settings.errors is not None:
+        pixels = pixels + per_cent * settings.errors.draw(len(pixels), generator)
     if settings.missing:
         lost = torch.rand(visibility.shape, generator=generator) < settings.missing
         visibility = visibility.masked_fill(lost, UNLABELLED)
     return Pairs(pixels, visibility, pairs.joints, pairs.cameras)
-
-
-def _extent(
-    pixels: Float[Tensor, "batch joints 2"], visibility: UInt8[Tensor, "batch joints"]
-) -> Float[Tensor, "batch"]:
-    """Longer side of the bounds of the labelled joints; 0 where there are none."""
-    labelled = (visibility > UNLABELLED)[..., None]
-    high = pixels.masked_fill(~labelled, -torch.inf).amax(1)
-    low = pixels.masked_fill(~labelled, torch.inf).amin(1)
-    return (high - low).amax(-1).clamp_min(0)
 
 
 def as_batch(pairs: Pairs, lifter: LifterSettings, depth_noise: float, generator: torch.Generator) -> Batch:

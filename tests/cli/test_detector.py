@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from cli.detector import detector
 from detector2d.model import load_detector
+from posedata.detection_errors import load_detection_errors
 from posedata.errors import CheckpointError, InputError, OutputError
+from posedata.skeleton import H36M17
 from tests.detector2d.conftest import photograph_store, picture_store
 from tests.detector2d.test_voc_objects import voc
 
@@ -54,13 +56,24 @@ def test_train_writes_checkpoints_history_and_settings(trained) -> None:
 
 
 def test_evaluate_prints_and_writes_scores(trained, photograph_store, tmp_path) -> None:
-    out = tmp_path / "scores.csv"
+    out, errors = tmp_path / "scores.csv", tmp_path / "errors.csv"
     result = run(
-        "evaluate", trained / "best.safetensors", "--data", photograph_store, "-o", out, "--flip-test"
+        "evaluate",
+        trained / "best.safetensors",
+        "--data",
+        photograph_store,
+        "-o",
+        out,
+        "--errors",
+        errors,
+        "--flip-test",
     )
     table = pd.read_csv(out).set_index("name")
     assert f"{table.loc['overall', 'pck_0.2']:.3f}" in result.output
     assert "pckh_0.5" not in result.output  # LSP has no base of the skull
+    made = load_detection_errors(errors, H36M17)
+    assert H36M17.index("neck") in made.unmeasured  # nor of it here
+    assert int((~made.percent.isnan()).sum()) // 2 == table.loc["overall", "labelled"]
     with pytest.raises(OutputError, match="exists: choose another output or add --overwrite"):
         run("evaluate", trained / "best.safetensors", "--data", photograph_store, "-o", out)
 

@@ -11,7 +11,10 @@ from click.testing import CliRunner
 from cli.lifter import lifter
 from lifter.model import load_lifter
 from lifter.refiner import load_refiner
+from posedata.checkpoint import load_checkpoint
+from posedata.detection_errors import DetectionErrors, save_detection_errors
 from posedata.errors import CheckpointError, InputError, OutputError
+from posedata.output_file import hashes_of
 from posedata.skeleton import H36M17
 from tests.lifter.test_public_checkpoint import public_state
 
@@ -46,6 +49,23 @@ def test_evaluate_writes_tables_and_pictures(trained, tiny_store, tmp_path) -> N
     assert set(scores["checkpoint"]) == {"best", "last"}
     assert (out / "scores.md").read_text().startswith("# Lifters compared")
     assert {path.name for path in out.glob("*.png")} == {"cases_best.png", "cases_last.png"}
+
+
+def test_errors_of_a_detector_are_learnt_from_and_named_in_the_checkpoint(tiny_store, tmp_path) -> None:
+    errors = tmp_path / "errors.csv"
+    save_detection_errors(errors, DetectionErrors(H36M17, torch.full((1, 17, 2), 50.0)))
+    folder, bob = tmp_path / "run", ["--validation-subject", "bob"]
+    run("train", tiny_store, "-o", folder, *SMALL, *bob, "--errors", errors)
+    assert load_checkpoint(folder / "last.safetensors", "lifter").record["detection_errors"] == hashes_of(
+        [errors]
+    )
+    best = folder / "best.safetensors"
+    clean, faulty = (
+        run("evaluate", best, "--data", tiny_store, "-o", tmp_path / name, *more).output.splitlines()[-1]
+        for name, more in (("clean", []), ("faulty", ["--errors", errors]))
+    )
+    assert "MPJPE" in clean
+    assert clean != faulty
 
 
 def test_a_refiner_is_trained_and_scored_on_top_of_a_lifter(trained, tiny_store, tmp_path) -> None:

@@ -13,6 +13,7 @@ from lifter.pairs import PairMaker, Pairs, PairSettings, fixed_pairs, flipped, s
 from lifter.pose_source import Mixture, PosePart
 from posedata.camera import Camera
 from posedata.camera_rig import RingRig
+from posedata.detection_errors import DetectionErrors
 from posedata.errors import InputError
 from posedata.skeleton import COCO17, H36M16, H36M17
 from posedata.store import PoseStore
@@ -113,6 +114,19 @@ def test_noise_is_in_per_cent_of_the_person_and_missing_joints_become_unlabelled
     lost = torch.cat([part.visibility.flatten() == 0 for part in parts]).float().mean()
     assert 0.24 < float(lost) < 0.26
     assert torch.equal(parts[0].joints, clean.joints)
+
+
+def test_errors_of_a_detector_are_made_again_at_the_size_of_the_person(tiny_store) -> None:
+    part = part_of(tiny_store)
+    clean = seen(part, part.bodies_at(0, 0), PairSettings(), torch.Generator().manual_seed(0))
+    percent = torch.arange(17.0)[:, None] * torch.tensor([0.0, 1.0])
+    percent[[1, 2, 3, 11, 12, 13]] = percent[[4, 5, 6, 14, 15, 16]]  # the same when mirrored
+    errors = DetectionErrors(H36M17, percent[None])
+    faulty = with_faults(clean, PairSettings(errors=errors), torch.Generator().manual_seed(1))
+    extent = (clean.pixels.amax(1) - clean.pixels.amin(1)).amax(-1)
+    wanted = clean.pixels + percent / 100 * extent[:, None, None]
+    torch.testing.assert_close(faulty.pixels, wanted, atol=1e-3, rtol=0)
+    assert torch.equal(faulty.joints, clean.joints)
 
 
 def test_targets_and_inputs_of_a_depth_lifter(tiny_store) -> None:
