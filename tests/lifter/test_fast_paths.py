@@ -13,6 +13,7 @@ from lifter.semantic_graph_convolution import SemanticGraphConvolution, affiniti
 from lifter.semgcn import SemGCN
 from lifter.skeleton_graph import adjacency
 from posedata.skeleton import H36M16, H36M17
+from tests.lifter.straightforward_semgcn import Straight, copy_weights
 
 
 def layer_and_norm(inside: int, outside: int) -> tuple[SemanticGraphConvolution, nn.BatchNorm1d]:
@@ -147,3 +148,30 @@ def test_dropout_is_active_in_training_only() -> None:
     assert not torch.equal(net(x), net(x))
     net.eval()
     assert torch.equal(net(x), net(x))
+
+
+def test_training_by_the_fast_paths_is_training_of_the_plain_network() -> None:
+    torch.manual_seed(0)
+    fast = SemGCN(2, 3, adjacency(H36M17), hidden=12, blocks=2).double()
+    plain = Straight(adjacency(H36M17), hidden=12, blocks=2).double()
+    copy_weights(fast, plain)
+    x, y = torch.randn(40, 8, 17, 2).double(), torch.randn(40, 8, 17, 3).double()
+
+    def learnt(network: nn.Module) -> tuple[list[float], torch.Tensor]:
+        optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+        losses = []
+        for inputs, targets in zip(x, y, strict=True):
+            optimiser.zero_grad()
+            loss = F.mse_loss(network(inputs), targets)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            losses.append(loss.item())
+        network.eval()
+        with torch.no_grad():
+            return losses, network(x[0])
+
+    (fast_losses, fast_answer), (plain_losses, plain_answer) = learnt(fast), learnt(plain)
+    assert fast_losses == pytest.approx(plain_losses, rel=1e-6)
+    assert fast_losses[-1] < 0.9 * fast_losses[0]
+    torch.testing.assert_close(fast_answer, plain_answer, rtol=1e-5, atol=1e-5)
