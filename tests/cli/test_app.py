@@ -19,6 +19,7 @@ from PIL import Image
 from cli.app import predict_upload
 from lifter.joint import JointModel, save_joint
 from lifter.pipeline import Pipeline
+from posedata.predicting.camera_choice import CameraRule
 from posedata.predicting.upload_server import Answer, UploadLimits, UploadServer
 from posedata.video_file import VideoWriter
 from tests.headless_chromium import HeadlessPage
@@ -36,7 +37,7 @@ def app(chain: JointModel, tmp_path: Path) -> Iterator[UploadServer]:
     pipeline = Pipeline(chain)
 
     def predict(path: Path, name: str) -> Answer:
-        return predict_upload(pipeline, path, name, 4, {})
+        return predict_upload(pipeline, CameraRule("box"), path, name, 4)
 
     uploads = tmp_path / "uploads"
     uploads.mkdir()

@@ -48,7 +48,7 @@ def followed(
     for number in range(len(places)):
         seen.frame = number
         answer = follow(PICTURE)
-        tracks.append(None if answer is None else answer[1])
+        tracks.append(answer[0][1] if answer else None)
     return tracks, seen
 
 
