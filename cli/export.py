@@ -88,7 +88,6 @@ def _graph(checkpoint: Path, refiner_file: Path | None) -> OnnxGraph:
     if stage == "joint":
         from lifter.joint import load_joint
         from lifter.joint_onnx_graph import joint_graph
-
         from lifter.refiner import load_refiner
 
         refiner = None if refiner_file is None else load_refiner(refiner_file)
