@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     default="json",
     show_default=True,
     metavar="FORMATS",
-    help="Files of poses, some of json,jsonl,csv,npz,h5,bvh; h5 is a pose store, bvh one file for each person for animators.",
+    help="Files of poses, some of json,jsonl,csv,npz,h5,bvh,sleap; h5 is a pose store, bvh one file for each person for animators, sleap one for each video, which movement reads.",
 )
 @click.option("-o", "--output", type=AnyPath, help="Folder to write; not for a stream.")
 @overwrite_option

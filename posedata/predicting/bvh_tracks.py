@@ -15,7 +15,6 @@ Reference: Kabsch, Acta Cryst. A32 (1976).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from posedata.errors import OutputError
-from posedata.output_file import write_text
+from posedata.output_file import free_path, write_text
 from posedata.predicting.predictions import Predictions
 from posedata.skeleton import Skeleton
 
@@ -85,7 +84,7 @@ def write_bvh_tracks(
         root = predictions.root_3d[order].astype(np.float64)
         joints += root[:, None] if np.isfinite(root).all() else 0.0
         every = np.arange(frames[0], frames[-1] + 1)
-        path = _free_path(folder, f"{name}_{person}")
+        path = free_path(folder, f"{name}_{person}", ".bvh")
         text = bvh_text(skeleton, _at_frames(joints, frames, every), frames_per_second)
         write_text(path, text, overwrite=False)
         written.append(BvhTrack(path, len(every), len(every) - len(frames)))
@@ -223,13 +222,3 @@ def _at_frames(
     flat = joints.reshape(len(joints), -1)
     columns = [np.interp(every, frames, column) for column in flat.T]
     return np.stack(columns, 1).reshape(len(every), *joints.shape[1:])
-
-
-def _free_path(folder: Path, name: str) -> Path:
-    """NAME.bvh in the folder, without characters that file systems refuse, and numbered if it is taken."""
-    clean = re.sub(r"[^\w.-]+", "_", name).strip("._") or "track"
-    number, path = 1, folder / f"{clean}.bvh"
-    while path.exists():
-        number += 1
-        path = folder / f"{clean}_{number}.bvh"
-    return path

@@ -30,6 +30,16 @@ class Clip:
         """Whether there is more than one frame."""
         return len(set(self.predictions.frame.tolist())) > 1
 
+    def tracked(self, format: str) -> Clip:
+        """The clip itself, for a file of tracks.
+
+        Raises:
+            InputError: its people are no tracks over time.
+        """
+        if self.fault is not None:
+            raise InputError(f"{self.fault}, so there is no track for a {format} file")
+        return self
+
     def smoothed(self) -> Clip:
         """The clip with 3D poses smoothed over time.
 

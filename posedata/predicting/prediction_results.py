@@ -14,12 +14,13 @@ from posedata.predicting.frame_sample import FrameSample
 from posedata.predicting.prediction_files import write_predictions
 from posedata.predicting.prediction_store import write_prediction_store
 from posedata.predicting.predictions import Predictions
+from posedata.predicting.sleap_analysis import write_sleap_analysis
 
 if TYPE_CHECKING:
     from posedata.drawing.pose_page import EmbeddedPicture
     from posedata.drawing.prediction_page import FrameKey
 
-FORMATS = ("json", "jsonl", "csv", "npz", "h5", "bvh")
+FORMATS = ("json", "jsonl", "csv", "npz", "h5", "bvh", "sleap")
 MOST_SENTENCES = 10
 """An error tells at most so many things that could not be done, and how many more there are."""
 _PICTURES_PER_SECOND = 10.0
@@ -72,45 +73,43 @@ class PredictionResults:
         return replace(Predictions.concatenate(parts), camera_assumption=" ".join(assumptions))
 
     def write_files(self, folder: Path, formats: Sequence[str]) -> list[Path]:
-        """Write `predictions.FORMAT` into a folder, and for `bvh` a file for each track.
+        """Write `predictions.FORMAT` into a folder; for `bvh` a file for each track, for `sleap` one for each clip.
 
         Returns:
             What was written; what could not be is among `failed`.
         """
-        written = []
+        written: list[Path] = []
         predictions = self.joined()
+        of_clips = {"bvh": self._bvh, "sleap": self._sleap}
         for ending in formats:
             path = folder / f"predictions.{ending}"
-            try:
-                if ending == "bvh":
-                    written += self._write_bvh(folder)
-                    continue
-                if ending == "h5":
-                    write_prediction_store(path, predictions)
-                else:
-                    write_predictions(path, predictions)
-                written.append(path)
-            except EvoliftError as error:
-                self.failed.append(str(error))
+            for clip in self.clips if ending in of_clips else [None]:
+                try:
+                    if clip is not None:
+                        written += of_clips[ending](folder, clip)
+                        continue
+                    if ending == "h5":
+                        write_prediction_store(path, predictions)
+                    else:
+                        write_predictions(path, predictions)
+                    written.append(path)
+                except EvoliftError as error:
+                    self.failed.append(str(error))
         return written
 
-    def _write_bvh(self, folder: Path) -> list[Path]:
-        written = []
-        for clip in self.clips:
-            try:
-                if clip.fault is not None:
-                    raise InputError(f"{clip.fault}, so there is no track for a bvh file")
-                for track in write_bvh_tracks(
-                    folder, Path(clip.label).stem, clip.predictions, clip.frames_per_second
-                ):
-                    written.append(track.path)
-                    if track.interpolated:
-                        self.note(
-                            f"{track.path.name}: {track.interpolated} of {track.frames} frames are interpolated."
-                        )
-            except EvoliftError as error:
-                self.failed.append(str(error))
-        return written
+    def _bvh(self, folder: Path, clip: Clip) -> list[Path]:
+        tracks = write_bvh_tracks(
+            folder, Path(clip.label).stem, clip.tracked("bvh").predictions, clip.frames_per_second
+        )
+        for track in tracks:
+            if track.interpolated:
+                self.note(
+                    f"{track.path.name}: {track.interpolated} of {track.frames} frames are interpolated."
+                )
+        return [track.path for track in tracks]
+
+    def _sleap(self, folder: Path, clip: Clip) -> list[Path]:
+        return [write_sleap_analysis(folder, Path(clip.label).stem, clip.tracked("sleap").predictions)]
 
     def raise_failures(self) -> None:
         """Raise what could not be done, as one error.
