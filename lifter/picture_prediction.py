@@ -17,13 +17,15 @@ from posedata.camera import Camera
 from posedata.drawing.overlay import draw_box, draw_joints
 from posedata.drawing.pose_page import embedded_picture
 from posedata.errors import InputError
-from posedata.image_file import read_image, write_png
+from posedata.image_file import is_animated, read_image, write_png
 from posedata.predicting.camera_choice import CameraRule
 from posedata.predicting.clip import Clip
 from posedata.predicting.input_kinds import PredictionInput
 from posedata.predicting.prediction_results import PredictionResults
 from posedata.video_file import VideoReader, VideoWriter
 
+LEAST_SIDE = 16
+"""Pixels of the longer side below which a picture is refused."""
 _PICTURES_PER_SECOND = 10.0
 _SEARCHED = (
     "No person box was given: one person was searched for with the pose detector, in the whole picture and in "
@@ -61,6 +63,12 @@ class PicturePrediction:
             OutputError: the overlay cannot be written.
         """
         image = read_image(one.path)
+        if max(image.shape[:2]) < LEAST_SIDE:
+            raise InputError(
+                f"{one.path} has {image.shape[1]} x {image.shape[0]} pixels, too few to tell a person: give a picture of {LEAST_SIDE} pixels or more"
+            )
+        if is_animated(one.path):
+            self.results.note(f"{one.label} is animated: its first frame was taken.")
         camera = self.cameras.of_picture((image.shape[1], image.shape[0]), str(one.path), one.path)
         names, poses = self._poses(image, str(one.path), camera.camera)
         if self.people is None:

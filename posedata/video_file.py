@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posedata.errors import InputError, OutputError
+from posedata.opencv_quiet import quiet_opencv
 from posedata.output_file import check_output
 
 AHEAD = 8
@@ -49,7 +50,7 @@ class VideoReader:
 
     def __init__(self, source: Path | int) -> None:
         self.label = f"webcam {source}" if isinstance(source, int) else str(source)
-        with _quiet():
+        with quiet_opencv():
             self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
             is_read, first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not is_read or first is None:
@@ -134,7 +135,7 @@ class VideoWriter:
         self._partial = path.with_name(
             path.stem + ".partial" + path.suffix
         )  # the ending tells OpenCV the format
-        with _quiet():
+        with quiet_opencv():
             code = cv2.VideoWriter.fourcc(*_CODEC)
             self._odd = (size[1] % 2, size[0] % 2)
             even = (size[0] + self._odd[1], size[1] + self._odd[0])
@@ -178,14 +179,3 @@ class VideoWriter:
             self._partial.replace(self.path)
         except OSError as reason:
             raise OutputError(f"{self.path} could not be written: {reason.strerror or reason}") from None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """OpenCV without its own messages on standard error: ours says what is the matter."""
-    before = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(0)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(before)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from detector2d.model import DetectorModel, DetectorSettings, save_detector
 from lifter.joint import JointModel, save_joint
@@ -96,6 +97,33 @@ def test_a_bad_picture_is_named_and_the_others_are_done(evolift, checkpoints: Pa
     assert result.returncode == 2
     assert "bad.jpg is not a readable picture" in result.stderr.replace("\n", " ")
     assert read_predictions(output / "predictions.json").image == ("wide.png",)
+
+
+def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refused(
+    evolift, checkpoints: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frames = [Image.fromarray(np.full((40, 50, 3), value, np.uint8)) for value in (10, 200)]
+    for ending in ("gif", "webp"):
+        frames[0].save(tmp_path / f"moving.{ending}", save_all=True, append_images=frames[1:])
+    frames[0].crop((0, 0, 3, 2)).save(tmp_path / "speck.png")
+    whole = (tmp_path / "moving.gif").read_bytes()
+    (tmp_path / "cut.gif").write_bytes(whole[: len(whole) // 3])
+    names = ("moving.gif", "moving.webp", "speck.png", "cut.gif")
+    result = evolift(
+        "predict",
+        *(tmp_path / n for n in names),
+        "--joint",
+        checkpoints / "joint.safetensors",
+        "-o",
+        tmp_path / "o",
+    )
+    assert result.returncode == 2
+    assert "speck.png has 3 x 2 pixels, too few to tell a person" in result.stderr
+    assert "cut.gif is not a readable picture" in result.stderr
+    assert read_predictions(tmp_path / "o" / "predictions.json").image == names[:2]
+    page = (tmp_path / "o" / "page.html").read_text()
+    assert "moving.webp is animated: its first frame was taken." in page
+    assert capfd.readouterr().err == "", "libraries say nothing themselves"
 
 
 @pytest.mark.parametrize(
