@@ -193,13 +193,18 @@ def predict_inputs(
 
 def write_results(output: Path, results: PredictionResults, formats: Sequence[str] = ("json",)) -> None:
     """Write files and page into a folder, if there are any results, and say so."""
+    from posedata.errors import OutputError
+
     if not results.clips:
         return
     written = results.write_files(output, formats)
-    write_result_page(output / "page.html", results, "3D poses")
-    written.append(output / "page.html")
+    try:
+        write_result_page(output / "page.html", results, "3D poses")
+        written.append(output / "page.html")
+    except OutputError as error:
+        results.failed.append(str(error))
     people = sum(len(clip.predictions) for clip in results.clips)
-    click.echo(f"{people} poses: {', '.join(map(str, written))}")
+    click.echo(f"{people} poses: {', '.join(map(str, written)) or 'nothing could be written'}")
 
 
 def _keypoint_reading(options: Mapping[str, Any]) -> KeypointReading:

@@ -13,7 +13,7 @@ from posedata.errors import InputError
 from posedata.opencv_quiet import quiet_opencv
 from posedata.output_file import whole_file
 
-_JPEG, _PNG = b"\xff\xd8", b"\x89PNG"
+_JPEG, _PNG, _PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND"
 _ANIMATED = ("GIF", "PNG", "WEBP")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"
 _REDUCED = {
@@ -115,6 +115,8 @@ def _bytes_of(path: Path) -> np.ndarray:
 def _decode(path: Path, data: np.ndarray, factor: int) -> np.ndarray:
     start = data[:4].tobytes()
     if start.startswith(_JPEG) and _is_cut_off(data):
+        raise InputError(f"{path} is cut off before the end of its picture: copy it again")
+    if start == _PNG and data.tobytes().rfind(_PNG_END) < 0:
         raise InputError(f"{path} is cut off before the end of its picture: copy it again")
     if start == _PNG:
         return _to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
