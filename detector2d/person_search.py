@@ -75,9 +75,11 @@ def find_person(
 def search_windows(width: int, height: int) -> list[Box]:
     """The whole picture, and `WINDOWS` of it (left, top, width, height), pixels; windows may reach over a narrow one."""
     side = WINDOW * max(width, height)
-    return [(-0.5, -0.5, width, height)] + [
+    boxes: list[Box] = [(-0.5, -0.5, width, height)]
+    boxes += [
         ((width - side) * right - 0.5, (height - side) * down - 0.5, side, side) for right, down in WINDOWS
     ]
+    return boxes
 
 
 @torch.no_grad()
