@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import ExistingFile, RecipeCommand, command_record
+from cli.camera_options import camera_options, camera_rule
+from cli.options import RecipeCommand
+from cli.prediction_models import model_options, picture_pipeline
+from cli.result_page import write_result_page
 
 if TYPE_CHECKING:
     from lifter.pipeline import Pipeline
+    from posedata.predicting.camera_choice import CameraRule
     from posedata.predicting.upload_server import Answer
 
 MOST_PIXELS = 80_000_000
 
 
 @click.command(cls=RecipeCommand)
-@click.option("--joint", type=ExistingFile, help="Joint checkpoint of `evolift finetune`.")
-@click.option("--detector", type=ExistingFile, help="Detector checkpoint, to be chained with --lifter.")
-@click.option("--lifter", type=ExistingFile, help="Lifter checkpoint.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps, ...")
+@model_options
+@camera_options
+@click.option("--smooth", is_flag=True, help="Smooth the 3D poses of videos over time (One Euro filter).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="Port; 0 for a free one."
@@ -38,6 +41,8 @@ MOST_PIXELS = 80_000_000
 def app(ctx: click.Context, /, **options: Any) -> None:
     """Show the pose in photographs and short videos that are dropped on a local page.
 
+    Camera options hold for all uploads; without them a photograph's EXIF data are used.
+
     The page is for this computer alone unless --host says otherwise; then all who reach that address can use it. It loads
     nothing from elsewhere, predicts one upload at a time, and keeps none. Without checkpoints it uses those that come with
     evolift. Ctrl-C ends it.
@@ -46,23 +51,18 @@ def app(ctx: click.Context, /, **options: Any) -> None:
 
     \b
       evolift app
-      evolift app --joint runs/joint/best.safetensors
+      evolift app --joint runs/joint/best.safetensors --smooth
     """
     import tempfile
 
-    from lifter.pipeline import Pipeline
     from posedata.predicting.upload_server import UploadLimits, UploadServer
 
-    checkpoints = {name: options[name] for name in ("joint", "detector", "lifter")}
-    if any(checkpoints.values()):
-        pipeline = Pipeline.from_checkpoints(**checkpoints, device=options["device"])
-    else:
-        pipeline = Pipeline.from_pretrained(device=options["device"])
-    record = command_record(ctx)
+    pipeline = picture_pipeline(options)
+    cameras = camera_rule(options, pipeline.lifter.settings.normalisation)
     limits = UploadLimits(options["most_megabytes"], options["frames"])
 
     def predict(path: Path, name: str) -> Answer:
-        return predict_upload(pipeline, path, name, limits.frames, record)
+        return predict_upload(pipeline, cameras, path, name, limits.frames, is_smooth=options["smooth"])
 
     with (
         _ended_like_ctrl_c(),
@@ -88,19 +88,27 @@ def _ended_like_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def predict_upload(pipeline: Pipeline, path: Path, name: str, frames: int, record: dict[str, Any]) -> Answer:
+def predict_upload(
+    pipeline: Pipeline, cameras: CameraRule, path: Path, name: str, frames: int, *, is_smooth: bool = False
+) -> Answer:
     """Predict a picture or video as `evolift predict` does; other files go beside it.
+
+    Args:
+        pipeline: of detector and lifter.
+        cameras: which camera it is taken to be of.
+        path: of the upload.
+        name: that the user knows it by.
+        frames: most of a video.
+        is_smooth: smooth the poses of videos over time.
 
     Raises:
         InputError: it cannot be read, or nobody was found in it.
     """
-    from cli.joint_readings import NOTE as JOINT_NOTE
-    from cli.joint_readings import joint_readings
-    from cli.predict import PredictRun
-    from posedata.drawing.prediction_page import write_prediction_page
+    from lifter.picture_prediction import PicturePrediction
     from posedata.errors import InputError
     from posedata.image_file import picture_size
     from posedata.predicting.input_kinds import PredictionInput, prediction_inputs
+    from posedata.predicting.prediction_results import PredictionResults
     from posedata.predicting.upload_server import Answer
 
     kind = prediction_inputs([path])[0].kind
@@ -111,19 +119,11 @@ def predict_upload(pipeline: Pipeline, path: Path, name: str, frames: int, recor
                 f"{path} has {width} x {height} pixels, at most {MOST_PIXELS / 1e6:.0f} million are taken: make it smaller"
             )
     output = path.with_name("output")
-    run = PredictRun({"frames": frames}, output, record, pipeline.model.lifter, pipeline)
-    run.predict([PredictionInput(kind, path, name)])
-    if not run.clips:
-        run.raise_failures()
-    predictions = run.clips[0].predictions
-    readings = joint_readings(predictions.skeleton)
-    write_prediction_page(
-        output / "page.html",
-        predictions,
-        title=name,
-        pictures=run.pictures.kept(),
-        readings=readings,
-        notes=[predictions.camera_assumption, *([JOINT_NOTE] if readings else []), *run.notes],
-        frames_per_second=run.frames_per_second / run.pictures.stride,
-    )
-    return Answer((output / "page.html").read_text(encoding="utf-8"), tuple(run.failed))
+    results = PredictionResults(is_smooth=is_smooth)
+    pictures = PicturePrediction(pipeline, cameras, results)
+    if kind == "video":
+        pictures.video(path, name, output / "overlay.mp4", most_frames=frames)
+    else:
+        pictures.picture(PredictionInput(kind, path, name), output / "overlay.png")
+    write_result_page(output / "page.html", results, name)
+    return Answer((output / "page.html").read_text(encoding="utf-8"), tuple(results.failed))

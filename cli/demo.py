@@ -319,8 +319,12 @@ def _finetune(results: DemoResults, scale: float, seed: int, workers: int) -> No
 
 
 def _predict(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    from cli.predict import predict_pictures
+    from cli.predict import predict_inputs, write_results
+    from lifter.picture_prediction import PicturePrediction
     from lifter.pipeline import Pipeline
+    from posedata.predicting.camera_choice import CameraRule
+    from posedata.predicting.input_kinds import prediction_inputs
+    from posedata.predicting.prediction_results import PredictionResults
     from posedata.store import PoseStore
 
     with PoseStore(results.path("renders_test.h5"), validate=False) as store:
@@ -329,7 +333,12 @@ def _predict(results: DemoResults, scale: float, seed: int, workers: int) -> Non
     output = results.path("predictions")
     output.mkdir()
     pipeline = Pipeline.from_checkpoints(joint=results.path("joint/best.safetensors"))
-    done, _ = predict_pictures(pictures, pipeline, None, output, {"command": "evolift demo"})
+    predicted = PredictionResults()
+    cameras = CameraRule(pipeline.lifter.settings.normalisation)
+    prediction = PicturePrediction(pipeline, cameras, predicted, {"command": "evolift demo"})
+    predict_inputs(prediction_inputs(pictures), output, predicted, prediction)
+    write_results(output, predicted)
+    done = len(predicted.clips)
     results.say("prediction", "test pictures predicted, without their person boxes", str(done))
 
 

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
 @click.command(cls=RecipeCommand)
 @click.argument("checkpoint", type=ExistingFile)
+@click.option(
+    "--refiner",
+    type=ExistingFile,
+    help="Refiner checkpoint of `evolift lifter train-refiner`, to go behind the lifter.",
+)
 @output_option("ONNX file (.onnx)")
 @overwrite_option
-def export(checkpoint: Path, output: Path, overwrite: bool) -> None:
+def export(checkpoint: Path, refiner: Path | None, output: Path, overwrite: bool) -> None:
     """Write a trained detector, lifter or chain as one ONNX file.
 
     CHECKPOINT is of `evolift detector train`, `evolift lifter train` or `evolift finetune`; the file itself tells which.
@@ -44,8 +49,10 @@ def export(checkpoint: Path, output: Path, overwrite: bool) -> None:
 
     if output.suffix != ".onnx":
         raise InputError(f"{output} should end in .onnx: give --output NAME.onnx")
-    graph = _graph(checkpoint)
+    graph = _graph(checkpoint, refiner)
     origin = {"name": checkpoint.name, "sha256": sha256_of(checkpoint)}
+    if refiner is not None:
+        origin |= {"refiner": refiner.name, "refiner_sha256": sha256_of(refiner)}
     differences = write_onnx(output, graph, origin=origin, overwrite=overwrite)
     click.echo(f"{output}: {graph.stage}, {output.stat().st_size / 1e6:.1f} MB")
     for name in differences:
@@ -56,12 +63,14 @@ def export(checkpoint: Path, output: Path, overwrite: bool) -> None:
         )
 
 
-def _graph(checkpoint: Path) -> OnnxGraph:
+def _graph(checkpoint: Path, refiner_file: Path | None) -> OnnxGraph:
     from posedata.checkpoint import stage_of
-    from posedata.errors import CheckpointError
+    from posedata.errors import CheckpointError, InputError
 
     stage = stage_of(checkpoint)
     if stage == "detector":
+        if refiner_file is not None:
+            raise InputError("a detector gives no poses to refine: leave out --refiner")
         from detector2d.model import load_detector
         from detector2d.onnx_graph import detector_graph
 
@@ -70,12 +79,19 @@ def _graph(checkpoint: Path) -> OnnxGraph:
         from lifter.model import load_lifter
         from lifter.onnx_graph import lifter_graph
 
-        return lifter_graph(load_lifter(checkpoint))
+        lifter = load_lifter(checkpoint)
+        if refiner_file is None:
+            return lifter_graph(lifter)
+        from lifter.refiner import Refined, load_refiner
+
+        return lifter_graph(Refined(lifter, load_refiner(refiner_file)))
     if stage == "joint":
         from lifter.joint import load_joint
         from lifter.joint_onnx_graph import joint_graph
+        from lifter.refiner import load_refiner
 
-        return joint_graph(load_joint(checkpoint))
+        refiner = None if refiner_file is None else load_refiner(refiner_file)
+        return joint_graph(load_joint(checkpoint), refiner)
     raise CheckpointError(
         f"{checkpoint} is a checkpoint of the stage {stage!r}: give one of a detector, a lifter or the joint stage"
     )

@@ -12,7 +12,7 @@ from cli.options import ExistingFile, Function
 from posedata.errors import InputError
 
 if TYPE_CHECKING:
-    from detector2d.person_boxes import PersonDetector
+    from lifter.person_following import PeopleFinder
 
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option(
@@ -40,14 +40,14 @@ _OPTIONS: list[Callable[[Any], Any]] = [
 
 
 def person_options(function: Function) -> Function:
-    """`--persons` and what belongs to it; see `person_detector`."""
+    """`--persons` and what belongs to it; see `people_finder`."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
-def person_detector(options: Mapping[str, Any], *, has_pictures: bool) -> PersonDetector | None:
-    """The detector of `--persons`, None if it was not given.
+def people_finder(options: Mapping[str, Any], *, has_pictures: bool) -> PeopleFinder | None:
+    """What the detector of `--persons` finds, None if it was not given.
 
     Raises:
         InputError: the options do not fit each other or the inputs, or the detector cannot be had.
@@ -66,14 +66,22 @@ def person_detector(options: Mapping[str, Any], *, has_pictures: bool) -> Person
         raise InputError("--persons and --box both say where people are: give one of the two")
 
     from detector2d.person_boxes import LEAST_SCORE, load_person_detector
+    from lifter.person_following import PeopleFinder
 
-    score = options["person_score"]
-    return load_person_detector(
+    score, most = options["person_score"], options["most_people"]
+    persons = load_person_detector(
         choice,
         weights=options["person_weights"],
         least_score=LEAST_SCORE if score is None else score,
-        most=options["most_people"],
+        most=most,
         device=options["device"],
+    )
+    sure = f"a score of {persons.least_score:g} or more"
+    at_most = f", at most {most} in each picture" if most else ""
+    return PeopleFinder(
+        lambda image: persons(image).boxes,
+        f"People were found by {persons.name}, those with {sure}{at_most}.",
+        f"{persons.name} finds nobody with {sure}: lower --person-score, or give --box",
     )
 
 

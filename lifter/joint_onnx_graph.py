@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from detector2d.onnx_graph import crop_description, crop_inputs, detection_outputs
 from lifter.joint import JointModel
 from lifter.onnx_graph import pose_description, pose_or_depth, pose_output, size_input
+from lifter.refiner import Refined, RefinerModel
 from posedata.onnx_file import OnnxGraph
 
 
@@ -16,11 +17,12 @@ class JointGraph(nn.Module):
 
     Args:
         chain: in evaluation mode.
+        refiner: of its poses, in evaluation mode; None for none.
     """
 
-    def __init__(self, chain: JointModel) -> None:
+    def __init__(self, chain: JointModel, refiner: RefinerModel | None = None) -> None:
         super().__init__()
-        self.chain = chain
+        self.chain, self.refiner = chain, refiner
 
     def forward(
         self,
@@ -33,16 +35,27 @@ class JointGraph(nn.Module):
             # A lifter of normalisation `box` does not see where in the picture the person is.
             image_size = image_from_crop.new_zeros((image_from_crop.shape[0], 2))
         found = self.chain(self.chain.detector.scale_images(crop), image_from_crop, image_size)
-        return pose_or_depth(self.chain.lifter, found.joints_3d), found.joints_2d, found.confidence
+        joints = found.joints_3d if self.refiner is None else self.refiner(found.joints_3d)
+        return pose_or_depth(self.chain.lifter, joints), found.joints_2d, found.confidence
 
 
-def joint_graph(chain: JointModel) -> OnnxGraph:
-    """A chain ready to be written as ONNX; it is put into evaluation mode."""
+def joint_graph(chain: JointModel, refiner: RefinerModel | None = None) -> OnnxGraph:
+    """A chain ready to be written as ONNX; it is put into evaluation mode.
+
+    Args:
+        chain: detector and lifter.
+        refiner: to mend the poses of a lifter of target `xyz`.
+
+    Raises:
+        InputError: the refiner does not fit the lifter.
+    """
+    if refiner is not None:
+        Refined(chain.lifter, refiner)  # refuses what does not fit
     seen, lifted = crop_description(chain.detector), pose_description(chain.lifter)
     units = {"joints_2d": "px", "confidence": "0 to 1"} | lifted["units"]
     return OnnxGraph(
         "joint",
-        JointGraph(chain.eval()),
+        JointGraph(chain.eval(), refiner),
         (*crop_inputs(chain.detector), *size_input(chain.lifter)),
         (pose_output(chain.lifter), *detection_outputs(chain.detector)),
         seen | lifted | {"units": units},

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from lifter.model import LifterModel
+from lifter.model import Lifter
 from posedata.onnx_file import CAMERA_FRAME, PIXELS, TOLERANCE, GraphInput, GraphOutput, OnnxGraph
 
 
@@ -19,7 +19,7 @@ class LifterGraph(nn.Module):
         lifter: in evaluation mode.
     """
 
-    def __init__(self, lifter: LifterModel) -> None:
+    def __init__(self, lifter: Lifter) -> None:
         super().__init__()
         self.lifter = lifter
 
@@ -33,12 +33,12 @@ class LifterGraph(nn.Module):
         return (pose_or_depth(self.lifter, self.lifter.lift(joints_2d, visibility, image_size)),)
 
 
-def pose_or_depth(lifter: LifterModel, lifted: Float[Tensor, "batch joints out"]) -> Tensor:
+def pose_or_depth(lifter: Lifter, lifted: Float[Tensor, "batch joints out"]) -> Tensor:
     """What a lifter says as its graph gives it: without the axis of length 1 that depth alone has."""
     return lifted if lifter.settings.target == "xyz" else lifted[..., 0]
 
 
-def lifter_graph(lifter: LifterModel) -> OnnxGraph:
+def lifter_graph(lifter: Lifter) -> OnnxGraph:
     """A lifter ready to be written as ONNX; it is put into evaluation mode."""
     joints, axes = len(lifter.skeleton), lifter.settings.input_axes
     root = lifter.skeleton.joints[lifter.skeleton.root]
@@ -69,7 +69,7 @@ def lifter_graph(lifter: LifterModel) -> OnnxGraph:
     )
 
 
-def size_input(lifter: LifterModel) -> tuple[GraphInput, ...]:
+def size_input(lifter: Lifter) -> tuple[GraphInput, ...]:
     """The size of the picture, which only a lifter of normalisation `screen` takes."""
     if lifter.settings.normalisation != "screen":
         return ()
@@ -80,7 +80,7 @@ def size_input(lifter: LifterModel) -> tuple[GraphInput, ...]:
     return (GraphInput("image_size", "float32 (batch, 2): width and height of the picture, pixels", example),)
 
 
-def pose_output(lifter: LifterModel) -> GraphOutput:
+def pose_output(lifter: Lifter) -> GraphOutput:
     """What any graph that ends with a lifter gives."""
     root = lifter.skeleton.joints[lifter.skeleton.root]
     if lifter.settings.target == "xyz":
@@ -90,7 +90,7 @@ def pose_output(lifter: LifterModel) -> GraphOutput:
     return GraphOutput("depth", meaning, TOLERANCE * 1000)
 
 
-def pose_description(lifter: LifterModel) -> dict[str, Any]:
+def pose_description(lifter: Lifter) -> dict[str, Any]:
     """What a user of such a graph has to know to read the answer."""
     settings = lifter.settings
     seen = (

@@ -10,9 +10,11 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from posedata.errors import InputError
+from posedata.opencv_quiet import quiet_opencv
 from posedata.output_file import whole_file
 
-_JPEG, _PNG = b"\xff\xd8", b"\x89PNG"
+_JPEG, _PNG, _PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND"
+_ANIMATED = ("GIF", "PNG", "WEBP")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"
 _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -88,6 +90,18 @@ def picture_size(path: Path) -> tuple[int, int]:
         raise InputError(f"{path} is not a readable picture ({error})") from None
 
 
+def is_animated(path: Path) -> bool:
+    """Whether a picture file holds several frames, of which `read_image` gives the first.
+
+    Only formats that are made for it count: cameras put small copies into JPEG files.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.format in _ANIMATED and getattr(picture, "n_frames", 1) > 1
+    except (OSError, Image.DecompressionBombError):
+        return False
+
+
 def _bytes_of(path: Path) -> np.ndarray:
     try:
         data = np.fromfile(path, np.uint8)
@@ -102,6 +116,8 @@ def _decode(path: Path, data: np.ndarray, factor: int) -> np.ndarray:
     start = data[:4].tobytes()
     if start.startswith(_JPEG) and _is_cut_off(data):
         raise InputError(f"{path} is cut off before the end of its picture: copy it again")
+    if start == _PNG and data.tobytes().rfind(_PNG_END) < 0:
+        raise InputError(f"{path} is cut off before the end of its picture: copy it again")
     if start == _PNG:
         return _to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
     if factor == 1:
@@ -110,10 +126,11 @@ def _decode(path: Path, data: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _imdecode(path: Path, data: np.ndarray, flags: int) -> np.ndarray:
-    try:
-        image = cv2.imdecode(data, flags)
-    except cv2.error:
-        image = None
+    with quiet_opencv():
+        try:
+            image = cv2.imdecode(data, flags)
+        except cv2.error:
+            image = None
     if image is None:
         raise InputError(f"{path} is not a readable picture: give a JPEG, PNG, BMP, TIFF or WebP file")
     return image

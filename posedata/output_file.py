@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -105,6 +106,16 @@ def output_folder(path: Path, *, overwrite: bool = False, resume: bool = False) 
     finally:
         if replaced is not None:
             shutil.rmtree(replaced, ignore_errors=True)
+
+
+def free_path(folder: Path, name: str, ending: str) -> Path:
+    """NAME + ending in a folder, without characters that file systems refuse, and numbered if it is taken."""
+    clean = re.sub(r"[^\w.-]+", "_", name).strip("._") or "track"
+    number, path = 1, folder / f"{clean}{ending}"
+    while path.exists():
+        number += 1
+        path = folder / f"{clean}_{number}{ending}"
+    return path
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:

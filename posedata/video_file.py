@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from posedata.errors import InputError, OutputError
+from posedata.opencv_quiet import quiet_opencv
 from posedata.output_file import check_output
 
 AHEAD = 8
@@ -49,7 +50,7 @@ class VideoReader:
 
     def __init__(self, source: Path | int) -> None:
         self.label = f"webcam {source}" if isinstance(source, int) else str(source)
-        with _quiet():
+        with quiet_opencv():
             self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
             is_read, first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not is_read or first is None:
@@ -123,7 +124,7 @@ class VideoWriter:
         overwrite: replace an existing file.
 
     Raises:
-        OutputError: the file exists, or cannot be written.
+        OutputError: the file exists, or cannot be written; when the block ends, also if it is not whole.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class VideoWriter:
         self._partial = path.with_name(
             path.stem + ".partial" + path.suffix
         )  # the ending tells OpenCV the format
-        with _quiet():
+        with quiet_opencv():
             code = cv2.VideoWriter.fourcc(*_CODEC)
             self._odd = (size[1] % 2, size[0] % 2)
             even = (size[0] + self._odd[1], size[1] + self._odd[0])
@@ -144,6 +145,7 @@ class VideoWriter:
             raise OutputError(f"{path} could not be written as a video: choose another output")
         self._queue: queue.Queue[np.ndarray | None] = queue.Queue(AHEAD)
         self._error: BaseException | None = None
+        self._written = 0
         self._thread = threading.Thread(target=self._encode, daemon=True)
         self._thread.start()
 
@@ -156,7 +158,9 @@ class VideoWriter:
             if self._error is None:
                 try:
                     even = np.pad(frame, ((0, self._odd[0]), (0, self._odd[1]), (0, 0)), "edge")
-                    self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
+                    with quiet_opencv():
+                        self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
+                    self._written += 1
                 except BaseException as error:  # raised again when the block ends
                     self._error = error
 
@@ -168,24 +172,28 @@ class VideoWriter:
     ) -> None:
         self._queue.put(None)
         self._thread.join()
-        self._writer.release()
+        with quiet_opencv():
+            self._writer.release()
         if kind is not None or self._error is not None:
             self._partial.unlink(missing_ok=True)
             if self._error is not None and kind is None:
                 raise self._error
             return
+        if (
+            _frames_of(self._partial) < self._written
+        ):  # OpenCV does not tell that a frame could not be written
+            self._partial.unlink(missing_ok=True)
+            raise OutputError(f"{self.path} could not be written whole: see whether the disk is full")
         try:
             self._partial.replace(self.path)
         except OSError as reason:
             raise OutputError(f"{self.path} could not be written: {reason.strerror or reason}") from None
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """OpenCV without its own messages on standard error: ours says what is the matter."""
-    before = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(0)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(before)
+def _frames_of(path: Path) -> int:
+    """Frames that a video file says it holds; 0 if it cannot be opened."""
+    with quiet_opencv():
+        video = cv2.VideoCapture(str(path))
+        count = video.get(cv2.CAP_PROP_FRAME_COUNT) if video.isOpened() else 0.0
+        video.release()
+    return int(count)

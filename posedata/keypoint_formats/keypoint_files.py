@@ -136,6 +136,8 @@ def _recognised(path: Path) -> tuple[str, Any]:
         return _json_format(path, text)
     if b"\0" in head:
         raise InputError(f"{path} is neither JSON nor CSV nor NPZ: give a file of keypoints")
+    if path.suffix.lower() in (".json", ".jsonl"):
+        raise InputError(f"{path} holds no JSON object or list: give a file of keypoints")
     return _table_format(text), None
 
 

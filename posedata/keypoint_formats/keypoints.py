@@ -114,9 +114,13 @@ def keypoints_of(
     if not known.all():
         missing = int((~known).any(-1).sum())
         notes = (*notes, f"{missing} of {rows} people lack joints; those joints are marked unlabelled")
+    with np.errstate(
+        over="ignore"
+    ):  # numbers beyond float32 become infinite, and their people are not lifted
+        pixels = np.where(known[..., None], joints_2d, 0).astype(np.float32)
     return Keypoints(
         skeleton,
-        np.where(known[..., None], joints_2d, 0).astype(np.float32),
+        pixels,
         np.where(known, np.clip(scores, 0, 1), 0).astype(np.float32),
         seen,
         names,

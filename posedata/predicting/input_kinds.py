@@ -47,6 +47,20 @@ def prediction_inputs(paths: Sequence[Path]) -> list[PredictionInput]:
     ]
 
 
+def overlay_names(inputs: Sequence[PredictionInput]) -> list[str]:
+    """NAME_overlay.png for each picture and .mp4 for each video, with a number where names repeat."""
+    names: dict[PredictionInput, str] = {}
+    taken: set[str] = set()
+    for one in inputs:
+        ending = ".mp4" if one.kind == "video" else ".png"
+        number, name = 1, f"{one.path.stem}_overlay{ending}"
+        while name in taken:
+            number += 1
+            name = f"{one.path.stem}_{number}_overlay{ending}"
+        taken.add(names.setdefault(one, name))
+    return [names[one] for one in inputs]
+
+
 def _spelt_out(path: Path) -> Iterator[tuple[Kind, Path]]:
     if path.is_dir():
         yield from _folder(path)

@@ -77,10 +77,10 @@ def smoothed_predictions(
     minimum_cutoff: float = 1.0,
     beta: float = 0.005,
 ) -> Predictions:
-    """Predictions whose 3D joints and root are smoothed over the frames of each person of each video.
+    """Predictions whose 3D joints and root are smoothed over the frames of each person.
 
     Args:
-        predictions: of tracked people, in any order of frames.
+        predictions: of the tracked people of one video, or of pictures that are frames of one, in any order of frames.
         frames_per_second: of the video.
         minimum_cutoff, beta: of `OneEuroFilter`; beta is per mm/s.
 
@@ -89,19 +89,15 @@ def smoothed_predictions(
     """
     if not frames_per_second > 0:
         raise InputError(f"the frame rate must be positive (got {frames_per_second})")
-    tracks: dict[tuple[str, str], list[int]] = {}
-    for row, track in enumerate(zip(predictions.image, predictions.person, strict=True)):
-        tracks.setdefault(track, []).append(row)
     joints, roots = predictions.joints_3d.copy(), predictions.root_3d.copy()
-    for (_, person), rows in tracks.items():
-        rows.sort(key=lambda row: int(predictions.frame[row]))
+    for person, rows in predictions.tracks().items():
         frames = predictions.frame[rows]
         if (np.diff(frames) == 0).any():
             raise InputError(
                 f"person {person!r} is twice in one frame, so poses cannot be smoothed over time"
             )
         of_joints, of_root = (OneEuroFilter(minimum_cutoff=minimum_cutoff, beta=beta) for _ in range(2))
-        for row, frame in zip(rows, frames.tolist(), strict=True):
+        for row, frame in zip(rows.tolist(), frames.tolist(), strict=True):
             joints[row] = of_joints(predictions.joints_3d[row], frame / frames_per_second)
             roots[row] = of_root(predictions.root_3d[row], frame / frames_per_second)
     return replace(predictions, joints_3d=joints, root_3d=roots)

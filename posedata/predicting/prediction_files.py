@@ -24,7 +24,8 @@ from posedata.garbage_pause import garbage_pause
 from posedata.keypoint_formats.checked_json import expect, parse_json, read_json
 from posedata.keypoint_formats.npz_file import read_npz
 from posedata.output_file import check_output, whole_file
-from posedata.predicting.prediction_header import DECIMALS, header_of, people_of, read_header, read_people
+from posedata.predicting.number_text import DECIMALS
+from posedata.predicting.prediction_header import header_of, people_texts, read_header, read_people
 from posedata.predicting.predictions import ROW_FIELDS, Predictions
 
 _JOINT_COLUMNS = {"joints_2d": ("u", "v"), "joints_3d": ("x", "y", "z")}
@@ -72,8 +73,8 @@ def prediction_lines(predictions: Predictions, *, header: bool = True) -> Iterat
     """
     if header:
         yield _compact(header_of(predictions))
-    for person in people_of(predictions):
-        yield _compact(person)
+    for person in people_texts(predictions):
+        yield person + "\n"
 
 
 def _compact(values: object) -> str:
@@ -84,8 +85,8 @@ def _write_json(path: Path, predictions: Predictions) -> None:
     head = json.dumps(header_of(predictions), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     with path.open("w", encoding="utf-8", errors=_NAMES, newline="\n") as file:
         file.write(head[: head.rindex("\n}")] + ',\n "people": [')
-        for number, person in enumerate(people_of(predictions)):
-            file.write((",\n  " if number else "\n  ") + _compact(person).rstrip("\n"))
+        for number, person in enumerate(people_texts(predictions)):
+            file.write((",\n  " if number else "\n  ") + person)
         file.write("\n ]\n}\n")
 
 

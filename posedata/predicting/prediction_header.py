@@ -18,6 +18,7 @@ and `root_3d` (three numbers or null). Numbers have three decimals.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,12 +29,13 @@ from posedata.camera import Camera
 from posedata.errors import InputError
 from posedata.keypoint_formats.checked_json import expect, number_table
 from posedata.poses import NO_CAMERA
+from posedata.predicting.number_text import points_text
 from posedata.predicting.predictions import Predictions
 from posedata.skeleton import Skeleton
 
 FORMAT = "evolift-predictions"
 SCHEMA_VERSION = 1
-DECIMALS = 3
+_ROWS_AT_ONCE = 1024
 
 
 def header_of(predictions: Predictions) -> dict[str, Any]:
@@ -61,26 +63,25 @@ def header_of(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def people_of(predictions: Predictions) -> Iterator[dict[str, Any]]:
-    """Each person as plain JSON values."""
-    for start in range(0, len(predictions), 1024):
-        part = predictions[start : start + 1024]
-        columns = (part.joints_2d, part.joints_3d, np.nan_to_num(part.confidence), part.root_3d, part.box)
-        known = [np.isfinite(column).all(-1) for column in columns]
-        joints_2d, joints_3d, confidence, root_3d, box = (_rounded(column) for column in columns)
+def people_texts(predictions: Predictions) -> Iterator[str]:
+    """Each person as JSON on one line, without line end."""
+    names = {name: json.dumps(name, ensure_ascii=False) for name in {*predictions.image, *predictions.person}}
+    for start in range(0, len(predictions), _ROWS_AT_ONCE):
+        part = predictions[start : start + _ROWS_AT_ONCE]
+        joints_2d, joints_3d = (
+            points_text(points, np.isfinite(points).all(-1)) for points in (part.joints_2d, part.joints_3d)
+        )
+        confidence, box, root_3d = (
+            points_text(values[:, None], np.isfinite(values).all(-1, keepdims=True))
+            for values in (np.nan_to_num(part.confidence), part.box, part.root_3d)
+        )
         for row in range(len(part)):
             camera = int(part.camera[row])
-            yield {
-                "image": part.image[row],
-                "frame": int(part.frame[row]),
-                "person": part.person[row],
-                "camera": None if camera == NO_CAMERA else camera,
-                "box": box[row] if known[4][row] else None,
-                "joints_2d": _or_null(joints_2d[row], known[0][row]),
-                "joints_3d": _or_null(joints_3d[row], known[1][row]),
-                "confidence": confidence[row],
-                "root_3d": root_3d[row] if known[3][row] else None,
-            }
+            yield (
+                f'{{"image":{names[part.image[row]]},"frame":{part.frame[row]},"person":{names[part.person[row]]},'
+                f'"camera":{"null" if camera == NO_CAMERA else camera},"box":{box[row]},"joints_2d":[{joints_2d[row]}],'
+                f'"joints_3d":[{joints_3d[row]}],"confidence":{confidence[row]},"root_3d":{root_3d[row]}}}'
+            )
 
 
 def read_header(values: Any, where: str) -> dict[str, Any]:
@@ -144,17 +145,6 @@ def read_people(people: Sequence[Any], places: Sequence[str], header: dict[str, 
         camera=np.array(camera, np.int32),
         **header,
     )
-
-
-def _rounded(column: Float32[np.ndarray, "..."]) -> list[Any]:
-    values: list[Any] = np.round(column.astype(np.float64), DECIMALS).tolist()
-    return values
-
-
-def _or_null(points: list[Any], known: np.ndarray) -> list[Any]:
-    if known.all():
-        return points
-    return [point if is_known else None for point, is_known in zip(points, known, strict=True)]
 
 
 def _labels(people: Sequence[Any], key: str, places: Sequence[str]) -> tuple[str, ...]:

@@ -81,6 +81,16 @@ class Predictions:
         """The chosen rows."""
         return replace(self, **{name: getattr(self, name)[rows] for name in ROW_FIELDS})
 
+    def tracks(self) -> dict[str, Int64[np.ndarray, "frames"]]:
+        """Rows of each person in the order of their frames, whatever their pictures are called."""
+        rows: dict[str, list[int]] = {}
+        for row, person in enumerate(self.person):
+            rows.setdefault(person, []).append(row)
+        ordered = {person: np.array(entry, np.int64) for person, entry in rows.items()}
+        return {
+            person: entry[np.argsort(self.frame[entry], kind="stable")] for person, entry in ordered.items()
+        }
+
     @staticmethod
     def concatenate(parts: Sequence[Predictions]) -> Predictions:
         """One after the other; skeleton, assumption and provenance are the first part's, cameras are joined.

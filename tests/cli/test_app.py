@@ -19,6 +19,7 @@ from PIL import Image
 from cli.app import predict_upload
 from lifter.joint import JointModel, save_joint
 from lifter.pipeline import Pipeline
+from posedata.predicting.camera_choice import CameraRule
 from posedata.predicting.upload_server import Answer, UploadLimits, UploadServer
 from posedata.video_file import VideoWriter
 from tests.headless_chromium import HeadlessPage
@@ -36,7 +37,7 @@ def app(chain: JointModel, tmp_path: Path) -> Iterator[UploadServer]:
     pipeline = Pipeline(chain)
 
     def predict(path: Path, name: str) -> Answer:
-        return predict_upload(pipeline, path, name, 4, {})
+        return predict_upload(pipeline, CameraRule("box"), path, name, 4)
 
     uploads = tmp_path / "uploads"
     uploads.mkdir()
@@ -94,6 +95,26 @@ def test_of_a_video_the_first_frames_are_shown(app: UploadServer, tmp_path: Path
     page = result(app, told)
     assert "clip.mp4, frame 3" in page
     assert "clip.mp4, frame 4" not in page
+
+
+def test_a_known_camera_is_told_and_videos_are_smoothed(chain: JointModel, tmp_path: Path) -> None:
+    image = cv2.imread(str(picture(tmp_path / "photo.png")))
+    with VideoWriter(tmp_path / "clip.mp4", (240, 180), 10.0) as video:
+        for number in range(4):
+            video.write(np.roll(image, 9 * number, 1))
+    pages = []
+    for folder, rule, is_smooth in (
+        ("a", CameraRule("box"), False),
+        ("b", CameraRule("box", focal=300.0), True),
+    ):
+        (tmp_path / folder).mkdir()
+        upload = tmp_path / folder / "clip.mp4"
+        upload.write_bytes((tmp_path / "clip.mp4").read_bytes())
+        pages.append(predict_upload(Pipeline(chain), rule, upload, "clip.mp4", 4, is_smooth=is_smooth).page)
+    assert "camera is unknown" in pages[0]
+    assert "smoothed over time" not in pages[0]
+    assert "The focal length was given" in pages[1]
+    assert "3D poses are smoothed over time" in pages[1]
 
 
 def large_png() -> bytes:
@@ -184,6 +205,8 @@ def test_the_command_serves_until_it_is_ended_and_leaves_nothing(chain: JointMod
         (("--lifter", "{text}"), "give a joint checkpoint, or one of a detector and one of a lifter"),
         (("--joint", "{text}"), "is not a readable safetensors file"),
         (("--most-megabytes", "0"), "0 is not in the range"),
+        (("--focal", "-3"), "--focal must be a positive number of pixels"),
+        (("--intrinsics", "{text}"), "text"),
     ],
 )
 def test_bad_options_are_one_sentence(

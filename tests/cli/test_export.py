@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import pytest
+import torch
 
 from detector2d.model import save_detector
 from lifter.joint import JointModel, save_joint
-from lifter.model import save_lifter
+from lifter.model import load_lifter, save_lifter
 from lifter.refiner import RefinerModel, RefinerSettings, save_refiner
 from posedata.output_file import sha256_of
 from tests.settled_networks import settled_detector, settled_lifter
@@ -50,6 +52,51 @@ def test_each_stage_is_told_from_its_checkpoint(
     told = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
     assert told["stage"] == stage
     assert told["checkpoint"] == {"name": f"{stage}.safetensors", "sha256": sha256_of(checkpoint)}
+
+
+def test_a_refiner_goes_behind_lifter_and_chain(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    refiner = RefinerModel(RefinerSettings(hidden=8, code=4))
+    with torch.no_grad():
+        for parameter in refiner.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    save_refiner(tmp_path / "r.safetensors", refiner, {})
+    lifter = load_lifter(checkpoints / "lifter.safetensors")
+    pixels = (torch.rand(5, 17, 2) * 300).numpy()
+    given = {
+        "joints_2d": pixels,
+        "visibility": np.full((5, 17), 2, np.uint8),
+        "image_size": np.full((5, 2), 400, np.float32),
+    }
+    size = torch.full((5, 2), 400.0)
+    plain = lifter.lift(torch.from_numpy(pixels), None, size)
+    for stage in ("lifter", "joint"):
+        path = tmp_path / f"{stage}.onnx"
+        result = evolift(
+            "export",
+            checkpoints / f"{stage}.safetensors",
+            "--refiner",
+            tmp_path / "r.safetensors",
+            "-o",
+            path,
+        )
+        assert result.returncode == 0, result.stderr
+        told = onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map["evolift"]
+        assert json.loads(told)["checkpoint"]["refiner_sha256"] == sha256_of(tmp_path / "r.safetensors")
+    answer = onnxruntime.InferenceSession(str(tmp_path / "lifter.onnx")).run(None, given)[0]
+    expected = refiner.eval()(plain).detach().numpy()
+    np.testing.assert_allclose(answer, expected, atol=0.05)
+    assert np.abs(expected - plain.detach().numpy()).max() > 1, "the refiner does something"
+    refused = evolift(
+        "export",
+        checkpoints / "detector.safetensors",
+        "--refiner",
+        tmp_path / "r.safetensors",
+        "-o",
+        tmp_path / "d.onnx",
+    )
+    assert refused.returncode == 2
+    assert "a detector gives no poses to refine" in refused.stderr
 
 
 @pytest.mark.parametrize(

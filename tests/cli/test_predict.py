@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from detector2d.model import DetectorModel, DetectorSettings, save_detector
 from lifter.joint import JointModel, save_joint
 from lifter.model import LifterModel, LifterSettings, save_lifter
-from lifter.pipeline import Pipeline
+from lifter.pipeline import OutOfSightError, Pipeline
+from lifter.refiner import RefinerModel, RefinerSettings, save_refiner
 from posedata.errors import InputError
 from posedata.importers.bvh import import_bvh
 from posedata.predicting.prediction_files import read_predictions
@@ -95,6 +97,33 @@ def test_a_bad_picture_is_named_and_the_others_are_done(evolift, checkpoints: Pa
     assert result.returncode == 2
     assert "bad.jpg is not a readable picture" in result.stderr.replace("\n", " ")
     assert read_predictions(output / "predictions.json").image == ("wide.png",)
+
+
+def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refused(
+    evolift, checkpoints: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frames = [Image.fromarray(np.full((40, 50, 3), value, np.uint8)) for value in (10, 200)]
+    for ending in ("gif", "webp"):
+        frames[0].save(tmp_path / f"moving.{ending}", save_all=True, append_images=frames[1:])
+    frames[0].crop((0, 0, 3, 2)).save(tmp_path / "speck.png")
+    whole = (tmp_path / "moving.gif").read_bytes()
+    (tmp_path / "cut.gif").write_bytes(whole[: len(whole) // 3])
+    names = ("moving.gif", "moving.webp", "speck.png", "cut.gif")
+    result = evolift(
+        "predict",
+        *(tmp_path / n for n in names),
+        "--joint",
+        checkpoints / "joint.safetensors",
+        "-o",
+        tmp_path / "o",
+    )
+    assert result.returncode == 2
+    assert "speck.png has 3 x 2 pixels, too few to tell a person" in result.stderr
+    assert "cut.gif is not a readable picture" in result.stderr
+    assert read_predictions(tmp_path / "o" / "predictions.json").image == names[:2]
+    page = (tmp_path / "o" / "page.html").read_text()
+    assert "moving.webp is animated: its first frame was taken." in page
+    assert capfd.readouterr().err == "", "libraries say nothing themselves"
 
 
 @pytest.mark.parametrize(
@@ -309,6 +338,78 @@ def test_keypoints_are_smoothed_only_if_people_and_times_are_told(
     assert evolift(*given[:-1], tmp_path / "k.npz", "-o", tmp_path / "4").returncode == 0
     smooth, raw = (read_predictions(tmp_path / n / "predictions.json").joints_3d for n in "34")
     assert np.abs(np.diff(smooth, axis=0)).mean() < np.abs(np.diff(raw, axis=0)).mean()
+
+
+def test_frames_that_are_pictures_of_their_own_names_are_smoothed_and_become_one_bvh(
+    evolift, checkpoints: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "alphapose.json"
+    points = np.random.default_rng(0).uniform(10, 400, (6, 17, 2))
+    rows = [
+        {
+            "image_id": f"{n}.jpg",
+            "category_id": 1,
+            "idx": 1,
+            "score": 1.0,
+            "keypoints": np.concatenate([p, np.full((17, 1), 0.9)], 1).ravel().tolist(),
+        }
+        for n, p in enumerate(points)
+    ]
+    folder.write_text(json.dumps(rows))
+    given = ("predict", folder, "--lifter", checkpoints / "lifter.safetensors", "--fps", 25)
+    smooth = evolift(*given, "--smooth", "--write", "json,bvh", "-o", tmp_path / "s")
+    assert smooth.returncode == 0, smooth.stderr
+    assert evolift(*given, "-o", tmp_path / "r").returncode == 0
+    smooth, raw = (read_predictions(tmp_path / n / "predictions.json") for n in "sr")
+    assert smooth.image == tuple(f"{n}.jpg" for n in range(6))
+    assert (
+        np.abs(np.diff(smooth.joints_3d, axis=0)).mean() < 0.9 * np.abs(np.diff(raw.joints_3d, axis=0)).mean()
+    )
+    assert "Frames: 6" in (tmp_path / "s" / "alphapose_1.bvh").read_text()
+
+
+def test_a_refiner_mends_pictures_and_keypoints(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    refiner = RefinerModel(RefinerSettings(hidden=8, code=4))
+    with torch.no_grad():
+        for parameter in refiner.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    save_refiner(tmp_path / "r.safetensors", refiner, {})
+    joint = checkpoints / "joint.safetensors"
+    for number, given in enumerate((checkpoints / "wide.png", coco_file(tmp_path))):
+        plain, refined = tmp_path / f"p{number}", tmp_path / f"r{number}"
+        evolift("predict", given, "--joint", joint, "-o", plain)
+        evolift("predict", given, "--joint", joint, "--refiner", tmp_path / "r.safetensors", "-o", refined)
+        before, after = (read_predictions(folder / "predictions.json") for folder in (plain, refined))
+        expected = refiner.eval()(torch.from_numpy(before.joints_3d)).detach().numpy()
+        np.testing.assert_allclose(after.joints_3d, expected, atol=0.02)
+        np.testing.assert_array_equal(after.joints_2d, before.joints_2d)
+        hashes = after.provenance["checkpoints"]
+        assert str(tmp_path / "r.safetensors") in hashes
+
+
+def test_who_cannot_be_seen_by_the_camera_is_left_out_of_that_frame(
+    evolift, checkpoints: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lifter.person_following.LEAST_CONFIDENCE", 0.0)  # the network is untrained
+    monkeypatch.setattr("lifter.person_following._LEAST_SIDE", 0.0)
+    placed, calls = Pipeline._placed, []
+
+    def sometimes(self, found, camera, extent):  # type: ignore[no-untyped-def]  # of a test
+        calls.append(1)
+        if len(calls) in (3, 7):
+            raise OutOfSightError("too wide")
+        return placed(self, found, camera, extent)
+
+    monkeypatch.setattr(Pipeline, "_placed", sometimes)
+    result = evolift(
+        "predict", video, "--joint", checkpoints / "joint.safetensors", "--focal", 200, "-o", tmp_path / "out"
+    )
+    assert result.returncode == 2
+    assert "film.mp4: 2 times a person spans more than this camera can see" in result.stderr
+    assert len(read_predictions(tmp_path / "out" / "predictions.json")) == 10
+    with VideoReader(tmp_path / "out" / "film_overlay.mp4") as overlay:
+        assert len(list(overlay)) == 12
 
 
 def test_a_stream_of_lines_is_answered_by_lines(

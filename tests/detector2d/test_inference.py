@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from detector2d.inference import box_of_joints, detect_joints
+from detector2d.inference import detect_joints
 from detector2d.model import DetectorModel, DetectorSettings
+from detector2d.person_search import box_of_joints
 from posedata.errors import InputError
 
 
@@ -39,13 +40,6 @@ def test_padding_is_about_the_middle_of_the_box() -> None:
     image = np.zeros((300, 400, 3), np.uint8)
     found = detect_joints(constant_model(2.0), image, (100, 50, 64, 96))
     np.testing.assert_allclose(found.joints[4], [132 + 32, 98 - 48], atol=1e-3)
-
-
-def test_without_a_box_the_picture_is_looked_at_twice() -> None:
-    image = np.zeros((96, 64, 3), np.uint8)
-    found = detect_joints(constant_model(1.25), image)
-    # First at (47.5, 23.5); the second look is at the 2 x 2 pixels there, widened to 2 x 3.
-    np.testing.assert_allclose(found.joints[0], [47.5 + 0.25 * 2.5, 23.5 - 0.25 * 3.75], atol=1e-3)
 
 
 def test_flip_of_a_constant_answer_is_the_middle(model: DetectorModel) -> None:

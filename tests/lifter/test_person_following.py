@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lifter.person_following import PeopleFollower, PersonFollower
-from lifter.pipeline import Pipeline, PosePrediction
+from lifter.pipeline import OutOfSightError, Pipeline, PosePrediction
 from posedata.camera import Camera
 from posedata.skeleton import H36M17
 
@@ -48,7 +48,7 @@ def followed(
     for number in range(len(places)):
         seen.frame = number
         answer = follow(PICTURE)
-        tracks.append(None if answer is None else answer[1])
+        tracks.append(answer[0][1] if answer else None)
     return tracks, seen
 
 
@@ -91,3 +91,22 @@ def test_everybody_is_followed_where_the_detector_finds_them() -> None:
         tracks.append([track for _, track in follow(PICTURE)])
     assert tracks == [["1", "2"], ["2"], [], ["2", "1"], ["1", "3"]]
     assert seen.boxes == [tuple(box) for boxes in frames for box in boxes]
+
+
+def test_who_is_out_of_sight_is_left_out_and_counted() -> None:
+    boxes = np.array([[10.0, 20, 40, 100], [200.0, 20, 40, 100]])
+
+    class HalfBlind(Seen):
+        def predict(
+            self, image: np.ndarray, box: Sequence[float] | None = None, camera: Camera | None = None
+        ) -> PosePrediction:
+            if box is not None and box[0] < 100:
+                raise OutOfSightError("too wide")
+            return super().predict(image, box, camera)
+
+    follow = PeopleFollower(HalfBlind((200, 20), (200, 20)), lambda image: boxes)
+    assert [[track for _, track in follow(PICTURE)] for _ in range(2)] == [["2"], ["2"]]
+    assert follow.out_of_sight == 2
+    alone = PersonFollower(HalfBlind((10, 20)), box=(10, 20, 40, 100))
+    assert alone(PICTURE) == []
+    assert alone.out_of_sight == 1

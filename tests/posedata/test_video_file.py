@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import threading
 import tracemalloc
 from pathlib import Path
@@ -84,3 +85,24 @@ def _fail(video: VideoWriter) -> None:
     with video:
         video.write(np.zeros((64, 64, 3), np.uint8))
         raise RuntimeError("stop")
+
+
+def write_noise(path: Path, frames: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (frames, 96, 128, 3), np.uint8)
+    with VideoWriter(path, (128, 96), 25.0) as video:
+        for frame in noise:
+            video.write(frame)
+
+
+def test_a_video_that_the_disk_has_no_room_for_is_told_and_leaves_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # as a full disk: writing on fails
+    try:
+        with pytest.raises(OutputError, match=r"a\.mp4 could not be written whole"):
+            write_noise(tmp_path / "a.mp4", 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr().err == ""

@@ -39,7 +39,7 @@ def clip(joints: np.ndarray, **changes: object) -> Predictions:
 
 def test_what_is_written_is_imported_again(make_poses: Callable[..., Poses], tmp_path: Path) -> None:
     joints = moving(make_poses)
-    (track,) = write_bvh_tracks(tmp_path, clip(joints), 25.0)
+    (track,) = write_bvh_tracks(tmp_path, "film", clip(joints), 25.0)
     assert (track.path.name, track.frames, track.interpolated) == ("film_1.bvh", 40, 0)
     summary = import_bvh(track.path, tmp_path / "back.h5", names="evolift", up="y", mirrored=False)
     assert (summary.poses, summary.millimetres) == (40, 10.0)
@@ -102,7 +102,7 @@ def test_a_track_is_a_file_and_frames_without_the_person_are_interpolated(
         person=("a/b", "a/b", "a/b", "c", "c"),
         root_3d=np.full((5, 3), np.nan, np.float32),
     )
-    first, second = write_bvh_tracks(tmp_path, predictions, 25.0)
+    first, second = write_bvh_tracks(tmp_path, "film", predictions, 25.0)
     assert [(t.path.name, t.frames, t.interpolated) for t in (first, second)] == [
         ("film_a_b.bvh", 5, 2),
         ("film_c.bvh", 2, 0),
@@ -110,13 +110,13 @@ def test_a_track_is_a_file_and_frames_without_the_person_are_interpolated(
     motion = parse_bvh(first.path.read_bytes(), "a")
     values = motion.values(np.arange(5))
     np.testing.assert_array_equal(values[:, :3], 0)  # its place is not known, so the root stays
-    again = write_bvh_tracks(tmp_path, predictions, 25.0)
+    again = write_bvh_tracks(tmp_path, "film", predictions, 25.0)
     assert [track.path.name for track in again] == ["film_a_b_2.bvh", "film_c_2.bvh"]
 
 
 def test_what_bvh_cannot_hold_is_refused(make_poses: Callable[..., Poses], tmp_path: Path) -> None:
     predictions = clip(moving(make_poses, 2))
     with pytest.raises(OutputError, match="twice in one frame"):
-        write_bvh_tracks(tmp_path, replace(predictions, frame=np.array([1, 1])), 25.0)
+        write_bvh_tracks(tmp_path, "film", replace(predictions, frame=np.array([1, 1])), 25.0)
     with pytest.raises(OutputError, match="COCO17 is a drawing tree"):
-        write_bvh_tracks(tmp_path, made(2, skeleton=COCO17), 25.0)
+        write_bvh_tracks(tmp_path, "film", made(2, skeleton=COCO17), 25.0)

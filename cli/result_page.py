@@ -1,0 +1,31 @@
+"""The page of predictions with joint angles, which `evolift predict` and `evolift app` give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from posedata.predicting.prediction_results import PredictionResults
+
+
+def write_result_page(path: Path, results: PredictionResults, title: str) -> None:
+    """Write a page of results, of which there must be some.
+
+    Raises:
+        OutputError: the file exists, or cannot be written.
+    """
+    from cli.joint_readings import NOTE, joint_readings
+    from posedata.drawing.prediction_page import write_prediction_page
+
+    predictions = results.joined()
+    readings = joint_readings(predictions.skeleton)
+    write_prediction_page(
+        path,
+        predictions,
+        title=title,
+        pictures=results.pictures.kept(),
+        readings=readings,
+        notes=[predictions.camera_assumption, *([NOTE] if readings else []), *results.notes],
+        frames_per_second=results.frames_per_second / results.pictures.stride,
+    )
