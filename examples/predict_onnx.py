@@ -1,7 +1,10 @@
 """The 3D pose of the person in a photograph from an exported chain, without torch and without evolift.
 
 evolift export runs/joint/best.safetensors -o chain.onnx
-python examples/predict_onnx.py chain.onnx photo.jpg    # needs numpy, opencv-python-headless and onnxruntime
+python examples/predict_onnx.py chain.onnx photo.jpg LEFT,TOP,WIDTH,HEIGHT
+
+Needs numpy, opencv-python-headless and onnxruntime. The box of the person is in pixels, from a detector of people or by
+hand (evolift predict can also search for the person); without one the person should fill the picture.
 """
 
 import json
@@ -53,16 +56,16 @@ def predict(
 
 
 def main() -> None:
-    """Look for the person in the whole picture, look again in the box of what was found, and print the pose."""
+    """Print the pose of the person in the box, or in the whole picture."""
     session = onnxruntime.InferenceSession(sys.argv[1])
     told = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
     picture = cv2.imread(sys.argv[2])
     if picture is None:
         sys.exit(f"{sys.argv[2]} is not a readable picture")
     image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    everything = (-0.5, -0.5, image.shape[1], image.shape[0])  # the centre of the top-left pixel is (0, 0)
-    joints = predict(session, image, everything, told["input_size"], 1.0)[1]
-    box = (*joints.min(0), *np.maximum(np.ptp(joints, axis=0), 2))
+    box = [-0.5, -0.5, image.shape[1], image.shape[0]]  # the centre of the top-left pixel is (0, 0)
+    if len(sys.argv) > 3:
+        box = [float(number) for number in sys.argv[3].split(",")]
     pose, joints, confidence = predict(session, image, box, told["input_size"], told["padding"])
     for name, mm, px, sure in zip(told["skeleton"]["joints"], pose, joints, confidence, strict=True):
         print(f"{name:15}", *(f"{value:9.1f}" for value in (*mm, *px)), f"{sure:6.2f}")

@@ -43,14 +43,17 @@ def chain(
     return model, path
 
 
-def check(chain: tuple[JointModel, Path], photograph: Path) -> None:
+def check(
+    chain: tuple[JointModel, Path], photograph: Path, box: tuple[float, float, float, float] | None = None
+) -> None:
     model, path = chain
-    result = run_example(path, photograph)
+    image = read_image(photograph)
+    result = run_example(path, photograph, *([] if box is None else [",".join(map(str, box))]))
     assert result.returncode == 0, result.stderr
     rows = [line.split() for line in result.stdout.splitlines()]
     assert tuple(row[0] for row in rows) == model.skeleton.joints
     numbers = np.array([row[1:] for row in rows], float)
-    expected = Pipeline(model).predict(read_image(photograph))
+    expected = Pipeline(model).predict(image, box or (-0.5, -0.5, image.shape[1], image.shape[0]))
     np.testing.assert_allclose(numbers[:, :3], expected.joints_3d, atol=1.0)
     np.testing.assert_allclose(numbers[:, 3:5], expected.joints_2d, atol=0.2)
     np.testing.assert_allclose(numbers[:, 5], expected.confidence, atol=0.011)
@@ -61,6 +64,7 @@ def test_the_example_says_what_evolift_says(chain: tuple[JointModel, Path], tmp_
     coarse = np.random.default_rng(0).integers(0, 255, (9, 12, 3), np.uint8)
     write_png(tmp_path / "large.png", np.kron(coarse, np.ones((73, 61, 1), np.uint8)))
     check(chain, tmp_path / "large.png")
+    check(chain, tmp_path / "large.png", (100.5, 60, 250, 400))
 
 
 def test_a_real_photograph(chain: tuple[JointModel, Path], data_folder: Path, tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def _changed(**changes: Any) -> list[dict[str, Any]]:
         ("{", r"k.json is not JSON \(line 1, column 2"),
         ("[" * 100_000, r"k.json is not JSON that can be read|k.json is not JSON"),
         ([], r"k.json may be of several formats: say which with --format \(coco, alphapose"),
-        (3, r"k.json .*columns JOINT_x and JOINT_y"),
+        (3, r"k.json holds no JSON object or list: give a file of keypoints"),
         ([{"keypoints": [1.0] * 51}], r"may be of several formats: say which with --format"),
         ({"bodies": []}, r"may be of several formats"),
         (_changed(keypoints=[1.0] * 50), r"k.json: \[1\].keypoints must have 51 numbers, has 50"),
