@@ -69,6 +69,9 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     help="Share that gets the bone lengths of a random subject of SOURCE.",
 )
 @click.option(
+    "--mirror-rate", type=float, default=0.0, show_default=True, help="Share mirrored left to right."
+)
+@click.option(
     "--sampling",
     type=click.Choice(["uniform", "novelty"]),
     default="uniform",

@@ -19,7 +19,7 @@ from evolution.crossover import draw_pairs, draw_subtrees, exchange
 from evolution.gene_pool import GenePool, pack
 from evolution.joint_limits import JointLimits
 from evolution.local_bones import LocalBones, to_joints, to_local
-from evolution.mutation import draw_turned, scale_lengths, turn_bodies, turn_bones
+from evolution.mutation import draw_turned, mirror_bodies, scale_lengths, turn_bodies, turn_bones
 from evolution.parent_sampling import draw_weighted_pairs, in_torso_frame, pose_distance
 from evolution.settings import EvolutionSettings
 from posedata.errors import InputError
@@ -30,7 +30,7 @@ BATCH = 8192
 HOPELESS = 1 / 2000
 """Share of survivors below which breeding gives up."""
 
-OPERATORS = ("crossover", "mutation", "turn", "lengths")
+OPERATORS = ("crossover", "mutation", "turn", "lengths", "mirror")
 
 
 def operator_name(code: int) -> str:
@@ -194,9 +194,14 @@ def make_candidates(
         lengths = torch.from_numpy(parents.templates)[drawn]
         child = child.with_values(lengths=torch.where(fitted[:, None], lengths, child.lengths))
         scaled = scaled | fitted
+    # Drawn last and only if wanted, so that runs without mirroring have the stream that they had before it existed.
+    mirrored = torch.zeros(n, dtype=torch.bool)
+    if settings.mirror_rate:
+        mirrored = torch.rand(n, generator=generator) < settings.mirror_rate
+        child = mirror_bodies(child, tree, mirrored)
 
     operator = torch.zeros(n, dtype=torch.uint8)
-    for bit, applied in enumerate((crossed, mutated, headed, scaled)):
+    for bit, applied in enumerate((crossed, mutated, headed, scaled, mirrored)):
         operator |= applied.to(torch.uint8) << bit
     joints = to_joints(tree, child).contiguous()
     copies = _is_copy(child, body, mate, crossed, limits, settings.min_change)

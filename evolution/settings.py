@@ -8,7 +8,15 @@ from typing import Any, Literal
 
 from posedata.errors import InputError
 
-_RATES = ("crossover_rate", "two_point_rate", "mutation_rate", "turn_rate", "length_rate", "template_rate")
+_RATES = (
+    "crossover_rate",
+    "two_point_rate",
+    "mutation_rate",
+    "turn_rate",
+    "length_rate",
+    "template_rate",
+    "mirror_rate",
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class EvolutionSettings:
         length_rate: share of candidates whose bone lengths are scaled.
         length_spread: largest relative change of a bone length.
         template_rate: share of candidates that get all bone lengths of a subject of the source drawn at random.
+        mirror_rate: share of candidates mirrored left to right, see `mutation.mirror_bodies`.
         sampling: how parents are drawn, see `evolution.parent_sampling`: "uniform", "novelty", or "hardness" (by a
             function that is handed to `evolve`).
         min_change: candidates nearer than this to one of their parents are refused as copies, mm (root mean square over
@@ -57,6 +66,7 @@ class EvolutionSettings:
     length_rate: float = 0.0
     length_spread: float = 0.1
     template_rate: float = 0.0
+    mirror_rate: float = 0.0
     sampling: Literal["uniform", "novelty", "hardness"] = "uniform"
     min_change: float = 0.0
     seed: int = 0
