@@ -86,6 +86,13 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     help="Refuse children nearer than this to a parent, mm.",
 )
 @click.option(
+    "--min-distance",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Refuse duplicates: children nearer than this, mm, to any pose before their generation or of their block.",
+)
+@click.option(
     "--preview",
     type=click.Path(dir_okay=False, path_type=Path),
     help="HTML page to write: children beside their parents, refused candidates, limb directions, coverage.",

@@ -66,7 +66,7 @@ class EvolutionReport:
         return asdict(self)
 
     def table(self) -> pd.DataFrame:
-        """One row per generation: candidates, unchanged, refused, and share refused."""
+        """One row per generation: candidates, what became of those that are no children, and the share that the limits refused."""
         return pd.DataFrame(
             {
                 "generation": number,
@@ -74,6 +74,7 @@ class EvolutionReport:
                 "unchanged": tally.unchanged,
                 "copies": tally.copies,
                 "refused": tally.refused,
+                "duplicates": tally.duplicates,
                 "refused_share": tally.refused / max(tally.candidates, 1),
             }
             for number, tally in enumerate(self.generations, 1)

@@ -20,6 +20,7 @@ from evolution.gene_pool import GenePool, pack
 from evolution.joint_limits import JointLimits
 from evolution.local_bones import LocalBones, to_joints, to_local
 from evolution.mutation import draw_turned, mirror_bodies, scale_lengths, turn_bodies, turn_bones
+from evolution.near_duplicates import DuplicateFilter
 from evolution.parent_sampling import draw_weighted_pairs, in_torso_frame, pose_distance
 from evolution.settings import EvolutionSettings
 from posedata.errors import InputError
@@ -51,6 +52,7 @@ class Tally:
         copies: candidates too near to a parent.
         refused: candidates refused by the limits.
         refused_by: bone -> candidates that broke its limit (a candidate may break several).
+        duplicates: candidates within the limits but too near to a pose that is there already.
     """
 
     candidates: int = 0
@@ -58,6 +60,7 @@ class Tally:
     copies: int = 0
     refused: int = 0
     refused_by: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
 
     def add(self, other: Tally) -> None:
         """Add another block's counts."""
@@ -65,13 +68,14 @@ class Tally:
         self.unchanged += other.unchanged
         self.copies += other.copies
         self.refused += other.refused
+        self.duplicates += other.duplicates
         for bone, count in other.refused_by.items():
             self.refused_by[bone] = self.refused_by.get(bone, 0) + count
 
     @property
     def survivors(self) -> int:
         """Candidates that selection kept (more than a block's quota: its last batch is cut)."""
-        return self.candidates - self.unchanged - self.copies - self.refused
+        return self.candidates - self.unchanged - self.copies - self.refused - self.duplicates
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +113,14 @@ class Parents:
         rows: of it that may, at least two.
         cumulative: running sum of their weights, None if all have the same.
         templates: bone lengths that a child may get, one row per subject.
+        duplicates: refuses duplicates, None if they may be.
     """
 
     pool: GenePool
     rows: Int64[np.ndarray, "members"]
     cumulative: Float64[np.ndarray, "members"] | None = None
     templates: Float32[np.ndarray, "subjects bones"] | None = None
+    duplicates: DuplicateFilter | None = None
 
 
 def breed(
@@ -136,6 +142,7 @@ def breed(
     """
     generator = generator_at(settings.seed, *place)
     kept: list[tuple[Tensor | np.ndarray, ...]] = []
+    siblings: Float32[np.ndarray, "earlier coordinates"] | None = None
     tally, done = Tally(), 0
     while done < quota:
         share = (done + 1) / (tally.candidates + 1)
@@ -144,6 +151,12 @@ def breed(
         # After every batch: reading a row of a mapped file maps its neighbourhood too, which adds up.
         parents.pool.forget()
         measured, survivors = select(candidates, limits, tally)
+        if parents.duplicates is not None:
+            apart, points = parents.duplicates.keep(measured[survivors], siblings)
+            parents.pool.forget()
+            siblings = points if siblings is None else np.concatenate([siblings, points])
+            tally.duplicates += len(survivors) - len(apart)
+            survivors = survivors[torch.from_numpy(apart)]
         rows = survivors[: quota - done]
         kept.append(
             (
@@ -262,8 +275,15 @@ def select(
 
 
 def _hopeless(tally: Tally, limits: JointLimits) -> str:
-    if not tally.refused_by:
+    counts = {"unchanged": tally.unchanged, "near": tally.copies + tally.duplicates, "limits": tally.refused}
+    most = max(counts, key=lambda name: counts[name])
+    if most == "unchanged":
         return "no operator changes anything at these rates: raise --crossover-rate or --mutation-rate"
+    if most == "near":
+        return (
+            f"nearly all children are too near to poses that are there already ({tally.survivors} of {tally.candidates} survive): "
+            "lower --min-distance or --min-change, or ask for fewer children"
+        )
     bone, count = max(tally.refused_by.items(), key=lambda item: item[1])
     return (
         f"the limits {limits.name!r} refuse nearly all children ({tally.survivors} of {tally.candidates} survive), "

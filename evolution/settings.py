@@ -45,6 +45,8 @@ class EvolutionSettings:
             function that is handed to `evolve`).
         min_change: candidates nearer than this to one of their parents are refused as copies, mm (root mean square over
             joints, in the torso frame, with the candidate's bone lengths).
+        min_distance: candidates nearer than this to a pose of the generations before, or to an earlier child of their
+            block, are refused as duplicates, mm (see `evolution.near_duplicates`).
         seed: of all draws.
 
     Raises:
@@ -69,6 +71,7 @@ class EvolutionSettings:
     mirror_rate: float = 0.0
     sampling: Literal["uniform", "novelty", "hardness"] = "uniform"
     min_change: float = 0.0
+    min_distance: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -92,8 +95,9 @@ class EvolutionSettings:
             raise InputError(f"--crossed-lengths must be kept or swapped, not {self.crossed_lengths!r}")
         if self.sampling not in ("uniform", "novelty", "hardness"):
             raise InputError(f"--sampling must be uniform, novelty or hardness, not {self.sampling!r}")
-        if not (math.isfinite(self.min_change) and self.min_change >= 0):
-            raise InputError(f"--min-change must be at least 0 mm, not {self.min_change}")
+        for name in ("min_change", "min_distance"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise InputError(f"{_option(name)} must be at least 0 mm, not {getattr(self, name)}")
         if not any(getattr(self, name) for name in _RATES if name != "two_point_rate"):
             raise InputError("every operator has rate 0: nothing would be bred")
 
