@@ -73,10 +73,15 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
 )
 @click.option(
     "--sampling",
-    type=click.Choice(["uniform", "novelty"]),
+    type=click.Choice(["uniform", "novelty", "hardness"]),
     default="uniform",
     show_default=True,
-    help="Parents: all alike, or those far from other poses more often.",
+    help="Parents: all alike, or more often those far from other poses, or those that the lifter of --hardness gets wrong.",
+)
+@click.option(
+    "--hardness",
+    type=ExistingFile,
+    help="Lifter checkpoint whose error weighs parents (--sampling hardness).",
 )
 @click.option(
     "--min-change",
@@ -115,6 +120,7 @@ def evolve(
     workers: int,
     cluster: str | None,
     preview: Path | None,
+    hardness: Path | None,
     **options: Any,
 ) -> None:
     """Grow the pose store SOURCE by crossover, mutation and selection under joint-angle limits (Algorithm 1).
@@ -127,17 +133,32 @@ def evolve(
     from evolution.preview import write_preview
     from evolution.settings import EvolutionSettings
     from evolution.workers import block_workers
+    from lifter.pose_hardness import pose_hardness
+    from posedata.errors import InputError
     from posedata.output_file import check_output
     from posedata.store import PoseStore
 
     settings = EvolutionSettings(**options)
+    if (hardness is None) == (settings.sampling == "hardness"):
+        raise InputError(
+            "--sampling hardness and --hardness LIFTER.safetensors belong together: give both or neither"
+        )
     if preview is not None:
         check_output(preview, overwrite=overwrite)
     with PoseStore(source, validate=False) as store:
         children = settings.size_from(len(store)) - len(store)
+        score = pose_hardness(hardness, store.skeleton) if hardness is not None else None
     with block_workers(workers, cluster) as who, progress_bar("breeding", children) as advance:
         report = run(
-            source, output, settings, overwrite=overwrite, resume=resume, workers=who, progress=advance
+            source,
+            output,
+            settings,
+            overwrite=overwrite,
+            resume=resume,
+            workers=who,
+            hardness=score,
+            further_inputs=[hardness] if hardness is not None else [],
+            progress=advance,
         )
     write_settings(ctx, output, {"report": report.to_dict()})
     if preview is not None:

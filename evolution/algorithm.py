@@ -13,7 +13,7 @@ Reference: Li et al., Cascaded deep monocular 3D human pose estimation with evol
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,7 @@ def evolve(
     resume: bool = False,
     workers: BlockWorkers | None = None,
     hardness: Score | None = None,
+    further_inputs: Sequence[Path] = (),
     progress: Callable[[int], None] | None = None,
     command: str = "evolift evolve",
 ) -> EvolutionReport:
@@ -114,6 +115,7 @@ def evolve(
         resume: go on with that work folder if there is one; the result is the same as of an undisturbed run.
         workers: who breeds; this process if None. They never change the result.
         hardness: weights of poses for the sampling "hardness"; must give the same weights for the same poses.
+        further_inputs: files that `hardness` depends on, for provenance; a run is resumed with the same only.
         progress: called with the number of children made since the last call.
         command: for provenance.
 
@@ -131,7 +133,10 @@ def evolve(
         tree = KinematicTree(store.skeleton)
         limits = limits_by_name(settings.limits, tree)
         size = settings.size_from(len(store))
-        inputs = {file.name: sha256_of(file) for file in (source, *files_of_limits(settings.limits))}
+        inputs = {
+            file.name: sha256_of(file)
+            for file in (source, *files_of_limits(settings.limits), *further_inputs)
+        }
         provenance = Provenance(command, settings.to_dict(), settings.seed, inputs)
         job = Job(WorkFolder.beside(target), len(store), size, tree, settings)
         folder = job.work_folder()
