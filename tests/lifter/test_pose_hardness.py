@@ -46,6 +46,16 @@ def test_it_is_the_mean_distance_over_joints_and_cameras(joints: np.ndarray) -> 
     np.testing.assert_allclose(flat, expected, rtol=1e-4)
 
 
+def test_a_lifter_that_is_right_finds_nothing_hard(joints: np.ndarray) -> None:
+    class Right(Straight):
+        """Is given the depths, in metres, and passes them on."""
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return inputs[..., 2:] * 1000
+
+    assert PoseHardness(Right(input_axes=3, target="z"))(joints).max() < 0.01
+
+
 @pytest.mark.parametrize(
     ("normalisation", "rig"), [("screen", RingRig(0.0, turn=True)), ("box", RandomRig())]
 )
