@@ -10,6 +10,7 @@ import rich_click as click
 from cli.options import (
     ExistingFile,
     RecipeCommand,
+    criteria_option,
     output_option,
     overwrite_option,
     resume_option,
@@ -39,6 +40,7 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     show_default=True,
     help="Limits that children must keep: anatomical, fitted:FILE or akhter-black:FILE.",
 )
+@criteria_option
 @click.option(
     "--crossover-rate", type=float, default=0.9, show_default=True, help="Share that exchanges sub-trees."
 )
@@ -164,6 +166,8 @@ def evolve(
     if preview is not None:
         write_preview(output, settings, preview, overwrite=overwrite)
     click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))
+    for reason, times in report.reasons().items():
+        click.echo(f"  refused by {reason}: {times}")
     click.echo(
         f"{output}: {report.originals} originals ({report.originals_within_limits} within the limits) and {report.children} children"
     )

@@ -25,7 +25,9 @@ from jaxtyping import Bool, Int64
 
 from evolution.block_workers import Block, BlockWorkers, Job, one_thread
 from evolution.breeding import OPERATOR_LABELS, Tally
+from evolution.criterion_sources import criteria_by_names
 from evolution.gene_pool import GenePool, pack
+from evolution.ground import lowest_joint, supports
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
 from evolution.length_templates import length_templates
@@ -65,8 +67,19 @@ class EvolutionReport:
         """Plain values for provenance and JSON."""
         return asdict(self)
 
+    def reasons(self) -> dict[str, int]:
+        """Why criteria refused candidates, in all generations, the most frequent first."""
+        total = Tally()
+        for tally in self.generations:
+            total.add(tally)
+        return dict(sorted(total.reasons.items(), key=lambda item: -item[1]))
+
     def table(self) -> pd.DataFrame:
-        """One row per generation: candidates, what became of those that are no children, and the share that the limits refused."""
+        """One row per generation: candidates, what became of those that are no children, and the share that the limits refused.
+
+        A criterion has a column if it refused any; a candidate may be refused by several.
+        """
+        names = sorted({name for tally in self.generations for name in tally.implausible_by})
         return pd.DataFrame(
             {
                 "generation": number,
@@ -74,6 +87,7 @@ class EvolutionReport:
                 "unchanged": tally.unchanged,
                 "copies": tally.copies,
                 "refused": tally.refused,
+                **{name: tally.implausible_by.get(name, 0) for name in names},
                 "duplicates": tally.duplicates,
                 "refused_share": tally.refused / max(tally.candidates, 1),
             }
@@ -132,6 +146,7 @@ def evolve(
         _require_world(store)
         tree = KinematicTree(store.skeleton)
         limits = limits_by_name(settings.limits, tree)
+        criteria_by_names(settings.criteria, tree)
         size = settings.size_from(len(store))
         inputs = {
             file.name: sha256_of(file)
@@ -182,7 +197,7 @@ def _copy_originals(
     store: PoseStore, writer: PoseStoreWriter, limits: JointLimits, folder: WorkFolder
 ) -> _Originals:
     """Write the source's rows and put their genes into the work folder."""
-    parts, valid, lengths = [], [], []
+    parts, valid, lengths, lowest = [], [], [], []
     last_generation, start = 0, 0
     for poses in store.batches(READ_ROWS):
         if poses.joints_3d is None:
@@ -194,16 +209,19 @@ def _copy_originals(
             valid.append(limits.check_measured(measured).all(-1).numpy())
         lengths.append(measured.lengths.numpy())
         folder.write("genes", start, pack(measured))
+        lowest.append(lowest_joint(poses.joints_3d))
         last_generation = max(last_generation, int(lineage.generation.max()))
         parts.append((poses.subject, poses.action, poses.frame))
         start += len(poses)
     subjects, actions, frames = zip(*parts, strict=True)
     members = _parents(np.concatenate(valid), store.path, limits)
     subject = pd.api.types.union_categoricals(subjects)
+    action = pd.api.types.union_categoricals(actions)
     folder.write_parents(members, length_templates(np.concatenate(lengths), subject, limits.tree))
+    folder.write("support", 0, supports(np.concatenate(lowest), subject, action))
     return _Originals(
         subject,
-        pd.api.types.union_categoricals(actions),
+        action,
         np.concatenate(frames),
         members,
         last_generation + 1,

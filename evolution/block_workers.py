@@ -22,6 +22,8 @@ import numpy as np
 import torch
 
 from evolution.breeding import Parents, Tally, breed
+from evolution.criteria import Criterion
+from evolution.criterion_sources import criteria_by_names
 from evolution.gene_pool import GenePool
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
@@ -143,19 +145,21 @@ def breed_block(job: Job, block: Block) -> Tally:
     """Breed one block and store it in the work folder."""
     # The folder of another run may have had the same name; its files are others.
     inode = (job.folder / "genes").stat().st_ino
-    folder, _, limits = _opened(job, inode)
+    folder, _, limits, criteria = _opened(job, inode)
     parents = _parents_before(job, inode, block.filled)
     with one_thread():
         place = (block.generation, block.number)
-        children = breed(parents, block.quota, limits, job.settings, place)
+        children = breed(parents, block.quota, limits, job.settings, place, criteria)
     folder.write_children(block.start, children)
     return children.tally
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(job: Job, inode: int) -> tuple[WorkFolder, GenePool, JointLimits]:
-    folder = job.work_folder()
-    return folder, GenePool(job.tree, folder.column("genes")), limits_by_name(job.settings.limits, job.tree)
+def _opened(job: Job, inode: int) -> tuple[WorkFolder, GenePool, JointLimits, tuple[Criterion, ...]]:
+    folder, tree = job.work_folder(), job.tree
+    limits = limits_by_name(job.settings.limits, tree)
+    criteria = criteria_by_names(job.settings.criteria, tree)
+    return folder, GenePool(tree, folder.column("genes")), limits, criteria
 
 
 _held: dict[tuple[Job, int, int], Parents] = {}
@@ -173,7 +177,7 @@ def _parents_before(job: Job, inode: int, filled: int) -> Parents:
 
 
 def _parents(job: Job, inode: int, filled: int) -> Parents:
-    folder, pool, _ = _opened(job, inode)
+    folder, pool, *_ = _opened(job, inode)
     rows, templates, duplicates = folder.parents(job.originals, filled), folder.templates(), None
     cumulative = None
     if job.settings.sampling != "uniform":
@@ -181,7 +185,8 @@ def _parents(job: Job, inode: int, filled: int) -> Parents:
     if job.settings.min_distance:
         with one_thread():
             duplicates = duplicate_filter(pool, filled, job.originals, templates, job.settings.min_distance)
-    return Parents(pool, rows, cumulative, templates, duplicates)
+    support = folder.column("support") if job.settings.criteria else None
+    return Parents(pool, rows, cumulative, templates, duplicates, support)
 
 
 @contextmanager

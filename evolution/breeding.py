@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
+from evolution.criteria import Criterion
 from evolution.crossover import draw_pairs, draw_subtrees, exchange
 from evolution.gene_pool import GenePool, pack
 from evolution.joint_limits import JointLimits
@@ -52,7 +53,10 @@ class Tally:
         copies: candidates too near to a parent.
         refused: candidates refused by the limits.
         refused_by: bone -> candidates that broke its limit (a candidate may break several).
-        duplicates: candidates within the limits but too near to a pose that is there already.
+        implausible: candidates within the limits that a further criterion refused.
+        implausible_by: criterion -> candidates that it refused (a candidate may be refused by several).
+        reasons: criterion and reason -> candidates that it was said of.
+        duplicates: candidates that passed all this but are too near to a pose that is there already.
     """
 
     candidates: int = 0
@@ -60,6 +64,9 @@ class Tally:
     copies: int = 0
     refused: int = 0
     refused_by: dict[str, int] = field(default_factory=dict)
+    implausible: int = 0
+    implausible_by: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
 
     def add(self, other: Tally) -> None:
@@ -68,21 +75,30 @@ class Tally:
         self.unchanged += other.unchanged
         self.copies += other.copies
         self.refused += other.refused
+        self.implausible += other.implausible
         self.duplicates += other.duplicates
-        for bone, count in other.refused_by.items():
-            self.refused_by[bone] = self.refused_by.get(bone, 0) + count
+        for name in ("refused_by", "implausible_by", "reasons"):
+            for key, value in getattr(other, name).items():
+                count(getattr(self, name), key, value)
 
     @property
     def survivors(self) -> int:
         """Candidates that selection kept (more than a block's quota: its last batch is cut)."""
-        return self.candidates - self.unchanged - self.copies - self.refused - self.duplicates
+        lost = self.unchanged + self.copies + self.refused + self.implausible + self.duplicates
+        return self.candidates - lost
+
+
+def count(counts: dict[str, int], key: str, more: int) -> None:
+    """Add to a count, which is made if there is anything to add."""
+    if more:
+        counts[key] = counts.get(key, 0) + more
 
 
 @dataclass(frozen=True, eq=False)
 class Children:
     """A block of children, ready to be written; parents are rows of the population.
 
-    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`.
+    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`; `support` is as in `Parents`.
     """
 
     joints: Float32[np.ndarray, "n joints 3"]
@@ -91,6 +107,7 @@ class Children:
     parent_b: Int64[np.ndarray, "n"]
     operator: UInt8[np.ndarray, "n"]
     tally: Tally
+    support: Float32[np.ndarray, "n"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +131,8 @@ class Parents:
         cumulative: running sum of their weights, None if all have the same.
         templates: bone lengths that a child may get, one row per subject.
         duplicates: refuses duplicates, None if they may be.
+        support: of each row of the pool, the height that the original stands on that its body descends from, mm (see
+            `evolution.ground`); needed by criteria only.
     """
 
     pool: GenePool
@@ -121,6 +140,7 @@ class Parents:
     cumulative: Float64[np.ndarray, "members"] | None = None
     templates: Float32[np.ndarray, "subjects bones"] | None = None
     duplicates: DuplicateFilter | None = None
+    support: Float32[np.ndarray, "rows"] | None = None
 
 
 def breed(
@@ -129,6 +149,7 @@ def breed(
     limits: JointLimits,
     settings: EvolutionSettings,
     place: Sequence[int],
+    criteria: Sequence[Criterion] = (),
 ) -> Children:
     """Breed `quota` valid children.
 
@@ -136,6 +157,7 @@ def breed(
         parents: that they are drawn from.
         limits: that children must keep.
         place: of the block in the run, for the seed.
+        criteria: that children must meet beside the limits.
 
     Raises:
         InputError: nearly all candidates are refused.
@@ -151,6 +173,9 @@ def breed(
         # After every batch: reading a row of a mapped file maps its neighbourhood too, which adds up.
         parents.pool.forget()
         measured, survivors = select(candidates, limits, tally)
+        if criteria:
+            plausible = judge(candidates, survivors, criteria, parents, tally)
+            survivors = survivors[plausible.all(-1)]
         if parents.duplicates is not None:
             apart, points = parents.duplicates.keep(measured[survivors], siblings)
             parents.pool.forget()
@@ -171,7 +196,8 @@ def breed(
         if tally.candidates > 4 / HOPELESS and done < HOPELESS * tally.candidates:
             raise InputError(_hopeless(tally, limits))
     joints, genes, parent_a, parent_b, operator = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    return Children(joints, genes, parent_a, parent_b, operator, tally)
+    support = None if parents.support is None else parents.support[parent_a]
+    return Children(joints, genes, parent_a, parent_b, operator, tally, support)
 
 
 def make_candidates(
@@ -268,14 +294,47 @@ def select(
     refused = changed & ~valid
     tally.refused += int(refused.sum())
     broken = (~verdicts[refused]).sum(0).tolist()
-    for bone, count in zip(limits.bones, broken, strict=True):
-        if count:
-            tally.refused_by[bone] = tally.refused_by.get(bone, 0) + count
+    for bone, times in zip(limits.bones, broken, strict=True):
+        count(tally.refused_by, bone, times)
     return measured, (changed & valid).nonzero()[:, 0]
 
 
+def judge(
+    candidates: Candidates,
+    rows: Int64[Tensor, "n"],
+    criteria: Sequence[Criterion],
+    parents: Parents,
+    tally: Tally,
+) -> Bool[Tensor, "n criteria"]:
+    """What criteria say of the candidates that kept the limits.
+
+    Args:
+        rows: of those candidates.
+        parents: where `support` is from.
+        tally: that the refused are counted in.
+    """
+    assert parents.support is not None  # whoever gives criteria gives it too
+    joints = candidates.joints.index_select(0, rows)
+    support = torch.from_numpy(parents.support[candidates.parent_a[rows].numpy()])
+    verdicts = []
+    for criterion in criteria:
+        verdict = criterion.check(joints, support)
+        verdicts.append(verdict.all(-1))
+        count(tally.implausible_by, criterion.name, int((~verdicts[-1]).sum()))
+        for reason, times in zip(criterion.reasons, (~verdict).sum(0).tolist(), strict=True):
+            count(tally.reasons, f"{criterion.name}: {reason}", times)
+    plausible = torch.stack(verdicts, -1)
+    tally.implausible += int((~plausible.all(-1)).sum())
+    return plausible
+
+
 def _hopeless(tally: Tally, limits: JointLimits) -> str:
-    counts = {"unchanged": tally.unchanged, "near": tally.copies + tally.duplicates, "limits": tally.refused}
+    counts = {
+        "unchanged": tally.unchanged,
+        "near": tally.copies + tally.duplicates,
+        "limits": tally.refused,
+        "criteria": tally.implausible,
+    }
     most = max(counts, key=lambda name: counts[name])
     if most == "unchanged":
         return "no operator changes anything at these rates: raise --crossover-rate or --mutation-rate"
@@ -284,8 +343,11 @@ def _hopeless(tally: Tally, limits: JointLimits) -> str:
             f"nearly all children are too near to poses that are there already ({tally.survivors} of {tally.candidates} survive): "
             "lower --min-distance or --min-change, or ask for fewer children"
         )
-    bone, count = max(tally.refused_by.items(), key=lambda item: item[1])
+    if most == "criteria":
+        reason, times = max(tally.reasons.items(), key=lambda item: item[1])
+        return f"the criteria refuse nearly all children ({tally.survivors} of {tally.candidates} survive), most often for {reason} ({times}): see `evolift limits check --criteria`, or leave it out"
+    bone, times = max(tally.refused_by.items(), key=lambda item: item[1])
     return (
         f"the limits {limits.name!r} refuse nearly all children ({tally.survivors} of {tally.candidates} survive), "
-        f"most often for the bone that ends at {bone} ({count}): check the source with `evolift limits check`, or choose wider limits"
+        f"most often for the bone that ends at {bone} ({times}): check the source with `evolift limits check`, or choose wider limits"
     )

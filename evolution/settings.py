@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from evolution.criterion_sources import names_of
 from posedata.errors import InputError
 
 _RATES = (
@@ -29,6 +30,7 @@ class EvolutionSettings:
         generations: rounds of breeding; each makes the same number of children (give or take one) and all of them may
             be parents in the next.
         limits: name of the joint-angle limits, see `evolution.limit_sources`.
+        criteria: further criteria that children must meet, with commas between them, see `evolution.criterion_sources`.
         crossover_rate: share of candidates that exchange sub-trees.
         two_point_rate: share of those with two cuts.
         mutation_rate: share of candidates whose bones are turned.
@@ -57,6 +59,7 @@ class EvolutionSettings:
     target_size: int | None = None
     generations: int = 5
     limits: str = "anatomical"
+    criteria: str = ""
     crossover_rate: float = 0.9
     two_point_rate: float = 0.5
     mutation_rate: float = 0.5
@@ -75,6 +78,7 @@ class EvolutionSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        names_of(self.criteria)
         for name in _RATES:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{_option(name)} must lie between 0 and 1, not {getattr(self, name)}")
