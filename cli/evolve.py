@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,11 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     type=click.Path(dir_okay=False, path_type=Path),
     help="HTML page to write: children beside their parents, refused candidates, limb directions, coverage.",
 )
+@click.option(
+    "--coverage-of",
+    type=ExistingFile,
+    help="Store of other poses, for example of a held-out person: tell how near they lie to the nearest pose before and after.",
+)
 @seed_option
 @workers_option
 @click.option(
@@ -123,6 +129,7 @@ def evolve(
     cluster: str | None,
     preview: Path | None,
     hardness: Path | None,
+    coverage_of: Path | None,
     **options: Any,
 ) -> None:
     """Grow the pose store SOURCE by crossover, mutation and selection under joint-angle limits (Algorithm 1).
@@ -132,6 +139,8 @@ def evolve(
     """
     from cli.progress import progress_bar
     from evolution.algorithm import evolve as run
+    from evolution.coverage import coverage_of as coverage
+    from evolution.coverage import require_probes
     from evolution.preview import write_preview
     from evolution.settings import EvolutionSettings
     from evolution.workers import block_workers
@@ -149,6 +158,9 @@ def evolve(
         check_output(preview, overwrite=overwrite)
     with PoseStore(source, validate=False) as store:
         children = settings.size_from(len(store)) - len(store)
+        if coverage_of is not None:
+            with PoseStore(coverage_of) as probes:
+                require_probes(probes, store.skeleton)
         score = pose_hardness(hardness, store.skeleton) if hardness is not None else None
     with block_workers(workers, cluster) as who, progress_bar("breeding", children) as advance:
         report = run(
@@ -162,7 +174,16 @@ def evolve(
             further_inputs=[hardness] if hardness is not None else [],
             progress=advance,
         )
-    write_settings(ctx, output, {"report": report.to_dict()})
+    record: dict[str, Any] = {"report": report.to_dict()}
+    if coverage_of is not None:
+        with (
+            PoseStore(coverage_of) as probes,
+            PoseStore(output, validate=False) as evolved,
+            progress_bar("comparing", len(evolved)) as advance,
+        ):
+            covered = coverage(probes, evolved, progress=advance)
+        record["coverage"] = asdict(covered)
+    write_settings(ctx, output, record)
     if preview is not None:
         write_preview(output, settings, preview, overwrite=overwrite)
     click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))
@@ -171,3 +192,7 @@ def evolve(
     click.echo(
         f"{output}: {report.originals} originals ({report.originals_within_limits} within the limits) and {report.children} children"
     )
+    if coverage_of is not None:
+        click.echo(
+            f"mean distance of the {covered.probes} poses of {coverage_of} to the nearest pose: {covered.before:.1f} mm before, {covered.after:.1f} mm after"
+        )

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Bool, Int64
 
 from evolution.block_workers import Block, BlockWorkers, Job, one_thread
-from evolution.breeding import OPERATOR_LABELS, Tally
+from evolution.breeding import OPERATOR_LABELS, Tally, tally_table
 from evolution.criterion_sources import criteria_by_names
 from evolution.gene_pool import GenePool, pack
 from evolution.ground import lowest_joint, supports
@@ -75,24 +75,8 @@ class EvolutionReport:
         return dict(sorted(total.reasons.items(), key=lambda item: -item[1]))
 
     def table(self) -> pd.DataFrame:
-        """One row per generation: candidates, what became of those that are no children, and the share that the limits refused.
-
-        A criterion has a column if it refused any; a candidate may be refused by several.
-        """
-        names = sorted({name for tally in self.generations for name in tally.implausible_by})
-        return pd.DataFrame(
-            {
-                "generation": number,
-                "candidates": tally.candidates,
-                "unchanged": tally.unchanged,
-                "copies": tally.copies,
-                "refused": tally.refused,
-                **{name: tally.implausible_by.get(name, 0) for name in names},
-                "duplicates": tally.duplicates,
-                "refused_share": tally.refused / max(tally.candidates, 1),
-            }
-            for number, tally in enumerate(self.generations, 1)
-        )
+        """One row per generation, see `breeding.tally_table`."""
+        return tally_table(self.generations)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from torch import Tensor
@@ -86,6 +87,27 @@ class Tally:
         """Candidates that selection kept (more than a block's quota: its last batch is cut)."""
         lost = self.unchanged + self.copies + self.refused + self.implausible + self.duplicates
         return self.candidates - lost
+
+
+def tally_table(generations: Sequence[Tally]) -> pd.DataFrame:
+    """One row per generation: candidates, what became of those that are no children, and the share that the limits refused.
+
+    A criterion has a column if it refused any; a candidate may be refused by several.
+    """
+    names = sorted({name for tally in generations for name in tally.implausible_by})
+    return pd.DataFrame(
+        {
+            "generation": number,
+            "candidates": tally.candidates,
+            "unchanged": tally.unchanged,
+            "copies": tally.copies,
+            "refused": tally.refused,
+            **{name: tally.implausible_by.get(name, 0) for name in names},
+            "duplicates": tally.duplicates,
+            "refused_share": tally.refused / max(tally.candidates, 1),
+        }
+        for number, tally in enumerate(generations, 1)
+    )
 
 
 def count(counts: dict[str, int], key: str, more: int) -> None:

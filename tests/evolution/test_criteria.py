@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import lsq_linear
 
 from evolution.algorithm import evolve
 from evolution.capsules import RADII, Capsules
@@ -29,18 +29,12 @@ TREE = KinematicTree(H36M17)
 
 
 def plain_distance(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> float:
-    """A bounded minimisation of the squared distance over the places on both segments, in metres."""
-
-    def squared(place: np.ndarray) -> float:
-        gap = a + place[0] * (b - a) - c - place[1] * (d - c)
-        return float(gap @ gap)
-
-    starts = [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5)]
-    found = [minimize(squared, start, bounds=[(0, 1), (0, 1)], tol=1e-14).fun for start in starts]
-    return float(np.sqrt(min(found)))
+    """The least squares of the gap over the places 0 to 1 on both segments."""
+    found = lsq_linear(np.stack([b - a, c - d], 1), c - a, bounds=(0, 1), method="bvls", tol=1e-12)
+    return float(np.sqrt(2 * found.cost))
 
 
-def test_distances_of_segments_are_those_of_a_minimisation() -> None:
+def test_distances_of_segments_are_those_of_a_solver() -> None:
     rng = np.random.default_rng(0)
     ends = rng.normal(0, 0.4, (4, 60, 3))
     ends[1, 40:45] = ends[0, 40:45]  # a point and a segment
@@ -100,12 +94,12 @@ def plain_reasons(joints: np.ndarray) -> set[str]:
 
 
 def test_capsules_say_what_a_loop_over_pairs_says(make_poses: Callable[..., Poses]) -> None:
-    joints = make_poses(24).joints_3d
+    joints = make_poses(16).joints_3d
     assert joints is not None
     wild = with_random_limbs(torch.from_numpy(joints), TREE, torch.Generator().manual_seed(0))
     criterion = Capsules(TREE)
     verdicts = criterion.check(wild).numpy()
-    assert 5 < (~verdicts).any(1).sum() < 24
+    assert (~verdicts).any(1).sum() > 2
     for pose, verdict in zip(wild.double().numpy(), verdicts, strict=True):
         said = {reason for reason, valid in zip(criterion.reasons, verdict, strict=True) if not valid}
         assert said == plain_reasons(pose)
