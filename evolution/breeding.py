@@ -208,7 +208,7 @@ def breed(
         kept.append(
             (
                 candidates.joints.index_select(0, rows).numpy(),
-                pack(measured[rows]),
+                pack(measured)[rows.numpy()],
                 candidates.parent_a[rows].numpy(),
                 candidates.parent_b[rows].numpy(),
                 candidates.operator[rows].numpy(),

@@ -130,12 +130,14 @@ def _add_tallies(report: ReportPage, store: PoseStore) -> None:
     for tally in tallies:
         total.add(tally)
     report.heading("What selection refused")
-    report.table(tally_table(tallies), "Candidates of each generation", index=False)
+    table = tally_table(tallies)
+    table["refused_share"] = [f"{100 * share:.2f}%" for share in table["refused_share"]]
+    report.table(table, "Candidates of each generation", index=False)
     by_limits = {f"limit of the bone to {bone}": times for bone, times in total.refused_by.items()}
     reasons = sorted({**by_limits, **total.reasons}.items(), key=lambda item: -item[1])
     if reasons:
         table = pd.DataFrame(reasons, columns=["reason", "candidates"])
-        table["percent"] = (100 * table.candidates / max(total.candidates, 1)).round(3)
+        table["share"] = [f"{100 * times / total.candidates:.3f}%" for times in table["candidates"]]
         report.table(
             table, "Why limits and criteria refused (a candidate may have several reasons)", index=False
         )
