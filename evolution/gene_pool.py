@@ -67,7 +67,7 @@ class GenePool:
 
     def _read(self, rows: Int64[np.ndarray, "n"]) -> Float32[np.ndarray, "n genes"]:
         genes = np.empty((len(rows), self.rows.shape[1]), np.float32)
-        size, places = genes.itemsize * genes.shape[1], memoryview(genes).cast("B")
+        size, places = genes.itemsize * genes.shape[1], genes.data.cast("B")
         file = os.open(self._file, os.O_RDONLY)  # type: ignore[arg-type]  # the caller knows that there is one
         try:
             for place, row in enumerate(rows.tolist()):
