@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import rich_click as click
 from cli.options import (
     ExistingFile,
     RecipeCommand,
+    criteria_option,
     output_option,
     overwrite_option,
     resume_option,
@@ -39,6 +41,7 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     show_default=True,
     help="Limits that children must keep: anatomical, fitted:FILE or akhter-black:FILE.",
 )
+@criteria_option
 @click.option(
     "--crossover-rate", type=float, default=0.9, show_default=True, help="Share that exchanges sub-trees."
 )
@@ -69,11 +72,19 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     help="Share that gets the bone lengths of a random subject of SOURCE.",
 )
 @click.option(
+    "--mirror-rate", type=float, default=0.0, show_default=True, help="Share mirrored left to right."
+)
+@click.option(
     "--sampling",
-    type=click.Choice(["uniform", "novelty"]),
+    type=click.Choice(["uniform", "novelty", "hardness"]),
     default="uniform",
     show_default=True,
-    help="Parents: all alike, or those far from other poses more often.",
+    help="Parents: all alike, or more often those far from other poses, or those that the lifter of --hardness gets wrong.",
+)
+@click.option(
+    "--hardness",
+    type=ExistingFile,
+    help="Lifter checkpoint whose error weighs parents (--sampling hardness).",
 )
 @click.option(
     "--min-change",
@@ -83,9 +94,21 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     help="Refuse children nearer than this to a parent, mm.",
 )
 @click.option(
+    "--min-distance",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Refuse duplicates: children nearer than this, mm, to any pose before their generation or of their block.",
+)
+@click.option(
     "--preview",
     type=click.Path(dir_okay=False, path_type=Path),
     help="HTML page to write: children beside their parents, refused candidates, limb directions, coverage.",
+)
+@click.option(
+    "--coverage-of",
+    type=ExistingFile,
+    help="Store of other poses, for example of a held-out person: tell how near they lie to the nearest pose before and after.",
 )
 @seed_option
 @workers_option
@@ -105,6 +128,8 @@ def evolve(
     workers: int,
     cluster: str | None,
     preview: Path | None,
+    hardness: Path | None,
+    coverage_of: Path | None,
     **options: Any,
 ) -> None:
     """Grow the pose store SOURCE by crossover, mutation and selection under joint-angle limits (Algorithm 1).
@@ -114,25 +139,60 @@ def evolve(
     """
     from cli.progress import progress_bar
     from evolution.algorithm import evolve as run
+    from evolution.coverage import coverage_of as coverage
+    from evolution.coverage import require_probes
     from evolution.preview import write_preview
     from evolution.settings import EvolutionSettings
     from evolution.workers import block_workers
+    from lifter.pose_hardness import pose_hardness
+    from posedata.errors import InputError
     from posedata.output_file import check_output
     from posedata.store import PoseStore
 
     settings = EvolutionSettings(**options)
+    if (hardness is None) == (settings.sampling == "hardness"):
+        raise InputError(
+            "--sampling hardness and --hardness LIFTER.safetensors belong together: give both or neither"
+        )
     if preview is not None:
         check_output(preview, overwrite=overwrite)
     with PoseStore(source, validate=False) as store:
         children = settings.size_from(len(store)) - len(store)
+        if coverage_of is not None:
+            with PoseStore(coverage_of) as probes:
+                require_probes(probes, store.skeleton)
+        score = pose_hardness(hardness, store.skeleton) if hardness is not None else None
     with block_workers(workers, cluster) as who, progress_bar("breeding", children) as advance:
         report = run(
-            source, output, settings, overwrite=overwrite, resume=resume, workers=who, progress=advance
+            source,
+            output,
+            settings,
+            overwrite=overwrite,
+            resume=resume,
+            workers=who,
+            hardness=score,
+            further_inputs=[hardness] if hardness is not None else [],
+            progress=advance,
         )
-    write_settings(ctx, output, {"report": report.to_dict()})
+    record: dict[str, Any] = {"report": report.to_dict()}
+    if coverage_of is not None:
+        with (
+            PoseStore(coverage_of) as probes,
+            PoseStore(output, validate=False) as evolved,
+            progress_bar("comparing", len(evolved)) as advance,
+        ):
+            covered = coverage(probes, evolved, progress=advance)
+        record["coverage"] = asdict(covered)
+    write_settings(ctx, output, record)
     if preview is not None:
         write_preview(output, settings, preview, overwrite=overwrite)
     click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))
+    for reason, times in report.reasons().items():
+        click.echo(f"  refused by {reason}: {times}")
     click.echo(
         f"{output}: {report.originals} originals ({report.originals_within_limits} within the limits) and {report.children} children"
     )
+    if coverage_of is not None:
+        click.echo(
+            f"mean distance of the {covered.probes} poses of {coverage_of} to the nearest pose: {covered.before:.1f} mm before, {covered.after:.1f} mm after"
+        )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option
+from cli.options import ExistingFile, RecipeCommand, criteria_option, output_option, overwrite_option
 
 
 @click.group(cls=click.RichGroup)
@@ -82,6 +82,12 @@ def fit(
     show_default=True,
     help="anatomical, fitted:FILE or akhter-black:FILE.",
 )
+@criteria_option
+@click.option(
+    "--random-limbs",
+    is_flag=True,
+    help="Also tell how many pass of the same bodies with uniformly random limb directions.",
+)
 @click.option(
     "--pictures",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -101,12 +107,15 @@ def check(
     /,
     source: Path,
     name: str,
+    criteria: str,
+    random_limbs: bool,
     pictures: Path | None,
     fail_below: float,
     overwrite: bool,
 ) -> None:
     """Tell per bone how many poses of the store SOURCE break its limit."""
     from cli.progress import progress_bar
+    from evolution.criterion_sources import criteria_by_names
     from evolution.kinematic_tree import KinematicTree
     from evolution.limit_sources import limits_by_name
     from evolution.limits_report import report_on_store
@@ -117,15 +126,23 @@ def check(
     if pictures is not None:
         check_output(pictures, overwrite=overwrite)
     with PoseStore(source) as store:
-        chosen = limits_by_name(name, KinematicTree(store.skeleton))
+        tree = KinematicTree(store.skeleton)
+        chosen, asked = limits_by_name(name, tree), criteria_by_names(criteria, tree)
         with progress_bar("checking", len(store)) as advance:
-            report = report_on_store(store, chosen, progress=advance)
+            report = report_on_store(
+                store, chosen, criteria=asked, random_limbs=random_limbs, progress=advance
+            )
         if pictures is not None and len(report.worst):
             write_worst_pictures(store, chosen, report, pictures, overwrite=overwrite)
-    click.echo(report.table().to_string(index=False, float_format="{:.2f}".format))
+    click.echo(report.table().to_string(index=False, float_format="{:.2f}".format, na_rep="-"))
     if len(report.worst):
         click.echo(f"worst rows: {', '.join(map(str, report.worst))}")
     click.echo(f"{100 * report.rate:.2f}% of {report.poses} poses keep the limits {report.limits!r}")
+    if report.random is not None:
+        click.echo(f"{100 * report.random.rate:.2f}% of them do with random limbs")
+    if asked:
+        plausible = 1 - report.implausible / report.poses
+        click.echo(f"{100 * plausible:.2f}% of {report.poses} poses meet the criteria {criteria}")
     if pictures is not None:
         click.echo(
             f"{pictures}: the worst poses" if len(report.worst) else "no pose breaks a limit: no pictures"

@@ -50,6 +50,11 @@ seed_option = click.option(
     help="Seed of everything random; the same seed gives the same bytes.",
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+criteria_option = click.option(
+    "--criteria",
+    default="",
+    help="Further criteria of plausibility, with commas between: ground (stands where its ancestor stood, on a foot), capsules (no limb through the trunk or another limb) [default: none].",
+)
 resume_option = click.option(
     "--resume", is_flag=True, help="Continue an interrupted run in the output folder."
 )

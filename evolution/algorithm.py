@@ -13,7 +13,7 @@ Reference: Li et al., Cascaded deep monocular 3D human pose estimation with evol
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ import torch
 from jaxtyping import Bool, Int64
 
 from evolution.block_workers import Block, BlockWorkers, Job, one_thread
-from evolution.breeding import OPERATOR_LABELS, Tally
+from evolution.breeding import OPERATOR_LABELS, Tally, tally_table
+from evolution.criterion_sources import criteria_by_names
 from evolution.gene_pool import GenePool, pack
+from evolution.ground import lowest_joint, supports
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
 from evolution.length_templates import length_templates
@@ -65,19 +67,16 @@ class EvolutionReport:
         """Plain values for provenance and JSON."""
         return asdict(self)
 
+    def reasons(self) -> dict[str, int]:
+        """Why criteria refused candidates, in all generations, the most frequent first."""
+        total = Tally()
+        for tally in self.generations:
+            total.add(tally)
+        return dict(sorted(total.reasons.items(), key=lambda item: -item[1]))
+
     def table(self) -> pd.DataFrame:
-        """One row per generation: candidates, unchanged, refused, and share refused."""
-        return pd.DataFrame(
-            {
-                "generation": number,
-                "candidates": tally.candidates,
-                "unchanged": tally.unchanged,
-                "copies": tally.copies,
-                "refused": tally.refused,
-                "refused_share": tally.refused / max(tally.candidates, 1),
-            }
-            for number, tally in enumerate(self.generations, 1)
-        )
+        """One row per generation, see `breeding.tally_table`."""
+        return tally_table(self.generations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +99,7 @@ def evolve(
     resume: bool = False,
     workers: BlockWorkers | None = None,
     hardness: Score | None = None,
+    further_inputs: Sequence[Path] = (),
     progress: Callable[[int], None] | None = None,
     command: str = "evolift evolve",
 ) -> EvolutionReport:
@@ -113,6 +113,7 @@ def evolve(
         resume: go on with that work folder if there is one; the result is the same as of an undisturbed run.
         workers: who breeds; this process if None. They never change the result.
         hardness: weights of poses for the sampling "hardness"; must give the same weights for the same poses.
+        further_inputs: files that `hardness` depends on, for provenance; a run is resumed with the same only.
         progress: called with the number of children made since the last call.
         command: for provenance.
 
@@ -129,8 +130,12 @@ def evolve(
         _require_world(store)
         tree = KinematicTree(store.skeleton)
         limits = limits_by_name(settings.limits, tree)
+        criteria_by_names(settings.criteria, tree)
         size = settings.size_from(len(store))
-        inputs = {file.name: sha256_of(file) for file in (source, *files_of_limits(settings.limits))}
+        inputs = {
+            file.name: sha256_of(file)
+            for file in (source, *files_of_limits(settings.limits), *further_inputs)
+        }
         provenance = Provenance(command, settings.to_dict(), settings.seed, inputs)
         job = Job(WorkFolder.beside(target), len(store), size, tree, settings)
         folder = job.work_folder()
@@ -176,7 +181,7 @@ def _copy_originals(
     store: PoseStore, writer: PoseStoreWriter, limits: JointLimits, folder: WorkFolder
 ) -> _Originals:
     """Write the source's rows and put their genes into the work folder."""
-    parts, valid, lengths = [], [], []
+    parts, valid, lengths, lowest = [], [], [], []
     last_generation, start = 0, 0
     for poses in store.batches(READ_ROWS):
         if poses.joints_3d is None:
@@ -188,16 +193,19 @@ def _copy_originals(
             valid.append(limits.check_measured(measured).all(-1).numpy())
         lengths.append(measured.lengths.numpy())
         folder.write("genes", start, pack(measured))
+        lowest.append(lowest_joint(poses.joints_3d))
         last_generation = max(last_generation, int(lineage.generation.max()))
         parts.append((poses.subject, poses.action, poses.frame))
         start += len(poses)
     subjects, actions, frames = zip(*parts, strict=True)
     members = _parents(np.concatenate(valid), store.path, limits)
     subject = pd.api.types.union_categoricals(subjects)
+    action = pd.api.types.union_categoricals(actions)
     folder.write_parents(members, length_templates(np.concatenate(lengths), subject, limits.tree))
+    folder.write("support", 0, supports(np.concatenate(lowest), subject, action))
     return _Originals(
         subject,
-        pd.api.types.union_categoricals(actions),
+        action,
         np.concatenate(frames),
         members,
         last_generation + 1,

@@ -22,10 +22,13 @@ import numpy as np
 import torch
 
 from evolution.breeding import Parents, Tally, breed
+from evolution.criteria import Criterion
+from evolution.criterion_sources import criteria_by_names
 from evolution.gene_pool import GenePool
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
 from evolution.limit_sources import limits_by_name
+from evolution.near_duplicates import duplicate_filter
 from evolution.settings import EvolutionSettings
 from evolution.work_folder import WorkFolder
 from posedata.errors import OutputError
@@ -87,7 +90,7 @@ class BlockWorkers:
     def close(self) -> None:
         """Let go of what breeds."""
         _opened.cache_clear()
-        _parents.cache_clear()
+        _held.clear()
 
     def breed(self, job: Job, blocks: Sequence[Block]) -> Iterator[Tally]:
         """Breed the blocks of one generation into the work folder; yields in their order as they are finished."""
@@ -142,29 +145,48 @@ def breed_block(job: Job, block: Block) -> Tally:
     """Breed one block and store it in the work folder."""
     # The folder of another run may have had the same name; its files are others.
     inode = (job.folder / "genes").stat().st_ino
-    folder, _, limits = _opened(job, inode)
-    parents = _parents(job, inode, block.filled)
+    folder, _, limits, criteria = _opened(job, inode)
+    parents = _parents_before(job, inode, block.filled)
     with one_thread():
         place = (block.generation, block.number)
-        children = breed(parents, block.quota, limits, job.settings, place)
+        children = breed(parents, block.quota, limits, job.settings, place, criteria)
     folder.write_children(block.start, children)
     return children.tally
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(job: Job, inode: int) -> tuple[WorkFolder, GenePool, JointLimits]:
-    folder = job.work_folder()
-    return folder, GenePool(job.tree, folder.column("genes")), limits_by_name(job.settings.limits, job.tree)
+def _opened(job: Job, inode: int) -> tuple[WorkFolder, GenePool, JointLimits, tuple[Criterion, ...]]:
+    folder, tree = job.work_folder(), job.tree
+    limits = limits_by_name(job.settings.limits, tree)
+    criteria = criteria_by_names(job.settings.criteria, tree)
+    return folder, GenePool(tree, folder.column("genes")), limits, criteria
 
 
-@functools.lru_cache(maxsize=1)
+_held: dict[tuple[Job, int, int], Parents] = {}
+"""The parents of the generation that is being bred."""
+
+
+def _parents_before(job: Job, inode: int, filled: int) -> Parents:
+    key = (job, inode, filled)
+    parents = _held.get(key)
+    if parents is None:
+        # First let go of the last generation's: two search trees of millions of poses are too much at a time.
+        _held.clear()
+        parents = _held[key] = _parents(job, inode, filled)
+    return parents
+
+
 def _parents(job: Job, inode: int, filled: int) -> Parents:
-    folder, pool, _ = _opened(job, inode)
-    rows = folder.parents(job.originals, filled)
+    folder, pool, *_ = _opened(job, inode)
+    rows, templates, duplicates = folder.parents(job.originals, filled), folder.templates(), None
     cumulative = None
     if job.settings.sampling != "uniform":
         cumulative = np.cumsum(folder.read("weight", 0, filled)[rows], dtype=np.float64)
-    return Parents(pool, rows, cumulative, folder.templates())
+    if job.settings.min_distance:
+        with one_thread():
+            duplicates = duplicate_filter(pool, filled, job.originals, templates, job.settings.min_distance)
+    support = folder.column("support") if job.settings.criteria else None
+    return Parents(pool, rows, cumulative, templates, duplicates, support)
 
 
 @contextmanager

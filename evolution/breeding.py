@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
+from evolution.criteria import Criterion
 from evolution.crossover import draw_pairs, draw_subtrees, exchange
 from evolution.gene_pool import GenePool, pack
 from evolution.joint_limits import JointLimits
 from evolution.local_bones import LocalBones, to_joints, to_local
-from evolution.mutation import draw_turned, scale_lengths, turn_bodies, turn_bones
+from evolution.mutation import draw_turned, mirror_bodies, scale_lengths, turn_bodies, turn_bones
+from evolution.near_duplicates import DuplicateFilter
 from evolution.parent_sampling import draw_weighted_pairs, in_torso_frame, pose_distance
 from evolution.settings import EvolutionSettings
 from posedata.errors import InputError
@@ -30,7 +33,7 @@ BATCH = 8192
 HOPELESS = 1 / 2000
 """Share of survivors below which breeding gives up."""
 
-OPERATORS = ("crossover", "mutation", "turn", "lengths")
+OPERATORS = ("crossover", "mutation", "turn", "lengths", "mirror")
 
 
 def operator_name(code: int) -> str:
@@ -51,6 +54,10 @@ class Tally:
         copies: candidates too near to a parent.
         refused: candidates refused by the limits.
         refused_by: bone -> candidates that broke its limit (a candidate may break several).
+        implausible: candidates within the limits that a further criterion refused.
+        implausible_by: criterion -> candidates that it refused (a candidate may be refused by several).
+        reasons: criterion and reason -> candidates that it was said of.
+        duplicates: candidates that passed all this but are too near to a pose that is there already.
     """
 
     candidates: int = 0
@@ -58,6 +65,10 @@ class Tally:
     copies: int = 0
     refused: int = 0
     refused_by: dict[str, int] = field(default_factory=dict)
+    implausible: int = 0
+    implausible_by: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
 
     def add(self, other: Tally) -> None:
         """Add another block's counts."""
@@ -65,20 +76,51 @@ class Tally:
         self.unchanged += other.unchanged
         self.copies += other.copies
         self.refused += other.refused
-        for bone, count in other.refused_by.items():
-            self.refused_by[bone] = self.refused_by.get(bone, 0) + count
+        self.implausible += other.implausible
+        self.duplicates += other.duplicates
+        for name in ("refused_by", "implausible_by", "reasons"):
+            for key, value in getattr(other, name).items():
+                count(getattr(self, name), key, value)
 
     @property
     def survivors(self) -> int:
         """Candidates that selection kept (more than a block's quota: its last batch is cut)."""
-        return self.candidates - self.unchanged - self.copies - self.refused
+        lost = self.unchanged + self.copies + self.refused + self.implausible + self.duplicates
+        return self.candidates - lost
+
+
+def tally_table(generations: Sequence[Tally]) -> pd.DataFrame:
+    """One row per generation: candidates, what became of those that are no children, and the share that the limits refused.
+
+    A criterion has a column if it refused any; a candidate may be refused by several.
+    """
+    names = sorted({name for tally in generations for name in tally.implausible_by})
+    return pd.DataFrame(
+        {
+            "generation": number,
+            "candidates": tally.candidates,
+            "unchanged": tally.unchanged,
+            "copies": tally.copies,
+            "refused": tally.refused,
+            **{name: tally.implausible_by.get(name, 0) for name in names},
+            "duplicates": tally.duplicates,
+            "refused_share": tally.refused / max(tally.candidates, 1),
+        }
+        for number, tally in enumerate(generations, 1)
+    )
+
+
+def count(counts: dict[str, int], key: str, more: int) -> None:
+    """Add to a count, which is made if there is anything to add."""
+    if more:
+        counts[key] = counts.get(key, 0) + more
 
 
 @dataclass(frozen=True, eq=False)
 class Children:
     """A block of children, ready to be written; parents are rows of the population.
 
-    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`.
+    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`; `support` is as in `Parents`.
     """
 
     joints: Float32[np.ndarray, "n joints 3"]
@@ -87,6 +129,7 @@ class Children:
     parent_b: Int64[np.ndarray, "n"]
     operator: UInt8[np.ndarray, "n"]
     tally: Tally
+    support: Float32[np.ndarray, "n"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +152,17 @@ class Parents:
         rows: of it that may, at least two.
         cumulative: running sum of their weights, None if all have the same.
         templates: bone lengths that a child may get, one row per subject.
+        duplicates: refuses duplicates, None if they may be.
+        support: of each row of the pool, the height that the original stands on that its body descends from, mm (see
+            `evolution.ground`); needed by criteria only.
     """
 
     pool: GenePool
     rows: Int64[np.ndarray, "members"]
     cumulative: Float64[np.ndarray, "members"] | None = None
     templates: Float32[np.ndarray, "subjects bones"] | None = None
+    duplicates: DuplicateFilter | None = None
+    support: Float32[np.ndarray, "rows"] | None = None
 
 
 def breed(
@@ -123,6 +171,7 @@ def breed(
     limits: JointLimits,
     settings: EvolutionSettings,
     place: Sequence[int],
+    criteria: Sequence[Criterion] = (),
 ) -> Children:
     """Breed `quota` valid children.
 
@@ -130,12 +179,14 @@ def breed(
         parents: that they are drawn from.
         limits: that children must keep.
         place: of the block in the run, for the seed.
+        criteria: that children must meet beside the limits.
 
     Raises:
         InputError: nearly all candidates are refused.
     """
     generator = generator_at(settings.seed, *place)
     kept: list[tuple[Tensor | np.ndarray, ...]] = []
+    siblings: Float32[np.ndarray, "earlier coordinates"] | None = None
     tally, done = Tally(), 0
     while done < quota:
         share = (done + 1) / (tally.candidates + 1)
@@ -144,11 +195,20 @@ def breed(
         # After every batch: reading a row of a mapped file maps its neighbourhood too, which adds up.
         parents.pool.forget()
         measured, survivors = select(candidates, limits, tally)
+        if criteria:
+            plausible = judge(candidates, survivors, criteria, parents, tally)
+            survivors = survivors[plausible.all(-1)]
+        if parents.duplicates is not None:
+            apart, points = parents.duplicates.keep(measured[survivors], siblings)
+            parents.pool.forget()
+            siblings = points if siblings is None else np.concatenate([siblings, points])
+            tally.duplicates += len(survivors) - len(apart)
+            survivors = survivors[torch.from_numpy(apart)]
         rows = survivors[: quota - done]
         kept.append(
             (
                 candidates.joints.index_select(0, rows).numpy(),
-                pack(measured[rows]),
+                pack(measured)[rows.numpy()],
                 candidates.parent_a[rows].numpy(),
                 candidates.parent_b[rows].numpy(),
                 candidates.operator[rows].numpy(),
@@ -158,7 +218,8 @@ def breed(
         if tally.candidates > 4 / HOPELESS and done < HOPELESS * tally.candidates:
             raise InputError(_hopeless(tally, limits))
     joints, genes, parent_a, parent_b, operator = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    return Children(joints, genes, parent_a, parent_b, operator, tally)
+    support = None if parents.support is None else parents.support[parent_a]
+    return Children(joints, genes, parent_a, parent_b, operator, tally, support)
 
 
 def make_candidates(
@@ -194,9 +255,14 @@ def make_candidates(
         lengths = torch.from_numpy(parents.templates)[drawn]
         child = child.with_values(lengths=torch.where(fitted[:, None], lengths, child.lengths))
         scaled = scaled | fitted
+    # Drawn last and only if wanted, so that runs without mirroring have the stream that they had before it existed.
+    mirrored = torch.zeros(n, dtype=torch.bool)
+    if settings.mirror_rate:
+        mirrored = torch.rand(n, generator=generator) < settings.mirror_rate
+        child = mirror_bodies(child, tree, mirrored)
 
     operator = torch.zeros(n, dtype=torch.uint8)
-    for bit, applied in enumerate((crossed, mutated, headed, scaled)):
+    for bit, applied in enumerate((crossed, mutated, headed, scaled, mirrored)):
         operator |= applied.to(torch.uint8) << bit
     joints = to_joints(tree, child).contiguous()
     copies = _is_copy(child, body, mate, crossed, limits, settings.min_change)
@@ -250,17 +316,60 @@ def select(
     refused = changed & ~valid
     tally.refused += int(refused.sum())
     broken = (~verdicts[refused]).sum(0).tolist()
-    for bone, count in zip(limits.bones, broken, strict=True):
-        if count:
-            tally.refused_by[bone] = tally.refused_by.get(bone, 0) + count
+    for bone, times in zip(limits.bones, broken, strict=True):
+        count(tally.refused_by, bone, times)
     return measured, (changed & valid).nonzero()[:, 0]
 
 
+def judge(
+    candidates: Candidates,
+    rows: Int64[Tensor, "n"],
+    criteria: Sequence[Criterion],
+    parents: Parents,
+    tally: Tally,
+) -> Bool[Tensor, "n criteria"]:
+    """What criteria say of the candidates that kept the limits.
+
+    Args:
+        rows: of those candidates.
+        parents: where `support` is from.
+        tally: that the refused are counted in.
+    """
+    assert parents.support is not None  # whoever gives criteria gives it too
+    joints = candidates.joints.index_select(0, rows)
+    support = torch.from_numpy(parents.support[candidates.parent_a[rows].numpy()])
+    verdicts = []
+    for criterion in criteria:
+        verdict = criterion.check(joints, support)
+        verdicts.append(verdict.all(-1))
+        count(tally.implausible_by, criterion.name, int((~verdicts[-1]).sum()))
+        for reason, times in zip(criterion.reasons, (~verdict).sum(0).tolist(), strict=True):
+            count(tally.reasons, f"{criterion.name}: {reason}", times)
+    plausible = torch.stack(verdicts, -1)
+    tally.implausible += int((~plausible.all(-1)).sum())
+    return plausible
+
+
 def _hopeless(tally: Tally, limits: JointLimits) -> str:
-    if not tally.refused_by:
+    counts = {
+        "unchanged": tally.unchanged,
+        "near": tally.copies + tally.duplicates,
+        "limits": tally.refused,
+        "criteria": tally.implausible,
+    }
+    most = max(counts, key=lambda name: counts[name])
+    if most == "unchanged":
         return "no operator changes anything at these rates: raise --crossover-rate or --mutation-rate"
-    bone, count = max(tally.refused_by.items(), key=lambda item: item[1])
+    if most == "near":
+        return (
+            f"nearly all children are too near to poses that are there already ({tally.survivors} of {tally.candidates} survive): "
+            "lower --min-distance or --min-change, or ask for fewer children"
+        )
+    if most == "criteria":
+        reason, times = max(tally.reasons.items(), key=lambda item: item[1])
+        return f"the criteria refuse nearly all children ({tally.survivors} of {tally.candidates} survive), most often for {reason} ({times}): see `evolift limits check --criteria`, or leave it out"
+    bone, times = max(tally.refused_by.items(), key=lambda item: item[1])
     return (
         f"the limits {limits.name!r} refuse nearly all children ({tally.survivors} of {tally.candidates} survive), "
-        f"most often for the bone that ends at {bone} ({count}): check the source with `evolift limits check`, or choose wider limits"
+        f"most often for the bone that ends at {bone} ({times}): check the source with `evolift limits check`, or choose wider limits"
     )

@@ -8,6 +8,7 @@ measured every child already, so each pose is measured once in its life.
 from __future__ import annotations
 
 import mmap
+import os
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor
 from evolution.kinematic_tree import KinematicTree
 from evolution.local_bones import LocalBones
 
+MAPPED_AT_MOST = 2**26
+"""Bytes of a file of genes that random rows are fetched from through its mapping."""
 KEPT_FIXED = 9 + 3  # lower torso and root
 
 
@@ -32,6 +35,7 @@ class GenePool:
         self.tree = tree
         self.rows: np.ndarray = np.asarray(rows)
         self._mapping = getattr(rows, "_mmap", None)
+        self._file: str | None = getattr(rows, "filename", None)
         self._bones = len(tree.names)
 
     @staticmethod
@@ -54,8 +58,24 @@ class GenePool:
 
     def take(self, members: Int64[Tensor, "n"]) -> LocalBones:
         """The poses in the given rows."""
-        genes = torch.from_numpy(self.rows[members.numpy()])
-        return unpack(genes, self._bones)
+        rows = members.numpy()
+        # A large file is read, not mapped: for each row touched the system maps a neighbourhood of up to megabytes, which
+        # costs four times as much as reading the row and makes the whole file count as memory of the process.
+        if self._file is not None and self.rows.nbytes > MAPPED_AT_MOST and hasattr(os, "preadv"):
+            return unpack(torch.from_numpy(self._read(rows)), self._bones)
+        return unpack(torch.from_numpy(self.rows[rows]), self._bones)
+
+    def _read(self, rows: Int64[np.ndarray, "n"]) -> Float32[np.ndarray, "n genes"]:
+        genes = np.empty((len(rows), self.rows.shape[1]), np.float32)
+        size, places = genes.itemsize * genes.shape[1], genes.data.cast("B")
+        file = os.open(self._file, os.O_RDONLY)  # type: ignore[arg-type]  # the caller knows that there is one
+        try:
+            for place, row in enumerate(rows.tolist()):
+                if os.preadv(file, [places[place * size : (place + 1) * size]], row * size) != size:
+                    raise IndexError(f"{self._file} has no row {row}")
+        finally:
+            os.close(file)
+        return genes
 
     def forget(self) -> None:
         """Give back the memory of pages read so far, if the rows are mapped from a file; the file keeps them."""

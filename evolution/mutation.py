@@ -1,4 +1,4 @@
-"""Mutation: bones turned, bodies turned in the world, bones scaled.
+"""Mutation: bones turned, bodies turned in the world, bones scaled, bodies mirrored.
 
 Pure functions of (bones, tree, generator, rates); what is passed in is never changed. Angles are radians.
 """
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from evolution.direction import apply_matrix, dot
+from evolution.direction import apply_matrix, dot, reflect, unit
 from evolution.kinematic_tree import KinematicTree
 from evolution.local_bones import LocalBones
 
@@ -171,3 +171,35 @@ def scale_lengths(
     lengths = bones.lengths.clone()
     lengths[rows] = lengths[rows] * (1 + spread * draws.to(lengths))
     return bones.with_values(lengths=lengths)
+
+
+def mirror_bodies(bones: LocalBones, tree: KinematicTree, mirrored: Bool[Tensor, "n"]) -> LocalBones:
+    r"""Swap left and right: the mirror image of bodies in the upright plane through their root, across their hip line.
+
+    .. math:: J'_{k} = r + (I - 2 n n^\top) (J_{\bar k} - r), \qquad n = (x_1, x_2, 0) / |(x_1, x_2, 0)|
+
+    with the root r, the hip line x in the world, and the other side's joint k-bar. The plane is upright, so heights and
+    the direction of gravity stay as they were, and so does the heading. A hip line that stands upright itself leaves
+    the plane open: the world's x axis is its normal then.
+
+    Args:
+        mirrored: which bodies; with their bone lengths, should the sides differ.
+    """
+    rows = mirrored.nonzero()[:, 0]
+    flip = torch.tensor([-1.0, 1.0, 1.0]).to(bones.lengths)
+    other = list(tree.mirror)
+    images = bones[rows]
+    across = images.lower[:, :, 0].T * torch.tensor([[1.0], [1.0], [0.0]]).to(bones.lengths)
+    normal, _ = unit(across, torch.tensor([[1.0], [0.0], [0.0]]).to(bones.lengths))
+    # A reflected frame is left-handed; its x axis, which runs from left to right, changes its sign with the names.
+    lower = reflect(images.lower.permute(1, 2, 0), normal[:, None]).permute(2, 0, 1) * flip
+    changed = {
+        "lower": lower,
+        "upper": flip[:, None] * images.upper * flip,
+        "directions": images.directions[:, other] * flip,
+        "lengths": images.lengths[:, other],
+    }
+    values = {name: getattr(bones, name).clone() for name in changed}
+    for name, value in changed.items():
+        values[name][rows] = value
+    return bones.with_values(**values)

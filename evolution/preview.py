@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
 
-from evolution.breeding import Parents, Tally, make_candidates, select
+from evolution.breeding import Candidates, Parents, Tally, judge, make_candidates, select, tally_table
 from evolution.coverage import posture_cells
+from evolution.criteria import Criterion
+from evolution.criterion_sources import criteria_by_names
 from evolution.gene_pool import GenePool
+from evolution.ground import lowest_joint
 from evolution.joint_limits import JointLimits
 from evolution.kinematic_tree import KinematicTree
 from evolution.limit_sources import limits_by_name
@@ -59,6 +64,7 @@ def write_preview(evolved: Path, settings: EvolutionSettings, page: Path, *, ove
         )
         report.heading("Children and their parents")
         report.picture(_families(store, children, tree), "First parent, second parent if there is one, child")
+        _add_tallies(report, store)
         _add_refused(report, store, limits, settings)
         report.heading("Where limbs point")
         report.picture(
@@ -117,6 +123,26 @@ def _families(
     return picture_sheet(pictures, captions, columns=3, tile=(300, 300))
 
 
+def _add_tallies(report: ReportPage, store: PoseStore) -> None:
+    """What selection refused in the run itself, as its provenance tells."""
+    tallies = [Tally(**values) for values in store.provenance.parameters["report"]["generations"]]
+    total = Tally()
+    for tally in tallies:
+        total.add(tally)
+    report.heading("What selection refused")
+    table = tally_table(tallies)
+    table["refused_share"] = [f"{100 * share:.2f}%" for share in table["refused_share"]]
+    report.table(table, "Candidates of each generation", index=False)
+    by_limits = {f"limit of the bone to {bone}": times for bone, times in total.refused_by.items()}
+    reasons = sorted({**by_limits, **total.reasons}.items(), key=lambda item: -item[1])
+    if reasons:
+        table = pd.DataFrame(reasons, columns=["reason", "candidates"])
+        table["share"] = [f"{100 * times / total.candidates:.3f}%" for times in table["candidates"]]
+        report.table(
+            table, "Why limits and criteria refused (a candidate may have several reasons)", index=False
+        )
+
+
 def _add_refused(
     report: ReportPage, store: PoseStore, limits: JointLimits, settings: EvolutionSettings
 ) -> None:
@@ -129,26 +155,59 @@ def _add_refused(
         return
     pool = GenePool.in_memory(limits.tree, len(joints))
     pool.put(0, measured)
+    parents = Parents(pool, valid, support=lowest_joint(joints))
+    criteria = criteria_by_names(settings.criteria, limits.tree)
     generator, tally = generator_at(settings.seed, *_PLACE), Tally()
-    found: list[np.ndarray] = []
+    broken, implausible, captions = [], [], []
     for _ in range(BATCHES):
-        candidates = make_candidates(Parents(pool, valid), 4096, limits, settings, generator)
-        select(candidates, limits, tally)
-        verdicts = limits.check(candidates.joints)
-        found.append(candidates.joints[~verdicts.all(-1)].numpy())
-        if sum(map(len, found)) >= SHOWN:
+        candidates = make_candidates(parents, 4096, limits, settings, generator)
+        _, kept = select(candidates, limits, tally)
+        broken += list(candidates.joints[~limits.check(candidates.joints).all(-1)].numpy())
+        if criteria:
+            for row, reasons in _implausible(candidates, kept, criteria, parents, tally):
+                implausible.append(candidates.joints[row].numpy())
+                captions.append(reasons)
+        if len(broken) >= SHOWN and (not criteria or len(implausible) >= SHOWN):
             break
-    refused = np.concatenate(found)[:SHOWN]
-    share = 100 * tally.refused / max(tally.candidates, 1)
-    report.paragraph(f"Of {tally.candidates} candidates bred for this page the limits refused {share:.2f}%.")
-    if len(refused):
-        broken = ~limits.check(torch.from_numpy(refused)).numpy()
-        facing = facing_the_viewer(refused, limits.tree)
-        pictures = [pose_picture(facing[k], limits.tree, broken[k]) for k in range(len(refused))]
-        names = np.array(limits.bones)
-        captions = [", ".join(names[broken[k]]) for k in range(len(refused))]
-        sheet = picture_sheet(pictures, captions, columns=3, tile=(300, 300))
-        report.picture(sheet, "Bones that break their limit are thick and black")
+    share, more = (100 * count / max(tally.candidates, 1) for count in (tally.refused, tally.implausible))
+    report.paragraph(
+        f"Of {tally.candidates} candidates bred for this page the limits refused {share:.2f}%"
+        + (f" and the criteria {settings.criteria} another {more:.2f}%." if criteria else ".")
+    )
+    if broken:
+        _add_broken(report, np.stack(broken[:SHOWN]), limits)
+    if implausible:
+        facing = facing_the_viewer(np.stack(implausible[:SHOWN]), limits.tree)
+        pictures = [pose_picture(pose, limits.tree) for pose in facing]
+        sheet = picture_sheet(pictures, captions[:SHOWN], columns=3, tile=(300, 300))
+        report.picture(sheet, "Within the limits, but refused by the criteria")
+
+
+def _implausible(
+    candidates: Candidates,
+    kept: Int64[Tensor, "n"],
+    criteria: Sequence[Criterion],
+    parents: Parents,
+    tally: Tally,
+) -> Iterator[tuple[int, str]]:
+    """Rows of candidates that criteria refuse, and why."""
+    assert parents.support is not None
+    refused = kept[~judge(candidates, kept, criteria, parents, tally).all(-1)][:SHOWN]
+    support = torch.from_numpy(parents.support[candidates.parent_a[refused].numpy()])
+    verdicts = torch.cat([criterion.check(candidates.joints[refused], support) for criterion in criteria], -1)
+    names = [reason for criterion in criteria for reason in criterion.reasons]
+    for row, verdict in zip(refused.tolist(), verdicts.tolist(), strict=True):
+        yield row, ", ".join(name for name, valid in zip(names, verdict, strict=True) if not valid)
+
+
+def _add_broken(report: ReportPage, refused: Float[np.ndarray, "n joints 3"], limits: JointLimits) -> None:
+    broken = ~limits.check(torch.from_numpy(refused)).numpy()
+    facing = facing_the_viewer(refused, limits.tree)
+    pictures = [pose_picture(facing[k], limits.tree, broken[k]) for k in range(len(refused))]
+    names = np.array(limits.bones)
+    captions = [", ".join(names[broken[k]]) for k in range(len(refused))]
+    sheet = picture_sheet(pictures, captions, columns=3, tile=(300, 300))
+    report.picture(sheet, "Bones that break their limit are thick and black")
 
 
 def _sampled(store: PoseStore, rows: Int64[np.ndarray, "n"]) -> Float[np.ndarray, "sampled joints 3"]:

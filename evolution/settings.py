@@ -6,9 +6,18 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from evolution.criterion_sources import names_of
 from posedata.errors import InputError
 
-_RATES = ("crossover_rate", "two_point_rate", "mutation_rate", "turn_rate", "length_rate", "template_rate")
+_RATES = (
+    "crossover_rate",
+    "two_point_rate",
+    "mutation_rate",
+    "turn_rate",
+    "length_rate",
+    "template_rate",
+    "mirror_rate",
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +30,7 @@ class EvolutionSettings:
         generations: rounds of breeding; each makes the same number of children (give or take one) and all of them may
             be parents in the next.
         limits: name of the joint-angle limits, see `evolution.limit_sources`.
+        criteria: further criteria that children must meet, with commas between them, see `evolution.criterion_sources`.
         crossover_rate: share of candidates that exchange sub-trees.
         two_point_rate: share of those with two cuts.
         mutation_rate: share of candidates whose bones are turned.
@@ -32,10 +42,13 @@ class EvolutionSettings:
         length_rate: share of candidates whose bone lengths are scaled.
         length_spread: largest relative change of a bone length.
         template_rate: share of candidates that get all bone lengths of a subject of the source drawn at random.
+        mirror_rate: share of candidates mirrored left to right, see `mutation.mirror_bodies`.
         sampling: how parents are drawn, see `evolution.parent_sampling`: "uniform", "novelty", or "hardness" (by a
             function that is handed to `evolve`).
         min_change: candidates nearer than this to one of their parents are refused as copies, mm (root mean square over
             joints, in the torso frame, with the candidate's bone lengths).
+        min_distance: candidates nearer than this to a pose of the generations before, or to an earlier child of their
+            block, are refused as duplicates, mm (see `evolution.near_duplicates`).
         seed: of all draws.
 
     Raises:
@@ -46,6 +59,7 @@ class EvolutionSettings:
     target_size: int | None = None
     generations: int = 5
     limits: str = "anatomical"
+    criteria: str = ""
     crossover_rate: float = 0.9
     two_point_rate: float = 0.5
     mutation_rate: float = 0.5
@@ -57,11 +71,14 @@ class EvolutionSettings:
     length_rate: float = 0.0
     length_spread: float = 0.1
     template_rate: float = 0.0
+    mirror_rate: float = 0.0
     sampling: Literal["uniform", "novelty", "hardness"] = "uniform"
     min_change: float = 0.0
+    min_distance: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
+        names_of(self.criteria)
         for name in _RATES:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{_option(name)} must lie between 0 and 1, not {getattr(self, name)}")
@@ -82,8 +99,9 @@ class EvolutionSettings:
             raise InputError(f"--crossed-lengths must be kept or swapped, not {self.crossed_lengths!r}")
         if self.sampling not in ("uniform", "novelty", "hardness"):
             raise InputError(f"--sampling must be uniform, novelty or hardness, not {self.sampling!r}")
-        if not (math.isfinite(self.min_change) and self.min_change >= 0):
-            raise InputError(f"--min-change must be at least 0 mm, not {self.min_change}")
+        for name in ("min_change", "min_distance"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise InputError(f"{_option(name)} must be at least 0 mm, not {getattr(self, name)}")
         if not any(getattr(self, name) for name in _RATES if name != "two_point_rate"):
             raise InputError("every operator has rate 0: nothing would be bred")
 

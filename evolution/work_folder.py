@@ -33,6 +33,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "parent_b": np.int64,
     "operator": np.uint8,
     "weight": np.float64,
+    "support": np.float32,
 }
 
 
@@ -147,6 +148,8 @@ class WorkFolder:
         """Store a block."""
         for name in ("genes", "joints", "parent_a", "parent_b", "operator"):
             self.write(name, start, getattr(children, name))
+        if children.support is not None:
+            self.write("support", start, children.support)
 
     def write_parents(
         self, rows: Int64[np.ndarray, "members"], templates: Float32[np.ndarray, "subjects bones"]

@@ -146,6 +146,24 @@ def test_lengths_and_turns_are_named(tiny_store: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(child.lower[:, 2], parent.lower[:, 2], atol=0.02, rtol=0)
 
 
+def test_mirrored_children_are_named_and_keep_their_heights(tiny_store: Path, tmp_path: Path) -> None:
+    settings = EvolutionSettings(
+        ratio=3.0, generations=1, crossover_rate=0.0, mutation_rate=0.0, mirror_rate=0.5
+    )
+    report = evolve(tiny_store, tmp_path / "mirrored.h5", settings)
+    with PoseStore(tmp_path / "mirrored.h5") as store:
+        poses = store.read()
+    assert poses.lineage is not None
+    assert poses.joints_3d is not None
+    assert set(poses.lineage.operator[64:]) == {"mirror"} == {operator_name(16)}
+    parents = poses.joints_3d[poses.lineage.parent_a[64:]]
+    np.testing.assert_allclose(
+        poses.joints_3d[64:, list(H36M17.mirror), 2], parents[..., 2], atol=5e-3, rtol=0
+    )
+    tally = report.generations[0]
+    assert tally.unchanged / tally.candidates == pytest.approx(0.5, abs=0.15)
+
+
 def test_too_few_valid_parents(tmp_path: Path, make_poses: Callable[..., Poses]) -> None:
     poses = make_poses(1)
     path = tmp_path / "one.h5"

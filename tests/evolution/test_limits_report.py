@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from evolution.anatomical_limits import AnatomicalLimits
+from evolution.criterion_sources import criteria_by_names
 from evolution.fitted_limits import FitSettings
 from evolution.fitting import fit_store
+from evolution.ground import store_supports
 from evolution.kinematic_tree import KinematicTree
 from evolution.limits_report import report_on_store
-from evolution.local_bones import to_joints, to_local
+from evolution.local_bones import to_local
+from evolution.random_limbs import with_random_limbs
 from posedata.acting.actors import (
     TEST_ACTIONS,
     TEST_SUBJECTS,
@@ -24,6 +27,7 @@ from posedata.acting.actors import (
 from posedata.errors import InputError
 from posedata.importers.bvh import import_bvh
 from posedata.importers.cmu_asfamc import import_cmu
+from posedata.seeds import generator_at
 from posedata.skeleton import H36M17, MPII16
 from posedata.store import PoseStore
 
@@ -48,6 +52,52 @@ def test_counts_are_those_of_the_verdicts(tiny_store: Path) -> None:
     table = report.table()
     assert table.refused.is_monotonic_decreasing
     assert table.bone[0] == "(whole pose)"
+
+
+def test_random_limbs_are_uniform_on_the_same_bodies(tiny_store: Path) -> None:
+    with PoseStore(tiny_store) as store:
+        joints = store.read().joints_3d
+    assert joints is not None
+    before = to_local(LIMITS.tree, torch.from_numpy(joints).repeat(20, 1, 1))
+    after = to_local(
+        LIMITS.tree,
+        with_random_limbs(
+            torch.from_numpy(joints).repeat(20, 1, 1), LIMITS.tree, torch.Generator().manual_seed(0)
+        ),
+    )
+    torch.testing.assert_close(after.lengths, before.lengths, atol=5e-3, rtol=0)
+    limbs = torch.tensor(LIMITS.tree.is_limb)
+    torch.testing.assert_close(after.directions[:, ~limbs], before.directions[:, ~limbs], atol=2e-3, rtol=0)
+    # Uniform on the sphere: each coordinate is uniform from -1 to 1 (Archimedes).
+    directions = after.directions[:, limbs].reshape(-1, 3)
+    assert directions.mean(0).abs().max() < 0.03
+    torch.testing.assert_close((directions**2).mean(0), torch.full((3,), 1 / 3), atol=0.02, rtol=0)
+    assert (directions[:, 2].abs() < 0.5).float().mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_report_counts_criteria_and_random_limbs(tiny_store: Path) -> None:
+    criteria = criteria_by_names("ground,capsules", LIMITS.tree)
+    with PoseStore(tiny_store) as store:
+        report = report_on_store(store, LIMITS, criteria=criteria, random_limbs=True)
+        joints, standing = store.read().joints_3d, store_supports(store)
+    assert joints is not None
+    assert report.random is not None
+    wild = with_random_limbs(torch.from_numpy(joints), LIMITS.tree, generator_at(0, 0))
+    assert report.random.accepted == int(LIMITS.accepts(wild).sum())
+    assert report.random.rate < report.rate
+    plausible = torch.ones(64, dtype=torch.bool)
+    for criterion in criteria:
+        verdict = criterion.check(wild, torch.from_numpy(standing))
+        plausible &= verdict.all(-1)
+        for reason, refused in zip(criterion.reasons, (~verdict).sum(0).tolist(), strict=True):
+            assert report.random.reasons[f"{criterion.name}: {reason}"] == refused
+    assert report.random.implausible == int((~plausible).sum()) > 40
+    table = report.table().set_index("bone")
+    assert table.random_accepted_percent["(all criteria)"] == pytest.approx(
+        100 * float(plausible.float().mean())
+    )
+    assert np.isnan(table.random_accepted_percent["head"])
+    assert table.random_accepted_percent["left_ankle"] < table.accepted_percent["left_ankle"]
 
 
 def test_limits_of_another_skeleton_are_refused(tiny_store: Path) -> None:
@@ -79,19 +129,14 @@ def test_held_out_people_keep_the_limits_and_random_limbs_do_not(data_folder: Pa
     import_bvh(data_folder / "cmu_walk_bvh.zip", tmp_path / "walks.h5", fps=10.0)
     with PoseStore(tmp_path / "train.h5") as store:
         fitted = fit_store(store, FitSettings(), tmp_path / "limits.h5")
+    criteria = criteria_by_names("ground,capsules", LIMITS.tree)
     for limits in (LIMITS, fitted):
         for name in ("test.h5", "walks.h5"):
             with PoseStore(tmp_path / name) as store:
-                report = report_on_store(store, limits)
-                assert report.poses > 1000
-                assert report.rate >= 0.98, report.table().to_string()
-        with PoseStore(tmp_path / "test.h5") as store:
-            joints = store.read().joints_3d
-        assert joints is not None
-        body = to_local(LIMITS.tree, torch.from_numpy(joints))
-        limbs = [bone for bone, limb in enumerate(LIMITS.tree.is_limb) if limb]
-        anywhere = torch.randn(len(body), len(limbs), 3, generator=torch.Generator().manual_seed(0))
-        directions = body.directions.clone()
-        directions[:, limbs] = torch.nn.functional.normalize(anywhere, dim=-1)
-        random_limbs = to_joints(LIMITS.tree, body.with_values(directions=directions))
-        assert limits.accepts(random_limbs).float().mean() < 0.01
+                report = report_on_store(store, limits, criteria=criteria, random_limbs=True)
+            assert report.poses > 1000
+            assert report.rate >= 0.98, report.table().to_string()
+            assert 1 - report.implausible / report.poses >= 0.98, report.table().to_string()
+            assert report.random is not None
+            assert report.random.rate < 0.01, report.table().to_string()
+            assert report.random.implausible / report.poses > 0.9

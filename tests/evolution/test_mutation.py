@@ -9,7 +9,7 @@ import torch
 
 from evolution.kinematic_tree import KinematicTree
 from evolution.local_bones import LocalBones, to_joints, to_local
-from evolution.mutation import mutate_bones, scale_lengths, turn_bodies
+from evolution.mutation import mirror_bodies, mutate_bones, scale_lengths, turn_bodies
 from posedata.skeleton import H36M17
 from tests.evolution.test_local_bones import random_bodies
 
@@ -111,6 +111,36 @@ def test_lengths_change_left_and_right_together() -> None:
     assert torch.corrcoef(torch.stack([thigh, shin]))[0, 1].abs() < 0.1
 
 
+def test_a_mirrored_body_is_the_mirror_image_of_its_joints() -> None:
+    joints = random_bodies(H36M17, 300, 8, spread=0.3)
+    mirrored = torch.rand(300, generator=generator(9)) < 0.5
+    after = to_joints(TREE, mirror_bodies(to_local(TREE, joints), TREE, mirrored))
+    torch.testing.assert_close(after[~mirrored], joints[~mirrored], atol=5e-3, rtol=0)
+    for body, image in zip(joints[mirrored].double(), after[mirrored].double(), strict=True):
+        left, right = (body[H36M17.index(name)] for name in ("left_hip", "right_hip"))
+        normal = (right - left) * torch.tensor([1.0, 1.0, 0.0])
+        normal = normal / normal.norm()
+        for joint, name in enumerate(H36M17.joints):
+            other = name.replace("left_", "RIGHT_").replace("right_", "left_").replace("RIGHT_", "right_")
+            offset = body[H36M17.index(other)] - body[0]
+            expected = body[0] + offset - 2 * normal * (normal @ offset)
+            torch.testing.assert_close(image[joint], expected, atol=5e-3, rtol=0)
+
+
+def test_mirroring_twice_changes_nothing_even_with_upright_hips() -> None:
+    joints = random_bodies(H36M17, 100, 10, spread=0.3)
+    lying = to_local(TREE, joints)
+    side = torch.tensor([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])  # hip line upright: the person lies on its side
+    lying = lying.with_values(lower=side.T.expand(100, 3, 3).clone())
+    everyone = torch.ones(100, dtype=torch.bool)
+    for before in (to_local(TREE, joints), lying):
+        once = mirror_bodies(before, TREE, everyone)
+        assert (torch.linalg.det(once.lower) > 0.99).all()
+        assert not torch.allclose(once.directions, before.directions, atol=0.1)
+        twice = mirror_bodies(once, TREE, everyone)
+        torch.testing.assert_close(to_joints(TREE, twice), to_joints(TREE, before), atol=5e-3, rtol=0)
+
+
 def test_nothing_passed_in_is_changed() -> None:
     before = bodies(100)
     copies = [value.clone() for value in vars(before).values()]
@@ -118,6 +148,7 @@ def test_nothing_passed_in_is_changed() -> None:
     mutate_bones(before, TREE, generator(), sigma=0.3)
     turn_bodies(before, everyone, generator(), tilt_sigma=0.1)
     scale_lengths(before, TREE, everyone, generator(), spread=0.1)
+    mirror_bodies(before, TREE, everyone)
     for value, copy in zip(vars(before).values(), copies, strict=True):
         torch.testing.assert_close(value, copy, atol=0, rtol=0)
 

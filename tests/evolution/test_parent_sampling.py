@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from evolution import gene_pool
 from evolution.algorithm import evolve
 from evolution.gene_pool import GenePool, pack, unpack
 from evolution.kinematic_tree import KinematicTree
@@ -37,6 +39,25 @@ def test_genes_come_back_as_they_were() -> None:
         assert torch.equal(getattr(back, name), value), name
     taken = pool_of(random_bodies(H36M17, 50, 1)).take(torch.tensor([7, 3, 7]))
     assert torch.equal(taken.directions, local.directions[[7, 3, 7]])
+
+
+def test_rows_of_a_large_file_are_read_as_they_are_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genes = np.random.default_rng(0).normal(0, 1, (40, GenePool.width(TREE))).astype(np.float32)
+    genes.tofile(tmp_path / "genes")
+    pool = GenePool(TREE, np.memmap(tmp_path / "genes", np.float32, "r", shape=genes.shape))
+    members = torch.tensor([7, 39, 0, 7])
+    mapped = pool.take(members)
+    monkeypatch.setattr(gene_pool, "MAPPED_AT_MOST", 0)
+    monkeypatch.setattr(pool, "rows", np.zeros_like(genes))  # so that nothing comes from the mapping
+    read = pool.take(members)
+    for name, value in vars(mapped).items():
+        assert torch.equal(getattr(read, name), value), name
+    np.testing.assert_array_equal(pack(read), genes[members.numpy()])
+    os.truncate(tmp_path / "genes", 39 * 4 * genes.shape[1])
+    with pytest.raises(IndexError, match="has no row 39"):
+        pool.take(members)
 
 
 def test_pairs_follow_the_weights_and_never_pair_a_pose_with_itself() -> None:
