@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from detector2d.crop import crop_to_image
+from detector2d.flip_test import detect_crops
 from detector2d.image_source import read_source
 from detector2d.model import DEPTH_RANGE, DetectorModel
 from detector2d.samples import batches_in_order
@@ -82,24 +83,6 @@ def detect_in_batches(
             advance(len(joints))
     joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return Detections(**{"depth": None, **joined})  # type: ignore[arg-type]  # names are those of the fields
-
-
-def detect_crops(
-    model: DetectorModel,
-    images: Float[Tensor, "batch 3 height width"],
-    *,
-    hard: bool = False,
-    flip: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Joints (fractions) and confidence of crops, optionally averaged with their mirror images."""
-    output = model(images, hard=hard)
-    if not flip:
-        return output.joints, output.confidence
-    mirrored = model(images.flip(-1), hard=hard)
-    order = list(model.settings.skeleton.mirror)
-    back = mirrored.joints[:, order].clone()
-    back[..., 0] *= -1
-    return (output.joints + back) / 2, (output.confidence + mirrored.confidence[:, order]) / 2
 
 
 def evaluate_detector(

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 
 from detector2d.crop import Box, crop_from_image, crop_to_image, invert_affine, warp_crop
-from detector2d.evaluation import detect_crops
+from detector2d.flip_test import detect_crops
 from detector2d.model import DEPTH_RANGE, DetectorModel
 
 WINDOWS = ((0.5, 0.5), (0.0, 0.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0))
@@ -99,7 +99,7 @@ def look(
         image: RGB.
         boxes: (left, top, width, height), pixels.
         padding: what is looked at is this many times the box.
-        hard, flip: see `detector2d.evaluation.detect_crops`.
+        hard, flip: see `detector2d.flip_test.detect_crops`.
 
     Raises:
         InputError: a box has no area.

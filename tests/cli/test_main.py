@@ -33,6 +33,16 @@ def test_help_imports_nothing_slow() -> None:
     assert printed.strip().endswith("slow: []")
 
 
+def test_prediction_imports_nothing_that_only_training_needs() -> None:
+    code = (
+        "import sys, lifter.picture_prediction, lifter.keypoint_file_prediction\n"
+        "training = {'lightning', 'torchmetrics', 'plotly', 'pyvista', 'torch_geometric', 'onnx'}\n"
+        "print('slow:', sorted(training & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip().endswith("slow: []")
+
+
 def test_an_error_of_the_user_is_one_sentence_and_exit_code_2(tmp_path) -> None:
     missing = tmp_path / "no.h5"
     missing.write_text("not HDF5")

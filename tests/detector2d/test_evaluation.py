@@ -10,11 +10,11 @@ import torch
 from detector2d.evaluation import (
     AUC_FRACTIONS,
     Detections,
-    detect_crops,
     detect_in_batches,
     evaluate_detector,
     score_detections,
 )
+from detector2d.flip_test import detect_crops
 from detector2d.image_source import read_source
 from detector2d.model import DetectorModel, DetectorSettings
 from detector2d.samples import CropSettings, batches_in_order

@@ -1,0 +1,29 @@
+"""What a detector finds in crops, alone or averaged with what it finds in their mirror images.
+
+A file of its own, because prediction needs it and must not load what training needs.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from detector2d.model import DetectorModel
+
+
+def detect_crops(
+    model: DetectorModel,
+    images: Float[Tensor, "batch 3 height width"],
+    *,
+    hard: bool = False,
+    flip: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Joints (fractions) and confidence of crops, optionally averaged with their mirror images."""
+    output = model(images, hard=hard)
+    if not flip:
+        return output.joints, output.confidence
+    mirrored = model(images.flip(-1), hard=hard)
+    order = list(model.settings.skeleton.mirror)
+    back = mirrored.joints[:, order].clone()
+    back[..., 0] *= -1
+    return (output.joints + back) / 2, (output.confidence + mirrored.confidence[:, order]) / 2
