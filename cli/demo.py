@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lifter.chain_evaluation import ChainPredictions
     from posedata.trainer import TrainingSettings
 
+# As published.
+DROPOUT = {"martinez": 0.5, "semgcn": 0.0}
 LIFTERS = {
     "Martinez MLP": ("martinez", False),
     "SemGCN": ("semgcn", False),
@@ -179,7 +181,7 @@ def _lift(results: DemoResults, scale: float, seed: int, workers: int) -> None:
     from posedata.skeleton import H36M17
 
     pairs = PairSettings(cameras="random", noise=1.5, flip=True)
-    learning = LearningSettings(loss="l1", schedule="one-cycle")
+    learning = LearningSettings(learning_rate=1e-3)
     models = {}
     for name, (architecture, evolved) in LIFTERS.items():
         folder = results.path(f"lifter_{architecture}{'_evolved' if evolved else ''}")
@@ -188,7 +190,9 @@ def _lift(results: DemoResults, scale: float, seed: int, workers: int) -> None:
             [results.path("evolved.h5")],
             folder,
             _training(1500, scale, 3, seed, accelerator="cpu", gradient_clip=1.0),
-            lifter=LifterSettings(architecture=architecture, normalisation="box"),
+            lifter=LifterSettings(
+                architecture=architecture, normalisation="box", dropout=DROPOUT[architecture]
+            ),
             pairs=pairs,
             learning=learning,
             data=DataSettings(evolved_share=0.5 if evolved else 0.0),

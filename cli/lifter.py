@@ -75,10 +75,15 @@ _row_options = (
 )
 
 _learning_options = (
-    click.option("--turn", is_flag=True, help="Turn the ring of cameras at random for each pose."),
-    click.option("--flip/--no-flip", default=False, show_default=True, help="Mirror half of the pairs."),
+    click.option(
+        "--turn/--no-turn",
+        default=True,
+        show_default=True,
+        help="Turn the ring of cameras at random for each pose.",
+    ),
+    click.option("--flip/--no-flip", default=True, show_default=True, help="Mirror half of the pairs."),
     click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
-    click.option("--loss", type=click.Choice(["mse", "l1"]), default="mse", show_default=True),
+    click.option("--loss", type=click.Choice(["mse", "l1"]), default="l1", show_default=True),
     click.option(
         "--bone-weight",
         type=click.FloatRange(0),
@@ -93,11 +98,11 @@ _learning_options = (
         show_default=True,
         help="Of the difference in length of left and right bones in metres, summed over pairs (target xyz).",
     ),
-    click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True),
+    click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True),
     click.option(
         "--schedule",
         type=click.Choice(["published", "cosine", "one-cycle", "constant"]),
-        default="published",
+        default="one-cycle",
         show_default=True,
         help="Of the learning rate; published is x0.96 per 100,000 steps.",
     ),
@@ -176,7 +181,11 @@ def _with(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Fun
 )
 @click.option("--hidden", type=click.IntRange(1), help="Channels inside; the published number if left out.")
 @click.option("--blocks", type=click.IntRange(0), help="Residual blocks; the published number if left out.")
-@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="The published one if left out.")
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="If left out 0.1 for semgcn, and the published 0.5 for the others.",
+)
 @click.option("--stages", type=click.IntRange(1), help="Of a cascade; 2 if left out.")
 @click.option("--non-local/--local", default=False, show_default=True, help="Non-local blocks (semgcn only).")
 @click.option(
@@ -193,7 +202,7 @@ def _with(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Fun
 )
 @_with(_camera_options, _row_options, _learning_options)
 @click.option("--start-from", type=ExistingFile, help="Begin with the weights of this checkpoint.")
-@training_options(steps=100_000, validate_every=2_000, gradient_clip=1.0)
+@training_options(steps=100_000, validate_every=2_000, gradient_clip=1.0, average_decay=0.999)
 @click.pass_context
 def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Train a lifter on pairs made on the fly from STORES of 3D poses.
@@ -258,7 +267,7 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
     help="Probability that a joint is lost.",
 )
 @_with((_cameras_option,), _row_options, _learning_options)
-@training_options(steps=50_000, validate_every=2_000, gradient_clip=1.0)
+@training_options(steps=50_000, validate_every=2_000, gradient_clip=1.0, average_decay=0.999)
 @click.pass_context
 def train_refiner(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Train a denoising autoencoder that mends 3D poses, on STORES of clean ones seen by cameras.

@@ -73,7 +73,7 @@ def output_option(what: str) -> Callable[[Function], Function]:
 
 
 def training_options(
-    *, steps: int, validate_every: int, gradient_clip: float = 0.0
+    *, steps: int, validate_every: int, gradient_clip: float = 0.0, average_decay: float = 0.0
 ) -> Callable[[Function], Function]:
     """The options of every training command, with its defaults; see `training_settings`."""
     options = [
@@ -121,7 +121,7 @@ def training_options(
         click.option(
             "--average-decay",
             type=click.FloatRange(0, 1, max_open=True),
-            default=0.0,
+            default=average_decay,
             show_default=True,
             help="Validate and save a moving average of the weights, for example 0.999; 0 for none.",
         ),

@@ -82,6 +82,7 @@ def from_public_state(state: Mapping[str, Tensor]) -> LifterModel:
         input_axes=int(first.shape[1]),
         hidden=int(first.shape[2]),
         blocks=len(set(numbers)),
+        dropout=0.0,
         non_local=non_local,
         grouping="pairs" if non_local else "none",
     )

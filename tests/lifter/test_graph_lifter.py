@@ -14,11 +14,11 @@ from posedata.errors import InputError
 from posedata.skeleton import COCO18_PELVIS, H36M16, H36M17
 from tests.lifter.test_joint_order import SHUFFLED, randomised
 
-SMALL = {"hidden": 6, "blocks": 2}
+SMALL = {"hidden": 6, "blocks": 2, "dropout": 0.0}
 KINDS = {
     "plain": LifterSettings(**SMALL),
     "depth": LifterSettings(**SMALL, target="z", input_axes=3),
-    "narrow": LifterSettings(hidden=2, blocks=0),
+    "narrow": LifterSettings(hidden=2, blocks=0, dropout=0.0),
     "related": LifterSettings(**SMALL, non_local=True, grouping="related"),
     "own groups": LifterSettings(**SMALL, non_local=True, grouping=((0, 1, 2), tuple(range(2, 17)))),
     "ordered": LifterSettings(**SMALL, non_local=True, grouping="consecutive", joint_order=SHUFFLED),

@@ -38,6 +38,8 @@ def run(
     store, folder, steps=6, *, resume=False, workers=0, lifter=SMALL, stop=None, average_decay=0.0, **rest
 ):
     folder.mkdir(exist_ok=True)
+    # A run of fewer steps stands for one that was stopped: its learning rates must not depend on the steps in all.
+    rest.setdefault("learning", LearningSettings(schedule="published"))
     training = TrainingSettings(
         stop or steps,
         2,
