@@ -9,13 +9,8 @@ import rich_click as click
 from click.testing import CliRunner, Result
 
 from cli.main import COMMANDS
-from cli.options import (
-    RecipeCommand,
-    read_recipe,
-    run_folder,
-    training_options,
-    training_settings,
-)
+from cli.options import RecipeCommand, run_folder, training_options, training_settings
+from cli.recipe_file import read_recipe
 from posedata.errors import InputError
 
 
