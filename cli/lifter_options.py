@@ -8,6 +8,7 @@ import rich_click as click
 from click.core import ParameterSource
 
 from cli.options import Function, taken
+from cli.recipe_file import flags_of
 
 if TYPE_CHECKING:
     from lifter.model import LifterSettings
@@ -66,6 +67,15 @@ def lifter_options(function: Function) -> Function:
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
+
+
+def lifter_flags() -> set[str]:
+    """The long flags of `lifter_options`, without dashes."""
+
+    def nothing() -> None:
+        pass
+
+    return set(flags_of(click.command()(lifter_options(nothing))))
 
 
 def lifter_settings(options: dict[str, Any], skeleton: Skeleton) -> LifterSettings:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from detector2d.back_projection import back_projected
@@ -117,6 +117,7 @@ def evaluate_detector(
     workers: int = 0,
     hard: bool = False,
     flip: bool = False,
+    rows: Int64[np.ndarray, "rows"] | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> tuple[pd.DataFrame, Detections]:
     """Score a detector on all pictures of a store.
@@ -126,6 +127,7 @@ def evaluate_detector(
         store: path.
         boxes: as in training, see `training.DetectorTraining`.
         batch_size, workers: how it is run.
+        rows: only these rows with pictures, counted from 0 in the order of the store; all if None.
         hard, flip, advance: see `detect_in_batches`.
 
     Returns:
@@ -136,6 +138,8 @@ def evaluate_detector(
         StoreError: the store is damaged.
     """
     source = read_source(store, model.settings.skeleton, boxes)
+    if rows is not None:
+        source = source.take(rows)
     crops = crop_settings(model, DetectorTraining(), augmented=False)
     loader = batches_in_order([source], crops, batch_size, workers)
     found = detect_in_batches(model, loader, hard=hard, flip=flip, advance=advance)
