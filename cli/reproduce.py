@@ -71,6 +71,7 @@ def reproduce(
       evolift reproduce --scale small --data photos_train.h5 --data cmu.h5 \\
         --test-subjects 02 --validation-actions 01_03,01_08,03_03 -o runs/report
     """
+    from cli.reproducing import stage_run
     from cli.reproducing.data_stages import Division
     from cli.reproducing.plan import make_plan
     from cli.reproducing.plan_run import run_plan
@@ -101,6 +102,7 @@ def reproduce(
         result = run_plan(
             plan,
             output,
+            execute=stage_run.in_a_process,
             begin=lambda number, stage: _tell_stage(plan, number, stage),
             end=_tell_result,
         )

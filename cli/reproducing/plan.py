@@ -24,7 +24,7 @@ from cli.reproducing.stages import BEST, LAST, Product, Stage
 from posedata.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RowRun:
     """One row with one seed.
 
