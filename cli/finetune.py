@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.lifter_options import lifter_options, lifter_settings, drop_lifter_options
+from cli.lifter_options import drop_lifter_options, lifter_options, lifter_settings
 from cli.options import (
     ExistingFile,
     ExistingPath,

@@ -42,11 +42,19 @@ _OPTIONS = (
         show_default=True,
         help="3 takes a volumetric detector's depth too.",
     ),
-    click.option("--hidden", type=click.IntRange(1), help="Channels inside; the published number if left out."),
-    click.option("--blocks", type=click.IntRange(0), help="Residual blocks; the published number if left out."),
-    click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="The published one if left out."),
+    click.option(
+        "--hidden", type=click.IntRange(1), help="Channels inside; the published number if left out."
+    ),
+    click.option(
+        "--blocks", type=click.IntRange(0), help="Residual blocks; the published number if left out."
+    ),
+    click.option(
+        "--dropout", type=click.FloatRange(0, 1, max_open=True), help="The published one if left out."
+    ),
     click.option("--stages", type=click.IntRange(1), help="Of a cascade; 2 if left out."),
-    click.option("--non-local/--local", default=False, show_default=True, help="Non-local blocks (semgcn only)."),
+    click.option(
+        "--non-local/--local", default=False, show_default=True, help="Non-local blocks (semgcn only)."
+    ),
     click.option(
         "--grouping",
         default="none",

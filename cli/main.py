@@ -25,7 +25,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "finetune": ("cli.finetune", "Joint stage: chain detector and lifter, and train them end to end."),
     "split": ("cli.split", "Take detector and lifter out of a joint checkpoint."),
     "evaluate": ("cli.evaluate", "Score the chain of detector and lifter, stage by stage."),
-    "reproduce": ("cli.reproduce", "Run the 14 rows of the report's table, or some, and set them in one table."),
+    "reproduce": (
+        "cli.reproduce",
+        "Run the 14 rows of the report's table, or some, and set them in one table.",
+    ),
     "predict": ("cli.predict", "3D poses of people in your photographs, videos and 2D keypoints."),
     "app": ("cli.app", "A local page: drop a photograph or short video, see the pose."),
     "export": ("cli.export", "Write a trained network as an ONNX file, to be run without torch."),
@@ -63,7 +66,9 @@ def command_named(name: str) -> click.Command:
     first, *rest = name.split()
     command: click.Command = getattr(importlib.import_module(COMMANDS[first][0]), first)
     for word in rest:
-        inner = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        inner = (
+            command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        )
         if inner is None:
             raise KeyError(name)
         command = inner

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 from click.core import ParameterSource
 
-from cli.recipe_file import RecipeCommand as RecipeCommand
+from cli.recipe_file import RecipeCommand as RecipeCommand  # noqa: PLC0414 - commands take it from here
 from posedata.errors import InputError
 from posedata.version import __version__
 

@@ -135,7 +135,9 @@ def flags_of(command: click.Command) -> dict[str, click.Option]:
     return {max(option.opts, key=len).lstrip("-"): option for option in options if option.name != "recipe"}
 
 
-def require_options(options: Mapping[str, Any], command: click.Command, command_name: str, where: str) -> None:
+def require_options(
+    options: Mapping[str, Any], command: click.Command, command_name: str, where: str
+) -> None:
     """Refuse options that a command does not have.
 
     Raises:

@@ -156,9 +156,7 @@ class _Maker:
         arguments = [*(data.pictures[split] for split in splits), *data.photographs]
         several: Options = {"ratio": ratios} if len(arguments) > 1 else {}
         validation = ("validation", data.pictures[VALIDATION])
-        return self.register(
-            command, options | several | {"seed": seed}, arguments, [validation, *inputs]
-        )
+        return self.register(command, options | several | {"seed": seed}, arguments, [validation, *inputs])
 
     def _lifter(self, options: dict[str, Options], seed: int) -> Stage:
         poses = self.data.poses[TRAIN]
@@ -194,7 +192,9 @@ def make_plan(
     maker = _Maker(scale, execution or {}, occluders)
     maker.data = data_sets(stores, scale, division, maker.register, (TRAIN, VALIDATION, TEST))
     runs = [
-        maker.row(ROWS[number], seed + further) for number, seeds in chosen.items() for further in range(seeds)
+        maker.row(ROWS[number], seed + further)
+        for number, seeds in chosen.items()
+        for further in range(seeds)
     ]
     wanted = _in_order([stage for run in runs for stage in run.stages])
     is_published_split = set(division.test_subjects) == {"S9", "S11"} and bool(stores)
@@ -220,7 +220,9 @@ def _shares(crops: int, sizes: Sequence[int]) -> list[int]:
     if not sizes:
         return []
     if crops < len(sizes):
-        raise InputError(f"a batch with {crops} crops for {len(sizes)} stores is too small: enlarge batch-size")
+        raise InputError(
+            f"a batch with {crops} crops for {len(sizes)} stores is too small: enlarge batch-size"
+        )
     shares = [max(1, round(crops * size / sum(sizes))) for size in sizes]
     shares[shares.index(max(shares))] += crops - sum(shares)
     return shares

@@ -104,7 +104,9 @@ def chosen_rows(texts: tuple[str, ...]) -> dict[int, int]:
             first, last, seeds = (int(group) if group else None for group in match.groups())
             numbers = range(first or 0, (last or first or 0) + 1)
             if not numbers or not set(numbers) <= set(ROWS) or seeds == 0:
-                raise InputError(f"the report's rows are 1 to {max(ROWS)}, each with one seed or more: not {part}")
+                raise InputError(
+                    f"the report's rows are 1 to {max(ROWS)}, each with one seed or more: not {part}"
+                )
             for number in numbers:
                 chosen[number] = max(chosen.get(number, 0), seeds or 1)
     return dict(sorted(chosen.items()))

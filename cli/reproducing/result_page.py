@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from cli.reproducing.plan import Plan
 from cli.reproducing.row_results import NOTES, RowResult, caption, ordering_table, score_table
-from posedata.drawing.figures import draw_joints, figure_picture, new_figure, picture_sheet, plot_pose, pose_axes
+from posedata.drawing.figures import (
+    draw_joints,
+    figure_picture,
+    new_figure,
+    picture_sheet,
+    plot_pose,
+    pose_axes,
+)
 from posedata.drawing.report_page import PageLink, ReportPage
 from posedata.image_file import read_image
 from posedata.metrics import mpjpe
@@ -28,7 +36,7 @@ PICTURES = 2
 def write_page(path: Path, plan: Plan, results: list[RowResult], root: Path) -> None:
     """Write the page, self-contained, over an older one."""
     table = score_table(plan, results, root)
-    table["run"] = [PageLink(Path(run), Path(run).parent.name) for run in table["run"]]
+    table["run"] = pd.Series([PageLink(Path(run), "run") for run in table["run"]], dtype=object)
     if not table["problem"].any():
         table = table.drop(columns="problem")
     page = ReportPage("evolift reproduce")
@@ -42,7 +50,9 @@ def write_page(path: Path, plan: Plan, results: list[RowResult], root: Path) -> 
             row = result.run.row
             title = f"Row {row.number}: {row.backbone} {', '.join(row.extensions)}".rstrip()
             page.heading(title + (f", seed {result.run.seed}" if result.run.seed else ""), 3)
-            page.picture(figure_of(result, root), f"{title}, pictures of the {row.split} split", lossless=False)
+            page.picture(
+                figure_of(result, root), f"{title}, pictures of the {row.split} split", lossless=False
+            )
     page.write(path, overwrite=True)
 
 
@@ -69,10 +79,13 @@ def figure_of(result: RowResult, root: Path, count: int = PICTURES) -> np.ndarra
 
 
 def _evenly(rows: np.ndarray, count: int) -> np.ndarray:
-    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+    chosen: np.ndarray = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+    return chosen
 
 
-def _sheet(pictures: list[Path], pixels: Tensor, truth: Tensor, poses: Tensor, skeleton: Skeleton) -> np.ndarray:
+def _sheet(
+    pictures: list[Path], pixels: Tensor, truth: Tensor, poses: Tensor, skeleton: Skeleton
+) -> np.ndarray:
     tiles, captions = [], []
     for number, path in enumerate(pictures):
         tiles.append(draw_joints(read_image(path), pixels[number].numpy(), skeleton))

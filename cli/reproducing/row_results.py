@@ -85,7 +85,10 @@ def score_table(plan: Plan, results: list[RowResult], root: Path) -> pd.DataFram
                 "time (min)": result.seconds / 60,
                 "run": run.model.located(root).parent.relative_to(root).as_posix(),
             }
-            | {f"ours on {split} (mm)": result.scores.get(split, float("nan")) for split in ("validation", "test")}
+            | {
+                f"ours on {split} (mm)": result.scores.get(split, float("nan"))
+                for split in ("validation", "test")
+            }
             | {"problem": result.problem or ""}
         )
     return pd.DataFrame(lines)

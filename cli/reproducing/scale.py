@@ -1,17 +1,17 @@
 """At which scale the report's rows are run, all in one TOML file: `full`, `small`, or one's own.
 
-    purpose = "what it is for; shown above its table"
-    comparable = false            # whether scores may stand beside the published ones
+purpose = "what it is for; shown above its table"
+comparable = false            # whether scores may stand beside the published ones
 
-    [data]
-    train-images = 1500           # rendered, where a store has poses alone; likewise validation-images, test-images
-    picture-size = 128            # pixels
-    test-subjects = ["S9"]        # unless the command line says other ones; likewise validation-subjects
+[data]
+train-images = 1500           # rendered, where a store has poses alone; likewise validation-images, test-images
+picture-size = 128            # pixels
+test-subjects = ["S9"]        # unless the command line says other ones; likewise validation-subjects
 
-    [[change]]                    # in this order, each to what the rows' recipes set
-    command = "detector train"
-    where = { backbone = "resnet50" }   # only where a recipe says so; left out: everywhere
-    set = { backbone = "tf_efficientnet_lite0", steps = 800 }
+[[change]]                    # in this order, each to what the rows' recipes set
+command = "detector train"
+where = { backbone = "resnet50" }   # only where a recipe says so; left out: everywhere
+set = { backbone = "tf_efficientnet_lite0", steps = 800 }
 """
 
 from __future__ import annotations

@@ -116,7 +116,11 @@ def is_finished(stage: Stage, root: Path) -> bool:
     """Whether its record has its key, and its products are there with the bytes that they were finished with."""
     record = _read_record(stage.folder(root))
     products = record.get("products")
-    if record.get("key") != stage.key or not isinstance(products, dict) or set(products) != set(stage.products):
+    if (
+        record.get("key") != stage.key
+        or not isinstance(products, dict)
+        or set(products) != set(stage.products)
+    ):
         return False
     paths = {name: stage.folder(root) / name for name in products}
     return all(path.is_file() and sha256_of(path) == products[name] for name, path in paths.items())

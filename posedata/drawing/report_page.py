@@ -33,7 +33,7 @@ p { max-width: 44rem; } a { color: var(--link); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
 caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top; }
+th, td { overflow-wrap: break-word; padding: .25rem .7rem; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top; }
 th:first-child, td:first-child { padding-left: 0; } td.number, th.number { text-align: right; white-space: nowrap; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; border-radius: 4px; background: #ffffff; }
 figcaption { color: var(--quiet); font-size: .875rem; max-width: 44rem; }

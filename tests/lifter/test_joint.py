@@ -337,7 +337,9 @@ def test_the_lifter_sees_what_it_was_trained_on(picture_store: Path) -> None:
 
     model = small_chain(normalisation="screen")
     source = read_source(picture_store, H36M17)
-    batches = MixedBatches([source], [1.0], 12, crop_settings(model.detector, DetectorTraining(), augmented=True), 3)
+    batches = MixedBatches(
+        [source], [1.0], 12, crop_settings(model.detector, DetectorTraining(), augmented=True), 3
+    )
     kinds = set()
     for step in range(3):
         batch = batches(step, 0, 1)

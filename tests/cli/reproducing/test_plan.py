@@ -54,7 +54,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def plan_of(*rows: str, scale: str = "small", stores: tuple[Path, ...] = (), division: Division = NOBODY) -> Plan:
+def plan_of(
+    *rows: str, scale: str = "small", stores: tuple[Path, ...] = (), division: Division = NOBODY
+) -> Plan:
     return make_plan(chosen_rows(rows), stores, read_scale(scale), division)
 
 
@@ -128,12 +130,14 @@ def test_letters_become_options() -> None:
     assert "target" not in row12.options
     assert "lifter" in dict(row12.inputs)
     evolved = stage_of(plan, 14, "lifter train")
-    assert [stage.command for stage in evolved.before][0] == "evolve"
+    assert evolved.before[0].command == "evolve"
     plain = stage_of(plan, 13, "lifter train")
     assert evolved.options == plain.options | {"evolved-share": 0.5}
 
 
-def test_extra_data_adds_the_validation_split_and_is_scored_on_the_test_split_alone(photographs: Path) -> None:
+def test_extra_data_adds_the_validation_split_and_is_scored_on_the_test_split_alone(
+    photographs: Path,
+) -> None:
     plan = plan_of("5", "7", stores=(photographs,))
     plain, extra = (stage_of(plan, number, "detector train") for number in (5, 7))
     assert len(plain.arguments) == 2
@@ -169,7 +173,10 @@ def test_published_scores_stand_beside_ours_only_at_full_scale_on_the_published_
 @pytest.mark.parametrize(
     ("division", "message"),
     [
-        (Division(("S7",), ("S8",)), "no row is left for test .S7.: name --test-subjects; its subjects are S1"),
+        (
+            Division(("S7",), ("S8",)),
+            "no row is left for test .S7.: name --test-subjects; its subjects are S1",
+        ),
         (Division(("S9",), ()), "no row is left for validation .nobody named."),
         (Division(("S9", "S1"), ("S8",)), "no row is left for train"),
     ],

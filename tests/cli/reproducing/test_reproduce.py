@@ -84,7 +84,9 @@ def test_rows_from_actors_to_the_page(
     assert [output / link for link in links] == [output / run for run in table["run"]]
 
 
-def test_the_plan_is_printed_and_nothing_is_written(evolift: Evolift, tiny_scale: Path, tmp_path: Path) -> None:
+def test_the_plan_is_printed_and_nothing_is_written(
+    evolift: Evolift, tiny_scale: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "out"
     result = evolift("reproduce", "12-13", "--scale", tiny_scale, "-o", output, "--plan")
     assert result.returncode == 0, result.stderr

@@ -37,7 +37,9 @@ class StandIn:
         if command in self.failing:
             log.write("Epoch 1\nError: the learning rate is too good: lower it.\n")
             return 2
-        files = [output / "best.safetensors", output / "last.safetensors"] if output.name == "run" else [output]
+        files = (
+            [output / "best.safetensors", output / "last.safetensors"] if output.name == "run" else [output]
+        )
         for file in files:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(" ".join(words))
@@ -54,7 +56,9 @@ def plan() -> Plan:
     for number, train in ((3, TRAIN), (4, OTHER)):
         score = Stage("detector evaluate", {}, (train.product(BEST),), (("data", RENDER.product()),))
         rows.append(
-            RowRun(ROWS[number], 0, (RENDER, train, score), train.product(BEST), False, {"test": score}, {}, "x")
+            RowRun(
+                ROWS[number], 0, (RENDER, train, score), train.product(BEST), False, {"test": score}, {}, "x"
+            )
         )
     stages = tuple({stage.key: stage for row in rows for stage in row.stages}.values())
     return Plan(read_scale("small"), tuple(rows), stages, False)
@@ -102,7 +106,7 @@ def test_a_failing_stage_is_one_sentence_and_costs_only_the_rows_that_need_it(tm
 
     class FailingForOne(StandIn):
         def __call__(self, words: Sequence[str], log: IO[str], lock: int) -> int:
-            self.failing = ("detector train",) if words[words.index("--steps") + 1 : ][:1] == ["2"] else ()
+            self.failing = ("detector train",) if words[words.index("--steps") + 1 :][:1] == ["2"] else ()
             return super().__call__(words, log, lock)
 
     class Careful(FailingForOne):
