@@ -82,7 +82,8 @@ def data_sets(
         needed: splits that rows are trained or scored on.
 
     Raises:
-        InputError: there are several stores of one kind that there may be one of, or a split would be empty.
+        InputError: there are several stores of one kind that there may be one of, a name is in none of them, or a split
+            would be empty.
         StoreError: a store is not sound.
     """
     contents = [_content_of(path) for path in stores]
@@ -92,6 +93,7 @@ def data_sets(
         if len(several) > 1:
             names = " and ".join(str(content.path) for content in several)
             raise InputError(f"{names} are both stores of {kind}: give one")
+    _require_names(division, [*pictured, *posed])
     photographs = tuple(Product(content.path) for content in contents if not content.has_3d)
     needed = [split for split in SPLITS if split in needed]
     poses: dict[str, Product] = {}
@@ -112,6 +114,25 @@ def data_sets(
         for split in needed
     }
     return DataSets(pictures, counts, poses, photographs)
+
+
+def _require_names(division: Division, contents: Sequence[_Content]) -> None:
+    """Refuse names that are in no store of 3D joints."""
+    for names, column, flag in (
+        (division.test_subjects, "subject", "--test-subjects"),
+        (division.validation_subjects, "subject", "--validation-subjects"),
+        (division.validation_actions, "action", "--validation-actions"),
+    ):
+        known = {label for content in contents for label in content.labels(column)}
+        unknown = sorted(set(names) - known)
+        if unknown and not contents:
+            raise InputError(
+                f"there is no store of 3D joints with the {column} {unknown[0]!r}: give it by --data (built-in actors divide themselves: --scale small)"
+            )
+        if unknown:
+            raise InputError(
+                f"no store of 3D joints has the {column} {unknown[0]!r}: name others by {flag}, of {', '.join(sorted(known))}"
+            )
 
 
 def _content_of(path: Path) -> _Content:

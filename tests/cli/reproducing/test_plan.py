@@ -23,11 +23,11 @@ NOBODY = Division((), ())
 
 @pytest.fixture(scope="module")
 def poses(make_poses, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 poses of S1, S8 and S9, two actions each."""
+    """60 poses of S1, S8, S9 and S11, two actions each."""
     path = tmp_path_factory.mktemp("plan") / "poses.h5"
     made = make_poses(60)
     rows = Poses(
-        labelled((np.arange(60) % 3).astype(np.int32), ["S1", "S8", "S9"]),
+        labelled((np.arange(60) // 4 % 4).astype(np.int32), ["S1", "S8", "S9", "S11"]),
         made.action,
         made.frame,
         made.joints_3d,
@@ -167,18 +167,22 @@ def test_published_scores_stand_beside_ours_only_at_full_scale_on_the_published_
     assert plan_of("5", scale="full", stores=(poses,), division=published).is_comparable
     assert not plan_of("5", scale="small", stores=(poses,), division=published).is_comparable
     assert not plan_of("5", scale="full", stores=(poses,), division=Division(("S9",), ("S8",))).is_comparable
-    assert not plan_of("5", scale="full", division=published).is_comparable  # built-in actors
+    assert not plan_of("5", scale="full").is_comparable  # built-in actors
+    with pytest.raises(InputError, match=r"no store of 3D joints with the subject 'S11': give it by --data"):
+        plan_of("5", scale="full", division=published)
 
 
 @pytest.mark.parametrize(
     ("division", "message"),
     [
+        (Division(("S7",), ("S8",)), "has the subject 'S7': name others by --test-subjects, of S1, S11, S8"),
         (
-            Division(("S7",), ("S8",)),
-            "no row is left for test .S7.: name --test-subjects; its subjects are S1",
+            Division(("S9",), (), ("run",)),
+            "has the action 'run': name others by --validation-actions, of sit",
         ),
+        (Division((), ("S8",)), "no row is left for test .nobody named.: name --test-subjects; its subjects"),
         (Division(("S9",), ()), "no row is left for validation .nobody named."),
-        (Division(("S9", "S1"), ("S8",)), "no row is left for train"),
+        (Division(("S9", "S11", "S1"), ("S8",)), "no row is left for train"),
     ],
 )
 def test_an_empty_split_is_refused(poses: Path, division: Division, message: str) -> None:

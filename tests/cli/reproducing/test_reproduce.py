@@ -11,6 +11,8 @@ from typing import IO
 import pandas as pd
 import pytest
 
+# In one process torchvision must be loaded before people are rendered, or the import crashes after the OpenGL driver.
+import detector2d.training  # noqa: F401
 from cli.reproducing import stage_run
 from posedata.checkpoint import load_checkpoint
 from tests.conftest import Finished
@@ -74,7 +76,13 @@ def test_rows_from_actors_to_the_page(
     assert len(stages_here) == count, "all stages were finished"
     assert again.stderr.count("was finished before") == again.stderr.count(" for ")
 
+    # As if it had been killed between the end of a training and its record: taken up, and the same bytes.
+    (record,) = output.glob("stages/lifter-train-*/stage.json")
+    weights = (record.parent / "run/best.safetensors").read_bytes()
+    record.unlink()
     assert evolift("reproduce", "1", "6", "14", *call).returncode == 0
+    assert [words[:2] for words in stages_here[count:]] == [["lifter", "train"]]
+    assert (record.parent / "run/best.safetensors").read_bytes() == weights
     with HeadlessPage() as page:
         page.open(output / "report.html")
         assert page.errors == []
