@@ -343,6 +343,9 @@ def evaluate(
 ) -> None:
     """Score a detector CHECKPOINT on a store with pictures: PCK@0.2 of the torso, PCKh@0.5, AUC, pixels; per joint.
 
+    A volumetric detector gets its error in depth too and, on a store with cameras, the MPJPE in mm: root-relative, back-
+    projected with the true depth of the root, as Sun et al. (2018) score.
+
     Example: evolift detector evaluate runs/detector/best.safetensors --data lspet_val.h5
     """
     from cli.progress import progress_bar

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from cli.lifter_options import drop_lifter_options, lifter_options, lifter_settings
 from cli.options import (
     ExistingFile,
+    ExistingPath,
     RecipeCommand,
     command_record,
     output_option,
@@ -16,6 +18,9 @@ from cli.options import (
     training_options,
     training_settings,
 )
+
+if TYPE_CHECKING:
+    from lifter.joint import JointModel
 
 
 @click.command(cls=RecipeCommand)
@@ -25,6 +30,12 @@ from cli.options import (
     "--lifter", type=ExistingFile, help="Lifter checkpoint to start from (row P: one trained on true 2D)."
 )
 @click.option("--joint", type=ExistingFile, help="Joint checkpoint to start from, instead of the two.")
+@click.option(
+    "--new-lifter",
+    is_flag=True,
+    help="Begin with an untrained lifter behind --detector; the options from --architecture to --joint-order say what it is like.",
+)
+@lifter_options
 @click.option(
     "--validation",
     multiple=True,
@@ -113,6 +124,11 @@ from cli.options import (
     show_default=True,
     help="Probability that things are pasted onto a crop (row O).",
 )
+@click.option(
+    "--occluders",
+    type=ExistingPath,
+    help="What is pasted: a Pascal VOC folder, or a file of `evolift detector cut-outs`. Synthetic if left out.",
+)
 @output_option("Run folder")
 @training_options(steps=2000, validate_every=200, gradient_clip=1.0)
 @click.pass_context
@@ -120,25 +136,33 @@ def finetune(ctx: click.Context, /, stores: tuple[Path, ...], output: Path, **op
     """Chain a detector and a lifter in one network and train them end to end.
 
     STORES have pictures; at least one of them has 3D joints, the others keep teaching the detector. The output folder
-    gets best.safetensors and last.safetensors, joint checkpoints for `evolift predict` and `evolift evaluate`.
+    gets best.safetensors and last.safetensors, joint checkpoints for `evolift predict` and `evolift evaluate`;
+    `evolift split` takes the two stages out of one.
 
     Example:
 
     \b
       evolift finetune renders.h5 photos.h5 --validation renders_test.h5 \\
         --detector runs/detector/best.safetensors --lifter runs/lifter/best.safetensors -o runs/joint
+      evolift finetune renders.h5 --validation renders_test.h5 --detector runs/detector/best.safetensors \\
+        --new-lifter --target z --freeze all --lifter-learning-rate 1e-3 -o runs/from_scratch
     """
     from detector2d.augmentation import AugmentationSettings
     from detector2d.occlusion import OcclusionSettings
     from detector2d.training import DetectorTraining
+    from detector2d.voc_objects import read_occluders
     from lifter.joint_training import JointTraining
     from lifter.joint_training import finetune as run
+    from posedata.errors import InputError
     from posedata.process_rank import is_first_process
 
     record = command_record(ctx)
     settings = training_settings(options)
-    model = _start(options.pop("detector"), options.pop("lifter"), options.pop("joint"))
-    occlude = options.pop("occlude")
+    model = _start(ctx, options, settings.seed)
+    occlude, occluder_path = options.pop("occlude"), options.pop("occluders")
+    if occluder_path is not None and not occlude:
+        raise InputError("--occluders does nothing without --occlude: add --occlude 1")
+    occluders = None if occluder_path is None else read_occluders(occluder_path)
     crops = DetectorTraining(
         augmentation=AugmentationSettings() if options.pop("augment") else None,
         occlusion=OcclusionSettings(occlude) if occlude else None,
@@ -161,7 +185,16 @@ def finetune(ctx: click.Context, /, stores: tuple[Path, ...], output: Path, **op
     training = JointTraining(crops, **options)
     with run_folder(ctx, output, overwrite=overwrite, resume=resume):
         history = run(
-            model, stores, ratios, validation, output, training, settings, record=record, resume=resume
+            model,
+            stores,
+            ratios,
+            validation,
+            output,
+            training,
+            settings,
+            occluders=occluders,
+            record=record,
+            resume=resume,
         )
     if is_first_process():
         best = int(history["mpjpe"].to_numpy().argmin())
@@ -169,14 +202,24 @@ def finetune(ctx: click.Context, /, stores: tuple[Path, ...], output: Path, **op
         click.echo(f"best validation MPJPE {error:.1f} mm at step {step:.0f}: {output / 'best.safetensors'}")
 
 
-def _start(detector: Path | None, lifter: Path | None, joint: Path | None) -> Any:
+def _start(ctx: click.Context, options: dict[str, Any], seed: int) -> JointModel:
+    """The chain to begin with; takes its options."""
+    import torch
+
     from detector2d.model import load_detector
     from lifter.joint import JointModel, load_joint
-    from lifter.model import load_lifter
+    from lifter.model import LifterModel, load_lifter
     from posedata.errors import InputError
 
-    if joint is not None and detector is None and lifter is None:
+    detector, lifter, joint = (options.pop(name) for name in ("detector", "lifter", "joint"))
+    is_new = options.pop("new_lifter")
+    if is_new and detector is not None and lifter is None and joint is None:
+        start = load_detector(detector)
+        torch.manual_seed(seed)  # of the initial weights
+        return JointModel(start, LifterModel(lifter_settings(options, start.settings.skeleton)))
+    drop_lifter_options(ctx, options, "it is for --new-lifter: add that, or leave it out")
+    if not is_new and joint is not None and detector is None and lifter is None:
         return load_joint(joint)
-    if joint is None and detector is not None and lifter is not None:
+    if not is_new and joint is None and detector is not None and lifter is not None:
         return JointModel(load_detector(detector), load_lifter(lifter))
-    raise InputError("give --detector and --lifter, or --joint alone")
+    raise InputError("give --detector and --lifter, --detector and --new-lifter, or --joint alone")

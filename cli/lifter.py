@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from cli.lifter_options import lifter_options, lifter_settings
 from cli.options import (
     ExistingFile,
     Function,
@@ -151,55 +152,8 @@ def _with(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Fun
 @lifter.command(cls=RecipeCommand)
 @click.argument("stores", nargs=-1, required=True, type=ExistingFile)
 @output_option("Run folder")
-@click.option(
-    "--architecture",
-    type=click.Choice(["semgcn", "martinez", "cascade"]),
-    default="semgcn",
-    show_default=True,
-)
 @click.option("--skeleton", default="H36M17", show_default=True, help="Joints of input and output.")
-@click.option(
-    "--target",
-    type=click.Choice(["xyz", "z"]),
-    default="xyz",
-    show_default=True,
-    help="Whole joints, or depth alone.",
-)
-@click.option(
-    "--normalisation",
-    type=click.Choice(["screen", "box"]),
-    default="screen",
-    show_default=True,
-    help="Of the 2D input: by the image, or by the person's box (for photographs of unknown camera).",
-)
-@click.option(
-    "--input-axes",
-    type=click.IntRange(2, 3),
-    default=2,
-    show_default=True,
-    help="3 takes a volumetric detector's depth too.",
-)
-@click.option("--hidden", type=click.IntRange(1), help="Channels inside; the published number if left out.")
-@click.option("--blocks", type=click.IntRange(0), help="Residual blocks; the published number if left out.")
-@click.option(
-    "--dropout",
-    type=click.FloatRange(0, 1, max_open=True),
-    help="If left out 0.1 for semgcn, and the published 0.5 for the others.",
-)
-@click.option("--stages", type=click.IntRange(1), help="Of a cascade; 2 if left out.")
-@click.option("--non-local/--local", default=False, show_default=True, help="Non-local blocks (semgcn only).")
-@click.option(
-    "--grouping",
-    default="none",
-    show_default=True,
-    help="Of the non-local blocks: concat, self, related (17 joints), pairs (16 joints), consecutive (in the joint order), none, or own groups: 0,1;2,3,4;...",
-)
-@click.option(
-    "--joint-order",
-    default="declared",
-    show_default=True,
-    help="Inside the network: declared (the skeleton's), published (pair after pair), or all joints by name, with commas between.",
-)
+@lifter_options
 @_with(_camera_options, _row_options, _learning_options)
 @click.option("--start-from", type=ExistingFile, help="Begin with the weights of this checkpoint.")
 @training_options(steps=100_000, validate_every=2_000, gradient_clip=1.0, average_decay=0.999)
@@ -209,7 +163,6 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
 
     Example: evolift lifter train cmu.h5 evolved.h5 -o runs/lifter --validation-share 0.1 --steps 20000
     """
-    from lifter.model import LifterSettings
     from lifter.training import train_lifter
     from posedata.process_rank import is_first_process
     from posedata.skeleton import skeleton_by_name
@@ -217,11 +170,7 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
     record = command_record(ctx)
     overwrite, resume = options.pop("overwrite"), options.pop("resume")
     start_from = options.pop("start_from")
-    options["skeleton"] = skeleton_by_name(options["skeleton"])
-    options["grouping"] = _grouping(options["grouping"])
-    if "," in options["joint_order"]:
-        options["joint_order"] = tuple(options["joint_order"].split(","))
-    lifter = LifterSettings(**taken(options, LifterSettings))
+    lifter = lifter_settings(options, skeleton_by_name(options.pop("skeleton")))
     record |= _detection_errors(options, lifter.skeleton)
     settings = _learning_settings(options)
     with run_folder(ctx, output, overwrite=overwrite, resume=resume):
@@ -327,18 +276,6 @@ def _detection_errors(options: dict[str, Any], skeleton: Skeleton) -> dict[str, 
         return {}
     options["errors"] = load_detection_errors(path, skeleton)
     return {"detection_errors": hashes_of([path])}
-
-
-def _grouping(text: str) -> Any:
-    """A grouping's name, or joint indices from `0,1;2,3`."""
-    from posedata.errors import InputError
-
-    if not text[:1].isdigit():
-        return text
-    try:
-        return tuple(tuple(int(joint) for joint in group.split(",")) for group in text.split(";"))
-    except ValueError:
-        raise InputError(f"--grouping {text!r}: groups of joint numbers look like 0,1;2,3,4;5") from None
 
 
 @lifter.command(cls=RecipeCommand)

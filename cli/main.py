@@ -23,7 +23,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detector": ("cli.detector", "Stage one: train and evaluate the image-to-2D heatmap network."),
     "lifter": ("cli.lifter", "Stage two: train and evaluate the 2D-to-3D graph network."),
     "finetune": ("cli.finetune", "Joint stage: chain detector and lifter, and train them end to end."),
+    "split": ("cli.split", "Take detector and lifter out of a joint checkpoint."),
     "evaluate": ("cli.evaluate", "Score the chain of detector and lifter, stage by stage."),
+    "reproduce": (
+        "cli.reproduce",
+        "Run the 14 rows of the report's table, or some, and set them in one table.",
+    ),
     "predict": ("cli.predict", "3D poses of people in your photographs, videos and 2D keypoints."),
     "app": ("cli.app", "A local page: drop a photograph or short video, see the pose."),
     "export": ("cli.export", "Write a trained network as an ONNX file, to be run without torch."),
@@ -42,16 +47,32 @@ class LazyGroup(click.RichGroup):
         """Import a command; for the list in `--help`, only a placeholder with its one line."""
         if cmd_name not in COMMANDS:
             return None
-        module, help_line = COMMANDS[cmd_name]
         if ctx.resilient_parsing or _is_listing():
-            return click.RichCommand(name=cmd_name, help=help_line)
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
-        return command
+            return click.RichCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
+        return command_named(cmd_name)
 
 
 def _is_listing() -> bool:
     arguments = sys.argv[1:]
     return not arguments or arguments[0] in ("--help", "-h")
+
+
+def command_named(name: str) -> click.Command:
+    """A command by its words, such as "detector train".
+
+    Raises:
+        KeyError: there is no such command.
+    """
+    first, *rest = name.split()
+    command: click.Command = getattr(importlib.import_module(COMMANDS[first][0]), first)
+    for word in rest:
+        inner = (
+            command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        )
+        if inner is None:
+            raise KeyError(name)
+        command = inner
+    return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,18 +1,17 @@
-"""Options that several commands share, recipes, and the record of resolved settings."""
+"""Options that several commands share, and the record of resolved settings."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import tomllib
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 from click.core import ParameterSource
 
+from cli.recipe_file import RecipeCommand as RecipeCommand  # noqa: PLC0414 - commands take it from here
 from posedata.errors import InputError
 from posedata.version import __version__
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from posedata.trainer import TrainingSettings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-RECIPE_KEYS = {"purpose", "command", "expected", "hardware", "time", "options"}
 
 # Settings that say how long, where and how a run is made, not what it computes: a resumed run may change them.
 MAY_CHANGE = {
@@ -153,80 +150,6 @@ def training_settings(options: dict[str, Any]) -> TrainingSettings:
     from posedata.trainer import TrainingSettings
 
     return TrainingSettings(**taken(options, TrainingSettings))
-
-
-class RecipeCommand(click.RichCommand):
-    """A command with `--recipe`: defaults from a TOML file; flags given on the command line win."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.params.append(
-            click.Option(
-                ["--recipe"],
-                is_eager=True,
-                expose_value=False,
-                callback=_apply_recipe,
-                help="Take defaults from a recipe: a name from cli/recipes, or a TOML file. Flags win.",
-            )
-        )
-
-
-def _apply_recipe(ctx: click.Context, parameter: click.Parameter, name: str | None) -> None:
-    if name is None:
-        return
-    recipe = read_recipe(name)
-    command = ctx.command_path.removeprefix("evolift ").strip()
-    if recipe["command"] != command:
-        raise InputError(
-            f"recipe {name}: it is for `evolift {recipe['command']}`, not for `evolift {command}`"
-        )
-    known = {_flag(option): option for option in ctx.command.params if option.name != "recipe"}
-    unknown = sorted(set(recipe["options"]) - set(known))
-    if unknown:
-        raise InputError(
-            f"recipe {name}: unknown option {unknown[0]!r}: `evolift {command}` has {', '.join(sorted(known))}"
-        )
-    ctx.default_map = {str(known[key].name): value for key, value in recipe["options"].items()}
-
-
-def _flag(option: click.Parameter) -> str:
-    return max(option.opts, key=len).lstrip("-")
-
-
-def read_recipe(name: str) -> dict[str, Any]:
-    """A recipe by name (from cli/recipes) or path.
-
-    Raises:
-        InputError: there is none of that name, it is not TOML, or its keys are not those of a recipe.
-    """
-    path = Path(name)
-    folder = resources.files("cli") / "recipes"
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise InputError(f"{path}: there is no such recipe file")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"recipe {path}: it cannot be read as text ({error})") from None
-    else:
-        known = sorted(
-            entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-        )
-        if name not in known:
-            raise InputError(
-                f"there is no recipe {name!r}: choose one of {', '.join(known) or '(none)'}, or give a .toml file"
-            )
-        text = (folder / f"{name}.toml").read_text(encoding="utf-8")
-    try:
-        recipe = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"recipe {name}: not valid TOML: {error}") from None
-    is_complete = {"purpose", "command", "options"} <= set(recipe) <= RECIPE_KEYS
-    if not is_complete or not isinstance(recipe["options"], dict):
-        raise InputError(
-            f"recipe {name}: its keys must be purpose, command, options and maybe expected, hardware, time"
-        )
-    return recipe
 
 
 def command_record(ctx: click.Context) -> dict[str, Any]:

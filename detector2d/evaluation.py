@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from detector2d.back_projection import back_projected
 from detector2d.crop import crop_to_image
 from detector2d.flip_test import detect_crops
 from detector2d.image_source import read_source
@@ -19,6 +20,7 @@ from detector2d.model import DEPTH_RANGE, DetectorModel
 from detector2d.samples import batches_in_order
 from detector2d.training import DetectorTraining, crop_settings
 from posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
+from posedata.metrics import joint_errors
 from posedata.skeleton import Skeleton
 from posedata.trainer import Batch
 
@@ -38,6 +40,8 @@ class Detections:
         depth: root-relative mm; None from a 2D detector.
         joints_3d: labels, root-relative mm in the camera frame.
         has_3d: which rows have them.
+        pose: of a volumetric detector, root-relative mm in the camera frame, see `back_projection`.
+        has_pose: which rows have it: those with a camera and 3D labels.
     """
 
     row: Tensor
@@ -48,6 +52,8 @@ class Detections:
     depth: Float[Tensor, "rows joints"] | None
     joints_3d: Float[Tensor, "rows joints 3"]
     has_3d: Tensor
+    pose: Float[Tensor, "rows joints 3"] | None = None
+    has_pose: Tensor | None = None
 
 
 @torch.no_grad()
@@ -94,6 +100,7 @@ def evaluate_detector(
     workers: int = 0,
     hard: bool = False,
     flip: bool = False,
+    rows: Int64[np.ndarray, "rows"] | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> tuple[pd.DataFrame, Detections]:
     """Score a detector on all pictures of a store.
@@ -103,6 +110,7 @@ def evaluate_detector(
         store: path.
         boxes: as in training, see `training.DetectorTraining`.
         batch_size, workers: how it is run.
+        rows: only these rows with pictures, counted from 0 in the order of the store; all if None.
         hard, flip, advance: see `detect_in_batches`.
 
     Returns:
@@ -113,9 +121,14 @@ def evaluate_detector(
         StoreError: the store is damaged.
     """
     source = read_source(store, model.settings.skeleton, boxes)
+    if rows is not None:
+        source = source.take(rows)
     crops = crop_settings(model, DetectorTraining(), augmented=False)
     loader = batches_in_order([source], crops, batch_size, workers)
     found = detect_in_batches(model, loader, hard=hard, flip=flip, advance=advance)
+    if found.depth is not None:
+        pose, known = back_projected(store, found.row, found.joints, found.depth, model.settings.skeleton)
+        found = replace(found, pose=pose, has_pose=known & found.has_3d)
     return score_detections(found, model.settings.skeleton), found
 
 
@@ -126,7 +139,8 @@ def score_detections(found: Detections, skeleton: Skeleton) -> pd.DataFrame:
 
     Returns:
         Columns of `posedata.keypoint_metrics.keypoint_table`, `auc` (mean PCK over 0.01 to 0.5 torso diameters)
-        and, for a volumetric detector, `depth_error` (mm, mean over rows with 3D labels).
+        and, for a volumetric detector, `depth_error` and `mpjpe` (mm, mean over rows with 3D labels, and with cameras;
+        the latter root-relative, with the true depth of the root, see `back_projection`).
     """
     head = _head_size(found, skeleton)
     table = keypoint_table(found.joints, found.truth, found.visibility, skeleton, head_size=head)
@@ -139,6 +153,9 @@ def score_detections(found: Detections, skeleton: Skeleton) -> pd.DataFrame:
         known = found.has_3d[:, None] & (found.visibility > 0)
         away = torch.where(known, (found.depth - found.joints_3d[..., 2]).abs(), torch.nan)
         table["depth_error"] = _with_means(away)
+    if found.pose is not None and found.has_pose is not None and bool(found.has_pose.any()):
+        errors = joint_errors(found.pose[found.has_pose], found.joints_3d[found.has_pose])
+        table["mpjpe"] = _with_means(errors)
     return table
 
 

@@ -73,7 +73,7 @@ def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageS
             raise InputError(f"{path}: it has no pictures, which a detector is trained and scored on")
         mapping = mapping_between(store.skeleton, skeleton)
         poses = store.read()
-        in_camera = _camera_joints(poses, store)
+        in_camera = joints_in_camera(poses, store)
         joints_2d, visibility = _pixels(path, poses, in_camera, store)
         folder = store.image_folder
     joints_2d, visibility = mapping.convert(joints_2d, visibility)
@@ -101,8 +101,8 @@ def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageS
     return whole.take(keep)
 
 
-def _camera_joints(poses: Poses, store: PoseStore) -> np.ndarray | None:
-    """3D joints in each row's camera frame; NaN in rows without a camera."""
+def joints_in_camera(poses: Poses, store: PoseStore) -> np.ndarray | None:
+    """3D joints in each row's camera frame, mm; NaN in rows without a camera; None if the store has no 3D."""
     if poses.joints_3d is None or store.coordinate_frame == "camera":
         return poses.joints_3d
     joints = np.full_like(poses.joints_3d, np.nan)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from detector2d.image_source import read_source
@@ -52,6 +53,7 @@ def predict_chain(
     *,
     batch_size: int = 32,
     workers: int = 0,
+    rows: Int64[np.ndarray, "rows"] | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> ChainPredictions:
     """Run a chain over the pictures of a store.
@@ -60,6 +62,7 @@ def predict_chain(
         model: the chain; put into evaluation mode.
         store: with pictures, 2D and 3D joints.
         batch_size, workers: how it is run.
+        rows: only these rows with pictures, counted from 0 in the order of the store; those without 3D joints are left out.
         advance: called with the number of rows done.
 
     Raises:
@@ -68,7 +71,9 @@ def predict_chain(
     """
     model.eval()
     source = read_source(store, model.skeleton)
-    complete = torch.from_numpy(source.known_3d.all(1)).nonzero()[:, 0].numpy()
+    complete = np.flatnonzero(source.known_3d.all(1))
+    if rows is not None:
+        complete = complete[np.isin(complete, rows)]
     if not len(complete):
         raise InputError(f"{store}: no picture has 3D joints, which the chain is scored on")
     crops = crop_settings(model.detector, DetectorTraining(), augmented=False)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from detector2d.losses import bone_loss as weighted_bone_loss
 from detector2d.losses import joint_loss, spread_loss
+from detector2d.occlusion import Occluder
 from detector2d.samples import MixedBatches, batches_in_order
 from detector2d.training import DetectorTraining, crop_settings, read_sources
 from lifter.bone_losses import bone_loss
@@ -209,6 +210,7 @@ def finetune(
     training: JointTraining,
     settings: TrainingSettings,
     *,
+    occluders: tuple[Occluder, ...] | None = None,
     record: dict[str, object] | None = None,
     resume: bool = False,
 ) -> pd.DataFrame:
@@ -222,6 +224,7 @@ def finetune(
         folder: an existing run folder.
         training: how the chain learns.
         settings: how long, with which seed, on which devices.
+        occluders: what is pasted when `training.crops.occlusion` is set; synthetic ones if None.
         record: told in the checkpoint, beside hashes of the stores.
         resume: continue an interrupted run.
 
@@ -238,7 +241,7 @@ def finetune(
         raise InputError(
             "none of the stores has pictures with 3D joints: add one, for example of rendered people"
         )
-    crops = crop_settings(model.detector, training.crops, augmented=True)
+    crops = crop_settings(model.detector, training.crops, augmented=True, occluders=occluders)
     batches = MixedBatches(sources, ratios, training.crops.batch_size, crops, settings.seed)
     plain = crop_settings(model.detector, training.crops, augmented=False)
     loader = batches_in_order(validation, plain, training.crops.batch_size * 2, settings.workers)

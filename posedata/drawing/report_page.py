@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
@@ -32,13 +33,46 @@ p { max-width: 44rem; } a { color: var(--link); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
 caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top; }
+th, td { overflow-wrap: break-word; padding: .25rem .7rem; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top; }
 th:first-child, td:first-child { padding-left: 0; } td.number, th.number { text-align: right; white-space: nowrap; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; border-radius: 4px; background: #ffffff; }
 figcaption { color: var(--quiet); font-size: .875rem; max-width: 44rem; }
 pre { padding: .7rem .9rem; border: 1px solid var(--faint); border-radius: 4px; overflow-x: auto; overflow-wrap: normal; font-size: .875rem; }
 dl { display: grid; grid-template-columns: fit-content(40%) minmax(0, 1fr); gap: .2rem 1.2rem; } dt { color: var(--quiet); } dd { margin: 0; }
 """
+
+
+@dataclass(frozen=True)
+class PageLink:
+    """A link, on a line of its own or in a cell of a table.
+
+    Args:
+        target: an http(s) address, or the path of a file relative to the report's folder.
+        text: shown; the target if empty.
+
+    Raises:
+        ValueError: the address is of a kind that may run code (`javascript:`, `data:`).
+    """
+
+    target: str | Path
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        address = self.target
+        if isinstance(address, str) and urlsplit(address.strip()).scheme.lower() not in ("", "http", "https"):
+            raise ValueError(f"a link must be http, https or a path (got {address!r})")
+
+    def __str__(self) -> str:
+        return self.text or str(self.target)
+
+    def element(self) -> str:
+        """Its HTML."""
+        address = str(self.target)
+        if isinstance(self.target, Path):
+            address = quote(self.target.as_posix())
+            if not self.target.is_absolute():
+                address = "./" + address  # so that a colon in a file name does not make it a scheme
+        return f'<a href="{html.escape(address)}">{html.escape(str(self))}</a>'
 
 
 class ReportPage:
@@ -78,7 +112,7 @@ class ReportPage:
         """A pandas table.
 
         Args:
-            table: numbers are right-aligned, missing ones a dash; several levels of columns or rows are joined.
+            table: numbers are right-aligned, missing ones a dash, and a `PageLink` is a link; several levels of columns or rows are joined.
             caption: above it.
             index: show the row names.
             decimals: of numbers that are not whole.
@@ -94,7 +128,8 @@ class ReportPage:
         for label, values in zip(table.index, table.itertuples(index=False, name=None), strict=True):
             cells = [_cell("th", _joined(label), scope="row")] if index else []
             cells += [
-                _cell("td", _written(v, decimals), number=n) for v, n in zip(values, numeric, strict=True)
+                _cell("td", v if isinstance(v, PageLink) else _written(v, decimals), number=n)
+                for v, n in zip(values, numeric, strict=True)
             ]
             rows.append(f"<tr>{''.join(cells)}</tr>")
         title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
@@ -142,14 +177,7 @@ class ReportPage:
         Raises:
             ValueError: the address is of a kind that may run code (`javascript:`, `data:`).
         """
-        address = str(target)
-        if isinstance(target, Path):
-            address = quote(target.as_posix())
-            if not target.is_absolute():
-                address = "./" + address  # so that a colon in a file name does not make it a scheme
-        elif urlsplit(address.strip()).scheme.lower() not in ("", "http", "https"):
-            raise ValueError(f"a link must be http, https or a path (got {address!r})")
-        return self._add(f'<p><a href="{html.escape(address)}">{html.escape(text or str(target))}</a></p>')
+        return self._add(f"<p>{PageLink(target, text).element()}</p>")
 
     def page(self) -> str:
         """The whole page as text."""
@@ -177,9 +205,10 @@ class ReportPage:
         return self
 
 
-def _cell(tag: str, text: str, *, number: bool = False, scope: str = "") -> str:
+def _cell(tag: str, content: str | PageLink, *, number: bool = False, scope: str = "") -> str:
     attributes = (' class="number"' if number else "") + (f' scope="{scope}"' if scope else "")
-    return f"<{tag}{attributes}>{html.escape(text)}</{tag}>"
+    inside = content.element() if isinstance(content, PageLink) else html.escape(content)
+    return f"<{tag}{attributes}>{inside}</{tag}>"
 
 
 def _joined(label: object) -> str:

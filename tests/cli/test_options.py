@@ -8,14 +8,9 @@ import pytest
 import rich_click as click
 from click.testing import CliRunner, Result
 
-from cli.main import COMMANDS
-from cli.options import (
-    RecipeCommand,
-    read_recipe,
-    run_folder,
-    training_options,
-    training_settings,
-)
+from cli.main import COMMANDS, command_named
+from cli.options import RecipeCommand, run_folder, training_options, training_settings
+from cli.recipe_file import flags_of, read_recipe, require_options
 from posedata.errors import InputError
 
 
@@ -122,18 +117,13 @@ def test_every_command_takes_a_recipe() -> None:
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parents[2] / "cli" / "recipes").glob("*.toml")), ids=lambda path: path.stem
 )
-def test_every_shipped_recipe_sets_only_options_of_its_command(path: Path) -> None:
+def test_every_shipped_recipe_sets_only_options_of_its_commands(path: Path) -> None:
     shipped = read_recipe(path.stem)
     assert {"expected", "hardware", "time"} <= set(shipped)
-    first, *rest = shipped["command"].split()
-    command: click.Command = getattr(importlib.import_module(COMMANDS[first][0]), first)
-    for name in rest:
-        assert isinstance(command, click.Group)
-        found = command.get_command(click.Context(command), name)
-        assert found is not None
-        command = found
-    flags = {max(option.opts, key=len).lstrip("-"): option for option in command.params}
-    assert set(shipped["options"]) <= set(flags)
-    context = click.Context(command)
-    for name, value in shipped["options"].items():
-        flags[name].type_cast_value(context, value)
+    assert shipped["command"] in shipped["stages"]
+    for name, options in shipped["stages"].items():
+        command = command_named(name)
+        require_options(options, command, name, path.stem)
+        context, flags = click.Context(command), flags_of(command)
+        for option, value in options.items():
+            flags[option].type_cast_value(context, value)

@@ -325,3 +325,127 @@ def test_padding_goes_with_the_checkpoint(tmp_path: Path) -> None:
     )
     save_detector(tmp_path / "detector.safetensors", DetectorModel(settings))
     assert load_detector(tmp_path / "detector.safetensors").settings.padding == 1.1
+
+
+def test_the_lifter_sees_what_it_was_trained_on(picture_store: Path) -> None:
+    """Crop coordinates of the data pipeline, turned, mirrored and scaled, go back to the labelled pixels."""
+    from detector2d.crop import crop_to_image
+    from detector2d.image_source import read_source
+    from detector2d.samples import MixedBatches
+    from detector2d.training import crop_settings
+    from lifter.normalisation import normalise
+
+    model = small_chain(normalisation="screen")
+    source = read_source(picture_store, H36M17)
+    batches = MixedBatches(
+        [source], [1.0], 12, crop_settings(model.detector, DetectorTraining(), augmented=True), 3
+    )
+    kinds = set()
+    for step in range(3):
+        batch = batches(step, 0, 1)
+        back, size = batch["image_from_crop"], batch["image_size"]
+        inside = (batch["weight"][..., :2] > 0).all(-1)
+        assert inside.float().mean() > 0.8
+        pixels = crop_to_image(batch["joints"], back, model.detector.settings.size)
+        assert (pixels - batch["joints_2d"])[inside].abs().max() < 1e-3
+        turned = turn_with_crop(pixels, back, size.float())
+        assert (turned - turn_with_crop(batch["joints_2d"], back, size.float()))[inside].abs().max() < 1e-3
+        for row in range(len(back)):
+            linear = back[row, :, :2].numpy().astype(np.float64)
+            kinds.add((np.linalg.det(linear) < 0, abs(linear[0, 1]) > 1e-6))
+            if (batch["weight"][row] > 0).all():
+                # The camera that is turned with the crop sees the turned 3D pose exactly where the lifter is told.
+                expected = normalise(turned[row : row + 1], None, size[row : row + 1].float(), "screen")
+                relative = batch["joints_3d"][row]
+                depth = _root_depth(picture_store, int(batch["row"][row])) + relative[:, 2:]
+                # `screen` has its 0 half a pixel beside the principal point; the focal length is 300 px.
+                plane = (expected[0] * size[row, 0] / 2 + 0.5) / 300.0
+                rays = plane * depth - (plane * depth)[:1]
+                torch.testing.assert_close(rays, relative[:, :2], atol=0.05, rtol=0)
+    assert kinds == {(flip, turn) for flip in (False, True) for turn in (False, True)}
+
+
+def _root_depth(store: Path, row: int) -> float:
+    from posedata.store import PoseStore
+
+    with PoseStore(store) as opened:
+        poses = opened.read(slice(row, row + 1))
+    assert poses.joints_3d is not None
+    return float(poses.joints_3d[0, 0, 2])
+
+
+def batch_of(model: JointModel, has_3d: list[bool]) -> dict[str, torch.Tensor]:
+    images, back, size = batch_for(model, len(has_3d))
+    generator = torch.Generator().manual_seed(4)
+    return {
+        "image": images,
+        "image_from_crop": back,
+        "image_size": size,
+        "joints": torch.rand(len(has_3d), 17, 3, generator=generator) - 0.5,
+        "weight": torch.ones(len(has_3d), 17, 3),
+        "joints_3d": torch.randn(len(has_3d), 17, 3, generator=generator) * 300,
+        "has_3d": torch.tensor(has_3d),
+    }
+
+
+def test_in_a_mixed_batch_photographs_teach_the_detector_and_3d_teaches_both() -> None:
+    model = small_chain()
+    module = JointModule(model, JointTraining(), 10, {})
+    module.eval()  # batch norm would mix the samples
+    mixed, alone = batch_of(model, [True, False]), batch_of(model, [True, False])
+    for name, value in alone.items():
+        alone[name] = value[:1]
+    gradients = []
+    for batch in (mixed, alone):
+        module.zero_grad()
+        module.losses(batch)["loss"].backward()
+        gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    share = {name for name in gradients[0] if name.startswith("lifter.")}
+    for name in share:  # the mean over the batch halves what the one 3D sample says
+        torch.testing.assert_close(gradients[0][name] * 2, gradients[1][name], atol=1e-5, rtol=1e-3)
+    assert any(
+        not torch.allclose(gradients[0][name] * 2, gradients[1][name], atol=1e-5, rtol=1e-3)
+        for name in gradients[0].keys() - share
+    )
+
+
+def test_a_frozen_detector_stays_bit_for_bit_while_a_new_lifter_learns() -> None:
+    model = small_chain(target="z")
+    rates = JointTraining(DetectorTraining(freeze="all", schedule="constant"), lifter_learning_rate=1e-2)
+    module = JointModule(model, rates, 10, {})
+    optimiser = module.configure_optimizers()["optimizer"]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    module.train()
+    losses = []
+    for _ in range(8):
+        optimiser.zero_grad()
+        loss = module.losses(batch_of(model, [True, True]))["3d"]
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    for name, value in model.state_dict().items():
+        if name.startswith("detector."):
+            torch.testing.assert_close(value, before[name], atol=0, rtol=0)
+
+
+def test_backbone_head_and_lifter_have_learning_rates_of_their_own() -> None:
+    model = small_chain()
+    training = JointTraining(
+        DetectorTraining(learning_rate=1e-3, backbone_factor=0.1), lifter_learning_rate=1e-2
+    )
+    groups = JointModule(model, training, 10, {}).configure_optimizers()["optimizer"].param_groups
+    rate_of = {id(p): round(group["initial_lr"], 9) for group in groups for p in group["params"]}
+    for part, rate in ((model.detector.head, 1e-3), (model.detector.backbone, 1e-4), (model.lifter, 1e-2)):
+        assert {rate_of[id(p)] for p in part.parameters()} == {rate}
+
+
+def test_a_chain_of_depth_alone_is_scored_with_the_true_plane(picture_store: Path) -> None:
+    model = small_chain(target="z")
+    predictions = predict_chain(model, picture_store)
+    torch.testing.assert_close(
+        predictions.from_detections[..., :2], predictions.truth[..., :2], atol=0, rtol=0
+    )
+    table = chain_table(predictions, picture_store, model)
+    depth = (predictions.from_detections - predictions.truth)[..., 2].abs().mean()
+    assert table["mpjpe"].iloc[1] == pytest.approx(float(depth), rel=1e-5)

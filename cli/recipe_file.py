@@ -1,0 +1,177 @@
+"""Recipes: TOML files that set options of the commands; flags given on the command line win.
+
+A recipe has `purpose`, `command` (the one it is for), `options` of that command, and may say `expected`, `hardware` and
+`time`. What takes several commands has `stages` too: options of the commands that come before, by their names. With
+`extends`, a recipe has the stages of another and says only what differs:
+
+    purpose = "Row 12: as row 11, with the backbone's last block unfrozen (U)"
+    command = "finetune"
+    extends = "report-row-11"
+    [options]
+    freeze = "all-but-last-block"
+    [stages."lifter train"]
+    steps = 1000
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from posedata.errors import InputError
+
+REQUIRED_KEYS = {"purpose", "command", "options"}
+RECIPE_KEYS = REQUIRED_KEYS | {"expected", "hardware", "time", "stages", "extends"}
+FOLDER = resources.files("cli") / "recipes"
+
+Options = dict[str, Any]
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """A TOML file of a user; `what` names its kind in messages.
+
+    Raises:
+        InputError: it is missing, cannot be read as text, or is not TOML.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such {what} file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{what} {path}: it cannot be read as text ({error})") from None
+    return parsed(text, f"{what} {path}")
+
+
+def parsed(text: str, name: str) -> dict[str, Any]:
+    """The values of TOML text; `name` is for the message.
+
+    Raises:
+        InputError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name}: not valid TOML: {error}") from None
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """A recipe by name (from cli/recipes) or path, with what it extends already in it.
+
+    Returns:
+        The recipe, with `stages` always there: options by command, those of its own command among them.
+
+    Raises:
+        InputError: there is none of that name, it is not TOML, its keys are not those of a recipe, or it extends itself.
+    """
+    return _read_recipe(name, ())
+
+
+def _read_recipe(name: str, extending: tuple[str, ...]) -> dict[str, Any]:
+    if name in extending:
+        raise InputError(f"recipe {name}: it extends itself by way of {', '.join(extending)}")
+    if name.endswith(".toml"):
+        recipe = read_toml(Path(name), "recipe")
+    else:
+        known = sorted(
+            entry.name.removesuffix(".toml") for entry in FOLDER.iterdir() if entry.name.endswith(".toml")
+        )
+        if name not in known:
+            raise InputError(
+                f"there is no recipe {name!r}: choose one of {', '.join(known) or '(none)'}, or give a .toml file"
+            )
+        recipe = parsed((FOLDER / f"{name}.toml").read_text(encoding="utf-8"), f"recipe {name}")
+    _check_keys(recipe, name)
+    before: dict[str, Options] = {}
+    if "extends" in recipe:
+        before = _read_recipe(recipe["extends"], (*extending, name))["stages"]
+    own = recipe.get("stages", {}) | {recipe["command"]: recipe["options"]}
+    stages = {
+        command: before.get(command, {}) | own.get(command, {})
+        for command in [*before, *(command for command in own if command not in before)]
+    }
+    return recipe | {"stages": stages}
+
+
+def _check_keys(recipe: Mapping[str, Any], name: str) -> None:
+    tables = [recipe.get("options"), recipe.get("stages", {})]
+    stages = recipe.get("stages", {})
+    tables += stages.values() if isinstance(stages, dict) else []
+    texts = [recipe.get(key, "") for key in RECIPE_KEYS - {"options", "stages"}]
+    if (
+        not REQUIRED_KEYS <= set(recipe) <= RECIPE_KEYS
+        or not all(isinstance(table, dict) for table in tables)
+        or not all(isinstance(text, str) for text in texts)
+    ):
+        raise InputError(
+            f"recipe {name}: its keys must be purpose, command, options and maybe expected, hardware, time, stages, extends"
+        )
+    if recipe["command"] in stages:
+        raise InputError(
+            f"recipe {name}: options of `evolift {recipe['command']}` belong under [options], not under [stages]"
+        )
+
+
+def recipe_options(name: str, command: str) -> Options:
+    """What a recipe sets for a command.
+
+    Raises:
+        InputError: the recipe is not sound, or not for this command.
+    """
+    stages: dict[str, Options] = read_recipe(name)["stages"]
+    if command not in stages:
+        meant = " and ".join(f"`evolift {stage}`" for stage in stages)
+        raise InputError(f"recipe {name}: it is for {meant}, not for `evolift {command}`")
+    return stages[command]
+
+
+def flags_of(command: click.Command) -> dict[str, click.Option]:
+    """Options of a command by the names that recipes have for them: the long flag without its dashes."""
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    return {max(option.opts, key=len).lstrip("-"): option for option in options if option.name != "recipe"}
+
+
+def require_options(
+    options: Mapping[str, Any], command: click.Command, command_name: str, where: str
+) -> None:
+    """Refuse options that a command does not have.
+
+    Raises:
+        InputError: naming the first, and what the command has.
+    """
+    known = flags_of(command)
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InputError(
+            f"{where}: unknown option {unknown[0]!r}: `evolift {command_name}` has {', '.join(sorted(known))}"
+        )
+
+
+class RecipeCommand(click.RichCommand):
+    """A command with `--recipe`: defaults from a TOML file; flags given on the command line win."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--recipe"],
+                is_eager=True,
+                expose_value=False,
+                callback=_apply_recipe,
+                help="Take defaults from a recipe: a name from cli/recipes, or a TOML file. Flags win.",
+            )
+        )
+
+
+def _apply_recipe(ctx: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    if name is None:
+        return
+    command = ctx.command_path.removeprefix("evolift ").strip()
+    options = recipe_options(name, command)
+    require_options(options, ctx.command, command, f"recipe {name}")
+    known = flags_of(ctx.command)
+    ctx.default_map = {str(known[key].name): value for key, value in options.items()}

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from cli.recipe_file import read_recipe
+from cli.reproducing.report_rows import ORDERINGS, ROWS, chosen_rows
+from posedata.errors import InputError
+
+
+def test_there_are_14_rows_with_a_recipe_that_tells_the_published_score() -> None:
+    assert list(ROWS) == list(range(1, 15))
+    for row in ROWS.values():
+        expected = read_recipe(row.recipe)["expected"]
+        assert f"{row.split} split: MPJPE {row.published:.2f} mm" in expected
+
+
+def test_the_orderings_hold_in_the_report_on_one_split() -> None:
+    for ordering in ORDERINGS:
+        better, worse = ROWS[ordering.better], ROWS[ordering.worse]
+        assert better.published < worse.published
+        assert better.split == worse.split
+
+
+@pytest.mark.parametrize(
+    ("texts", "rows"),
+    [
+        ((), dict.fromkeys(range(1, 15), 1)),
+        (("3",), {3: 1}),
+        (("5", "1-2"), {1: 1, 2: 1, 5: 1}),
+        (("9-11x2", "10x3"), {9: 2, 10: 3, 11: 2}),
+        (("1,4-5",), {1: 1, 4: 1, 5: 1}),
+    ],
+)
+def test_chosen_rows(texts: tuple[str, ...], rows: dict[int, int]) -> None:
+    assert chosen_rows(texts) == rows
+
+
+@pytest.mark.parametrize("text", ["15", "0", "5-3", "3x0", "two", "1-", "-1"])
+def test_what_is_no_row_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"rows look like|rows are 1 to 14"):
+        chosen_rows((text,))

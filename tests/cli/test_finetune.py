@@ -1,0 +1,117 @@
+"""The joint stage through the command line: a new lifter behind a frozen detector, evaluation, and splitting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from posedata.checkpoint import load_checkpoint
+from tests.conftest import Finished
+
+SMALL = ("--accelerator", "cpu", "--steps", 2, "--validate-every", 1, "--batch-size", 4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight rendered people, an untrained volumetric detector and an untrained lifter."""
+    from detector2d.model import DetectorModel, DetectorSettings, save_detector
+    from lifter.model import LifterModel, LifterSettings, save_lifter
+    from posedata.acting.actors import write_actor_store
+    from posedata.rendering.people import render_store
+
+    path = tmp_path_factory.mktemp("finetune")
+    write_actor_store(
+        path / "poses.h5", subjects=["F1"], actions=["walk"], clips_per_action=1, frames=8, seed=0
+    )
+    render_store(path / "poses.h5", path / "people.h5", images=8, size=64)
+    torch.manual_seed(0)
+    detector = DetectorSettings(
+        "resnet10t", input_width=64, input_height=64, depth_bins=4, head="light", head_widths=(16,)
+    )
+    save_detector(path / "detector.safetensors", DetectorModel(detector))
+    lifter = LifterSettings(hidden=8, blocks=1, normalisation="box")
+    save_lifter(path / "lifter.safetensors", LifterModel(lifter), {})
+    return path
+
+
+def finetune(evolift: Callable[..., Finished], folder: Path, output: Path, *more: object) -> Finished:
+    people = folder / "people.h5"
+    start = ("--detector", folder / "detector.safetensors")
+    return evolift("finetune", people, "--validation", people, "-o", output, *start, *SMALL, *more)
+
+
+def test_a_new_lifter_of_depth_learns_behind_a_frozen_detector(evolift, folder: Path, tmp_path: Path) -> None:
+    new = ("--new-lifter", "--target", "z", "--hidden", 8, "--blocks", 1, "--normalisation", "box")
+    result = finetune(evolift, folder, tmp_path / "joint", *new, "--freeze", "all", "--input-axes", 3)
+    assert result.returncode == 0, result.stderr
+    joint = load_checkpoint(tmp_path / "joint/best.safetensors", "joint")
+    before = load_checkpoint(folder / "detector.safetensors", "detector")
+    for name, tensor in before.tensors.items():
+        assert torch.equal(joint.tensors["detector." + name], tensor), name
+    assert joint.settings["lifter"]["target"] == "z"  # type: ignore[index]
+    assert joint.settings["lifter"]["input_axes"] == 3  # type: ignore[index]
+
+    scores = tmp_path / "scores.csv"
+    checkpoint = tmp_path / "joint/best.safetensors"
+    result = evolift("evaluate", checkpoint, "--data", folder / "people.h5", "-o", scores)
+    assert result.returncode == 0, result.stderr
+    assert pd.read_csv(scores)["mpjpe"].gt(0).all()
+
+
+def test_the_stages_are_split_off_bit_for_bit_and_go_on_alone(evolift, folder: Path, tmp_path: Path) -> None:
+    lifter = ("--lifter", folder / "lifter.safetensors")
+    result = finetune(evolift, folder, tmp_path / "joint", *lifter, "--freeze", "all-but-last-block")
+    assert result.returncode == 0, result.stderr
+    joint = tmp_path / "joint/best.safetensors"
+    result = evolift("split", joint, "-o", tmp_path / "stages")
+    assert result.returncode == 0, result.stderr
+    whole = load_checkpoint(joint, "joint")
+    for stage in ("detector", "lifter"):
+        part = load_checkpoint(tmp_path / f"stages/{stage}.safetensors", stage)
+        assert part.record["command"] == "evolift finetune"
+        assert len(part.tensors) == sum(name.startswith(stage + ".") for name in whole.tensors)
+        for name, tensor in part.tensors.items():
+            assert torch.equal(tensor, whole.tensors[f"{stage}.{name}"])
+    parts = ("--detector", tmp_path / "stages/detector.safetensors")
+    parts += ("--lifter", tmp_path / "stages/lifter.safetensors")
+    scores = tmp_path / "scores.csv"
+    result = evolift("evaluate", joint, *parts, "--data", folder / "people.h5", "-o", scores)
+    assert result.returncode == 0, result.stderr
+    table = pd.read_csv(scores).drop(columns="chain")
+    pd.testing.assert_frame_equal(table[:2], table[2:].reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ((), "give --detector and --lifter, --detector and --new-lifter, or --joint alone"),
+        (("--new-lifter", "--lifter", "{f}/lifter.safetensors"), "give --detector and --lifter, --detector"),
+        (
+            ("--lifter", "{f}/lifter.safetensors", "--target", "z"),
+            "--target does nothing here: it is for --new-lifter",
+        ),
+        (("--new-lifter", "--occluders", "{f}"), "--occluders does nothing without --occlude"),
+        (
+            ("--new-lifter", "--freeze", "all", "--lifter-learning-rate", "0"),
+            "detector and lifter are both frozen",
+        ),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    evolift, folder: Path, tmp_path: Path, more: tuple[str, ...], message: str
+) -> None:
+    result = finetune(evolift, folder, tmp_path / "x", *(word.format(f=folder) for word in more))
+    assert result.returncode == 2
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_is_no_chain_cannot_be_split(evolift, folder: Path, tmp_path: Path) -> None:
+    result = evolift("split", folder / "lifter.safetensors", "-o", tmp_path / "x")
+    assert result.returncode == 2
+    assert "is a checkpoint of the stage 'lifter', not 'joint'" in result.stderr
+    assert not (tmp_path / "x").exists()

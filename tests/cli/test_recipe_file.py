@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.recipe_file import read_recipe, recipe_options
+from posedata.errors import InputError
+
+FIRST = """
+purpose = "first"
+command = "lifter train"
+[options]
+steps = 5
+hidden = 8
+[stages.evolve]
+ratio = 3.0
+"""
+SECOND = """
+purpose = "second"
+command = "finetune"
+extends = "{folder}/first.toml"
+[options]
+freeze = "all"
+[stages."lifter train"]
+steps = 7
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "first.toml").write_text(FIRST)
+    (tmp_path / "second.toml").write_text(SECOND.format(folder=tmp_path))
+    return tmp_path
+
+
+def test_a_recipe_has_the_stages_of_what_it_extends_and_wins(folder: Path) -> None:
+    assert read_recipe(str(folder / "second.toml"))["stages"] == {
+        "evolve": {"ratio": 3.0},
+        "lifter train": {"steps": 7, "hidden": 8},
+        "finetune": {"freeze": "all"},
+    }
+    assert read_recipe(str(folder / "first.toml"))["stages"]["lifter train"]["steps"] == 5
+
+
+def test_each_command_takes_its_own_stage(folder: Path) -> None:
+    name = str(folder / "second.toml")
+    assert recipe_options(name, "lifter train") == {"steps": 7, "hidden": 8}
+    assert recipe_options(name, "finetune") == {"freeze": "all"}
+    with pytest.raises(InputError, match=r"for `evolift evolve` and .* not for `evolift export`"):
+        recipe_options(name, "export")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SECOND.replace("first.toml", "third.toml"), "extends itself by way of"),
+        (SECOND.replace("first.toml", "none.toml"), "there is no such recipe file"),
+        (FIRST + '[stages."lifter train"]\nsteps = 1\n', r"belong under \[options\], not under \[stages\]"),
+        (FIRST.replace("[stages.evolve]\nratio", "[stages]\nevolve"), "its keys must be"),
+        (FIRST.replace('"first"', "1"), "its keys must be"),
+    ],
+)
+def test_an_unsound_recipe_is_refused(folder: Path, text: str, message: str) -> None:
+    (folder / "third.toml").write_text(text.format(folder=folder))
+    with pytest.raises(InputError, match=message):
+        read_recipe(str(folder / "third.toml"))
+
+
+def test_the_report_s_rows_build_on_each_other() -> None:
+    rows = {number: read_recipe(f"report-row-{number:02d}")["stages"] for number in range(1, 15)}
+    assert rows[1]["detector train"]["head"] == "regression"
+    assert all(rows[n]["detector train"]["head"] == "deconvolution" for n in range(2, 15))
+    assert [n for n in rows if rows[n]["detector train"]["occlude"] == 0] == [1, 3]
+    assert [n for n in rows if rows[n]["detector train"]["augment"]] == list(range(5, 15))
+    assert [n for n in rows if rows[n]["detector train"]["input-height"] == 384] == [7, 8]
+    assert [n for n in rows if "finetune" in rows[n]] == [6, *range(10, 15)]
+    assert [n for n in rows if "lifter train" in rows[n]] == [11, 12, 13, 14]  # P
+    unfrozen = [n for n in rows if rows[n].get("finetune", {}).get("freeze") == "all-but-last-block"]
+    assert unfrozen == [12, 13, 14]  # U
+    assert [n for n in (11, 12, 13, 14) if rows[n]["lifter train"]["grouping"] == "none"] == [13, 14]  # G
+    assert [n for n in rows if "evolve" in rows[n]] == [14]  # D
