@@ -26,7 +26,8 @@ from posedata.importers.capture_frame import (
     detect_up,
     to_world,
 )
-from posedata.importers.cmu_clips import GLITCHES, kept_frames
+from posedata.importers.cmu_clips import GLITCHES
+from posedata.importers.frame_rate import kept_frames
 from posedata.importers.source_files import SourceFiles
 from posedata.output_file import check_output
 from posedata.poses import Poses, repeated_label

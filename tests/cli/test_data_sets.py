@@ -1,0 +1,85 @@
+"""Every data set that is imported: its command on a small file of its layout, and what `evolift data info` says of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.test_data_import import Run, error_line, evolift  # noqa: F401 - a fixture
+from tests.posedata.human36m_files import walking, write_metadata
+from tests.posedata.importers.test_human36m_cdf import write_cdf
+from tests.posedata.importers.test_videopose3d import H36M_METADATA, SEQUENCES, write_2d, write_3d
+
+
+def human36m(folder: Path, standing_pose: np.ndarray) -> list[object]:
+    for subject, name in (("S1", "Eating"), ("S11", "Directions")):
+        path = folder / "h36m" / subject / "MyPoseFeatures" / "D3_Positions" / f"{name}.cdf"
+        write_cdf(path, walking(12, standing_pose).reshape(-1, 96))
+    return [folder / "h36m", "--metadata", write_metadata(folder), "--fps", 10]
+
+
+def videopose3d(folder: Path, standing_pose: np.ndarray) -> list[object]:
+    positions = {
+        subject: {action: walking(frames, standing_pose) / 1000 for action, frames in actions.items()}
+        for subject, actions in SEQUENCES.items()
+    }
+    path_3d, path_2d = write_3d(folder, positions), write_2d(folder, metadata=H36M_METADATA)
+    return [path_3d, path_2d, "--metadata", write_metadata(folder), "--subjects", "S1,S11"]
+
+
+# Command -> what makes its arguments, what it says, what `evolift data info` says.
+DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list[str]]] = {
+    "human36m": (
+        human36m,
+        "12 poses of 1 sequences; S11 Directions left out: its video is corrupt",
+        ["frame: world", "cameras: 4 (S1/54138969, ", "input: metadata.xml"],
+    ),
+    "videopose3d": (
+        videopose3d,
+        "100 poses of 3 sequences; S11 Directions left out: its video is corrupt",
+        ["frame: world", "cameras: 8 (S1/54138969, "],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_import_and_info(evolift: Run, tmp_path: Path, standing_pose: np.ndarray, name: str) -> None:  # noqa: F811
+    make, said, told = DATA_SETS[name]
+    target = tmp_path / "out.h5"
+    code, out, err = evolift("data", "import", name, *make(tmp_path, standing_pose), "-o", target)
+    assert code == 0, err
+    assert f"{target}: {said}" in out
+    assert (tmp_path / "out.h5.settings.json").is_file()
+    code, out, err = evolift("data", "info", target)
+    assert code == 0, err
+    for line in [*told, f"made by: evolift data import {name}"]:
+        assert line in out
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_bad_input_is_one_sentence(
+    evolift: Run, tmp_path: Path, standing_pose: np.ndarray, name: str
+) -> None:  # noqa: F811
+    make, _, _ = DATA_SETS[name]
+    arguments = make(tmp_path, standing_pose)
+    for path in (Path(str(arguments[0])), *Path(str(arguments[0])).rglob("*")):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    before = sorted(tmp_path.iterdir())
+    code, _, err = evolift("data", "import", name, *arguments, "-o", tmp_path / "out.h5")
+    assert code == 2
+    assert error_line(err)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_help_has_an_example_and_the_docs_a_section(evolift: Run, name: str) -> None:  # noqa: F811
+    code, out, _ = evolift("data", "import", name, "--help")
+    assert code == 0
+    assert f"evolift data import {name}" in out
+    assert "--overwrite" in out
+    docs = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    assert f"evolift data import {name} " in docs
