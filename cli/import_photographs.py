@@ -1,4 +1,4 @@
-"""`evolift data import lsp`: pose stores from photographs with joints."""
+"""`evolift data import lsp|coco|mpii`: pose stores from photographs with joints."""
 
 from __future__ import annotations
 
@@ -7,8 +7,19 @@ from typing import Any
 
 import rich_click as click
 
-from cli.options import ExistingPath, RecipeCommand, output_option, overwrite_option, write_settings
+from cli.options import ExistingFile, ExistingFolder, ExistingPath, RecipeCommand, output_option, overwrite_option, write_settings
 from cli.progress import progress_bar
+
+images_option = click.option(
+    "--images", type=ExistingFolder, required=True, help="Folder of the pictures; they stay where they are."
+)
+fewest_option = click.option(
+    "--fewest",
+    type=click.IntRange(1),
+    default=6,
+    show_default=True,
+    help="Labelled joints that a person needs to be taken.",
+)
 
 
 @click.command(
@@ -35,4 +46,40 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
     click.echo(
         f"{output}: {summary.poses} photographs of {summary.variant}, in {summary.images}; "
         f"{summary.left_out} left out for want of labelled joints"
+    )
+
+
+@click.command(
+    "coco",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import coco annotations/person_keypoints_train2017.json --images train2017 -o coco.h5",
+)
+@click.argument("source", type=ExistingFile)
+@images_option
+@output_option("Pose store (.h5)")
+@click.option(
+    "--skeleton",
+    type=click.Choice(["H36M17", "H36M16", "COCO17", "COCO18_PELVIS"]),
+    default="H36M17",
+    show_default=True,
+    help="Of the store's joints.",
+)
+@fewest_option
+@overwrite_option
+@click.pass_context
+def import_coco(
+    ctx: click.RichContext, /, source: Path, images: Path, output: Path, skeleton: str, **options: Any
+) -> None:
+    """COCO person keypoints: SOURCE is person_keypoints_*.json."""
+    from posedata.importers import coco
+    from posedata.skeleton import skeleton_by_name
+
+    with progress_bar("pictures", None) as advance:
+        summary = coco.import_coco(
+            source, images, output, skeleton=skeleton_by_name(skeleton), progress=advance, **options
+        )
+    write_settings(ctx, output)
+    click.echo(
+        f"{output}: {summary.people} people in {summary.pictures} pictures; {summary.crowds} crowds and "
+        f"{summary.bare} people with too few labelled joints left out"
     )

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.test_data_import import Run, error_line, evolift  # noqa: F401 - a fixture
 from tests.posedata.human36m_files import walking, write_metadata
+from tests.posedata.importers.test_coco import write_coco
 from tests.posedata.importers.test_human36m_cdf import write_cdf
 from tests.posedata.importers.test_videopose3d import H36M_METADATA, SEQUENCES, write_2d, write_3d
 
@@ -30,8 +31,17 @@ def videopose3d(folder: Path, standing_pose: np.ndarray) -> list[object]:
     return [path_3d, path_2d, "--metadata", write_metadata(folder), "--subjects", "S1,S11"]
 
 
+def coco(folder: Path, _: np.ndarray) -> list[object]:
+    return [write_coco(folder), "--images", folder / "val2017"]
+
+
 # Command -> what makes its arguments, what it says, what `evolift data info` says.
 DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list[str]]] = {
+    "coco": (
+        coco,
+        "2 people in 2 pictures; 1 crowds and 1 people with too few labelled joints left out",
+        ["frame: none", "images: relative to ", "input: person_keypoints_val2017.json"],
+    ),
     "human36m": (
         human36m,
         "12 poses of 1 sequences; S11 Directions left out: its video is corrupt",
