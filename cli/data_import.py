@@ -17,6 +17,7 @@ for command in (
     import_motion.import_bvh,
     import_photographs.import_lsp,
     import_photographs.import_coco,
+    import_photographs.import_mpii,
     import_multiview.import_human36m,
     import_multiview.import_videopose3d,
 ):

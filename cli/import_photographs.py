@@ -7,7 +7,15 @@ from typing import Any
 
 import rich_click as click
 
-from cli.options import ExistingFile, ExistingFolder, ExistingPath, RecipeCommand, output_option, overwrite_option, write_settings
+from cli.options import (
+    ExistingFile,
+    ExistingFolder,
+    ExistingPath,
+    RecipeCommand,
+    output_option,
+    overwrite_option,
+    write_settings,
+)
 from cli.progress import progress_bar
 
 images_option = click.option(
@@ -82,4 +90,41 @@ def import_coco(
     click.echo(
         f"{output}: {summary.people} people in {summary.pictures} pictures; {summary.crowds} crowds and "
         f"{summary.bare} people with too few labelled joints left out"
+    )
+
+
+@click.command(
+    "mpii",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import mpii mpii_human_pose_v1_u12_1.mat --images images -o mpii.h5",
+)
+@click.argument("source", type=ExistingFile)
+@images_option
+@output_option("Pose store (.h5)")
+@click.option(
+    "--skeleton",
+    type=click.Choice(["H36M17", "H36M16", "MPII16"]),
+    default="H36M17",
+    show_default=True,
+    help="Of the store's joints.",
+)
+@fewest_option
+@overwrite_option
+@click.pass_context
+def import_mpii(
+    ctx: click.RichContext, /, source: Path, images: Path, output: Path, skeleton: str, **options: Any
+) -> None:
+    """MPII Human Pose: SOURCE is its .mat file, or train.json or valid.json of human-pose-estimation.pytorch."""
+    from posedata.importers import mpii
+    from posedata.skeleton import skeleton_by_name
+
+    with progress_bar("pictures", None) as advance:
+        summary = mpii.import_mpii(
+            source, images, output, skeleton=skeleton_by_name(skeleton), progress=advance, **options
+        )
+    write_settings(ctx, output)
+    test_set = f", and {summary.unlabelled} pictures of the test set" if summary.unlabelled else ""
+    click.echo(
+        f"{output}: {summary.people} people in {summary.pictures} pictures; {summary.bare} people with too few "
+        f"labelled joints or no scale left out{test_set}"
     )

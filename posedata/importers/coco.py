@@ -12,25 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posedata.errors import InputError
-from posedata.image_file import picture_size
 from posedata.importers.image_folder import relative_folder
 from posedata.importers.joint_boxes import FEWEST_JOINTS
 from posedata.importers.json_stream import stream_json_list
+from posedata.importers.labelled_people import LabelledPerson, append_people
 from posedata.joint_mapping import UNLABELLED, mapping_between
 from posedata.keypoint_formats.checked_json import expect, number_table
 from posedata.output_file import check_output, sha256_of
-from posedata.poses import Poses, repeated_label
 from posedata.skeleton import COCO17, Skeleton
 from posedata.store import PoseStoreWriter, Provenance
-
-_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,6 @@ class _Counts:
     def __init__(self) -> None:
         self.crowds = 0
         self.bare = 0
-        self.pictures: set[int] = set()
 
 
 def import_coco(
@@ -98,37 +93,23 @@ def import_coco(
         inputs={source.name: sha256_of(source)},
     )
     root = relative_folder(images, target.parent)
-    with PoseStoreWriter(target, skeleton, "none", provenance, image_root=root, overwrite=overwrite) as writer:
-        for block in _blocks(_people(source, person, pictures, counts, fewest)):
-            ids, keypoints, boxes = zip(*block, strict=True)
-            names = []
-            for image in ids:
-                picture = pictures[image]
-                if image not in counts.pictures:
-                    _check_picture(images, picture)
-                    counts.pictures.add(image)
-                    if progress is not None:
-                        progress(1, len(pictures))
-                names.append(picture.file_name)
-            table = np.stack(keypoints)
-            visibility = table[..., 2].astype(np.uint8)
-            joints = np.where(visibility[..., None] == UNLABELLED, 0, table[..., :2])
-            joints_2d, visibility = mapping.convert(joints.astype(np.float32), visibility)
-            writer.append(
-                Poses(
-                    repeated_label("coco", len(ids)),
-                    repeated_label("photograph", len(ids)),
-                    np.array(ids, np.int64),
-                    joints_2d=joints_2d,
-                    visibility=visibility,
-                    image=names,
-                    box=np.stack(boxes).astype(np.float32),
-                )
-            )
+    with PoseStoreWriter(
+        target, skeleton, "none", provenance, image_root=root, overwrite=overwrite
+    ) as writer:
+        written = append_people(
+            writer,
+            _people(source, person, pictures, counts, fewest),
+            mapping,
+            "coco",
+            images,
+            lambda: None if progress is None else progress(1, len(pictures)),
+        )
         people = len(writer)
         if not people:
-            raise InputError(f"{source} has no person with {fewest} labelled joints: give another file, or fewer by --fewest")
-    return CocoSummary(people, len(counts.pictures), counts.crowds, counts.bare)
+            raise InputError(
+                f"{source} has no person with {fewest} labelled joints: give another file, or fewer by --fewest"
+            )
+    return CocoSummary(people, written, counts.crowds, counts.bare)
 
 
 def _person_category(source: Path) -> int:
@@ -156,13 +137,10 @@ def _pictures(source: Path) -> dict[int, _Picture]:
     return pictures
 
 
-_Person = tuple[int, np.ndarray, np.ndarray]
-
-
 def _people(
     source: Path, person: int, pictures: dict[int, _Picture], counts: _Counts, fewest: int
-) -> Iterator[_Person]:
-    """Image id, keypoints (17 x 3) and box of each person to be taken."""
+) -> Iterator[LabelledPerson]:
+    """Each person to be taken."""
     for number, entry in enumerate(stream_json_list(source, "annotations")):
         where = f"{source}: annotations[{number}]"
         expect(entry, dict, where)
@@ -182,7 +160,15 @@ def _people(
             counts.bare += 1
             continue
         box[:2] -= 0.5
-        yield image, keypoints, box
+        yield LabelledPerson(
+            pictures[image].file_name,
+            image,
+            "photograph",
+            keypoints[:, :2],
+            keypoints[:, 2].astype(np.uint8),
+            box,
+            pictures[image].size,
+        )
 
 
 def _keypoints(values: Any, where: str) -> np.ndarray:
@@ -192,19 +178,3 @@ def _keypoints(values: Any, where: str) -> np.ndarray:
     if not np.isfinite(table).all():
         raise InputError(f"{where}: a joint is not finite: download it again")
     return table
-
-
-def _blocks(people: Iterator[_Person]) -> Iterator[list[_Person]]:
-    while block := list(islice(people, _ROWS)):
-        yield block
-
-
-def _check_picture(folder: Path, picture: _Picture) -> None:
-    path = folder / picture.file_name
-    if not path.is_file():
-        raise InputError(f"{path} is missing: give the folder of the pictures by --images")
-    size = picture_size(path)
-    if size != picture.size:
-        raise InputError(
-            f"{path} is {size[0]}x{size[1]}, the annotations say {picture.size[0]}x{picture.size[1]}: give the original pictures"
-        )

@@ -72,6 +72,10 @@ class Choice:
         }
 
 
+EVERYTHING = Choice()
+"""All subjects, without the sequences that are shifted."""
+
+
 def canonical_action(name: str) -> str:
     """A sequence's name as VideoPose3D has it: "TakingPhoto_1" and "TakingPhoto 1" are "Photo 1"."""
     word, _, number = re.sub("_", " ", name.strip()).partition(" ")

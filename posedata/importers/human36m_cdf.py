@@ -24,6 +24,7 @@ from posedata.importers.capture_frame import detect_unit
 from posedata.importers.frame_rate import kept_frames
 from posedata.importers.human36m import (
     CAMERA_SIZES,
+    EVERYTHING,
     H36M17_OF_32,
     RATE,
     Choice,
@@ -113,7 +114,7 @@ def import_human36m(
     videos: bool = False,
     frames: Path | None = None,
     fps: float | None = None,
-    choice: Choice = Choice(),
+    choice: Choice = EVERYTHING,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Human36mSummary:

@@ -24,7 +24,7 @@ _KINDS = re.compile(r"[<>|=]?(?:[biuf]\d{1,2}|[SUO]\d{0,6}|\?)")
 _MOST_NESTED = 20
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """What a pickle holds is not plain; the message says what it is."""
 
 
@@ -33,14 +33,14 @@ class _Dtype:
 
     def __init__(self, kind: object, *_: object) -> None:
         if not isinstance(kind, str) or _KINDS.fullmatch(kind) is None:
-            raise _Refused(f"an array of type {kind!r}")
+            raise _RefusedError(f"an array of type {kind!r}")
         self.kind = kind
         self.order = ""
 
     def __setstate__(self, state: object) -> None:
         # (version, byte order, subarray, names, fields, ...): no structured arrays here.
         if not isinstance(state, tuple) or len(state) < 5 or any(part is not None for part in state[2:5]):
-            raise _Refused("a structured array")
+            raise _RefusedError("a structured array")
         if state[1] in ("<", ">"):
             self.order = state[1]
 
@@ -56,15 +56,15 @@ class _Array:
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
-            raise _Refused("an array that numpy did not write")
+            raise _RefusedError("an array that numpy did not write")
         self.state = state[1:]
 
     def array(self, made: _Making) -> np.ndarray:
         if not self.state:
-            raise _Refused("an array without contents")
+            raise _RefusedError("an array without contents")
         shape, kind, is_fortran, data = self.state
         if not isinstance(kind, _Dtype) or not isinstance(shape, tuple):
-            raise _Refused("an array that numpy did not write")
+            raise _RefusedError("an array that numpy did not write")
         order = "F" if is_fortran else "C"
         if isinstance(data, list):
             values = np.empty(len(data), object)
@@ -80,7 +80,7 @@ class _Scalar:
 
     def __init__(self, kind: object, data: object) -> None:
         if not isinstance(kind, _Dtype) or not isinstance(data, (bytes, str)):
-            raise _Refused("a number that numpy did not write")
+            raise _RefusedError("a number that numpy did not write")
         self.kind = kind
         self.data = data.encode("latin1") if isinstance(data, str) else data
 
@@ -97,7 +97,7 @@ def _from_buffer(data: object, kind: object, shape: object, order: object) -> _A
 def _latin1(text: object, encoding: object) -> bytes:
     """How pickles of protocol 2 write bytes."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise _Refused(f"text in {encoding!r}")
+        raise _RefusedError(f"text in {encoding!r}")
     return text.encode("latin1")
 
 
@@ -123,7 +123,7 @@ class _PlainUnpickler(pickle.Unpickler):
         try:
             return _NAMES[module, name]
         except KeyError:
-            raise _Refused(f"{module}.{name}") from None
+            raise _RefusedError(f"{module}.{name}") from None
 
 
 def plain_objects(data: bytes, label: str) -> Any:
@@ -142,7 +142,7 @@ def plain_objects(data: bytes, label: str) -> Any:
     try:
         loaded = _PlainUnpickler(io.BytesIO(data), encoding="latin1").load()
         return _Making()(loaded)
-    except _Refused as error:
+    except _RefusedError as error:
         raise InputError(
             f"{label} holds more than plain arrays and containers ({error}), which is refused because loading such a file can run its code"
         ) from None
@@ -210,7 +210,7 @@ class _Making:
             return self._known[id(value)][1]
         self._depth += 1
         if self._depth > _MOST_NESTED:
-            raise _Refused("containers nested without end")
+            raise _RefusedError("containers nested without end")
         result = self._make(value)
         self._depth -= 1
         self._known[id(value)] = value, result  # the value is kept, so that its id stays its own
@@ -225,4 +225,4 @@ class _Making:
             return {self(key): self(entry) for key, entry in value.items()}
         if isinstance(value, (list, tuple)):
             return type(value)(self(entry) for entry in value)
-        raise _Refused(type(value).__name__)
+        raise _RefusedError(type(value).__name__)

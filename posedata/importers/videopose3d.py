@@ -21,6 +21,7 @@ from posedata.importers.capture_frame import detect_unit
 from posedata.importers.frame_rate import kept_frames
 from posedata.importers.human36m import (
     CAMERA_SIZES,
+    EVERYTHING,
     H36M17_OF_32,
     RATE,
     Choice,
@@ -76,7 +77,7 @@ def import_videopose3d(
     *,
     metadata: Path | None = None,
     fps: float | None = None,
-    choice: Choice = Choice(),
+    choice: Choice = EVERYTHING,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Human36mSummary:

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.test_data_import import Run, error_line, evolift  # noqa: F401 - a fixture
+from tests.cli import test_data_import
+from tests.cli.test_data_import import Run, error_line
 from tests.posedata.human36m_files import walking, write_metadata
 from tests.posedata.importers.test_coco import write_coco
 from tests.posedata.importers.test_human36m_cdf import write_cdf
+from tests.posedata.importers.test_mpii import write_mat
 from tests.posedata.importers.test_videopose3d import H36M_METADATA, SEQUENCES, write_2d, write_3d
 
 
@@ -35,6 +37,13 @@ def coco(folder: Path, _: np.ndarray) -> list[object]:
     return [write_coco(folder), "--images", folder / "val2017"]
 
 
+def mpii(folder: Path, _: np.ndarray) -> list[object]:
+    return [write_mat(folder), "--images", folder / "images", "--fewest", 4]
+
+
+evolift = test_data_import.evolift
+
+
 # Command -> what makes its arguments, what it says, what `evolift data info` says.
 DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list[str]]] = {
     "coco": (
@@ -47,6 +56,11 @@ DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list
         "12 poses of 1 sequences; S11 Directions left out: its video is corrupt",
         ["frame: world", "cameras: 4 (S1/54138969, ", "input: metadata.xml"],
     ),
+    "mpii": (
+        mpii,
+        "2 people in 1 pictures; 1 people with too few labelled joints or no scale left out, and 1 pictures of the test set",
+        ["frame: none", "images: relative to ", "input: mpii_human_pose_v1_u12_1.mat", "curling"],
+    ),
     "videopose3d": (
         videopose3d,
         "100 poses of 3 sequences; S11 Directions left out: its video is corrupt",
@@ -56,7 +70,7 @@ DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
-def test_import_and_info(evolift: Run, tmp_path: Path, standing_pose: np.ndarray, name: str) -> None:  # noqa: F811
+def test_import_and_info(evolift: Run, tmp_path: Path, standing_pose: np.ndarray, name: str) -> None:
     make, said, told = DATA_SETS[name]
     target = tmp_path / "out.h5"
     code, out, err = evolift("data", "import", name, *make(tmp_path, standing_pose), "-o", target)
@@ -72,7 +86,7 @@ def test_import_and_info(evolift: Run, tmp_path: Path, standing_pose: np.ndarray
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_bad_input_is_one_sentence(
     evolift: Run, tmp_path: Path, standing_pose: np.ndarray, name: str
-) -> None:  # noqa: F811
+) -> None:
     make, _, _ = DATA_SETS[name]
     arguments = make(tmp_path, standing_pose)
     for path in (Path(str(arguments[0])), *Path(str(arguments[0])).rglob("*")):
@@ -86,7 +100,7 @@ def test_bad_input_is_one_sentence(
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
-def test_help_has_an_example_and_the_docs_a_section(evolift: Run, name: str) -> None:  # noqa: F811
+def test_help_has_an_example_and_the_docs_a_section(evolift: Run, name: str) -> None:
     code, out, _ = evolift("data", "import", name, "--help")
     assert code == 0
     assert f"evolift data import {name}" in out

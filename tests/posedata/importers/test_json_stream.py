@@ -14,7 +14,11 @@ from posedata.importers import json_stream
 from posedata.importers.json_stream import stream_json_list
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False) | st.text(max_size=12),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**6), 10**6)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )
@@ -77,7 +81,9 @@ BAD = {
 @pytest.mark.parametrize("text", BAD)
 def test_damaged_files(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(InputError, match=rf"a\.json is not JSON as expected \(character \d+: .*({BAD[text]})"):
+    with pytest.raises(
+        InputError, match=rf"a\.json is not JSON as expected \(character \d+: .*({BAD[text]})"
+    ):
         list(stream_json_list(tmp_path / "a.json", "a"))
 
 
