@@ -20,5 +20,6 @@ for command in (
     import_photographs.import_mpii,
     import_multiview.import_human36m,
     import_multiview.import_videopose3d,
+    import_multiview.import_mmpose,
 ):
     import_group.add_command(command)

@@ -1,4 +1,4 @@
-"""`evolift data import videopose3d|human36m`: pose stores from people seen by several calibrated cameras."""
+"""`evolift data import videopose3d|human36m|mmpose`: pose stores from people seen by several calibrated cameras."""
 
 from __future__ import annotations
 
@@ -114,3 +114,45 @@ def import_human36m(
     write_settings(ctx, output)
     pictures = f", pictures in {summary.images}" if summary.images is not None else ""
     click.echo(f"{output}: {summary.sentence()}{pictures}")
+
+
+@click.command(
+    "mmpose",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import mmpose h36m_train.npz --cameras cameras.pkl --images images -o train.h5",
+)
+@click.argument("source", type=ExistingFile)
+@output_option("Pose store (.h5)")
+@click.option("--cameras", type=ExistingFile, default=None, help="cameras.pkl of mmpose; no code of it runs.")
+@metadata_option
+@click.option(
+    "--images",
+    type=ExistingFolder,
+    default=None,
+    help="Folder that the names of the pictures are relative to.",
+)
+@subjects_option
+@with_shifted_option
+@overwrite_option
+@click.pass_context
+def import_mmpose(
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    output: Path,
+    subjects: str | None,
+    with_shifted: bool,
+    **options: Any,
+) -> None:
+    """Human3.6M as mmpose annotates it: SOURCE is h36m_train.npz or h36m_test.npz.
+
+    They need the cameras, from --cameras or --metadata.
+    """
+    from posedata.importers import mmpose_npz
+
+    with progress_bar("rows", None) as advance:
+        summary = mmpose_npz.import_mmpose(
+            source, output, choice=_choice(subjects, with_shifted), progress=advance, **options
+        )
+    write_settings(ctx, output)
+    click.echo(f"{output}: {summary.sentence()}")

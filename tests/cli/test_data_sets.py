@@ -13,6 +13,7 @@ from tests.cli.test_data_import import Run, error_line
 from tests.posedata.human36m_files import walking, write_metadata
 from tests.posedata.importers.test_coco import write_coco
 from tests.posedata.importers.test_human36m_cdf import write_cdf
+from tests.posedata.importers.test_mmpose_npz import mmpose_arrays, write_cameras, write_mmpose
 from tests.posedata.importers.test_mpii import write_mat
 from tests.posedata.importers.test_videopose3d import H36M_METADATA, SEQUENCES, write_2d, write_3d
 
@@ -41,6 +42,11 @@ def mpii(folder: Path, _: np.ndarray) -> list[object]:
     return [write_mat(folder), "--images", folder / "images", "--fewest", 4]
 
 
+def mmpose(folder: Path, standing_pose: np.ndarray) -> list[object]:
+    path = write_mmpose(folder, mmpose_arrays(folder, standing_pose))
+    return [path, "--cameras", write_cameras(folder), "--subjects", "S1,S11"]
+
+
 evolift = test_data_import.evolift
 
 
@@ -55,6 +61,11 @@ DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list
         human36m,
         "12 poses of 1 sequences; S11 Directions left out: its video is corrupt",
         ["frame: world", "cameras: 4 (S1/54138969, ", "input: metadata.xml"],
+    ),
+    "mmpose": (
+        mmpose,
+        "12 poses of 2 sequences; S11 Directions left out: its video is corrupt",
+        ["frame: world", "cameras: 2 (S1/54138969, S1/60457274), 1000x1002 px", "input: cameras.pkl"],
     ),
     "mpii": (
         mpii,
