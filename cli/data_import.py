@@ -21,5 +21,6 @@ for command in (
     import_multiview.import_human36m,
     import_multiview.import_videopose3d,
     import_multiview.import_mmpose,
+    import_multiview.import_mpi_inf_3dhp,
 ):
     import_group.add_command(command)

@@ -1,4 +1,4 @@
-"""`evolift data import videopose3d|human36m|mmpose`: pose stores from people seen by several calibrated cameras."""
+"""`evolift data import videopose3d|human36m|mmpose|mpi-inf-3dhp`: pose stores from people seen by several calibrated cameras."""
 
 from __future__ import annotations
 
@@ -156,3 +156,69 @@ def import_mmpose(
         )
     write_settings(ctx, output)
     click.echo(f"{output}: {summary.sentence()}")
+
+
+@click.command(
+    "mpi-inf-3dhp",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import mpi-inf-3dhp mpi_inf_3dhp/ --videos --fps 5 --subjects S1,S2 -o 3dhp.h5",
+)
+@click.argument("source", type=ExistingFolder)
+@output_option("Pose store (.h5)")
+@click.option(
+    "--cameras",
+    default="0,1,2,4,5,6,7,8",
+    show_default=True,
+    help="Of the training set, with commas between: 0 to 13.",
+)
+@click.option(
+    "--videos", is_flag=True, help="Extract the kept frames of the training set's videos beside the store."
+)
+@fps_option
+@subjects_option
+@overwrite_option
+@click.pass_context
+def import_mpi_inf_3dhp(
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    output: Path,
+    cameras: str,
+    videos: bool,
+    fps: float | None,
+    subjects: str | None,
+    overwrite: bool,
+) -> None:
+    """MPI-INF-3DHP: SOURCE is the folder of the training set (S1/Seq1, ...) or of the test set (TS1, ...).
+
+    Of the test set, frames marked as valid are taken, all of them: --cameras, --videos and --fps are for the training set.
+    """
+    from posedata.importers import mpi_inf_3dhp, mpi_inf_3dhp_test_set
+
+    chosen = names(subjects)
+    with progress_bar("views", None) as advance:
+        if any(source.glob("TS*/annot_data.mat")):
+            if videos or fps is not None:
+                raise click.UsageError(
+                    "--videos and --fps are for the training set: the test set has pictures, not videos"
+                )
+            summary = mpi_inf_3dhp_test_set.import_mpi_inf_3dhp_test_set(
+                source, output, subjects=chosen, overwrite=overwrite, progress=advance
+            )
+        else:
+            summary = mpi_inf_3dhp.import_mpi_inf_3dhp(
+                source,
+                output,
+                cameras=names(cameras) or (),
+                videos=videos,
+                fps=fps,
+                subjects=chosen,
+                overwrite=overwrite,
+                progress=advance,
+            )
+    write_settings(ctx, output)
+    faults = "".join(f"; {view} left out: {fault}" for view, fault in summary.left_out.items())
+    unmarked = (
+        f"; {summary.unmarked} frames left out that are not marked as valid" if summary.unmarked else ""
+    )
+    click.echo(f"{output}: {summary.poses} poses of {summary.sequences} sequences{faults}{unmarked}")

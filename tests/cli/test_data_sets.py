@@ -14,6 +14,7 @@ from tests.posedata.human36m_files import walking, write_metadata
 from tests.posedata.importers.test_coco import write_coco
 from tests.posedata.importers.test_human36m_cdf import write_cdf
 from tests.posedata.importers.test_mmpose_npz import mmpose_arrays, write_cameras, write_mmpose
+from tests.posedata.importers.test_mpi_inf_3dhp import people, write_sequence, write_test_set
 from tests.posedata.importers.test_mpii import write_mat
 from tests.posedata.importers.test_videopose3d import H36M_METADATA, SEQUENCES, write_2d, write_3d
 
@@ -47,6 +48,11 @@ def mmpose(folder: Path, standing_pose: np.ndarray) -> list[object]:
     return [path, "--cameras", write_cameras(folder), "--subjects", "S1,S11"]
 
 
+def mpi_inf_3dhp(folder: Path, standing_pose: np.ndarray) -> list[object]:
+    write_sequence(folder / "data" / "S1" / "Seq1", people(11, standing_pose))
+    return [folder / "data", "--fps", 5, "--cameras", "0,8"]
+
+
 evolift = test_data_import.evolift
 
 
@@ -66,6 +72,15 @@ DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list
         mmpose,
         "12 poses of 2 sequences; S11 Directions left out: its video is corrupt",
         ["frame: world", "cameras: 2 (S1/54138969, S1/60457274), 1000x1002 px", "input: cameras.pkl"],
+    ),
+    "mpi-inf-3dhp": (
+        mpi_inf_3dhp,
+        "6 poses of 1 sequences",
+        [
+            "frame: world",
+            "cameras: 2 (S1/Seq1/0, S1/Seq1/8), 2048x2048 px",
+            "input: S1/Seq1/camera.calibration",
+        ],
     ),
     "mpii": (
         mpii,
@@ -118,3 +133,13 @@ def test_help_has_an_example_and_the_docs_a_section(evolift: Run, name: str) -> 
     assert "--overwrite" in out
     docs = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
     assert f"evolift data import {name} " in docs
+
+
+def test_the_test_set_of_mpi_inf_3dhp(evolift: Run, tmp_path: Path, standing_pose: np.ndarray) -> None:
+    source = write_test_set(tmp_path / "test", people(5, standing_pose), pictures=False)
+    code, out, err = evolift("data", "import", "mpi-inf-3dhp", source, "-o", tmp_path / "out.h5")
+    assert code == 0, err
+    assert "4 poses of 1 sequences; 1 frames left out that are not marked as valid" in out
+    code, _, err = evolift("data", "import", "mpi-inf-3dhp", source, "-o", tmp_path / "b.h5", "--fps", 5)
+    assert code == 2
+    assert "--videos and --fps are for the training set" in err
