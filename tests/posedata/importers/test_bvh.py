@@ -279,7 +279,9 @@ def test_files_that_disagree_or_tell_nothing_are_refused(tmp_path: Path) -> None
     for name in ("a", "b"):
         (folder / f"{name}.bvh").write_text(bvh_text(standing(5)))
     (folder / "odd.bvh").write_text(bvh_text(standing(5), scale=0.01))
-    with pytest.raises(InputError, match=r"odd\.bvh: its unit of length looks other than in the other files"):
+    with pytest.raises(
+        InputError, match=r"odd\.bvh: its unit of length looks other than in .*a\.bvh: import it apart"
+    ):
         import_bvh(folder, tmp_path / "out.h5", names=names)
     (folder / "odd.bvh").write_text(bvh_text(standing(5), scale=1e-6))
     summary = import_bvh(folder, tmp_path / "out.h5", names=names)  # it follows the others
