@@ -15,6 +15,7 @@ def import_group() -> None:
 for command in (
     import_motion.import_cmu,
     import_motion.import_bvh,
+    import_motion.import_smpl_joints,
     import_photographs.import_lsp,
     import_photographs.import_coco,
     import_photographs.import_mpii,

@@ -16,6 +16,7 @@ from tests.posedata.importers.test_human36m_cdf import write_cdf
 from tests.posedata.importers.test_mmpose_npz import mmpose_arrays, write_cameras, write_mmpose
 from tests.posedata.importers.test_mpi_inf_3dhp import people, write_sequence, write_test_set
 from tests.posedata.importers.test_mpii import write_mat
+from tests.posedata.importers.test_smpl_joints import write_amass
 from tests.posedata.importers.test_videopose3d import H36M_METADATA, SEQUENCES, write_2d, write_3d
 
 
@@ -53,6 +54,11 @@ def mpi_inf_3dhp(folder: Path, standing_pose: np.ndarray) -> list[object]:
     return [folder / "data", "--fps", 5, "--cameras", "0,8"]
 
 
+def smpl_joints(folder: Path, standing_pose: np.ndarray) -> list[object]:
+    write_amass(folder / "amass" / "CMU" / "01" / "walk_poses_12_frames_30_fps.npz", standing_pose, 12)
+    return [folder / "amass", "--fps", 10]
+
+
 evolift = test_data_import.evolift
 
 
@@ -86,6 +92,11 @@ DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list
         mpii,
         "2 people in 1 pictures; 1 people with too few labelled joints or no scale left out, and 1 pictures of the test set",
         ["frame: none", "images: relative to ", "input: mpii_human_pose_v1_u12_1.mat", "curling"],
+    ),
+    "smpl-joints": (
+        smpl_joints,
+        "4 poses of 1 files; unit 1000 mm, z up, not mirrored (unit, up, mirrored detected); the top of the head is extrapolated",
+        ["frame: world", "input: CMU/01/walk_poses_12_frames_30_fps.npz", "extrapolated from the neck"],
     ),
     "videopose3d": (
         videopose3d,
