@@ -36,6 +36,7 @@ MAY_CHANGE = {
 }
 
 ExistingFile = click.Path(exists=True, dir_okay=False, path_type=Path)
+ExistingFolder = click.Path(exists=True, file_okay=False, path_type=Path)
 ExistingPath = click.Path(exists=True, path_type=Path)
 AnyPath = click.Path(path_type=Path)
 

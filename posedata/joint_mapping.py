@@ -25,6 +25,7 @@ from posedata.skeleton import (
     LSP14,
     MEDIAPIPE33,
     MPII16,
+    SMPL22,
     Skeleton,
 )
 
@@ -168,6 +169,18 @@ _MAPPINGS: tuple[JointMapping, ...] = (
         MEDIAPIPE33,
         H36M17,
         _same(*_LIMBS) | {"pelvis": _PELVIS, "spine": _SPINE, "thorax": _THORAX} | _FACE,
+    ),
+    JointMapping(
+        SMPL22,
+        H36M17,
+        _same(*_LIMBS)
+        | {
+            "pelvis": _PELVIS,
+            "spine": {"spine2": 1.0},
+            "thorax": {"neck": 1.0},
+            "neck": {"head": 1.0},
+            "head": {"head": 2.0, "neck": -1.0},
+        },
     ),
 )
 

@@ -377,9 +377,50 @@ MEDIAPIPE33 = _skeleton(
 )
 """MediaPipe Pose landmarks."""
 
+SMPL22 = _skeleton(
+    "SMPL22",
+    {
+        "pelvis": None,
+        "left_hip": "pelvis",
+        "right_hip": "pelvis",
+        "spine1": "pelvis",
+        "left_knee": "left_hip",
+        "right_knee": "right_hip",
+        "spine2": "spine1",
+        "left_ankle": "left_knee",
+        "right_ankle": "right_knee",
+        "spine3": "spine2",
+        "left_foot": "left_ankle",
+        "right_foot": "right_ankle",
+        "neck": "spine3",
+        "left_collar": "spine3",
+        "right_collar": "spine3",
+        "head": "neck",
+        "left_shoulder": "left_collar",
+        "right_shoulder": "right_collar",
+        "left_elbow": "left_shoulder",
+        "right_elbow": "right_shoulder",
+        "left_wrist": "left_elbow",
+        "right_wrist": "right_elbow",
+    },
+)
+"""The body joints that SMPL, SMPL-H and SMPL-X share. Its `neck` is the bottom of the neck, its `head` the base of the
+skull, and its `pelvis` lies above the middle of the hips."""
+
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
-    for skeleton in (H36M17, H36M16, COCO17, COCO18_PELVIS, MPII16, LSP14, BODY25, HALPE26, MEDIAPIPE33)
+    for skeleton in (
+        H36M17,
+        H36M16,
+        COCO17,
+        COCO18_PELVIS,
+        MPII16,
+        LSP14,
+        BODY25,
+        HALPE26,
+        MEDIAPIPE33,
+        SMPL22,
+    )
 }
 
 

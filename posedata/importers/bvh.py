@@ -7,33 +7,23 @@ there is none. All files of one import must agree.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 import numpy as np
 
 from posedata.errors import InputError
 from posedata.importers.bvh_file import joint_positions, parse_bvh
 from posedata.importers.bvh_names import BvhNames, Weights, bvh_names
-from posedata.importers.capture_frame import (
-    MILLIMETRES,
-    Axis,
-    detect_mirrored,
-    detect_unit,
-    detect_up,
-    to_world,
-)
-from posedata.importers.cmu_clips import GLITCHES, kept_frames
+from posedata.importers.capture_clips import CaptureClip, CaptureFrame, write_clips
+from posedata.importers.capture_frame import MILLIMETRES, Axis
+from posedata.importers.cmu_clips import GLITCHES
+from posedata.importers.frame_rate import kept_frames
 from posedata.importers.source_files import SourceFiles
 from posedata.output_file import check_output
-from posedata.poses import Poses, repeated_label
 from posedata.skeleton import H36M17
 from posedata.store import PoseStoreWriter, Provenance
-
-Value = TypeVar("Value", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -56,16 +46,6 @@ class BvhSummary:
     up: Axis
     mirrored: bool
     detected: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Clip:
-    name: str
-    label: str
-    frames: np.ndarray
-    joints: np.ndarray
-    native_frames: int
-    left_out: int
 
 
 def import_bvh(
@@ -101,61 +81,45 @@ def import_bvh(
     """
     check_output(target, overwrite=overwrite)
     table = bvh_names(names)
-    millimetres = _millimetres(unit, table)
+    millimetres = millimetres_of(unit, table.millimetres)
+    frame = CaptureFrame(millimetres, up, mirrored)
     with SourceFiles(source, single=(".bvh",)) as files:
         found = files.with_ending(".bvh")
         if not found:
             raise InputError(f"{source} holds no .bvh files: give a .bvh file, or a folder or zip of them")
-        clips = []
-        for name in found:
-            clips.append(_read(files, name, table, fps))
-            if progress is not None:
-                progress(1, len(found))
-        detected = tuple(
-            question
-            for question, given in (("unit", millimetres), ("up", up), ("mirrored", mirrored))
-            if given is None
-        )
-        if millimetres is None:
-            millimetres = MILLIMETRES[_agreed(clips, detect_unit, "unit of length", "--unit")]
-        axis: Axis = up if up is not None else _agreed(clips, detect_up, "upward axis", "--up")
-        if mirrored is None:
-            mirrored = _agreed(clips, detect_mirrored, "left and right", "--mirrored or --not-mirrored")
-        parameters = {
-            "names": table.name,
-            "fps": fps,
-            "millimetres": millimetres,
-            "up": axis,
-            "mirrored": mirrored,
-        }
-        provenance = Provenance("evolift data import bvh", parameters, inputs=files.hashes(found))
-    with PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite) as writer:
-        for clip in clips:
-            count = len(clip.frames)
-            writer.append(
-                Poses(
-                    repeated_label(subject or _subject(clip.name, table), count),
-                    repeated_label(clip.name, count),
-                    clip.frames,
-                    to_world(clip.joints, millimetres, axis, mirrored).astype(np.float32),
-                )
-            )
-        written = len(writer)
+
+        def clips() -> Iterator[CaptureClip]:
+            for name in found:
+                yield _read(files, name, table, fps, subject)
+                if progress is not None:
+                    progress(1, len(found))
+
+        def open_writer() -> PoseStoreWriter:
+            parameters = {
+                "names": table.name,
+                "fps": fps,
+                "millimetres": frame.millimetres,
+                "up": frame.up,
+                "mirrored": frame.mirrored,
+            }
+            provenance = Provenance("evolift data import bvh", parameters, inputs=files.hashes(found))
+            return PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite)
+
+        totals = write_clips(clips(), frame, open_writer)
+    settled = frame.settled(str(source))
     return BvhSummary(
-        len(clips),
-        written,
-        sum(clip.native_frames for clip in clips),
-        sum(clip.left_out for clip in clips),
-        millimetres,
-        axis,
-        mirrored,
-        detected,
+        totals.files, totals.poses, totals.native_frames, totals.left_out, *settled, frame.detected
     )
 
 
-def _millimetres(unit: str | float | None, table: BvhNames) -> float | None:
+def millimetres_of(unit: str | float | None, default: float | None) -> float | None:
+    """Length of a unit that the user gave, `default` if they gave none.
+
+    Raises:
+        InputError: there is no such unit.
+    """
     if unit is None:
-        return table.millimetres
+        return default
     if isinstance(unit, str) and unit in MILLIMETRES:
         return MILLIMETRES[unit]
     try:
@@ -169,7 +133,9 @@ def _millimetres(unit: str | float | None, table: BvhNames) -> float | None:
     return millimetres
 
 
-def _read(files: SourceFiles, name: str, table: BvhNames, fps: float | None) -> _Clip:
+def _read(
+    files: SourceFiles, name: str, table: BvhNames, fps: float | None, subject: str | None
+) -> CaptureClip:
     motion = parse_bvh(files.read(name), files.label(name))
     if table.repair is not None:
         motion = table.repair(motion)
@@ -187,38 +153,21 @@ def _read(files: SourceFiles, name: str, table: BvhNames, fps: float | None) -> 
     sources = sorted({joint for weights in table.joints.values() for joint in weights})
     ends = joint_positions(motion, rows, sources)
     joints = np.stack([_weighted(ends, table.joints[joint]) for joint in H36M17.joints], 1)
-    return _Clip(stem, files.label(name), rows + 1, joints, len(motion), int((~is_good).sum()))
+    return CaptureClip(
+        stem,
+        subject or _subject(stem, table),
+        files.label(name),
+        rows + 1,
+        joints,
+        len(motion),
+        int((~is_good).sum()),
+    )
 
 
 def _weighted(ends: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
     parts = [weight * ends[name] for name, weight in weights.items()]
     total: np.ndarray = sum(parts[1:], parts[0])
     return total
-
-
-def _agreed(
-    clips: list[_Clip], detect: Callable[[np.ndarray], Value | None], what: str, option: str
-) -> Value:
-    """What the files tell; those that tell nothing follow the others.
-
-    Raises:
-        InputError: none tells, or two tell differently.
-    """
-    answers = {
-        clip.label: answer
-        for clip in clips
-        if len(clip.joints) and (answer := detect(clip.joints)) is not None
-    }
-    counts = Counter(answers.values())
-    if not counts:
-        raise InputError(f"{clips[0].label}: the {what} cannot be told from its poses: give {option}")
-    if len(counts) > 1:
-        common = counts.most_common(1)[0][0]
-        other = next(label for label, answer in answers.items() if answer != common)
-        raise InputError(
-            f"{other}: its {what} looks other than in the other files: import it apart, or give {option}"
-        )
-    return next(iter(counts))
 
 
 def _subject(name: str, table: BvhNames) -> str:

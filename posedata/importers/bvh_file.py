@@ -7,7 +7,7 @@ Each joint turns its children about axes that move with it; a joint without chil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,6 +67,24 @@ class BvhMotion:
             name: replace(joint, offset=offsets.get(name, joint.offset))
             for name, joint in self.joints.items()
         }
+        return replace(self, joints=joints)
+
+    def renamed(self, name_of: Callable[[str], str]) -> BvhMotion:
+        """The same motion with other names of joints.
+
+        Raises:
+            InputError: two joints get the same name.
+        """
+        joints = {
+            name_of(name): replace(
+                joint, name=name_of(name), parent=None if joint.parent is None else name_of(joint.parent)
+            )
+            for name, joint in self.joints.items()
+        }
+        if len(joints) < len(self.joints):
+            raise InputError(
+                f"{self.label} has joints whose names differ in nothing but their prefix: choose other names"
+            )
         return replace(self, joints=joints)
 
     def values(self, rows: np.ndarray) -> Float[np.ndarray, "frames channels"]:

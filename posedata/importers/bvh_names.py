@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from posedata.skeleton import H36M17
 
 Weights = Mapping[str, float]
 WRIST_REPAIR = 1.5
+HEAD_PER_LEG = 0.125
+"""Base of the skull to its top, of hip to ankle: 0.129 in Human3.6M, 0.118 in the CMU data base."""
 CMU_MILLIMETRES = 25.4 / 0.45
 
 
@@ -115,6 +118,42 @@ def repair_cgspeed(motion: BvhMotion) -> BvhMotion:
     return motion.with_offsets(offsets)
 
 
+def repair_bandai_namco(motion: BvhMotion) -> BvhMotion:
+    """Give the head of the Bandai-Namco files its top: their end site lies on the joint Head itself.
+
+    All bones of their trunk go along the x axis of the joint they start from, and so does the head; how long it is, is not in the
+    files: `HEAD_PER_LEG` of the leg.
+
+    Raises:
+        InputError: joints are missing.
+    """
+    for name in ("Head", "Head_End", "LowerLeg_L", "Foot_L"):
+        if name not in motion.joints:
+            raise InputError(
+                f"{motion.label} has no joint {name!r}: it is not of the Bandai-Namco names, choose others"
+            )
+    if np.abs(motion.joints["Head_End"].offset).max() > 0:
+        return motion
+    leg = sum(float(np.linalg.norm(motion.joints[name].offset)) for name in ("LowerLeg_L", "Foot_L"))
+    return motion.with_offsets({"Head_End": np.array([HEAD_PER_LEG * leg, 0.0, 0.0])})
+
+
+def repair_mixamo(motion: BvhMotion) -> BvhMotion:
+    """The names of Mixamo's joints as the table has them.
+
+    Exports differ in the prefix (mixamorig:, mixamorig1:, mixamorig_, none), and in whether the top of the head is a joint
+    HeadTop_End or only the end site of Head.
+    """
+    prefix = re.compile(r"(?:mixamorig\d*[:_])?")
+    has_top = any(name.endswith("HeadTop_End") for name in motion.joints)
+
+    def name_of(name: str) -> str:
+        bare = prefix.sub("", name, count=1)
+        return "mixamorig:HeadTop_End" if bare == "Head_End" and not has_top else f"mixamorig:{bare}"
+
+    return motion.renamed(name_of)
+
+
 BVH_NAMES: dict[str, BvhNames] = {
     table.name: table
     for table in (
@@ -146,6 +185,7 @@ BVH_NAMES: dict[str, BvhNames] = {
                 },
                 *_MIXAMO,
             ),
+            repair=repair_mixamo,
         ),
         BvhNames(
             "bandai-namco",
@@ -159,6 +199,7 @@ BVH_NAMES: dict[str, BvhNames] = {
                 },
                 *_BANDAI_NAMCO,
             ),
+            repair=repair_bandai_namco,
         ),
         BvhNames("evolift", {joint: {joint: 1.0} for joint in H36M17.joints}, millimetres=10.0),
     )

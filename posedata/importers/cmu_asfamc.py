@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from posedata.errors import InputError
-from posedata.importers.cmu_clips import CMU_FPS, ClipPoses, CmuClip, find_clips, kept_frames, read_clip
+from posedata.importers.cmu_clips import CMU_FPS, ClipPoses, CmuClip, find_clips, read_clip
+from posedata.importers.frame_rate import kept_frames
 from posedata.importers.source_files import SourceFiles
 from posedata.output_file import check_output
 from posedata.poses import Poses, repeated_label

@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32, Int64
 from posedata.errors import InputError
 from posedata.importers.amc_file import bone_ends, parse_amc
 from posedata.importers.asf_file import parse_asf
+from posedata.importers.frame_rate import kept_frames
 from posedata.importers.source_files import SourceFiles
 from posedata.skeleton import H36M17
 
@@ -138,23 +139,6 @@ def read_clip(files: SourceFiles, clip: CmuClip, fps: float | None = None) -> Cl
     return ClipPoses(
         motion.numbers[rows], y_up_to_z_up(joints).astype(np.float32), len(motion), int((~is_good).sum())
     )
-
-
-def kept_frames(frames: int, source_fps: float, fps: float | None) -> Int64[np.ndarray, "kept"]:
-    """Rows to keep so that about `fps` of `source_fps` frames per second stay; the first is always kept.
-
-    Raises:
-        InputError: `fps` is not above 0 and at most `source_fps`.
-    """
-    if fps is None:
-        return np.arange(frames)
-    if not 0 < fps <= source_fps:
-        raise InputError(f"fps must be above 0 and at most the {source_fps:g} of the source, not {fps:g}")
-    step = source_fps / fps
-    # The small term keeps 120/10 = 12.000...1 from skipping to the next row.
-    rows = np.floor(np.arange(int(frames / step) + 2) * step + 1e-6)
-    kept: np.ndarray = rows[rows < frames].astype(np.int64)
-    return kept
 
 
 def y_up_to_z_up(points: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:

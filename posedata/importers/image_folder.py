@@ -1,8 +1,9 @@
-"""A folder of pictures beside a pose store, which appears whole or not at all."""
+"""Folders of pictures that pose stores refer to: made beside a store, whole or not at all, or left where they are."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,9 @@ def new_image_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     if path.exists():
         if not overwrite:
             raise OutputError(f"{path} exists: choose another output or add --overwrite")
-        if not path.is_dir() or any(entry.suffix.lower() not in _ENDINGS for entry in path.iterdir()):
+        if not path.is_dir() or any(
+            entry.is_file() and entry.suffix.lower() not in _ENDINGS for entry in path.rglob("*")
+        ):
             raise OutputError(
                 f"{path} holds more than pictures, so it is not overwritten: choose another output"
             )
@@ -58,3 +61,11 @@ def check_image(data: bytes, label: str) -> tuple[int, int]:
     """
     height, width = decode_image(data, label).shape[:2]
     return width, height
+
+
+def relative_folder(folder: Path, start: Path) -> str:
+    """Path of a folder as seen from another, with slashes; absolute if they are on different drives."""
+    try:
+        return Path(os.path.relpath(folder, start)).as_posix()
+    except ValueError:
+        return folder.resolve().as_posix()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ import scipy.io
 from jaxtyping import Bool, Float32, UInt8
 
 from posedata.errors import InputError
-from posedata.importers.image_folder import check_image, new_image_folder
+from posedata.importers.image_folder import check_image, new_image_folder, relative_folder
+from posedata.importers.joint_boxes import joint_boxes
 from posedata.importers.source_files import SourceFiles
 from posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
 from posedata.output_file import check_output
@@ -30,8 +30,6 @@ from posedata.poses import Poses, repeated_label
 from posedata.skeleton import H36M17, LSP14
 from posedata.store import PoseStoreWriter, Provenance
 
-BOX_SCALE = 1.25
-FEWEST_JOINTS = 6
 _SUBJECTS = {"LSP": "lsp", "LSPET": "lspet"}
 _IMAGE_NAME = re.compile(r"im(\d+)\.(jpe?g|png)$", re.IGNORECASE)
 
@@ -51,15 +49,8 @@ class LspAnnotation:
     visibility: UInt8[np.ndarray, "images 14"]
 
     def boxes(self) -> tuple[Float32[np.ndarray, "images 4"], Bool[np.ndarray, "images"]]:
-        """Boxes around the labelled joints, padded to 1.25 of their size, and which of them are of use."""
-        is_labelled = (self.visibility > UNLABELLED)[..., None]
-        low = np.where(is_labelled, self.joints, np.inf).min(1)
-        high = np.where(is_labelled, self.joints, -np.inf).max(1)
-        is_usable = (is_labelled.sum((1, 2)) >= FEWEST_JOINTS) & (high - low >= 1).all(1)
-        low, high = (np.where(is_usable[:, None], corner, 0) for corner in (low, high))
-        size = BOX_SCALE * (high - low)
-        box = np.concatenate([(low + high - size) / 2, size], 1)
-        return box.astype(np.float32), is_usable
+        """Boxes around the labelled joints, and which of them are of use."""
+        return joint_boxes(self.joints, self.visibility)
 
 
 @dataclass(frozen=True)
@@ -121,7 +112,7 @@ def import_lsp(
             inputs=files.hashes([annotation_name, *images.values()]),
         )
         folder = target.with_name(f"{target.stem}_images") if files.is_archive else source
-        image_root = folder.name if files.is_archive else _relative(folder, target.parent)
+        image_root = folder.name if files.is_archive else relative_folder(folder, target.parent)
         writer = PoseStoreWriter(
             target, H36M17, "none", provenance, image_root=image_root, overwrite=overwrite
         )
@@ -227,10 +218,3 @@ def _rows(annotation: LspAnnotation, numbers: np.ndarray, paths: list[str]) -> P
         image=paths,
         box=boxes[rows],
     )
-
-
-def _relative(folder: Path, start: Path) -> str:
-    try:
-        return Path(os.path.relpath(folder, start)).as_posix()
-    except ValueError:  # another drive
-        return folder.resolve().as_posix()

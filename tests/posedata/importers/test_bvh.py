@@ -9,7 +9,7 @@ import pytest
 from posedata.errors import InputError, OutputError
 from posedata.importers.bvh import import_bvh
 from posedata.importers.bvh_file import joint_positions, parse_bvh
-from posedata.importers.bvh_names import BVH_NAMES, BvhNames, bvh_names, repair_cgspeed
+from posedata.importers.bvh_names import BVH_NAMES, BvhNames, bvh_names, repair_bandai_namco, repair_cgspeed
 from posedata.importers.capture_frame import detect_mirrored, detect_unit, detect_up, to_world
 from posedata.importers.cmu_asfamc import import_cmu
 from posedata.skeleton import H36M17
@@ -279,7 +279,9 @@ def test_files_that_disagree_or_tell_nothing_are_refused(tmp_path: Path) -> None
     for name in ("a", "b"):
         (folder / f"{name}.bvh").write_text(bvh_text(standing(5)))
     (folder / "odd.bvh").write_text(bvh_text(standing(5), scale=0.01))
-    with pytest.raises(InputError, match=r"odd\.bvh: its unit of length looks other than in the other files"):
+    with pytest.raises(
+        InputError, match=r"odd\.bvh: its unit of length looks other than in .*a\.bvh: import it apart"
+    ):
         import_bvh(folder, tmp_path / "out.h5", names=names)
     (folder / "odd.bvh").write_text(bvh_text(standing(5), scale=1e-6))
     summary = import_bvh(folder, tmp_path / "out.h5", names=names)  # it follows the others
@@ -400,6 +402,108 @@ def test_left_names_are_on_left_joints(table: BvhNames) -> None:
                 assert side.lower().startswith("left") or side.endswith("_L")
             if joint.startswith("right_"):
                 assert side.lower().startswith("right") or side.endswith("_R")
+
+
+def bandai_namco_text(head_end: str) -> str:
+    """Two frames in the layout of the Bandai-Namco files: bones of the trunk along x, an end site on the head."""
+    channels = "CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation"
+    frames: list[list[float]] = [[], []]
+
+    def joint(
+        name: str, offset: str, *children: str, turn: float = 0.0, kind: str = "JOINT", end: str = "0 0 0"
+    ) -> str:
+        inner = " ".join(children) or f"End Site {{ OFFSET {end} }}"
+        for values in frames:
+            values[:0] = [*map(float, offset.split()), turn, 0, 0]
+        return f"{kind} {name} {{ OFFSET {offset} {channels} {inner} }}"
+
+    # Written from the last joint to the first, so that the columns come in the order of the file.
+    legs = [
+        joint(f"UpperLeg_{side}", f"-2 {y} 0",
+              joint(f"LowerLeg_{side}", f"{sign}39 0 0", joint(f"Foot_{side}", f"{sign}41 0 0"), turn=turn / 9),
+              turn=turn)
+        for side, y, sign, turn in (("R", 6.5, "-", 0.0), ("L", -6.5, "", 180.0))
+    ][::-1]  # fmt: skip
+    arms = [
+        joint(f"Shoulder_{side}", f"13 -0.2 {z}",
+              joint(f"UpperArm_{side}", f"0 0 {z}",
+                    joint(f"LowerArm_{side}", "-24 0 0", joint(f"Hand_{side}", "-22 0 0"), turn=-9.0)))
+        for side, z in (("R", -5), ("L", 5))
+    ][::-1]  # fmt: skip
+    head = joint("Neck", "16.4 0 0", joint("Head", "6.5 0 0", end=head_end))
+    chest = joint("Spine", "15.7 0 0", joint("Chest", "9 0 0", head, *arms))
+    root = joint("joint_Root", "0 0 0", joint("Hips", "1 94 -4", chest, *legs, turn=90.0), kind="ROOT")
+    lines = [" ".join(f"{value:g}" for value in values) for values in frames]
+    return "\n".join(["HIERARCHY", root, "MOTION", "Frames: 2", "Frame Time: 0.0333333", *lines, ""])
+
+
+def test_bandai_namco_heads_get_their_top(tmp_path: Path) -> None:
+    (tmp_path / "a.bvh").write_text(bandai_namco_text("0 0 0"))
+    import_bvh(
+        tmp_path / "a.bvh", tmp_path / "out.h5", names="bandai-namco", unit="cm", up="y", mirrored=False
+    )
+    with PoseStore(tmp_path / "out.h5") as store:
+        joints = store.read().joints_3d
+    assert joints is not None
+    neck, head, thorax = (joints[:, H36M17.index(name)] for name in ("neck", "head", "thorax"))
+    np.testing.assert_allclose(
+        head - neck, [[0, 0, 1250 * 0.08]] * 2, atol=1e-2
+    )  # an eighth of 80 cm, upwards
+    np.testing.assert_allclose(neck - thorax, [[0, 0, 65]] * 2, atol=1e-2)
+    knees = joints[:, [H36M17.index("left_knee"), H36M17.index("right_knee")], 2]
+    assert (knees < joints[:, 0, 2, None]).all()
+    parsed = parse_bvh(bandai_namco_text("12 1 0").encode(), "a.bvh")
+    assert repair_bandai_namco(parsed) is parsed  # a file that has the top keeps it
+
+
+@pytest.mark.parametrize("prefix", ["mixamorig:", "mixamorig1:", "mixamorig_", ""])
+@pytest.mark.parametrize("has_top", [True, False])
+def test_exports_of_mixamo(tmp_path: Path, prefix: str, has_top: bool) -> None:
+    text = bvh_text(standing(5))
+    for name, other in (("Spine", "Spine1"), *((name, name) for name in FIGURE if name != "Spine")):
+        text = text.replace(f"JOINT {name}\n", f"JOINT {prefix}{other}\n").replace(
+            f"ROOT {name}\n", f"ROOT {prefix}{other}\n"
+        )
+    if has_top:  # the end site of the head becomes a joint, without channels
+        before, after = text.split("Head\n", 1)
+        end = "End Site"
+        after = after.replace(end, f"JOINT {prefix}HeadTop_End", 1)
+        place = after.index("10.000000 0.000000\n") + len("10.000000 0.000000\n")
+        after = after[:place] + "CHANNELS 0\nEnd Site { OFFSET 0 1 0 }\n" + after[place:]
+        text = before + "Head\n" + after
+    (tmp_path / "a.bvh").write_text(text)
+    import_bvh(tmp_path / "a.bvh", tmp_path / "out.h5", names="mixamo")
+    motion = standing(5)
+    with PoseStore(tmp_path / "out.h5") as store:
+        joints = store.read().joints_3d
+    assert joints is not None
+    x, y, z = 10 * slow_positions(motion, 3)["Head_End"]
+    np.testing.assert_allclose(joints[3, H36M17.index("head")], [x, -z, y], atol=1e-2)
+
+
+def test_joints_in_one_place_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "names.json").write_text(json.dumps(NAMES | {"head": "Head"}))
+    (tmp_path / "a.bvh").write_text(bvh_text(standing(3)))
+    with pytest.raises(InputError, match=r"a\.bvh: head lies on neck by these names of joints"):
+        import_bvh(tmp_path / "a.bvh", tmp_path / "out.h5", names=tmp_path / "names.json")
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_a_clip_that_tells_nothing_waits_for_one_that_does(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    straight = {name: np.zeros_like(values) for name, values in standing(4).items()}
+    straight["Head"][:, :3] = [0, 14, 2]
+    flat = bvh_text(straight).replace(" 3.000000\n", " 0.000000\n").replace(" -3.000000\n", " 0.000000\n")
+    flat = flat.replace(" -2.000000\n", " 0.000000\n").replace(" 5.000000\n", " 0.000000\n")
+    (tmp_path / "clips" / "a.bvh").write_text(flat)
+    names = write_names(tmp_path)
+    with pytest.raises(InputError, match=r"a\.bvh: the left and right cannot be told"):
+        import_bvh(tmp_path / "clips", tmp_path / "out.h5", names=names)
+    (tmp_path / "clips" / "b.bvh").write_text(bvh_text(standing(6)))
+    summary = import_bvh(tmp_path / "clips", tmp_path / "out.h5", names=names)
+    assert (summary.files, summary.poses, summary.mirrored) == (2, 10, False)
+    with PoseStore(tmp_path / "out.h5") as store:
+        assert store.table()["action"].tolist() == ["a"] * 4 + ["b"] * 6
 
 
 def test_a_file_without_the_lost_segments_is_not_repaired(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from posedata.errors import EvoliftError, InputError, OutputError
 from posedata.importers.amc_file import bone_ends, parse_amc
 from posedata.importers.asf_file import parse_asf
 from posedata.importers.cmu_asfamc import import_cmu
-from posedata.importers.cmu_clips import BONES_OF_JOINTS, GLITCHES, find_clips, kept_frames, read_clip
+from posedata.importers.cmu_clips import BONES_OF_JOINTS, GLITCHES, find_clips, read_clip
+from posedata.importers.frame_rate import kept_frames
 from posedata.importers.source_files import SourceFiles
 from posedata.skeleton import H36M17
 from posedata.store import PoseStore

@@ -1,0 +1,224 @@
+"""`evolift data import videopose3d|human36m|mmpose|mpi-inf-3dhp`: pose stores from people seen by several calibrated cameras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from cli.import_options import fps_option, names, subjects_option, with_shifted_option
+from cli.options import (
+    ExistingFile,
+    ExistingFolder,
+    RecipeCommand,
+    output_option,
+    overwrite_option,
+    write_settings,
+)
+from cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from posedata.importers.human36m import Choice
+
+metadata_option = click.option(
+    "--metadata",
+    type=ExistingFile,
+    default=None,
+    help="metadata.xml of Human3.6M, for its cameras.",
+)
+
+
+def _choice(subjects: str | None, with_shifted: bool) -> Choice:
+    from posedata.importers.human36m import Choice
+
+    chosen = names(subjects)
+    return Choice(None if chosen is None else tuple(chosen), with_shifted)
+
+
+@click.command(
+    "videopose3d",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import videopose3d data_3d_h36m.npz data_2d_h36m_gt.npz --metadata metadata.xml -o h36m.h5 --fps 10",
+)
+@click.argument("sources", type=ExistingFile, nargs=-1, required=True)
+@output_option("Pose store (.h5)")
+@metadata_option
+@fps_option
+@subjects_option
+@with_shifted_option
+@overwrite_option
+@click.pass_context
+def import_videopose3d(
+    ctx: click.RichContext,
+    /,
+    sources: tuple[Path, ...],
+    output: Path,
+    subjects: str | None,
+    with_shifted: bool,
+    **options: Any,
+) -> None:
+    """VideoPose3D's .npz files of Human3.6M: SOURCES are the 3D file, the 2D file, or both.
+
+    Both together need the cameras (--metadata). SemGCN's files have the same layout.
+    """
+    from posedata.importers import videopose3d
+
+    with progress_bar("sequences", None) as advance:
+        summary = videopose3d.import_videopose3d(
+            sources, output, choice=_choice(subjects, with_shifted), progress=advance, **options
+        )
+    write_settings(ctx, output)
+    click.echo(f"{output}: {summary.sentence()}")
+
+
+@click.command(
+    "human36m",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import human36m h36m/ --metadata metadata.xml --videos --fps 10 --subjects S1,S5,S6,S7,S8 -o train.h5",
+)
+@click.argument("source", type=ExistingFolder)
+@output_option("Pose store (.h5)")
+@metadata_option
+@click.option("--videos", is_flag=True, help="Extract the kept frames of the videos beside the store.")
+@click.option(
+    "--frames",
+    type=ExistingFolder,
+    default=None,
+    help="Frames extracted before: S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg.",
+)
+@fps_option
+@subjects_option
+@with_shifted_option
+@overwrite_option
+@click.pass_context
+def import_human36m(
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    output: Path,
+    subjects: str | None,
+    with_shifted: bool,
+    **options: Any,
+) -> None:
+    """Human3.6M itself: SOURCE is the folder that its archives were extracted into (S1/MyPoseFeatures/..., S1/Videos).
+
+    Without --metadata the store holds poses in the world; with it, what each of the four cameras sees of them.
+    """
+    from posedata.importers import human36m_cdf
+
+    with progress_bar("sequences", None) as advance:
+        summary = human36m_cdf.import_human36m(
+            source, output, choice=_choice(subjects, with_shifted), progress=advance, **options
+        )
+    write_settings(ctx, output)
+    pictures = f", pictures in {summary.images}" if summary.images is not None else ""
+    click.echo(f"{output}: {summary.sentence()}{pictures}")
+
+
+@click.command(
+    "mmpose",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import mmpose h36m_train.npz --cameras cameras.pkl --images images -o train.h5",
+)
+@click.argument("source", type=ExistingFile)
+@output_option("Pose store (.h5)")
+@click.option("--cameras", type=ExistingFile, default=None, help="cameras.pkl of mmpose; no code of it runs.")
+@metadata_option
+@click.option(
+    "--images",
+    type=ExistingFolder,
+    default=None,
+    help="Folder that the names of the pictures are relative to.",
+)
+@subjects_option
+@with_shifted_option
+@overwrite_option
+@click.pass_context
+def import_mmpose(
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    output: Path,
+    subjects: str | None,
+    with_shifted: bool,
+    **options: Any,
+) -> None:
+    """Human3.6M as mmpose annotates it: SOURCE is h36m_train.npz or h36m_test.npz.
+
+    They need the cameras, from --cameras or --metadata.
+    """
+    from posedata.importers import mmpose_npz
+
+    with progress_bar("rows", None) as advance:
+        summary = mmpose_npz.import_mmpose(
+            source, output, choice=_choice(subjects, with_shifted), progress=advance, **options
+        )
+    write_settings(ctx, output)
+    click.echo(f"{output}: {summary.sentence()}")
+
+
+@click.command(
+    "mpi-inf-3dhp",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import mpi-inf-3dhp mpi_inf_3dhp/ --videos --fps 5 --subjects S1,S2 -o 3dhp.h5",
+)
+@click.argument("source", type=ExistingFolder)
+@output_option("Pose store (.h5)")
+@click.option(
+    "--cameras",
+    default="0,1,2,4,5,6,7,8",
+    show_default=True,
+    help="Of the training set, with commas between: 0 to 13.",
+)
+@click.option(
+    "--videos", is_flag=True, help="Extract the kept frames of the training set's videos beside the store."
+)
+@fps_option
+@subjects_option
+@overwrite_option
+@click.pass_context
+def import_mpi_inf_3dhp(
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    output: Path,
+    cameras: str,
+    videos: bool,
+    fps: float | None,
+    subjects: str | None,
+    overwrite: bool,
+) -> None:
+    """MPI-INF-3DHP: SOURCE is the folder of the training set (S1/Seq1, ...) or of the test set (TS1, ...).
+
+    Of the test set, frames marked as valid are taken, all of them: --cameras, --videos and --fps are for the training set.
+    """
+    from posedata.importers import mpi_inf_3dhp, mpi_inf_3dhp_test_set
+
+    chosen = names(subjects)
+    with progress_bar("views", None) as advance:
+        if any(source.glob("TS*/annot_data.mat")):
+            if videos or fps is not None:
+                raise click.UsageError(
+                    "--videos and --fps are for the training set: the test set has pictures, not videos"
+                )
+            summary = mpi_inf_3dhp_test_set.import_mpi_inf_3dhp_test_set(
+                source, output, subjects=chosen, overwrite=overwrite, progress=advance
+            )
+        else:
+            summary = mpi_inf_3dhp.import_mpi_inf_3dhp(
+                source,
+                output,
+                cameras=names(cameras) or (),
+                videos=videos,
+                fps=fps,
+                subjects=chosen,
+                overwrite=overwrite,
+                progress=advance,
+            )
+    write_settings(ctx, output)
+    faults = "".join(f"; {view} left out: {fault}" for view, fault in summary.left_out.items())
+    unmarked = (
+        f"; {summary.unmarked} frames left out that are not marked as valid" if summary.unmarked else ""
+    )
+    click.echo(f"{output}: {summary.poses} poses of {summary.sequences} sequences{faults}{unmarked}")

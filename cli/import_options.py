@@ -1,0 +1,25 @@
+"""Options that several importers share."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+fps_option = click.option(
+    "--fps",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="Frames per second to keep; all if not given.",
+)
+subjects_option = click.option(
+    "--subjects", default=None, help="Only these, with commas: S1,S5. All if not given."
+)
+with_shifted_option = click.option(
+    "--with-shifted",
+    is_flag=True,
+    help="Keep the three sequences of S9 whose poses are shifted against the pictures; published figures mostly include them.",
+)
+
+
+def names(text: str | None) -> list[str] | None:
+    """Names from a text with commas between; None stays None."""
+    return None if text is None else [name.strip() for name in text.split(",")]

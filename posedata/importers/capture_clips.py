@@ -1,0 +1,209 @@
+"""Clips of motion capture whose files do not say unit, axes and sides: settled from the clips, then written one by one.
+
+The first clip that tells clearly settles a question for all; a later one that tells otherwise is refused, one that tells
+nothing follows. Only clips before all is settled wait in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from posedata.errors import InputError
+from posedata.importers.capture_frame import (
+    MILLIMETRES,
+    Axis,
+    detect_mirrored,
+    detect_unit,
+    detect_up,
+    to_world,
+)
+from posedata.poses import Poses, repeated_label
+from posedata.skeleton import H36M17
+from posedata.store import PoseStoreWriter
+
+_LEAST_BONE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class CaptureClip:
+    """One file.
+
+    Args:
+        name: action label of its rows.
+        subject: their subject label.
+        label: the file, for messages.
+        frames: frame numbers.
+        joints: H36M17 in the file's unit and axes.
+        native_frames: in the file.
+        left_out: frames left out as glitches.
+    """
+
+    name: str
+    subject: str
+    label: str
+    frames: Int64[np.ndarray, "frames"]
+    joints: Float[np.ndarray, "frames 17 3"]
+    native_frames: int
+    left_out: int = 0
+
+
+_QUESTIONS: dict[str, tuple[str, str, Callable[[np.ndarray], Any]]] = {
+    "unit": ("unit of length", "--unit", detect_unit),
+    "up": ("upward axis", "--up", detect_up),
+    "mirrored": ("left and right", "--mirrored or --not-mirrored", detect_mirrored),
+}
+
+
+@dataclass
+class CaptureFrame:
+    """What is known of unit, axes and sides; None is to be told by the clips.
+
+    Args:
+        millimetres: length of the files' unit.
+        up: upward axis.
+        mirrored: whether left and right are swapped.
+    """
+
+    millimetres: float | None = None
+    up: Axis | None = None
+    mirrored: bool | None = None
+    _told: dict[str, tuple[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        given = {"unit": self.millimetres, "up": self.up, "mirrored": self.mirrored}
+        self._open = [name for name, value in given.items() if value is None]
+
+    @property
+    def detected(self) -> tuple[str, ...]:
+        """Those of "unit", "up" and "mirrored" that the clips tell."""
+        return tuple(self._open)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all three are known."""
+        return len(self._told) == len(self._open)
+
+    def hear(self, clip: CaptureClip) -> None:
+        """Let a clip tell what it can.
+
+        Raises:
+            InputError: it tells otherwise than one before.
+        """
+        for name in self._open if len(clip.joints) else ():
+            what, option, detect = _QUESTIONS[name]
+            answer = detect(clip.joints)
+            if answer is None:
+                continue
+            label, known = self._told.setdefault(name, (clip.label, answer))
+            if answer != known:
+                raise InputError(
+                    f"{clip.label}: its {what} looks other than in {label}: import it apart, or give {option}"
+                )
+        if self.is_settled:
+            for name, (_, answer) in self._told.items():
+                if name == "unit":
+                    self.millimetres = MILLIMETRES[answer]
+                else:
+                    setattr(self, name, answer)
+
+    def settled(self, label: str) -> tuple[float, Axis, bool]:
+        """Millimetres, upward axis and whether mirrored.
+
+        Args:
+            label: of the first clip, for the message.
+
+        Raises:
+            InputError: no clip told one of them.
+        """
+        for name in self._open:
+            if name not in self._told:
+                what, option, _ = _QUESTIONS[name]
+                raise InputError(f"{label}: the {what} cannot be told from its poses: give {option}")
+        assert self.millimetres is not None  # given, or told
+        assert self.up is not None
+        assert self.mirrored is not None
+        return self.millimetres, self.up, self.mirrored
+
+
+@dataclass
+class CaptureTotals:
+    """What was written: files, poses, frames in the files, frames left out as glitches."""
+
+    files: int = 0
+    poses: int = 0
+    native_frames: int = 0
+    left_out: int = 0
+
+
+def write_clips(
+    clips: Iterator[CaptureClip], frame: CaptureFrame, open_writer: Callable[[], PoseStoreWriter]
+) -> CaptureTotals:
+    """Write clips as poses in the world.
+
+    Args:
+        clips: in order, at least one.
+        frame: what is known of their unit and axes; filled in.
+        open_writer: called when all is settled.
+
+    Raises:
+        InputError: clips disagree, or none tells, or a bone has no length.
+    """
+    totals = CaptureTotals()
+    waiting: list[CaptureClip] = []
+    writer: PoseStoreWriter | None = None
+    try:
+        for clip in clips:
+            check_bones(clip)
+            frame.hear(clip)
+            totals.files += 1
+            totals.native_frames += clip.native_frames
+            totals.left_out += clip.left_out
+            waiting.append(clip)
+            if frame.is_settled:
+                writer = open_writer() if writer is None else writer
+                for ready in waiting:
+                    writer.append(_rows(ready, *frame.settled(ready.label)))
+                waiting = []
+        if writer is None:
+            frame.settled(waiting[0].label)  # says what is missing
+            raise AssertionError("a frame that is settled has a writer")
+        totals.poses = len(writer)
+        writer.close()
+    except BaseException:
+        if writer is not None:
+            writer.abandon()
+        raise
+    return totals
+
+
+def check_bones(clip: CaptureClip) -> None:
+    """Refuse clips in which two joints lie in one place.
+
+    Raises:
+        InputError: naming them and the mend.
+    """
+    if not len(clip.joints):
+        return
+    parents, children = np.array(H36M17.bones).T
+    lengths = np.linalg.norm(clip.joints[0, children] - clip.joints[0, parents], axis=-1)
+    short = lengths < _LEAST_BONE * lengths.max()
+    if short.any():
+        child, parent = (H36M17.joints[joints[int(short.argmax())]] for joints in (children, parents))
+        raise InputError(
+            f"{clip.label}: {child} lies on {parent} by these names of joints: give a table in which they are two places"
+        )
+
+
+def _rows(clip: CaptureClip, millimetres: float, up: Axis, mirrored: bool) -> Poses:
+    count = len(clip.frames)
+    return Poses(
+        repeated_label(clip.subject, count),
+        repeated_label(clip.name, count),
+        clip.frames,
+        to_world(clip.joints, millimetres, up, mirrored).astype(np.float32),
+    )

@@ -1,0 +1,180 @@
+"""Importer for COCO's person keypoints (Lin et al., ECCV 2014), and for data sets in its layout with 17 joints.
+
+`person_keypoints_train2017.json` has lists `images` (id, file_name, width, height), `annotations` (image_id,
+category_id, iscrowd, keypoints: 17 times x, y, visibility, bbox: left, top, width, height) and `categories`. Pictures
+are in a folder beside it. Keypoints are numbers of pixels, so that the centre of the first one is (0, 0); boxes are
+measured from the picture's corner, and half a pixel is taken off.
+
+The file is read entry by entry, twice: memory does not grow with its annotations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posedata.errors import InputError
+from posedata.importers.image_folder import relative_folder
+from posedata.importers.joint_boxes import FEWEST_JOINTS
+from posedata.importers.json_stream import stream_json_list
+from posedata.importers.labelled_people import LabelledPerson, append_people
+from posedata.joint_mapping import UNLABELLED, mapping_between
+from posedata.keypoint_formats.checked_json import expect, number_table
+from posedata.output_file import check_output, sha256_of
+from posedata.skeleton import COCO17, Skeleton
+from posedata.store import PoseStoreWriter, Provenance
+
+
+@dataclass(frozen=True)
+class CocoSummary:
+    """What `import_coco` did.
+
+    Args:
+        people, pictures: written.
+        crowds: annotations left out because they stand for a crowd.
+        bare: annotations left out because they have too few labelled joints or an empty box.
+    """
+
+    people: int
+    pictures: int
+    crowds: int
+    bare: int
+
+
+@dataclass(frozen=True)
+class _Picture:
+    file_name: str
+    size: tuple[int, int]
+
+
+class _Counts:
+    def __init__(self) -> None:
+        self.crowds = 0
+        self.bare = 0
+
+
+def import_coco(
+    source: Path,
+    images: Path,
+    target: Path,
+    *,
+    skeleton: Skeleton,
+    fewest: int = FEWEST_JOINTS,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> CocoSummary:
+    """Write a pose store (2D joints) with a row for each person; pictures stay where they are.
+
+    Args:
+        source: person_keypoints_*.json.
+        images: folder of the pictures.
+        target: the store to write.
+        skeleton: COCO17, or one that it is mapped to.
+        fewest: labelled joints of 17 that a person needs to be taken.
+        overwrite: replace an existing store.
+        progress: called with 1 and the number of all pictures after each picture that has been looked at.
+
+    Raises:
+        InputError: the file is damaged or not of this layout, or a picture is missing or of another size.
+        OutputError: the target exists or cannot be written.
+    """
+    check_output(target, overwrite=overwrite)
+    mapping = mapping_between(COCO17, skeleton)
+    person = _person_category(source)
+    pictures = _pictures(source)
+    counts = _Counts()
+    provenance = Provenance(
+        "evolift data import coco",
+        {"skeleton": skeleton.name, "fewest": fewest},
+        inputs={source.name: sha256_of(source)},
+    )
+    root = relative_folder(images, target.parent)
+    with PoseStoreWriter(
+        target, skeleton, "none", provenance, image_root=root, overwrite=overwrite
+    ) as writer:
+        written = append_people(
+            writer,
+            _people(source, person, pictures, counts, fewest),
+            mapping,
+            "coco",
+            images,
+            lambda: None if progress is None else progress(1, len(pictures)),
+        )
+        people = len(writer)
+        if not people:
+            raise InputError(
+                f"{source} has no person with {fewest} labelled joints: give another file, or fewer by --fewest"
+            )
+    return CocoSummary(people, written, counts.crowds, counts.bare)
+
+
+def _person_category(source: Path) -> int:
+    for number, entry in enumerate(stream_json_list(source, "categories")):
+        where = f"{source}: categories[{number}]"
+        expect(entry, dict, where)
+        if entry.get("name") == "person":
+            joints = expect(entry.get("keypoints"), list, f"{where}.keypoints")
+            if joints != list(COCO17.joints):
+                raise InputError(
+                    f"{where}.keypoints are {len(joints)} joints that are not COCO's 17: convert the file to COCO's"
+                )
+            return int(expect(entry.get("id"), int, f"{where}.id"))
+    raise InputError(f"{source} has no category 'person': give COCO's person_keypoints_*.json")
+
+
+def _pictures(source: Path) -> dict[int, _Picture]:
+    pictures = {}
+    for number, entry in enumerate(stream_json_list(source, "images")):
+        where = f"{source}: images[{number}]"
+        expect(entry, dict, where)
+        name = expect(entry.get("file_name"), str, f"{where}.file_name")
+        size = tuple(int(expect(entry.get(side), int, f"{where}.{side}")) for side in ("width", "height"))
+        pictures[int(expect(entry.get("id"), int, f"{where}.id"))] = _Picture(name, (size[0], size[1]))
+    return pictures
+
+
+def _people(
+    source: Path, person: int, pictures: dict[int, _Picture], counts: _Counts, fewest: int
+) -> Iterator[LabelledPerson]:
+    """Each person to be taken."""
+    for number, entry in enumerate(stream_json_list(source, "annotations")):
+        where = f"{source}: annotations[{number}]"
+        expect(entry, dict, where)
+        if entry.get("category_id") != person:
+            continue
+        if entry.get("iscrowd"):
+            counts.crowds += 1
+            continue
+        keypoints = _keypoints(entry.get("keypoints"), f"{where}.keypoints")
+        box = number_table([entry.get("bbox")], 4, [f"{where}.bbox"])[0]
+        image = expect(entry.get("image_id"), int, f"{where}.image_id")
+        if image not in pictures:
+            raise InputError(f"{where}.image_id {image} is not among the images: download it again")
+        if not np.isfinite(box).all():
+            raise InputError(f"{where}.bbox is not finite: download it again")
+        if (keypoints[:, 2] > UNLABELLED).sum() < fewest or (box[2:] <= 0).any():
+            counts.bare += 1
+            continue
+        box[:2] -= 0.5
+        yield LabelledPerson(
+            pictures[image].file_name,
+            image,
+            "photograph",
+            keypoints[:, :2],
+            keypoints[:, 2].astype(np.uint8),
+            box,
+            pictures[image].size,
+        )
+
+
+def _keypoints(values: Any, where: str) -> np.ndarray:
+    table = number_table([values], 3 * len(COCO17), [where])[0].reshape(-1, 3)
+    if not np.isin(table[:, 2], (0, 1, 2)).all():
+        raise InputError(f"{where}: the third value of a joint must be 0, 1 or 2: download it again")
+    if not np.isfinite(table).all():
+        raise InputError(f"{where}: a joint is not finite: download it again")
+    return table

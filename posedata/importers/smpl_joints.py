@@ -1,0 +1,195 @@
+"""Importer for joint positions of SMPL bodies: AMASS and others after somebody ran the body model.
+
+AMASS itself (Mahmood et al., ICCV 2019) holds rotations and shapes, whose joints need the licensed body model. Many
+preparations store the joints beside them, and those are read here: .npz with an array `joints` or `Jtr` of (frames, 22 or
+more, 3), as HuMoR's process_amass_data.py writes, or .npy of (frames, 22 or more, 3), as HumanML3D's. The first 22 joints
+are the same in SMPL, SMPL-H and SMPL-X. AMASS has z up and HumanML3D y up: unit, axis and sides are told from the poses,
+as for BVH, or asked for.
+
+SMPL has no joint at the top of the head: H36M17's head is as far above SMPL's head joint (the base of the skull) as that is
+above its neck joint, in the same direction. This is coarse, and provenance says so.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import Float
+
+from posedata.errors import InputError
+from posedata.importers.bvh import millimetres_of
+from posedata.importers.capture_clips import CaptureClip, CaptureFrame, write_clips
+from posedata.importers.capture_frame import Axis
+from posedata.importers.frame_rate import kept_frames
+from posedata.importers.source_files import SourceFiles
+from posedata.joint_mapping import mapping_between
+from posedata.output_file import check_output
+from posedata.skeleton import H36M17, SMPL22
+from posedata.store import PoseStoreWriter, Provenance
+
+KEYS = ("joints", "Jtr", "jtr", "joints3d", "joints_3d")
+"""Names that arrays of joints have."""
+RATE_KEYS = ("fps", "mocap_framerate", "mocap_frame_rate")
+_PARAMETERS = {"poses", "betas", "trans", "pose_body", "root_orient"}
+
+
+@dataclass(frozen=True)
+class SmplSummary:
+    """What `import_smpl_joints` did.
+
+    Args:
+        files, poses: written.
+        native_frames: in the files.
+        millimetres, up, mirrored: what the files' unit and axes were taken for.
+        detected: which of the three were told from the poses.
+    """
+
+    files: int
+    poses: int
+    native_frames: int
+    millimetres: float
+    up: Axis
+    mirrored: bool
+    detected: tuple[str, ...]
+
+
+def import_smpl_joints(
+    source: Path,
+    target: Path,
+    *,
+    key: str | None = None,
+    fps: float | None = None,
+    rate: float | None = None,
+    unit: str | float | None = None,
+    up: Axis | None = None,
+    mirrored: bool | None = None,
+    subject: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> SmplSummary:
+    """Write a pose store (H36M17, world) from files of joint positions.
+
+    The action of each row is the name of its file, the subject that of the file's folder.
+
+    Args:
+        source: a .npz or .npy file, or a folder or zip of them.
+        target: the store to write.
+        key: name of the array of joints in .npz files; None takes the first of `KEYS` that is there.
+        fps: frames per second to keep; None keeps all.
+        rate: frames per second of files that do not tell it; needed with `fps` then.
+        unit: of length: m, cm, mm, inch or millimetres; None detects it.
+        up: upward axis; None detects it.
+        mirrored: whether left and right are swapped; None detects it.
+        subject: label of all rows.
+        overwrite: replace an existing store.
+        progress: called with 1 and the number of all files after each file.
+
+    Raises:
+        InputError: a file is damaged or holds no joints, or unit or axes cannot be told.
+        OutputError: the target exists or cannot be written.
+    """
+    check_output(target, overwrite=overwrite)
+    frame = CaptureFrame(millimetres_of(unit, None), up, mirrored)
+    with SourceFiles(source, single=(".npz", ".npy")) as files:
+        found = sorted(files.with_ending(".npz") + files.with_ending(".npy"))
+        if not found:
+            raise InputError(f"{source} holds no .npz or .npy files: give a file, or a folder or zip of them")
+
+        def clips() -> Iterator[CaptureClip]:
+            for name in found:
+                yield _read(files, name, key, fps, rate, subject)
+                if progress is not None:
+                    progress(1, len(found))
+
+        def open_writer() -> PoseStoreWriter:
+            parameters = {
+                "key": key,
+                "fps": fps,
+                "rate": rate,
+                "millimetres": frame.millimetres,
+                "up": frame.up,
+                "mirrored": frame.mirrored,
+                "head": "extrapolated from the neck through the base of the skull",
+            }
+            provenance = Provenance("evolift data import smpl-joints", parameters, inputs=files.hashes(found))
+            return PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite)
+
+        totals = write_clips(clips(), frame, open_writer)
+    return SmplSummary(
+        totals.files, totals.poses, totals.native_frames, *frame.settled(str(source)), frame.detected
+    )
+
+
+def _read(
+    files: SourceFiles, name: str, key: str | None, fps: float | None, rate: float | None, subject: str | None
+) -> CaptureClip:
+    label = files.label(name)
+    joints, own_rate = _joints_of(files.read(name), name, key, label)
+    rate = rate if own_rate is None else own_rate
+    if fps is not None and rate is None:
+        raise InputError(f"{label} does not tell its frames per second: give them by --rate")
+    rows = kept_frames(len(joints), rate or 1.0, fps if rate is not None else None)
+    kept, _ = mapping_between(SMPL22, H36M17).convert(joints[rows].astype(np.float64))
+    path = PurePosixPath(name)
+    return CaptureClip(
+        path.stem, subject or path.parent.name or "unknown", label, rows + 1, kept, len(joints)
+    )
+
+
+def _joints_of(
+    data: bytes, name: str, key: str | None, label: str
+) -> tuple[Float[np.ndarray, "frames 22 3"], float | None]:
+    """Joints and frames per second, the latter if the file tells it.
+
+    Only the arrays of numbers that are wanted are read: others, which may be pickled, are not touched.
+    """
+    try:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            values, rate = loaded, None
+        else:
+            values = _array(loaded, key, label)
+            rates = [float(loaded[one]) for one in RATE_KEYS if one in loaded.files]
+            rate = rates[0] if rates else None
+    except InputError:
+        raise
+    except Exception as error:  # numpy and zipfile raise many kinds for damaged bytes
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{label} is not a sound {PurePosixPath(name).suffix} file of numbers ({reason}): write it again"
+        ) from None
+    if (
+        values.dtype.kind != "f"
+        or values.ndim != 3
+        or values.shape[1] < len(SMPL22)
+        or values.shape[2] != 3
+        or not len(values)
+    ):
+        raise InputError(
+            f"{label} must hold joints of shape (frames, 22 or more, 3), they are {values.dtype} of {values.shape}: give joints of SMPL"
+        )
+    joints = values[:, : len(SMPL22)]
+    strange = ~np.isfinite(joints).all((1, 2))
+    if strange.any():
+        raise InputError(f"{label}, frame {int(strange.argmax()) + 1}: a joint is not finite: write it again")
+    if rate is not None and not (np.isfinite(rate) and rate > 0):
+        raise InputError(f"{label}: its frames per second are {rate:g}: write it again")
+    return joints, rate
+
+
+def _array(archive: np.lib.npyio.NpzFile, key: str | None, label: str) -> np.ndarray:
+    wanted = KEYS if key is None else (key,)
+    for name in wanted:
+        if name in archive.files:
+            return np.asarray(archive[name])
+    if key is None and _PARAMETERS & set(archive.files):
+        raise InputError(
+            f"{label} holds rotations and shapes of SMPL but no joints, which need its body model: run that and save the joints as an array 'joints'"
+        )
+    raise InputError(
+        f"{label} has no array {' or '.join(wanted)}: it has {', '.join(archive.files)}: name it by --key"
+    )

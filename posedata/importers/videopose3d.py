@@ -1,0 +1,316 @@
+"""Importer for the .npz files of VideoPose3D (Pavllo et al., CVPR 2019) and of those that took over its layout, as SemGCN.
+
+`data_3d_h36m.npz` has positions_3d[subject][action]: (frames, 32 or 17, 3), metres, world. `data_2d_h36m_*.npz` has
+positions_2d[subject][action]: a list of (frames, joints, 2), pixels, one for each of the four cameras, and metadata with
+layout_name, num_joints and keypoints_symmetry. Both are pickled into the .npz; nothing but arrays and containers is
+read from them (`plain_pickle`). The cameras are not in these files: they come from Human3.6M's metadata.xml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from posedata.errors import InputError
+from posedata.importers.capture_frame import detect_unit
+from posedata.importers.frame_rate import kept_frames
+from posedata.importers.human36m import (
+    CAMERA_SIZES,
+    EVERYTHING,
+    H36M17_OF_32,
+    RATE,
+    Choice,
+    Human36mSummary,
+    canonical_action,
+    chosen_subjects,
+)
+from posedata.importers.human36m_cameras import read_human36m_cameras
+from posedata.importers.plain_pickle import read_object_npz
+from posedata.joint_mapping import JointMapping, mapping_between
+from posedata.output_file import check_output, sha256_of
+from posedata.poses import Poses, repeated_label
+from posedata.skeleton import COCO17, H36M16, H36M17, Skeleton
+from posedata.store import PoseStoreWriter, Provenance
+from posedata.store_layout import CoordinateFrame
+
+MILLIMETRES = 1000.0
+_LAYOUTS = {"h36m": (H36M17, H36M16), "coco": (COCO17,)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """positions_3d or positions_2d of one file: {subject: {action: positions}}."""
+
+    path: Path
+    name: str
+    positions: dict[str, dict[str, Any]]
+
+    def label(self, subject: str, action: str) -> str:
+        return f"{self.path}: {self.name}[{subject!r}][{action!r}]"
+
+
+@dataclass(frozen=True)
+class _Layout2d:
+    """Joints of the 2D file, which of them are taken, and how they become the store's."""
+
+    joints: int
+    taken: tuple[int, ...]
+    mapping: JointMapping
+
+
+@dataclass(frozen=True, eq=False)
+class _Sequence:
+    subject: str
+    action: str
+    joints_3d: np.ndarray | None
+    views: list[np.ndarray]
+
+
+def import_videopose3d(
+    sources: Sequence[Path],
+    target: Path,
+    *,
+    metadata: Path | None = None,
+    fps: float | None = None,
+    choice: Choice = EVERYTHING,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Human36mSummary:
+    """Write a pose store from a 3D file, a 2D file, or both together.
+
+    With 3D alone a row is a pose in the world. With 2D, there is a row for each camera; frames that the 2D has after the
+    end of the 3D are left out, as VideoPose3D does. Frames are counted from 1 at 50 a second.
+
+    Args:
+        sources: one or two .npz files; which is which is told by what they hold.
+        target: the store to write.
+        metadata: Human3.6M's metadata.xml, for the cameras; needed for 3D and 2D together.
+        fps: frames per second to keep of the 50; None keeps all.
+        choice: of subjects and sequences.
+        overwrite: replace an existing store.
+        progress: called with 1 and the number of all sequences after each sequence.
+
+    Raises:
+        InputError: a file is not of this layout, or the two do not belong together.
+        OutputError: the target exists or cannot be written.
+    """
+    check_output(target, overwrite=overwrite)
+    kept_frames(1, RATE, fps)  # refuses a wrong fps before anything is read
+    table_3d, table_2d = _tables(sources)
+    if table_3d is not None and table_2d is not None and metadata is None:
+        raise InputError(
+            f"{table_2d.path} holds 2D joints of cameras that the files do not tell: give Human3.6M's metadata.xml by --metadata"
+        )
+    layout = None if table_2d is None else _layout_2d(table_2d)
+    skeleton = H36M17 if layout is None else layout.mapping.target
+    cameras = {} if metadata is None or layout is None else read_human36m_cameras(metadata)
+    provenance = Provenance(
+        "evolift data import videopose3d",
+        {"fps": fps, **choice.parameters()},
+        inputs={
+            path.name: sha256_of(path) for path in (*sources, *([metadata] if cameras and metadata else []))
+        },
+    )
+    frame: CoordinateFrame = "none" if table_3d is None else "world"
+    left_out: dict[str, str] = {}
+    sequences = 0
+    names = _sequence_names(table_3d, table_2d, choice)
+    with PoseStoreWriter(target, skeleton, frame, provenance, overwrite=overwrite) as writer:
+        indices: dict[tuple[str, str], int] = {}
+        for subject, action in names:
+            fault = choice.fault(subject, canonical_action(action))
+            if fault is not None:
+                left_out[f"{subject} {action}"] = fault
+            else:
+                sequence = _read(subject, action, table_3d, table_2d, layout)
+                for view, poses in enumerate(_rows(sequence, skeleton, layout, fps)):
+                    camera = None
+                    if cameras:
+                        key = _camera_key(subject, view, cameras, metadata)
+                        if key not in indices:
+                            indices[key] = writer.add_camera(cameras[key])
+                        camera = np.full(len(poses), indices[key], np.int32)
+                    writer.append(_with_camera(poses, camera))
+                sequences += 1
+            if progress is not None:
+                progress(1, len(names))
+        written = len(writer)
+    return Human36mSummary(sequences, written, left_out)
+
+
+def _tables(sources: Sequence[Path]) -> tuple[_Table | None, _Table | None]:
+    found: dict[str, _Table] = {}
+    for path in sources:
+        tables = {name: read_object_npz(path, name) for name in ("positions_3d", "positions_2d")}
+        held = {name: positions for name, positions in tables.items() if positions is not None}
+        if len(held) != 1:
+            raise InputError(
+                f"{path} must hold positions_3d or positions_2d: give a data_3d_*.npz or data_2d_*.npz of VideoPose3D"
+            )
+        ((name, positions),) = held.items()
+        if name in found:
+            raise InputError(f"{path} and {found[name].path} both hold {name}: give one file of each kind")
+        if not isinstance(positions, dict) or not all(
+            isinstance(actions, dict) for actions in positions.values()
+        ):
+            raise InputError(
+                f"{path}: {name} is not a table by subject and action: make it again with VideoPose3D's script"
+            )
+        found[name] = _Table(path, name, positions)
+    return found.get("positions_3d"), found.get("positions_2d")
+
+
+def _sequence_names(first: _Table | None, second: _Table | None, choice: Choice) -> list[tuple[str, str]]:
+    """Subject and action of each sequence.
+
+    Raises:
+        InputError: there are none, or one file has a sequence that the other lacks.
+    """
+    tables = [table for table in (first, second) if table is not None]
+    subjects = chosen_subjects(tables[0].positions, choice, tables[0].path)
+    names = [(subject, action) for subject in subjects for action in sorted(tables[0].positions[subject])]
+    for table in tables[1:]:
+        others = {(subject, action) for subject, actions in table.positions.items() for action in actions}
+        for subject, action in names:
+            if (subject, action) not in others and choice.fault(subject, canonical_action(action)) is None:
+                raise InputError(
+                    f"{table.path} lacks {subject} {action}, which {tables[0].path} has: give two files that belong together"
+                )
+    if not names:
+        raise InputError(f"{tables[0].path} holds no sequences: download it again")
+    return names
+
+
+def _layout_2d(table: _Table) -> _Layout2d:
+    metadata = read_object_npz(table.path, "metadata")
+    first = next((views for actions in table.positions.values() for views in actions.values()), None)
+    if first is None or not len(first):
+        raise InputError(f"{table.path} holds no sequences: download it again")
+    joints = np.shape(first[0])[1] if np.ndim(first[0]) == 3 else 0
+    if joints == 32:
+        return _Layout2d(32, H36M17_OF_32, mapping_between(H36M17, H36M17))
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name, symmetry = metadata.get("layout_name"), metadata.get("keypoints_symmetry")
+    for layout, skeletons in _LAYOUTS.items():
+        for skeleton in skeletons:
+            if (
+                len(skeleton) == joints
+                and (name is not None or symmetry is not None)
+                and name in (None, layout)
+                and (symmetry is None or _sides(symmetry) == _sides_of(skeleton))
+            ):
+                goal = H36M16 if skeleton == H36M16 else H36M17
+                return _Layout2d(joints, tuple(range(joints)), mapping_between(skeleton, goal))
+    raise InputError(
+        f"{table.path}: its {joints} joints (layout_name {name!r}) are neither those of Human3.6M (32, 17 or 16) nor of COCO (17) by its metadata: give another 2D file"
+    )
+
+
+def _sides(symmetry: Any) -> list[list[int]]:
+    try:
+        return [sorted(int(joint) for joint in side) for side in symmetry]
+    except (TypeError, ValueError):
+        return []
+
+
+def _sides_of(skeleton: Skeleton) -> list[list[int]]:
+    return [
+        [index for index, joint in enumerate(skeleton.joints) if joint.startswith(side)]
+        for side in ("left_", "right_")
+    ]
+
+
+def _read(
+    subject: str, action: str, table_3d: _Table | None, table_2d: _Table | None, layout: _Layout2d | None
+) -> _Sequence:
+    joints_3d, views = None, []
+    if table_3d is not None:
+        label = table_3d.label(subject, action)
+        joints_3d = _checked(table_3d.positions[subject][action], (32, 17), 3, label)
+        if joints_3d.shape[1] == 32:
+            joints_3d = joints_3d[:, H36M17_OF_32]
+        if detect_unit(joints_3d.astype(np.float64)) != "m":
+            raise InputError(
+                f"{label}: its legs are not as long as a person's in metres: make the file again"
+            )
+    if table_2d is not None and layout is not None:
+        label = table_2d.label(subject, action)
+        listed = table_2d.positions[subject][action]
+        if not isinstance(listed, (list, np.ndarray)) or not len(listed):
+            raise InputError(f"{label} is not a list with an array for each camera: make the file again")
+        for camera, values in enumerate(listed):
+            pixels = _checked(values, (layout.joints,), 2, f"{label}[{camera}]")[:, layout.taken]
+            if joints_3d is not None:
+                if len(pixels) < len(joints_3d):
+                    raise InputError(
+                        f"{label}[{camera}] has {len(pixels)} frames, the 3D joints have {len(joints_3d)}: give two files that belong together"
+                    )
+                pixels = pixels[: len(joints_3d)]
+            views.append(pixels)
+    return _Sequence(subject, action, joints_3d, views)
+
+
+def _checked(
+    values: Any, joints: tuple[int, ...], axes: int, label: str
+) -> Float32[np.ndarray, "frames joints axes"]:
+    array = np.asarray(values)
+    if (
+        array.dtype.kind != "f"
+        or array.ndim != 3
+        or array.shape[1] not in joints
+        or array.shape[2] != axes
+        or not len(array)
+    ):
+        raise InputError(
+            f"{label} must be an array of numbers of shape (frames, {' or '.join(map(str, joints))}, {axes}), it is {array.dtype} of {array.shape}"
+        )
+    array = array.astype(np.float32)
+    strange = ~np.isfinite(array).all((1, 2))
+    if strange.any():
+        raise InputError(
+            f"{label}, frame {int(strange.argmax()) + 1}: a joint is not finite: make the file again"
+        )
+    return array
+
+
+def _rows(
+    sequence: _Sequence, skeleton: Skeleton, layout: _Layout2d | None, fps: float | None
+) -> Iterator[Poses]:
+    """One block of rows per camera; one block of poses in the world if there is no 2D."""
+    joints_3d = sequence.joints_3d
+    if joints_3d is not None:
+        joints_3d, _ = mapping_between(H36M17, skeleton).convert(MILLIMETRES * joints_3d)
+    for pixels in sequence.views or [None]:
+        length = len(joints_3d) if joints_3d is not None else len(pixels)  # type: ignore[arg-type]  # one of the two
+        kept = kept_frames(length, RATE, fps)
+        joints_2d, visibility = None, None
+        if pixels is not None and layout is not None:
+            joints_2d, visibility = layout.mapping.convert(pixels[kept])
+        yield Poses(
+            repeated_label(sequence.subject, len(kept)),
+            repeated_label(sequence.action, len(kept)),
+            kept + 1,
+            joints_3d=None if joints_3d is None else joints_3d[kept],
+            joints_2d=joints_2d,
+            visibility=visibility,
+        )
+
+
+def _with_camera(poses: Poses, camera: np.ndarray | None) -> Poses:
+    return poses if camera is None else replace(poses, camera=camera)
+
+
+def _camera_key(
+    subject: str, view: int, cameras: dict[tuple[str, str], Any], metadata: Path | None
+) -> tuple[str, str]:
+    names = list(CAMERA_SIZES)
+    if view >= len(names) or (subject, names[view]) not in cameras:
+        raise InputError(
+            f"{metadata} has no camera number {view + 1} of subject {subject!r}: import without --metadata or choose other --subjects"
+        )
+    return subject, names[view]

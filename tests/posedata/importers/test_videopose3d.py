@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posedata.errors import InputError, OutputError
+from posedata.importers.human36m import H36M17_OF_32, Choice
+from posedata.importers.human36m_cameras import read_human36m_cameras
+from posedata.importers.videopose3d import import_videopose3d
+from posedata.skeleton import COCO17, H36M16, H36M17
+from posedata.store import PoseStore
+from tests.posedata.human36m_files import S1_POSITION, metadata_xml, walking, write_metadata
+
+SEQUENCES = {
+    "S1": {"Directions 1": 12, "Photo": 7},
+    "S9": {"Greeting": 5, "Walking": 6},
+    "S11": {"Directions": 5, "Waiting 1": 6},
+}
+H36M_METADATA = {
+    "layout_name": "h36m",
+    "num_joints": 17,
+    "keypoints_symmetry": [[4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]],
+}
+COCO_METADATA = {
+    "layout_name": "coco",
+    "num_joints": 17,
+    "keypoints_symmetry": [[1, 3, 5, 7, 9, 11, 13, 15], [2, 4, 6, 8, 10, 12, 14, 16]],
+}
+
+
+@pytest.fixture
+def positions(standing_pose: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """As data_3d_h36m.npz holds them: metres, 32 joints."""
+    return {
+        subject: {
+            action: walking(frames, standing_pose, seed) / 1000
+            for seed, (action, frames) in enumerate(actions.items())
+        }
+        for subject, actions in SEQUENCES.items()
+    }
+
+
+def write_3d(folder: Path, positions: dict[str, dict[str, np.ndarray]]) -> Path:
+    np.savez_compressed(folder / "data_3d_h36m.npz", positions_3d=positions)  # type: ignore[arg-type]  # pickled
+    return folder / "data_3d_h36m.npz"
+
+
+def write_2d(
+    folder: Path, joints: int = 17, metadata: dict[str, Any] | None = None, extra: int = 2, seed: int = 0
+) -> Path:
+    rng = np.random.default_rng(seed)
+    table = {
+        subject: {
+            action: [rng.uniform(0, 1000, (frames + extra, joints, 2)).astype(np.float32) for _ in range(4)]
+            for action, frames in actions.items()
+        }
+        for subject, actions in SEQUENCES.items()
+    }
+    arrays = {"positions_2d": table} | ({} if metadata is None else {"metadata": metadata})
+    np.savez_compressed(folder / "data_2d_h36m_gt.npz", **arrays)  # type: ignore[arg-type]  # pickled
+    return folder / "data_2d_h36m_gt.npz"
+
+
+def test_3d_alone_is_poses_in_the_world(tmp_path: Path, positions: dict[str, Any]) -> None:
+    summary = import_videopose3d([write_3d(tmp_path, positions)], tmp_path / "out.h5", fps=10)
+    assert (summary.sequences, summary.poses) == (4, 3 + 2 + 2 + 2)
+    assert summary.left_out == {
+        "S9 Greeting": "its poses are shifted against the pictures",
+        "S11 Directions": "its video is corrupt",
+    }
+    with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
+        poses = store.read()
+        assert store.coordinate_frame == "world"
+        assert store.columns == {"joints_3d", "subject", "action", "frame"}
+        assert list(store.provenance.inputs) == ["data_3d_h36m.npz"]
+    assert list(poses.subject) == ["S1"] * 5 + ["S9"] * 2 + ["S11"] * 2
+    assert list(poses.action[:5]) == ["Directions 1"] * 3 + ["Photo"] * 2
+    assert poses.frame.tolist() == [1, 6, 11, 1, 6, 1, 6, 1, 6]
+    assert poses.joints_3d is not None
+    expected = 1000 * positions["S1"]["Directions 1"][[0, 5, 10]][:, H36M17_OF_32]
+    np.testing.assert_allclose(poses.joints_3d[:3], expected, atol=1e-3)
+
+
+def test_3d_and_2d_with_the_cameras(tmp_path: Path, positions: dict[str, Any]) -> None:
+    path_2d = write_2d(tmp_path, metadata=H36M_METADATA)
+    metadata = write_metadata(tmp_path)
+    summary = import_videopose3d(
+        [path_2d, write_3d(tmp_path, positions)],
+        tmp_path / "out.h5",
+        metadata=metadata,
+        choice=Choice(("S9",), with_shifted=True),
+    )
+    assert (summary.sequences, summary.poses, summary.left_out) == (2, 4 * (5 + 6), {})
+    table = np.load(path_2d, allow_pickle=True)["positions_2d"].item()
+    with PoseStore(tmp_path / "out.h5") as store:
+        poses = store.read()
+        cameras = store.cameras
+    assert [camera.name for camera in cameras] == [
+        f"S9/{name}" for name in ("54138969", "55011271", "58860488", "60457274")
+    ]
+    assert [(camera.width, camera.height) for camera in cameras[:2]] == [(1000, 1002), (1000, 1000)]
+    assert poses.camera is not None
+    assert poses.camera[:10].tolist() == [0] * 5 + [1] * 5
+    assert poses.joints_2d is not None
+    np.testing.assert_array_equal(poses.joints_2d[5:10], table["S9"]["Greeting"][1][:5])
+    assert poses.joints_3d is not None
+    np.testing.assert_array_equal(poses.joints_3d[:5], poses.joints_3d[5:10])
+
+
+@pytest.mark.parametrize(
+    "metadata", [H36M_METADATA, {"num_joints": 17, "keypoints_symmetry": H36M_METADATA["keypoints_symmetry"]}]
+)
+def test_2d_alone(tmp_path: Path, metadata: dict[str, Any]) -> None:
+    path = write_2d(tmp_path, metadata=metadata)
+    summary = import_videopose3d([path], tmp_path / "out.h5", choice=Choice(("S1",)))
+    assert summary.poses == 4 * (14 + 9)
+    with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
+        assert store.coordinate_frame == "none"
+        assert store.columns == {"joints_2d", "visibility", "subject", "action", "frame"}
+
+
+def test_coco_and_sixteen_and_thirty_two_joints(tmp_path: Path, positions: dict[str, Any]) -> None:
+    path = write_2d(tmp_path, metadata=COCO_METADATA)
+    table = np.load(path, allow_pickle=True)["positions_2d"].item()
+    import_videopose3d([path], tmp_path / "coco.h5")
+    with PoseStore(tmp_path / "coco.h5", skeleton=H36M17) as store:
+        joints = store.read(slice(0, 1)).joints_2d
+    assert joints is not None
+    first = table["S1"]["Directions 1"][0][0]
+    hips = (first[COCO17.index("left_hip")] + first[COCO17.index("right_hip")]) / 2
+    np.testing.assert_allclose(joints[0, 0], hips, rtol=1e-5)
+    np.testing.assert_allclose(joints[0, H36M17.index("left_wrist")], first[COCO17.index("left_wrist")])
+
+    sixteen = {
+        "layout_name": "h36m",
+        "num_joints": 16,
+        "keypoints_symmetry": [[4, 5, 6, 10, 11, 12], [1, 2, 3, 13, 14, 15]],
+    }
+    path = write_2d(tmp_path, 16, sixteen)
+    import_videopose3d(
+        [path, write_3d(tmp_path, positions)], tmp_path / "16.h5", metadata=write_metadata(tmp_path)
+    )
+    with PoseStore(tmp_path / "16.h5", skeleton=H36M16) as store:
+        joints_3d = store.read(slice(0, 1)).joints_3d
+    assert joints_3d is not None
+    names = [H36M17.index(joint) for joint in H36M16.joints]
+    np.testing.assert_allclose(
+        joints_3d[0], 1000 * positions["S1"]["Directions 1"][0][H36M17_OF_32, :][names], atol=1e-3
+    )
+
+    path = write_2d(tmp_path, 32)
+    table = np.load(path, allow_pickle=True)["positions_2d"].item()
+    import_videopose3d([path], tmp_path / "32.h5")
+    with PoseStore(tmp_path / "32.h5", skeleton=H36M17) as store:
+        joints = store.read(slice(0, 1)).joints_2d
+    assert joints is not None
+    np.testing.assert_array_equal(joints[0], table["S1"]["Directions 1"][0][0, list(H36M17_OF_32)])
+
+
+def test_cameras_of_metadata_xml(tmp_path: Path) -> None:
+    cameras = read_human36m_cameras(write_metadata(tmp_path))
+    assert len(cameras) == 44
+    camera = cameras["S1", "54138969"]
+    np.testing.assert_allclose(camera.position, S1_POSITION, atol=1e-6)
+    np.testing.assert_allclose(
+        cameras["S5", "55011271"].position[0], S1_POSITION[0] + 10 * (11 + 4), atol=1e-6
+    )
+    # The orientation that VideoPose3D publishes for this camera: a quaternion (w, x, y, z), camera to world.
+    w, x, y, z = 0.1407056450843811, -0.1500701755285263, -0.755240797996521, 0.6223280429840088
+    rotation = np.array([
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ])  # fmt: skip
+    np.testing.assert_allclose(camera.R.T, rotation, atol=1e-6)
+    assert camera.K[0].tolist() == [1145.04940458804, 0, 512.541504956548]
+    np.testing.assert_allclose(
+        camera.distortion, [-0.2070989, 0.2477752, -0.0014245, -0.0009757, -0.0030752], atol=1e-7
+    )
+    middle = camera.project(np.array([[0.0, 0.0, 900.0]]))[0]  # people act about the world's origin
+    assert (np.abs(middle - 500) < 200).all()
+
+
+METADATA_DAMAGES: dict[str, Callable[[str], str]] = {
+    "is not readable XML": lambda text: text[:-9],
+    "does not name the cameras": lambda text: text.replace("54138969", "1"),
+    "must hold 300 numbers, 299 could be read": lambda text: text.replace("<w0>[-1.38382776045614", "<w0>["),
+    "must hold 300 numbers, 0 could be read": lambda text: text.replace("<w0>[", "<w0>[one "),
+    "defines entities": lambda text: text.replace(
+        "<metadata>", '<!DOCTYPE m [<!ENTITY a "b">]><metadata>', 1
+    ),
+}
+
+
+@pytest.mark.parametrize("message", METADATA_DAMAGES)
+def test_damaged_metadata(tmp_path: Path, message: str) -> None:
+    (tmp_path / "metadata.xml").write_text(METADATA_DAMAGES[message](metadata_xml()))
+    with pytest.raises(InputError, match=message):
+        read_human36m_cameras(tmp_path / "metadata.xml")
+
+
+def millimetres(positions: dict[str, Any]) -> None:
+    positions["S1"]["Photo"] = 1000 * positions["S1"]["Photo"]
+
+
+def not_finite(positions: dict[str, Any]) -> None:
+    positions["S1"]["Photo"][3, 2, 1] = np.nan
+
+
+def other_joints(positions: dict[str, Any]) -> None:
+    positions["S1"]["Photo"] = positions["S1"]["Photo"][:, :15]
+
+
+def text(positions: dict[str, Any]) -> None:
+    positions["S1"]["Photo"] = "gone"
+
+
+def no_actions(positions: dict[str, Any]) -> None:
+    positions["S1"] = [1, 2]
+
+
+DAMAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
+    (millimetres, r"positions_3d\['S1'\]\['Photo'\]: its legs are not as long as a person's in metres"),
+    (not_finite, r"positions_3d\['S1'\]\['Photo'\], frame 4: a joint is not finite"),
+    (other_joints, r"of shape \(frames, 32 or 17, 3\), it is float32 of \(7, 15, 3\)"),
+    (text, r"of shape \(frames, 32 or 17, 3\), it is <U4 of \(\)"),
+    (no_actions, "positions_3d is not a table by subject and action"),
+    (dict.clear, "holds no sequences"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES)
+def test_damaged_poses_are_one_sentence_and_leave_nothing(
+    tmp_path: Path, positions: dict[str, Any], damage: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    damage(positions)
+    path = write_3d(tmp_path, positions)
+    with pytest.raises(InputError, match=message) as caught:
+        import_videopose3d([path], tmp_path / "out.h5")
+    assert str(path) in str(caught.value)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_that_do_not_fit(tmp_path: Path, positions: dict[str, Any]) -> None:
+    path_3d, metadata = write_3d(tmp_path, positions), write_metadata(tmp_path)
+    path_2d = write_2d(tmp_path, metadata=H36M_METADATA)
+    with pytest.raises(InputError, match=r"give Human3\.6M's metadata\.xml by --metadata"):
+        import_videopose3d([path_3d, path_2d], tmp_path / "out.h5")
+    with pytest.raises(InputError, match="both hold positions_3d"):
+        import_videopose3d([path_3d, path_3d], tmp_path / "out.h5")
+    with pytest.raises(InputError, match="has no subject 'S2': it has S1, S9, S11"):
+        import_videopose3d([path_3d], tmp_path / "out.h5", choice=Choice(("S2",)))
+    np.savez(tmp_path / "other.npz", joints=np.zeros(3))
+    with pytest.raises(InputError, match="must hold positions_3d or positions_2d"):
+        import_videopose3d([tmp_path / "other.npz"], tmp_path / "out.h5")
+    path_2d = write_2d(tmp_path, metadata=H36M_METADATA, extra=-1)
+    with pytest.raises(InputError, match=r"\[0\] has 11 frames, the 3D joints have 12"):
+        import_videopose3d([path_3d, path_2d], tmp_path / "out.h5", metadata=metadata)
+    positions["S1"]["Eating"] = positions["S1"]["Photo"]
+    with pytest.raises(InputError, match="lacks S1 Eating"):
+        import_videopose3d([write_3d(tmp_path, positions), path_2d], tmp_path / "out.h5", metadata=metadata)
+    for wrong in (None, {"layout_name": "h36m", "keypoints_symmetry": COCO_METADATA["keypoints_symmetry"]}):
+        with pytest.raises(InputError, match=r"its 17 joints .* are neither those of Human3\.6M"):
+            import_videopose3d([write_2d(tmp_path, metadata=wrong)], tmp_path / "out.h5")
+    (tmp_path / "out.h5").write_text("mine")
+    with pytest.raises(OutputError, match="exists"):
+        import_videopose3d([path_3d], tmp_path / "out.h5")
