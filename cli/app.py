@@ -69,10 +69,11 @@ def app(ctx: click.Context, /, **options: Any) -> None:
         tempfile.TemporaryDirectory(prefix="evolift-app-", ignore_cleanup_errors=True) as folder,
         UploadServer(options["host"], options["port"], predict, Path(folder), limits) as server,
     ):
-        click.echo(f"Open {server.url} in a browser; Ctrl-C ends it.")
-        if not server.is_local:
-            click.echo("All who can reach this address can use the page.", err=True)
+        # All of it may be interrupted: who reads the line that it serves may end it at once.
         try:
+            click.echo(f"Open {server.url} in a browser; Ctrl-C ends it.")
+            if not server.is_local:
+                click.echo("All who can reach this address can use the page.", err=True)
             server.serve_forever()
         except KeyboardInterrupt:
             click.echo("Ended.")

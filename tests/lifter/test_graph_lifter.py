@@ -137,7 +137,7 @@ def test_a_lifter_made_for_another_skeleton_begins_with_edges_alike() -> None:
 
 
 def test_dropout_works_in_training_only() -> None:
-    graph = GraphLifter([LifterModel(LifterSettings(**SMALL, dropout=0.5))])
+    graph = GraphLifter([LifterModel(LifterSettings(**{**SMALL, "dropout": 0.5}))])
     x = graph.batch([(body, H36M17) for body in bodies(17).float()])
     assert not torch.equal(graph(x), graph(x))
     graph.eval()
