@@ -37,6 +37,7 @@ def write_page(path: Path, plan: Plan, results: list[RowResult], root: Path) -> 
     """Write the page, self-contained, over an older one."""
     table = score_table(plan, results, root)
     table["run"] = pd.Series([PageLink(Path(run), "run") for run in table["run"]], dtype=object)
+    table = table.drop(columns=[name for name in table if str(name).startswith("ours on ")])
     if not table["problem"].any():
         table = table.drop(columns="problem")
     page = ReportPage("evolift reproduce")
