@@ -54,7 +54,9 @@ def test_numbers_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
     for piece in range(1, 12):
         monkeypatch.setattr(json_stream, "PIECE", piece)
         (tmp_path / "a.json").write_text(f'{{"skipped": {number}, "a": [{number},{number}]}}')
-        assert [repr(value) for value in stream_json_list(tmp_path / "a.json", "a")] == [repr(json.loads(number))] * 2
+        assert [repr(value) for value in stream_json_list(tmp_path / "a.json", "a")] == [
+            repr(json.loads(number))
+        ] * 2
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
