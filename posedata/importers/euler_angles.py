@@ -22,7 +22,7 @@ def rotation_from_euler(
     turns = np.moveaxis(angles, -1, 0)
     sines, cosines = np.sin(turns), np.cos(turns)
     # The matrices' own axes come first while they are made: each step then goes over contiguous memory.
-    rotation = np.zeros((3, 3, *angles.shape[:-1]))
+    rotation: np.ndarray = np.zeros((3, 3, *angles.shape[:-1]))
     rotation[range(3), range(3)] = 1
     for s, c, axis in zip(sines, cosines, axes, strict=True):
         i = "xyz".index(axis)
@@ -40,7 +40,7 @@ def matrix_product(
     """Products of many small matrices: many times as fast as `left @ right`, which goes matrix by matrix."""
     # Frames last: what `rotation_from_euler` and this function make is stored so.
     a, b = left.transpose(1, 2, 0), right.transpose(1, 2, 0)
-    total = a[:, 0, None] * b[None, 0]
+    total: np.ndarray = a[:, 0, None] * b[None, 0]
     for inner in (1, 2):
         total = total + a[:, inner, None] * b[None, inner]
     return total.transpose(2, 0, 1)
