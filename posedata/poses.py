@@ -127,6 +127,12 @@ def labelled(codes: Int32[np.ndarray, "rows"], labels: Sequence[str]) -> pd.Cate
     return pd.Categorical.from_codes(codes, categories=categories)
 
 
+def label_each(labels: Sequence[str]) -> pd.Categorical:
+    """The labels of rows, one for each."""
+    places = {label: place for place, label in enumerate(dict.fromkeys(labels))}
+    return labelled(np.array([places[label] for label in labels], np.int32), list(places))
+
+
 def _take(value: Sequence[str] | np.ndarray | pd.Categorical, rows: slice | np.ndarray):  # type: ignore[no-untyped-def]  # same kind out as in
     if isinstance(value, (np.ndarray, pd.Categorical)):
         return value[rows]

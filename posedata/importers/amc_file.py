@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 
 from posedata.errors import InputError
 from posedata.importers.asf_file import ROOT_BONE, AsfSkeleton, Bone
-from posedata.importers.euler_angles import rotation_from_euler
+from posedata.importers.euler_angles import matrix_product, rotation_from_euler
 from posedata.importers.number_table import first_fault, read_numbers
 
 
@@ -177,8 +177,10 @@ def bone_ends(
             rotations[name] = local
             ends[name] = skeleton.millimetres * _translation(bone, values[name]) + bone.offset
         else:
-            rotations[name] = rotations[bone.parent] @ local
-            ends[name] = ends[bone.parent] + rotations[name] @ bone.offset
+            rotations[name] = matrix_product(rotations[bone.parent], local)
+            ends[name] = (
+                ends[bone.parent] + matrix_product(rotations[name], bone.offset[None, :, None])[..., 0]
+            )
     return ends
 
 
@@ -209,8 +211,7 @@ def _local_rotation(
     ]
     angles = np.radians(np.stack([angle for _, angle in turns], -1))
     turned = rotation_from_euler(angles, "".join(axis for axis, _ in turns))
-    local: np.ndarray = bone.axis @ turned @ bone.axis.T
-    return local
+    return matrix_product(matrix_product(bone.axis[None], turned), bone.axis.T[None])
 
 
 def _translation(bone: Bone, values: Float[np.ndarray, "frames channels"]) -> Float[np.ndarray, "frames 3"]:

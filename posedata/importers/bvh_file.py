@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from posedata.errors import InputError
-from posedata.importers.euler_angles import rotation_from_euler
+from posedata.importers.euler_angles import matrix_product, rotation_from_euler
 from posedata.importers.number_table import first_fault, read_numbers
 
 _CHANNELS = {f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
@@ -217,11 +217,15 @@ def joint_positions(
         if joint.parent is None:
             positions[name] = np.broadcast_to(shift, (len(rows), 3))
         else:
-            turned = (rotations[joint.parent] @ shift[..., None])[..., 0]
-            positions[name] = positions[joint.parent] + turned
+            positions[name] = (
+                positions[joint.parent]
+                + matrix_product(rotations[joint.parent], np.atleast_2d(shift)[..., None])[..., 0]
+            )
         if name in parents:
             local = _rotation(joint, columns)
-            rotations[name] = local if joint.parent is None else rotations[joint.parent] @ local
+            rotations[name] = (
+                local if joint.parent is None else matrix_product(rotations[joint.parent], local)
+            )
     return {name: positions[name] for name in names}
 
 

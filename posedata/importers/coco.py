@@ -172,7 +172,7 @@ def _people(
 
 
 def _keypoints(values: Any, where: str) -> np.ndarray:
-    table = number_table([values], 3 * len(COCO17), [where])[0].reshape(-1, 3)
+    table: np.ndarray = number_table([values], 3 * len(COCO17), [where])[0].reshape(-1, 3)
     if not np.isin(table[:, 2], (0, 1, 2)).all():
         raise InputError(f"{where}: the third value of a joint must be 0, 1 or 2: download it again")
     if not np.isfinite(table).all():

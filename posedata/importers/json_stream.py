@@ -15,6 +15,7 @@ from posedata.errors import InputError
 
 PIECE = 1 << 18
 _BLANK = " \t\r\n"
+_AFTER_VALUE = frozenset(_BLANK + ",:]}")
 
 
 def stream_json_list(path: Path, key: str | None = None) -> Iterator[Any]:
@@ -89,8 +90,8 @@ class _Text:
             except (RecursionError, ValueError) as error:
                 raise self.fault(str(error)) from None
             else:
-                # A number at the end of the piece may go on in the next.
-                if end < len(self._text) or self._is_whole:
+                # A number at the end of the piece may go on in the next: "12" or "12." before "12.5".
+                if self._text[end : end + 1] in _AFTER_VALUE or self._is_whole:
                     self._at = end
                     return value
             self._read_on()

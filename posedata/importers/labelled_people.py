@@ -8,13 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float64, UInt8
 
 from posedata.errors import InputError
 from posedata.image_file import picture_size
 from posedata.joint_mapping import UNLABELLED, JointMapping
-from posedata.poses import Poses, repeated_label
+from posedata.poses import Poses, label_each, repeated_label
 from posedata.store import PoseStoreWriter
 
 _ROWS = 4096
@@ -77,7 +76,7 @@ def append_people(
         writer.append(
             Poses(
                 repeated_label(subject, len(block)),
-                pd.Categorical([one.action for one in block]),
+                label_each([one.action for one in block]),
                 np.array([one.number for one in block], np.int64),
                 joints_2d=joints_2d,
                 visibility=visibility,

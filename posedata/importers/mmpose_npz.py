@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from posedata.camera import Camera
 from posedata.errors import InputError
@@ -26,7 +25,7 @@ from posedata.importers.npz_columns import stream_npz_columns
 from posedata.importers.plain_pickle import read_pickle
 from posedata.joint_mapping import UNLABELLED, VISIBLE
 from posedata.output_file import check_output, sha256_of
-from posedata.poses import Poses
+from posedata.poses import Poses, label_each
 from posedata.skeleton import H36M17
 from posedata.store import PoseStoreWriter, Provenance
 
@@ -237,8 +236,8 @@ def _rows(
     side = SCALE_PIXELS * columns["scale"][:, None]
     box = np.concatenate([columns["center"] - side / 2, side, side], 1)
     return Poses(
-        pd.Categorical([name.subject for name in names]),
-        pd.Categorical([name.action for name in names]),
+        label_each([name.subject for name in names]),
+        label_each([name.action for name in names]),
         np.array([name.frame for name in names], np.int64),
         in_world.astype(np.float32),
         joints_2d=joints_2d.astype(np.float32),

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import scipy.io
 from jaxtyping import Float64
 
@@ -279,7 +280,7 @@ def _rows(
 
 
 def pose_rows(
-    subject: str, actions: object, frames: np.ndarray, joints_3d: np.ndarray, joints_2d: np.ndarray,
+    subject: str, actions: pd.Categorical, frames: np.ndarray, joints_3d: np.ndarray, joints_2d: np.ndarray,
     camera: int, images: list[str] | None, where: str,
 ) -> Poses:  # fmt: skip
     """Rows of one view, all of whose joints count as visible.
@@ -295,7 +296,7 @@ def pose_rows(
         )
     return Poses(
         repeated_label(subject, len(frames)),
-        actions,  # type: ignore[arg-type]  # labels of pandas
+        actions,
         frames,
         joints_3d.astype(np.float32),
         joints_2d=joints_2d.astype(np.float32),

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
 from jaxtyping import Float64
 
 from posedata.camera import Camera
@@ -22,6 +21,7 @@ from posedata.image_file import picture_size
 from posedata.importers.image_folder import relative_folder
 from posedata.importers.mpi_inf_3dhp import MOST_PIXELS, Mpi3dhpSummary, pose_rows
 from posedata.output_file import check_output, sha256_of
+from posedata.poses import label_each
 from posedata.skeleton import H36M17
 from posedata.store import PoseStoreWriter, Provenance
 
@@ -92,7 +92,7 @@ def import_mpi_inf_3dhp_test_set(
             camera = writer.add_camera(
                 _fitted_camera(joints_2d[is_valid], joints_3d[is_valid], size, subject, path)
             )
-            actions = pd.Categorical([f"activity {number}" for number in activities[is_valid]])
+            actions = label_each([f"activity {number}" for number in activities[is_valid]])
             writer.append(
                 pose_rows(
                     subject,

@@ -156,7 +156,7 @@ def _people_of_json(source: Path, counts: _Counts) -> Iterator[LabelledPerson]:
             continue
         image = expect(entry.get("image"), str, f"{where}.image")
         yield LabelledPerson(
-            image, number + 1, "photograph", joints - 1, visibility, _box(*(centre - 1), scale)
+            image, number + 1, "photograph", joints - 1, visibility, _box(centre[0] - 1, centre[1] - 1, scale)
         )
 
 
@@ -211,7 +211,7 @@ def _person_of_rect(rect: Any, image: str, number: int, action: str) -> Labelled
     """None if it has no joints, or no scale and centre."""
     points = _listed(getattr(getattr(rect, "annopoints", None), "point", []))
     scale, centre = getattr(rect, "scale", None), getattr(rect, "objpos", None)
-    if not points or np.size(scale) != 1 or scale is None or not hasattr(centre, "x"):
+    if not points or scale is None or np.size(scale) != 1 or centre is None or not hasattr(centre, "x"):
         return None
     joints, visibility = np.zeros((_JOINTS, 2)), np.zeros(_JOINTS, np.uint8)
     for point in points:

@@ -34,6 +34,7 @@ def read_numbers(lines: Sequence[bytes], columns: int) -> Float[np.ndarray, "row
             engine="c",
             quoting=3,
             skip_blank_lines=False,
+            low_memory=False,
         )
     except ValueError:  # also what pandas' own errors derive from
         return None

@@ -65,14 +65,14 @@ class _Array:
         shape, kind, is_fortran, data = self.state
         if not isinstance(kind, _Dtype) or not isinstance(shape, tuple):
             raise _RefusedError("an array that numpy did not write")
-        order = "F" if is_fortran else "C"
+        values: np.ndarray
         if isinstance(data, list):
             values = np.empty(len(data), object)
             values[:] = [made(value) for value in data]
-            return values.reshape(shape, order=order)  # type: ignore[call-overload]  # "C" or "F"
-        if isinstance(data, str):  # Python 2 wrote bytes so
-            data = data.encode("latin1")
-        return np.frombuffer(data, kind.dtype()).reshape(shape, order=order)  # type: ignore[call-overload]
+        else:
+            # Python 2 wrote bytes as text.
+            values = np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, kind.dtype())
+        return values.reshape(shape, order="F") if is_fortran else values.reshape(shape)
 
 
 class _Scalar:

@@ -285,8 +285,9 @@ def _rows(
     joints_3d = sequence.joints_3d
     if joints_3d is not None:
         joints_3d, _ = mapping_between(H36M17, skeleton).convert(MILLIMETRES * joints_3d)
-    for pixels in sequence.views or [None]:
-        length = len(joints_3d) if joints_3d is not None else len(pixels)  # type: ignore[arg-type]  # one of the two
+    views: list[np.ndarray | None] = [*sequence.views] or [None]
+    for pixels in views:
+        length = len(next(part for part in (joints_3d, pixels) if part is not None))
         kept = kept_frames(length, RATE, fps)
         joints_2d, visibility = None, None
         if pixels is not None and layout is not None:

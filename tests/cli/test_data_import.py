@@ -146,11 +146,3 @@ def test_an_existing_output_is_kept(evolift: Run, tmp_path: Path, command: str) 
     assert code == 2
     assert "exists: choose another output or add --overwrite" in error_line(err)
     assert (tmp_path / "out.h5").read_text() == "mine"
-
-
-@pytest.mark.parametrize("command", ["cmu", "lsp", "bvh"])
-def test_help_has_an_example(evolift: Run, command: str) -> None:
-    code, out, _ = evolift("data", "import", command, "--help")
-    assert code == 0
-    assert f"evolift data import {command}" in out
-    assert "--overwrite" in out

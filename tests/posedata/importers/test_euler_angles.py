@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from posedata.importers.euler_angles import rotation_from_euler
+from posedata.importers.euler_angles import matrix_product, rotation_from_euler
 
 
 @pytest.mark.parametrize("axes", ["xyz", "zyx", "yxz", "xzy", "zxy", "yzx", "x", "zx"])
@@ -28,3 +28,10 @@ def test_no_turn_is_the_identity() -> None:
     np.testing.assert_array_equal(
         rotation_from_euler(np.zeros((2, 0)), ""), np.broadcast_to(np.eye(3), (2, 3, 3))
     )
+
+
+def test_products_of_many_matrices() -> None:
+    rng = np.random.default_rng(0)
+    for frames, other, columns in ((5, 5, 3), (5, 1, 1), (1, 5, 3), (1, 1, 1)):
+        left, right = rng.normal(size=(frames, 3, 3)), rng.normal(size=(other, 3, columns))
+        np.testing.assert_allclose(matrix_product(left, right), left @ right, atol=1e-12)

@@ -49,6 +49,16 @@ def test_as_the_whole_file_read_at_once(
         json_stream.PIECE = before
 
 
+@pytest.mark.parametrize("number", ["12.5", "-1.5e+17", "3E-2", "0", "-7", "NaN", "-Infinity"])
+def test_numbers_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    for piece in range(1, 12):
+        monkeypatch.setattr(json_stream, "PIECE", piece)
+        (tmp_path / "a.json").write_text(f'{{"skipped": {number}, "a": [{number},{number}]}}')
+        assert [repr(value) for value in stream_json_list(tmp_path / "a.json", "a")] == [
+            repr(json.loads(number))
+        ] * 2
+
+
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     entry = {"keypoints": list(range(200)), "segmentation": [[0.5] * 300]}
