@@ -29,11 +29,6 @@ DETECTOR = (
 )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("chain")
-
-
 @pytest.fixture
 def ok(evolift: Callable[..., Finished]) -> Callable[..., str]:
     """Run a command that must succeed; gives what it printed."""
@@ -46,7 +41,7 @@ def ok(evolift: Callable[..., Finished]) -> Callable[..., str]:
     return run
 
 
-def test_1_actors_and_evolution(ok: Callable[..., str], folder: Path) -> None:
+def actors_and_evolution(ok: Callable[..., str], folder: Path) -> None:
     actors = ("--subjects", "F1,M1", "--actions", "walk,squat")
     ok("data", "actors", "-o", folder / "poses.h5", *actors, "--clips", 1, "--frames", 30)
     ok("evolve", folder / "poses.h5", "-o", folder / "evolved.h5", "--ratio", 2, "--generations", 2)
@@ -57,7 +52,7 @@ def test_1_actors_and_evolution(ok: Callable[..., str], folder: Path) -> None:
     assert "240 poses" in ok("data", "info", folder / "evolved.h5")
 
 
-def test_2_lifter(ok: Callable[..., str], folder: Path) -> None:
+def lifter(ok: Callable[..., str], folder: Path) -> None:
     small = ("--hidden", 16, "--blocks", 1, "--normalisation", "box", "--batch-size", 16)
     ok(
         "lifter",
@@ -82,7 +77,7 @@ def test_2_lifter(ok: Callable[..., str], folder: Path) -> None:
     assert "mpjpe" in scores.lower()
 
 
-def test_3_rendered_people(ok: Callable[..., str], folder: Path) -> None:
+def rendered_people(ok: Callable[..., str], folder: Path) -> None:
     for name, images, seed in (("train", 12, 0), ("test", 6, 1)):
         target = folder / f"renders_{name}.h5"
         ok(
@@ -103,7 +98,7 @@ def test_3_rendered_people(ok: Callable[..., str], folder: Path) -> None:
             assert {"image", "visibility", "joints_2d", "joints_3d"} <= store.columns
 
 
-def test_4_detector(ok: Callable[..., str], folder: Path) -> None:
+def detector(ok: Callable[..., str], folder: Path) -> None:
     stores = (folder / "renders_train.h5", "--validation", folder / "renders_test.h5")
     ok("detector", "train", *stores, "-o", folder / "detector", *DETECTOR, *SMALL, "--batch-size", 4)
     assert (
@@ -114,7 +109,7 @@ def test_4_detector(ok: Callable[..., str], folder: Path) -> None:
     )
 
 
-def test_5_joint_stage(ok: Callable[..., str], folder: Path) -> None:
+def joint_stage(ok: Callable[..., str], folder: Path) -> None:
     parts = (
         "--detector",
         folder / "detector/best.safetensors",
@@ -139,7 +134,7 @@ def test_5_joint_stage(ok: Callable[..., str], folder: Path) -> None:
     assert scores["mpjpe"].gt(0).all()
 
 
-def test_6_prediction(ok: Callable[..., str], folder: Path) -> None:
+def prediction(ok: Callable[..., str], folder: Path) -> None:
     joint = folder / "joint/best.safetensors"
     ok("predict", folder / "renders_test_images", "--joint", joint, "-o", folder / "predictions")
     assert len(read_predictions(folder / "predictions/predictions.json")) == 6
@@ -147,38 +142,41 @@ def test_6_prediction(ok: Callable[..., str], folder: Path) -> None:
     assert settings["command"] == "evolift predict"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("lifter", "train", "{f}/detector/best.safetensors", "-o", "{f}/x"), "is not a readable HDF5 file"),
-        (("evolve", "{f}/renders_train.h5", "-o", "{f}/x.h5"), "world frame"),
+WRONG_FILES = (
+    (("lifter", "train", "{f}/detector/best.safetensors", "-o", "{f}/x"), "is not a readable HDF5 file"),
+    (("evolve", "{f}/renders_train.h5", "-o", "{f}/x.h5"), "world frame"),
+    (
+        ("evolve", "{f}/poses.h5", "-o", "{f}/evolved.h5"),
+        "exists: choose another output or add --overwrite",
+    ),
+    (
+        ("detector", "train", "{f}/poses.h5", "--validation", "{f}/poses.h5", "-o", "{f}/x"),
+        "it has no pictures",
+    ),
+    (
         (
-            ("evolve", "{f}/poses.h5", "-o", "{f}/evolved.h5"),
-            "exists: choose another output or add --overwrite",
+            *("finetune", "{f}/renders_train.h5", "--validation", "{f}/renders_test.h5", "-o", "{f}/x"),
+            *("--detector", "{f}/lifter/best.safetensors", "--lifter", "{f}/lifter/best.safetensors"),
         ),
-        (
-            ("detector", "train", "{f}/poses.h5", "--validation", "{f}/poses.h5", "-o", "{f}/x"),
-            "it has no pictures",
-        ),
-        (
-            (
-                *("finetune", "{f}/renders_train.h5", "--validation", "{f}/renders_test.h5", "-o", "{f}/x"),
-                *("--detector", "{f}/lifter/best.safetensors", "--lifter", "{f}/lifter/best.safetensors"),
-            ),
-            "is a checkpoint of the stage 'lifter', not 'detector'",
-        ),
-        (
-            ("lifter", "evaluate", "{f}/joint/best.safetensors", "--data", "{f}/poses.h5", "-o", "{f}/x"),
-            "of the stage 'joint', not 'lifter'",
-        ),
-    ],
+        "is a checkpoint of the stage 'lifter', not 'detector'",
+    ),
+    (
+        ("lifter", "evaluate", "{f}/joint/best.safetensors", "--data", "{f}/poses.h5", "-o", "{f}/x"),
+        "of the stage 'joint', not 'lifter'",
+    ),
 )
-def test_7_a_wrong_file_is_one_sentence(
-    evolift: Callable[..., Finished], folder: Path, arguments: tuple[str, ...], message: str
+
+
+def test_each_stage_takes_what_the_last_one_wrote(
+    evolift: Callable[..., Finished], ok: Callable[..., str], tmp_path: Path
 ) -> None:
-    before = sorted(folder.rglob("*"))
-    result = evolift(*(argument.format(f=folder) for argument in arguments))
-    assert result.returncode == 2
-    assert message in " ".join(result.stderr.split())
-    left = [path for path in sorted(folder.rglob("*")) if path not in before]
-    assert all(path.name in ("x", "settings.json") for path in left), "nothing half written"
+    """One test, as each stage needs the files of those before it, and workers share no folder."""
+    for stage in (actors_and_evolution, lifter, rendered_people, detector, joint_stage, prediction):
+        stage(ok, tmp_path)
+    for arguments, message in WRONG_FILES:
+        before = sorted(tmp_path.rglob("*"))
+        result = evolift(*(argument.format(f=tmp_path) for argument in arguments))
+        assert result.returncode == 2, arguments
+        assert message in " ".join(result.stderr.split())
+        left = [path for path in sorted(tmp_path.rglob("*")) if path not in before]
+        assert all(path.name in ("x", "settings.json") for path in left), "nothing half written"
