@@ -116,12 +116,27 @@ def actors(
 @click.option("--actions", help="Only these, with commas.")
 @click.option("--without-subjects", help="Not these, with commas.")
 @click.option("--without-actions", help="Not these, with commas.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Of those, this share of the poses, chosen at random.",
+)
+@seed_option
 @overwrite_option
 @click.pass_context
 def select(
-    ctx: click.RichContext, /, source: Path, output: Path, overwrite: bool, **names: str | None
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    output: Path,
+    share: float,
+    seed: int,
+    overwrite: bool,
+    **names: str | None,
 ) -> None:
-    """Some subjects and actions of a store as a store of their own, for example to hold clips out.
+    """Some subjects, actions and poses of a store as a store of their own, for example to hold clips out.
 
     Example: evolift data select cmu.h5 -o validation.h5 --actions 01_03,01_09
     """
@@ -131,6 +146,8 @@ def select(
         kept = select_rows(
             source,
             output,
+            share=share,
+            seed=seed,
             overwrite=overwrite,
             progress=advance,
             **{key: _names(given, ()) for key, given in names.items()},

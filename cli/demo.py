@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,9 +152,9 @@ def _act(results: DemoResults, scale: float, seed: int, workers: int) -> None:
 def _evolve(results: DemoResults, scale: float, seed: int, workers: int) -> None:
     from cli.progress import progress_bar
     from evolution.algorithm import evolve
-    from evolution.settings import EvolutionSettings
+    from evolution.settings import ALGORITHM_1
 
-    settings = EvolutionSettings(ratio=5.0, generations=2, seed=seed)
+    settings = replace(ALGORITHM_1, ratio=5.0, generations=2, seed=seed)
     with progress_bar("evolving", None) as advance:
         report = evolve(results.path("train.h5"), results.path("evolved.h5"), settings, progress=advance)
     results.evolution = report.table()

@@ -21,7 +21,7 @@ from cli.options import (
 )
 
 EXAMPLE = """
-Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
+Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
 """
 
 
@@ -29,7 +29,7 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
 @click.argument("source", type=ExistingFile)
 @output_option("Pose store")
 @click.option(
-    "--ratio", type=float, default=2.5, show_default=True, help="Size of the result over the source."
+    "--ratio", type=float, default=20.0, show_default=True, help="Size of the result over the source."
 )
 @click.option("--target-size", type=click.IntRange(1), help="Poses in the result; wins over --ratio.")
 @click.option(
@@ -48,11 +48,17 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
 @click.option(
     "--two-point-rate", type=float, default=0.5, show_default=True, help="Share of those with two cuts."
 )
-@click.option("--mutation-rate", type=float, default=0.5, show_default=True, help="Share with bones turned.")
-@click.option("--per-bone-rate", type=float, help="Chance of each bone of those [default: turn exactly one].")
-@click.option("--sigma", type=float, default=10.0, show_default=True, help="Size of a turn, degrees.")
-@click.option("--turn-rate", type=float, default=0.0, show_default=True, help="Share with a new heading.")
-@click.option("--tilt-sigma", type=float, default=0.0, show_default=True, help="Tilt of those, degrees.")
+@click.option("--mutation-rate", type=float, default=1.0, show_default=True, help="Share with bones turned.")
+@click.option(
+    "--per-bone-rate",
+    type=float,
+    default=0.4,
+    show_default=True,
+    help="Chance of each bone of those to be turned; 0 turns exactly one.",
+)
+@click.option("--sigma", type=float, default=20.0, show_default=True, help="Size of a turn, degrees.")
+@click.option("--turn-rate", type=float, default=1.0, show_default=True, help="Share with a new heading.")
+@click.option("--tilt-sigma", type=float, default=25.0, show_default=True, help="Tilt of those, degrees.")
 @click.option(
     "--crossed-lengths",
     type=click.Choice(["kept", "swapped"]),
@@ -72,7 +78,7 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 2.5 --limits anatomical
     help="Share that gets the bone lengths of a random subject of SOURCE.",
 )
 @click.option(
-    "--mirror-rate", type=float, default=0.0, show_default=True, help="Share mirrored left to right."
+    "--mirror-rate", type=float, default=0.5, show_default=True, help="Share mirrored left to right."
 )
 @click.option(
     "--sampling",

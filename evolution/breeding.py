@@ -239,7 +239,7 @@ def make_candidates(
     child = exchange(body, mate, taken, tree, lengths=settings.crossed_lengths)
 
     mutated = torch.rand(n, generator=generator) < settings.mutation_rate
-    turned = draw_turned(tree, mutated, generator, per_bone_rate=settings.per_bone_rate)
+    turned = draw_turned(tree, mutated, generator, per_bone_rate=settings.per_bone_rate or None)
     child = turn_bones(child, turned, tree, generator, sigma=math.radians(settings.sigma))
     mutated = turned.any(-1)
     headed = torch.rand(n, generator=generator) < settings.turn_rate
@@ -351,13 +351,18 @@ def judge(
 
 
 def _hopeless(tally: Tally, limits: JointLimits) -> str:
-    counts = {
-        "unchanged": tally.unchanged,
-        "near": tally.copies + tally.duplicates,
-        "limits": tally.refused,
-        "criteria": tally.implausible,
-    }
-    most = max(counts, key=lambda name: counts[name])
+    # The share that each refuses of those that the ones before it leave: limits that halve the candidates are not to
+    # blame for a distance that leaves none of the other half.
+    shares, left = {}, tally.candidates
+    for name, refused in (
+        ("unchanged", tally.unchanged),
+        ("limits", tally.refused),
+        ("criteria", tally.implausible),
+        ("near", tally.copies + tally.duplicates),
+    ):
+        shares[name] = refused / max(left, 1)
+        left -= refused
+    most = max(shares, key=lambda name: shares[name])
     if most == "unchanged":
         return "no operator changes anything at these rates: raise --crossover-rate or --mutation-rate"
     if most == "near":

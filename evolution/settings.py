@@ -24,6 +24,9 @@ _RATES = (
 class EvolutionSettings:
     """How a store is evolved.
 
+    The defaults are those of the settings tried that gave lifters the most on another person (README, "Evolved poses");
+    `ALGORITHM_1` and the recipe `evolve-report` are the report's.
+
     Args:
         ratio: size of the result over that of the source (2.5 in Li et al. 2020).
         target_size: poses in the result; wins over `ratio`.
@@ -34,7 +37,7 @@ class EvolutionSettings:
         crossover_rate: share of candidates that exchange sub-trees.
         two_point_rate: share of those with two cuts.
         mutation_rate: share of candidates whose bones are turned.
-        per_bone_rate: chance of each bone of those; None turns exactly one.
+        per_bone_rate: chance of each bone of those; 0 turns exactly one.
         sigma: standard deviation of a turn, degrees.
         turn_rate: share of candidates with a new heading about the vertical.
         tilt_sigma: tilt of those, degrees; 0 keeps them upright.
@@ -55,23 +58,23 @@ class EvolutionSettings:
         InputError: a value cannot be.
     """
 
-    ratio: float = 2.5
+    ratio: float = 20.0
     target_size: int | None = None
     generations: int = 5
     limits: str = "anatomical"
     criteria: str = ""
     crossover_rate: float = 0.9
     two_point_rate: float = 0.5
-    mutation_rate: float = 0.5
-    per_bone_rate: float | None = None
-    sigma: float = 10.0
-    turn_rate: float = 0.0
-    tilt_sigma: float = 0.0
+    mutation_rate: float = 1.0
+    per_bone_rate: float = 0.4
+    sigma: float = 20.0
+    turn_rate: float = 1.0
+    tilt_sigma: float = 25.0
     crossed_lengths: Literal["kept", "swapped"] = "kept"
     length_rate: float = 0.0
     length_spread: float = 0.1
     template_rate: float = 0.0
-    mirror_rate: float = 0.0
+    mirror_rate: float = 0.5
     sampling: Literal["uniform", "novelty", "hardness"] = "uniform"
     min_change: float = 0.0
     min_distance: float = 0.0
@@ -82,7 +85,7 @@ class EvolutionSettings:
         for name in _RATES:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{_option(name)} must lie between 0 and 1, not {getattr(self, name)}")
-        if self.per_bone_rate is not None and not 0 < self.per_bone_rate <= 1:
+        if not 0 <= self.per_bone_rate <= 1:
             raise InputError(f"--per-bone-rate must lie between 0 and 1, not {self.per_bone_rate}")
         if self.target_size is None and not (math.isfinite(self.ratio) and self.ratio > 1):
             raise InputError(f"--ratio must be larger than 1, not {self.ratio}: nothing would be bred")
@@ -123,6 +126,18 @@ class EvolutionSettings:
         values = asdict(self)
         del values["seed"]
         return values
+
+
+ALGORITHM_1 = EvolutionSettings(
+    ratio=2.5,
+    mutation_rate=0.5,
+    per_bone_rate=0.0,
+    sigma=10.0,
+    turn_rate=0.0,
+    tilt_sigma=0.0,
+    mirror_rate=0.0,
+)
+"""Algorithm 1 of the report as it stands: crossover, then one bone of half of the children is turned a little."""
 
 
 def _option(name: str) -> str:

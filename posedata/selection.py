@@ -24,6 +24,8 @@ def select_rows(
     actions: Sequence[str] = (),
     without_subjects: Sequence[str] = (),
     without_actions: Sequence[str] = (),
+    share: float = 1.0,
+    seed: int = 0,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> int:
@@ -36,6 +38,8 @@ def select_rows(
         source, target: the stores.
         subjects, actions: keep only these; all if empty.
         without_subjects, without_actions: leave these out.
+        share: of the rows that are left, keep this share, chosen at random and at least one, in their order.
+        seed: of that choice.
         overwrite: replace an existing target.
         progress: called with the number of rows read since the last call.
 
@@ -51,6 +55,8 @@ def select_rows(
         "actions": list(actions),
         "without_subjects": list(without_subjects),
         "without_actions": list(without_actions),
+        "share": share,
+        "seed": seed,
     }
     with PoseStore(source) as store:
         table = store.table()
@@ -69,6 +75,9 @@ def select_rows(
             keep &= ~table[column].isin(unwanted).to_numpy()
         if not keep.any():
             raise InputError(f"{source}: no row is of the chosen subjects and actions: choose others")
+        rows = np.flatnonzero(keep)
+        left_out = np.random.default_rng(seed).permutation(rows)[max(1, round(share * len(rows))) :]
+        keep[left_out] = False
         provenance = Provenance("evolift data select", parameters, None, {source.name: sha256_of(source)})
         image_root = str(store.image_folder.resolve()) if "image" in store.columns else ""
         with PoseStoreWriter(

@@ -21,7 +21,7 @@ from evolution.fitted_limits import PARENT_SIDE, SIDE, FitSettings, FittedLimits
 from evolution.gene_pool import GenePool
 from evolution.kinematic_tree import KinematicTree
 from evolution.local_bones import to_local
-from evolution.settings import EvolutionSettings
+from evolution.settings import ALGORITHM_1
 from posedata.skeleton import H36M17
 from tests.evolution.test_local_bones import random_bodies, reference
 
@@ -40,7 +40,7 @@ def population() -> tuple[np.ndarray, GenePool, FittedLimits]:
 @pytest.mark.benchmark(group="breeding", timer=time.process_time)
 def test_batched(benchmark, population) -> None:  # type: ignore[no-untyped-def]
     _, pool, limits = population
-    settings, parents = EvolutionSettings(), Parents(pool, np.arange(POSES))
+    settings, parents = ALGORITHM_1, Parents(pool, np.arange(POSES))
     place = iter(range(10**6))
     children = 16384
     benchmark(lambda: breed(parents, children, limits, settings, (next(place),)))

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from cli.evolve import evolve
 from cli.limits import limits
+from evolution.settings import ALGORITHM_1
 from posedata.errors import InputError, OutputError
 from posedata.store import PoseStore
 
@@ -58,3 +59,11 @@ def test_limits_check_tells_per_bone(tiny_store: Path) -> None:
     assert "(whole pose)" in result.output
     assert "of 64 poses keep the limits 'anatomical'" in result.output
     assert run(limits, "check", tiny_store, "--fail-below", 100).exit_code == 1
+
+
+def test_the_recipe_of_the_report_is_its_algorithm(tiny_store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "evolved.h5"
+    assert run(evolve, tiny_store, "-o", target, "--recipe", "evolve-report").exit_code == 0
+    with PoseStore(target) as store:
+        provenance = store.provenance
+    assert {**provenance.parameters, "report": None} == {**ALGORITHM_1.to_dict(), "report": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from evolution.ground import Ground, store_supports, supports
 from evolution.kinematic_tree import KinematicTree
 from evolution.random_limbs import with_random_limbs
 from evolution.segment_distance import segment_distance
-from evolution.settings import EvolutionSettings
+from evolution.settings import ALGORITHM_1
 from posedata.errors import InputError, StoreError
 from posedata.poses import Poses
 from posedata.skeleton import BODY25, H36M16, H36M17, Skeleton
@@ -146,7 +147,7 @@ def test_originals_stand_on_their_clip_or_higher() -> None:
         assert found[row] == pytest.approx(max(np.percentile(lowest[clip], 5), lowest[row]), abs=0.01)
 
 
-SETTINGS = EvolutionSettings(ratio=8.0, generations=3, sigma=40.0, criteria="ground,capsules", seed=4)
+SETTINGS = replace(ALGORITHM_1, ratio=8.0, generations=3, sigma=40.0, criteria="ground,capsules", seed=4)
 
 
 def test_children_meet_the_criteria_and_refusals_are_counted(tiny_store: Path, tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_children_meet_the_criteria_and_refusals_are_counted(tiny_store: Path, t
 
 
 def test_without_criteria_children_break_them(tiny_store: Path, tmp_path: Path) -> None:
-    plain = EvolutionSettings(ratio=8.0, generations=3, sigma=40.0, seed=4)
+    plain = replace(ALGORITHM_1, ratio=8.0, generations=3, sigma=40.0, seed=4)
     report = evolve(tiny_store, tmp_path / "out.h5", plain)
     with PoseStore(tmp_path / "out.h5") as store:
         joints = store.read().joints_3d
@@ -202,14 +203,14 @@ def test_criteria_that_refuse_all_are_named(tmp_path: Path, make_poses: Callable
     with pytest.raises(
         InputError, match=r"the criteria refuse nearly all children .* for ground: no foot down"
     ):
-        evolve(tmp_path / "heads.h5", tmp_path / "out.h5", EvolutionSettings(criteria="ground"))
+        evolve(tmp_path / "heads.h5", tmp_path / "out.h5", replace(ALGORITHM_1, criteria="ground"))
 
 
 def test_criteria_that_cannot_be() -> None:
     with pytest.raises(InputError, match="there is no criterion 'balance': choose among ground,capsules"):
-        EvolutionSettings(criteria="ground,balance")
+        replace(ALGORITHM_1, criteria="ground,balance")
     with pytest.raises(InputError, match="'ground,ground' names one twice"):
-        EvolutionSettings(criteria="ground,ground")
+        replace(ALGORITHM_1, criteria="ground,ground")
     bust = Skeleton(
         "BUST",
         ("pelvis", "chest", "left_hip", "right_hip", "left_shoulder", "right_shoulder"),

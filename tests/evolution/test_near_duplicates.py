@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from evolution.near_duplicates import (
     apart_from_each_other,
     duplicate_filter,
 )
-from evolution.settings import EvolutionSettings
+from evolution.settings import ALGORITHM_1
 from posedata.errors import InputError
 from posedata.skeleton import H36M17
 from posedata.store import PoseStore
@@ -112,10 +113,10 @@ def test_evolved_poses_keep_their_distance(
     tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(algorithm, "BLOCK", 100)
-    settings = EvolutionSettings(ratio=6.0, generations=2, min_distance=30.0, mirror_rate=0.3)
+    settings = replace(ALGORITHM_1, ratio=6.0, generations=2, min_distance=30.0, mirror_rate=0.3)
     report = evolve(tiny_store, tmp_path / "out.h5", settings)
     plain = evolve(
-        tiny_store, tmp_path / "plain.h5", EvolutionSettings(ratio=6.0, generations=2, mirror_rate=0.3)
+        tiny_store, tmp_path / "plain.h5", replace(ALGORITHM_1, ratio=6.0, generations=2, mirror_rate=0.3)
     )
     assert sum(tally.duplicates for tally in plain.generations) == 0
     assert all(tally.duplicates > 20 for tally in report.generations)
@@ -146,7 +147,7 @@ def test_workers_refuse_the_same_duplicates(
     tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(algorithm, "BLOCK", 100)
-    settings = EvolutionSettings(ratio=8.0, generations=2, min_distance=25.0)
+    settings = replace(ALGORITHM_1, ratio=8.0, generations=2, min_distance=25.0)
     evolve(tiny_store, tmp_path / "one.h5", settings)
     with ProcessWorkers(2) as workers:
         evolve(tiny_store, tmp_path / "two.h5", settings, workers=workers)
@@ -161,7 +162,7 @@ def test_no_room_left_is_one_sentence(tiny_store: Path, tmp_path: Path) -> None:
     assert "nearly all children are too near to poses that are there already" in str(result.exception)
     assert not any(tmp_path.iterdir())
     with pytest.raises(InputError, match="--min-distance must be at least 0 mm, not -1"):
-        EvolutionSettings(min_distance=-1.0)
+        replace(ALGORITHM_1, min_distance=-1.0)
 
 
 def test_the_common_body_is_the_mean_of_the_subjects() -> None:

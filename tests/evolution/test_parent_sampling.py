@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from evolution.kinematic_tree import KinematicTree
 from evolution.length_templates import length_templates
 from evolution.local_bones import to_local
 from evolution.parent_sampling import draw_weighted_pairs, hardness, in_torso_frame, novelty, pose_distance
-from evolution.settings import EvolutionSettings
+from evolution.settings import ALGORITHM_1, EvolutionSettings
 from posedata.errors import InputError
 from posedata.skeleton import H36M17
 from posedata.store import PoseStore
@@ -98,7 +99,7 @@ def test_hardness_sees_the_joints_and_is_checked() -> None:
 
 
 def test_evolution_prefers_hard_parents(tiny_store: Path, tmp_path: Path) -> None:
-    settings = EvolutionSettings(ratio=6.0, generations=1, sampling="hardness")
+    settings = replace(ALGORITHM_1, ratio=6.0, generations=1, sampling="hardness")
     with PoseStore(tiny_store) as store:
         source = store.read().joints_3d
     assert source is not None
@@ -119,15 +120,21 @@ def test_evolution_prefers_hard_parents(tiny_store: Path, tmp_path: Path) -> Non
 
 
 def test_novelty_evolves_to_the_same_bytes_again(tiny_store: Path, tmp_path: Path) -> None:
-    settings = EvolutionSettings(ratio=4.0, generations=2, sampling="novelty", seed=1)
+    settings = replace(ALGORITHM_1, ratio=4.0, generations=2, sampling="novelty", seed=1)
     for name in ("a.h5", "b.h5"):
         evolve(tiny_store, tmp_path / name, settings)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
 def test_copies_of_parents_are_refused_and_counted(tiny_store: Path, tmp_path: Path) -> None:
-    settings = EvolutionSettings(
-        ratio=4.0, generations=1, crossover_rate=0.0, mutation_rate=1.0, sigma=10.0, min_change=25.0
+    settings = replace(
+        ALGORITHM_1,
+        ratio=4.0,
+        generations=1,
+        crossover_rate=0.0,
+        mutation_rate=1.0,
+        sigma=10.0,
+        min_change=25.0,
     )
     report = evolve(tiny_store, tmp_path / "out.h5", settings)
     assert report.generations[0].copies > 20
@@ -153,8 +160,8 @@ def test_templates_are_the_people_of_the_store() -> None:
 
 
 def test_children_get_templates(tiny_store: Path, tmp_path: Path) -> None:
-    settings = EvolutionSettings(
-        ratio=3.0, generations=1, crossover_rate=0.0, mutation_rate=0.0, template_rate=1.0
+    settings = replace(
+        ALGORITHM_1, ratio=3.0, generations=1, crossover_rate=0.0, mutation_rate=0.0, template_rate=1.0
     )
     evolve(tiny_store, tmp_path / "out.h5", settings)
     with PoseStore(tmp_path / "out.h5") as store:

@@ -28,6 +28,29 @@ def test_chosen_rows_and_no_others(tiny_store: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(part.table()["frame"], table["frame"][wanted])
 
 
+def test_a_share_of_the_chosen_rows(tiny_store: Path, tmp_path: Path) -> None:
+    with PoseStore(tiny_store) as store:
+        table, poses = store.table(), store.read()
+    chosen = np.flatnonzero(table["subject"] == "ann")
+
+    def rows(seed: int, share: float) -> list[int]:
+        kept = select_rows(
+            tiny_store, tmp_path / "part.h5", subjects=["ann"], share=share, seed=seed, overwrite=True
+        )
+        with PoseStore(tmp_path / "part.h5") as part:
+            joints = part.read().joints_3d
+        assert len(joints) == kept
+        return [int(np.flatnonzero((poses.joints_3d == pose).all((1, 2)))[0]) for pose in joints]
+
+    half = rows(0, 0.5)
+    assert len(half) == round(len(chosen) / 2)
+    assert half == sorted(half)
+    assert set(half) < set(chosen)
+    assert rows(0, 0.5) == half
+    assert rows(1, 0.5) != half
+    assert len(rows(0, 1e-9)) == 1
+
+
 def test_evolved_stores_are_refused(make_poses, tmp_path: Path) -> None:
     poses = make_poses(8)
     lineage = replace(Lineage.unbred(8), generation=np.arange(8, dtype=np.int32) // 4)
