@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lifter.semantic_graph_convolution import SemanticGraphConvolution
+from lifter.semantic_graph_convolution import SemanticGraphConvolution, side_by_side
 
-ROWS_AT_ONCE = 128
+ROWS_AT_ONCE = 64
 """Poses that go through the network together: their activations stay in the processor's second-level cache."""
 
 
@@ -19,34 +19,26 @@ class FoldedLayer:
     """A graph convolution with what follows it folded in.
 
     Args:
-        own, mixing: diagonal and rest of the affinity.
-        to_self, to_neighbours: the two weights.
+        mixing: as `mixings` arranges it, for every pose of `ROWS_AT_ONCE`.
+        both: the weights side by side.
         bias: added per channel.
     """
 
-    own: Float[Tensor, "joints 1 1"]
-    mixing: Float[Tensor, "joints joints"]
-    to_self: Float[Tensor, "in out"]
-    to_neighbours: Float[Tensor, "in out"]
-    bias: Float[Tensor, "out"]
+    mixing: Float[Tensor, "rows joints twice"]
+    both: Float[Tensor, "in twice_out"]
+    bias: Float[Tensor, "1 1 out"]
 
-    def __call__(self, features: Float[Tensor, "joints batch in"]) -> Float[Tensor, "joints batch out"]:
-        """The convolution, without ReLU."""
-        joints, batch, channels = features.shape
-        flat = features.view(joints * batch, channels)
-        if self.bias.numel() < channels:
-            mixed = (self.mixing @ (flat @ self.to_neighbours).view(joints, -1)).view(joints, batch, -1)
-            return mixed.addcmul_((flat @ self.to_self).view(joints, batch, -1), self.own).add_(self.bias)
-        neighbours = (self.mixing @ features.view(joints, -1)).view(joints * batch, channels)
-        out = torch.addmm(self.bias, neighbours, self.to_neighbours)
-        out.addmm_((features * self.own).view(joints * batch, channels), self.to_self)
-        return out.view(joints, batch, -1)
+    def __call__(self, features: Float[Tensor, "batch joints in"]) -> Float[Tensor, "batch joints out"]:
+        """The convolution, without ReLU, of at most `ROWS_AT_ONCE` poses."""
+        batch, joints, channels = features.shape
+        projected = (features.view(batch * joints, channels) @ self.both).view(batch, 2 * joints, -1)
+        return torch.baddbmm(self.bias, self.mixing[:batch], projected)
 
 
 @torch.no_grad()
 def folded(
     convolution: SemanticGraphConvolution,
-    affinity: Float[Tensor, "joints joints"],
+    mixing: Float[Tensor, "joints twice"],
     norm: nn.BatchNorm1d | None,
 ) -> FoldedLayer:
     r"""A convolution and the batch norm behind it (in evaluation mode) as one convolution.
@@ -55,14 +47,15 @@ def folded(
 
     Args:
         convolution: the layer.
-        affinity: its affinity.
+        mixing: of it, see `mixings`.
         norm: None for none.
     """
-    own = affinity.diagonal().clone()
     weight, bias = convolution.weight.detach().clone(), convolution.bias.detach().clone()
     if norm is not None:
         assert norm.running_mean is not None
         assert norm.running_var is not None
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()
         weight, bias = weight * scale, (bias - norm.running_mean) * scale + norm.bias
-    return FoldedLayer(own[:, None, None], affinity - torch.diag(own), weight[0], weight[1], bias)
+    return FoldedLayer(
+        mixing.detach().clone().expand(ROWS_AT_ONCE, -1, -1), side_by_side(weight), bias[None, None]
+    )

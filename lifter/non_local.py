@@ -24,7 +24,7 @@ class NonLocalBlock(nn.Module):
         groups: see `joint_groups`.
 
     Shapes:
-        input and output (joints, batch, channels).
+        input and output (batch, joints, channels).
     """
 
     group_joints: Tensor
@@ -47,27 +47,27 @@ class NonLocalBlock(nn.Module):
         nn.init.zeros_(self.norm.bias)
 
     def forward(
-        self, features: Float[Tensor, "joints batch channels"]
-    ) -> Float[Tensor, "joints batch channels"]:
+        self, features: Float[Tensor, "batch joints channels"]
+    ) -> Float[Tensor, "batch joints channels"]:
         """The output z of the class's equation."""
         attention = self.attention(features)
         values = self._pooled(self.g(features))
-        mixed = torch.einsum("jbg,gbc->jbc", attention, values)
+        mixed = torch.bmm(attention, values)
         out = self.norm(self.out(mixed).flatten(0, 1)).view_as(features)
         z: Tensor = features + out
         return z
 
     def attention(
-        self, features: Float[Tensor, "joints batch channels"]
-    ) -> Float[Tensor, "joints batch groups"]:
+        self, features: Float[Tensor, "batch joints channels"]
+    ) -> Float[Tensor, "batch joints groups"]:
         """What each joint takes from each group: ReLU(...) / G of the class's equation."""
         of_theta, of_phi = self.score.weight.chunk(2, -1)
         # theta is only seen through one number per joint, so its map and that number are one product.
         query = F.linear(features, of_theta @ self.theta.weight, of_theta @ self.theta.bias)
         key = F.linear(self._pooled(self.phi(features)), of_phi)
-        return F.relu(query + key.permute(2, 1, 0)) / len(self.group_joints)
+        return F.relu(query + key.mT) / len(self.group_joints)
 
-    def _pooled(self, features: Float[Tensor, "joints batch inner"]) -> Float[Tensor, "groups batch inner"]:
+    def _pooled(self, features: Float[Tensor, "batch joints inner"]) -> Float[Tensor, "batch groups inner"]:
         if self.group_joints.shape[1] == 1:
-            return features[self.group_joints[:, 0]]
-        return features[self.group_joints].amax(1)
+            return features[:, self.group_joints[:, 0]]
+        return features[:, self.group_joints].amax(2)

@@ -1,8 +1,8 @@
 """Semantic graph convolution over a fixed skeleton: the dense, batched form.
 
-Inside a network the joints come first, (joints, batch, channels): mixing joints is then one product with a small
-matrix, and both weights are one product over [self, neighbours]. `forward` takes the usual batch-first order.
-`graph_form` has the same operator for arbitrary graphs.
+Both weights are one product, whose result holds two rows per joint: what the joint gives to itself, and what it gives to
+its neighbours. One small matrix per layer then mixes these rows, the same for every pose. `graph_form` has the same
+operator for arbitrary graphs.
 """
 
 from __future__ import annotations
@@ -73,36 +73,22 @@ class SemanticGraphConvolution(nn.Module):
         return affinities([self])[0]
 
     def forward(
-        self, features: Float[Tensor, "batch joints in_channels"]
-    ) -> Float[Tensor, "batch joints out_channels"]:
-        """The output y of the class's equation."""
-        return self.joints_first(features.transpose(0, 1)).transpose(0, 1)
-
-    def joints_first(
         self,
-        features: Float[Tensor, "joints batch in_channels"],
-        affinity: Float[Tensor, "joints joints"] | None = None,
-    ) -> Float[Tensor, "joints batch out_channels"]:
-        """`forward` for (joints, batch, channels), the order in which it is fastest.
+        features: Float[Tensor, "batch joints in_channels"],
+        mixing: Float[Tensor, "joints twice"] | None = None,
+    ) -> Float[Tensor, "batch joints out_channels"]:
+        """The output y of the class's equation.
 
         Args:
             features: x.
-            affinity: of this layer, if it is known already.
+            mixing: of this layer (see `mixings`), if it is known already.
         """
-        joints, batch, channels = features.shape
-        if affinity is None:
-            affinity = self.affinity()
-        own = affinity.diagonal()[:, None, None]
-        mixing = affinity * self.off_diagonal
-        if self.bias.numel() < channels:
-            # Joints are mixed where there are fewer channels: here behind the weights.
-            projected = (features.reshape(joints * batch, channels) @ self.weight).view(2, joints, batch, -1)
-            mixed = (mixing @ projected[1].reshape(joints, -1)).view(joints, batch, -1)
-            return torch.addcmul(mixed, projected[0], own) + self.bias
-        neighbours = (mixing @ features.reshape(joints, batch * channels)).view(joints, batch, channels)
-        stacked = torch.cat([features * own, neighbours], -1).view(joints * batch, 2 * channels)
-        out = torch.addmm(self.bias, stacked, self.weight.view(2 * channels, -1))
-        return out.view(joints, batch, -1)
+        batch, joints, channels = features.shape
+        if mixing is None:
+            mixing = mixings([self])[0]
+        projected = features.reshape(batch * joints, channels) @ side_by_side(self.weight)
+        projected = projected.view(batch, 2 * joints, -1)
+        return torch.bmm(mixing.expand(batch, -1, -1), projected) + self.bias
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""
@@ -120,3 +106,17 @@ def affinities(layers: Sequence[SemanticGraphConvolution]) -> Float[Tensor, "lay
     everywhere = logits.new_full((len(layers), joints * joints), -math.inf)
     everywhere = everywhere.index_copy(1, first.edge_positions, logits)
     return everywhere.view(len(layers), joints, joints).softmax(-1)
+
+
+def mixings(layers: Sequence[SemanticGraphConvolution]) -> Float[Tensor, "layers joints twice"]:
+    """The affinities of several layers as matrices that mix two rows per joint.
+
+    Column 2j weighs what joint j gives to itself, and column 2j + 1 what it gives to its neighbours.
+    """
+    affinity, off_diagonal = affinities(layers), layers[0].off_diagonal
+    return torch.stack([affinity * (1 - off_diagonal), affinity * off_diagonal], -1).flatten(-2)
+
+
+def side_by_side(weight: Float[Tensor, "2 in out"]) -> Float[Tensor, "in twice"]:
+    """Both weights of a layer as one matrix, whose product with x is (..., self then neighbours)."""
+    return weight.transpose(0, 1).flatten(1)

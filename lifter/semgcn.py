@@ -10,15 +10,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lifter.dropout import dropout
 from lifter.folded_semgcn import ROWS_AT_ONCE, FoldedLayer, folded
 from lifter.fused_graph_layer import fused_graph_layer
 from lifter.joint_groups import Groups
 from lifter.non_local import NonLocalBlock
-from lifter.semantic_graph_convolution import SemanticGraphConvolution, affinities
+from lifter.semantic_graph_convolution import SemanticGraphConvolution, mixings
 
 
 class GraphLayer(nn.Module):
-    """Graph convolution, batch norm over channels, ReLU, optional dropout; (joints, batch, channels)."""
+    """Graph convolution, batch norm over channels, ReLU, optional dropout; (batch, joints, channels)."""
 
     def __init__(
         self,
@@ -33,17 +34,17 @@ class GraphLayer(nn.Module):
         self.dropout = dropout
 
     def forward(
-        self, features: Float[Tensor, "joints batch in"], affinity: Float[Tensor, "joints joints"]
-    ) -> Float[Tensor, "joints batch out"]:
-        """The four operations in turn; `affinity` is that of the convolution."""
+        self, features: Float[Tensor, "batch joints in"], mixing: Float[Tensor, "joints twice"]
+    ) -> Float[Tensor, "batch joints out"]:
+        """The four operations in turn; `mixing` is that of the convolution, see `mixings`."""
         layer = self.convolution
         if self.training and self._may_fuse(features):
             assert isinstance(self.norm, nn.BatchNorm1d)
-            out = fused_graph_layer(features, affinity, layer.weight, layer.bias, self.norm)
+            out = fused_graph_layer(features, mixing, layer.weight, layer.bias, self.norm)
         else:
-            out = layer.joints_first(features, affinity)
+            out = layer(features, mixing)
             out = F.relu(self.norm(out.flatten(0, 1)).view_as(out))
-        return F.dropout(out, self.dropout, self.training) if self.dropout else out
+        return dropout(out, self.dropout) if self.dropout and self.training else out
 
     def _may_fuse(self, features: Tensor) -> bool:
         # A norm synchronised between devices, and mixed precision, need the operations one by one.
@@ -51,7 +52,7 @@ class GraphLayer(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two graph layers with a shortcut; (joints, batch, channels)."""
+    """Two graph layers with a shortcut; (batch, joints, channels)."""
 
     def __init__(self, channels: int, adjacency: Bool[Tensor, "joints joints"], dropout: float = 0.0) -> None:
         super().__init__()
@@ -59,11 +60,11 @@ class ResidualBlock(nn.Module):
         self.second = GraphLayer(channels, channels, adjacency, dropout)
 
     def forward(
-        self, features: Float[Tensor, "joints batch channels"], affinity: Iterator[Tensor]
-    ) -> Float[Tensor, "joints batch channels"]:
-        """Features plus second(first(features)); takes two affinities."""
-        inner = self.first(features, next(affinity))
-        out: Tensor = features + self.second(inner, next(affinity))
+        self, features: Float[Tensor, "batch joints channels"], mixing: Iterator[Tensor]
+    ) -> Float[Tensor, "batch joints channels"]:
+        """Features plus second(first(features)); takes two mixings."""
+        inner = self.first(features, next(mixing))
+        out: Tensor = features + self.second(inner, next(mixing))
         return out
 
 
@@ -120,16 +121,17 @@ class SemGCN(nn.Module):
         ):
             return self._infer(inputs)
         self._folded = None
-        affinity = iter(affinities(self.convolutions()).unbind())
-        features = inputs.transpose(0, 1).contiguous()
+        mixing = iter(mixings(self.convolutions()).unbind())
+        features = inputs
         for layer in self.body:
             if isinstance(layer, ResidualBlock):
-                features = layer(features, affinity)
+                features = layer(features, mixing)
             elif isinstance(layer, GraphLayer):
-                features = layer(features, next(affinity))
+                features = layer(features, next(mixing))
             else:
                 features = layer(features)
-        return self.head.joints_first(features, next(affinity)).transpose(0, 1)
+        out: Tensor = self.head(features, next(mixing))
+        return out
 
     def train(self, mode: bool = True) -> SemGCN:
         """Switch between training and evaluation."""
@@ -145,7 +147,7 @@ class SemGCN(nn.Module):
 
     def _infer_some(self, inputs: Tensor, folds: list[FoldedLayer]) -> Tensor:
         fold = iter(folds)
-        features = inputs.transpose(0, 1).contiguous()
+        features = inputs.contiguous()
         for layer in self.body:
             if isinstance(layer, ResidualBlock):
                 inner = next(fold)(features).relu_()
@@ -154,7 +156,7 @@ class SemGCN(nn.Module):
                 features = next(fold)(features).relu_()
             else:
                 features = layer(features)
-        return next(fold)(features).transpose(0, 1)
+        return next(fold)(features)
 
     def _folds(self) -> list[FoldedLayer]:
         # Kept as long as no parameter or statistic was replaced or written to. Torch's version counters tell, but
@@ -174,8 +176,8 @@ class SemGCN(nn.Module):
             self._folded = (
                 key,
                 [
-                    folded(layer, affinity, norm)
-                    for layer, affinity, norm in zip(layers, affinities(layers), [*norms, None], strict=True)
+                    folded(layer, mixing, norm)
+                    for layer, mixing, norm in zip(layers, mixings(layers), [*norms, None], strict=True)
                 ],
             )
         return self._folded[1]

@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from posedata.checkpoint import Checkpoint, save_checkpoint
 from posedata.errors import CheckpointError, InputError
+from posedata.freed_memory import keep_freed_memory
 from posedata.output_file import write_text
 from posedata.seeds import seed_at
 from posedata.weight_average import MovingAverage
@@ -254,6 +255,7 @@ def train(
         InputError: the loss became non-finite; the message names the step.
         CheckpointError: resume.ckpt is damaged.
     """
+    keep_freed_memory()
     lightning.seed_everything(settings.seed, verbose=False)
     average = MovingAverage(settings.average_decay) if settings.average_decay else None
     keep = _KeepCheckpoints(folder, average)

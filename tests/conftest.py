@@ -16,9 +16,11 @@ import pytest
 
 from tests import shape_checks  # noqa: F401 - the hook below finds it by name
 
-# Before any room is imported: every jaxtyping shape in a signature is then checked at each call.
+# Before any room is imported: every jaxtyping shape in a signature is then checked at each call. Benchmarks time the
+# code as users run it, without.
 ROOMS = ("posedata", "evolution", "detector2d", "lifter", "cli")
-_shape_checks = jaxtyping.install_import_hook(list(ROOMS), "tests.shape_checks.checked")
+if "--benchmark-enable" not in sys.argv:
+    _shape_checks = jaxtyping.install_import_hook(list(ROOMS), "tests.shape_checks.checked")
 
 import torch  # noqa: E402
 

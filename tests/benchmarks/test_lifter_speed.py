@@ -1,7 +1,8 @@
 """SemGCN against a straightforward implementation of the published layer, interleaved in one run.
 
 Method: after two rounds of warm-up, old and new take turns on the same input; the median of each over all rounds, and
-their ratio, stand in the benchmark's extra info. Two threads unless OMP_NUM_THREADS says otherwise.
+their ratio, stand in the benchmark's extra info. Two threads unless OMP_NUM_THREADS says otherwise. Both profit from
+`keep_freed_memory`, as in training.
 Data loading is timed in the same way against the training step it feeds. Times are never asserted.
 """
 
@@ -23,6 +24,7 @@ from lifter.pairs import PairMaker, PairSettings
 from lifter.pose_source import Mixture, PosePart
 from lifter.semgcn import SemGCN
 from lifter.skeleton_graph import adjacency
+from posedata.freed_memory import keep_freed_memory
 from posedata.skeleton import H36M17
 from tests.lifter.straightforward_semgcn import Straight, copy_weights
 
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.benchmark
 
 @pytest.fixture(autouse=True)
 def threads():
+    keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     yield

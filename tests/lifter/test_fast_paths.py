@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lifter.fused_graph_layer import fused_graph_layer
+from lifter.fused_graph_layer import POSES_AT_ONCE, fused_graph_layer
 from lifter.joint_groups import groups_by_name
-from lifter.semantic_graph_convolution import SemanticGraphConvolution, affinities
+from lifter.semantic_graph_convolution import SemanticGraphConvolution, affinities, mixings
 from lifter.semgcn import SemGCN
 from lifter.skeleton_graph import adjacency
 from posedata.skeleton import H36M16, H36M17
@@ -33,15 +33,16 @@ def one_by_one(x: torch.Tensor, layer: SemanticGraphConvolution, norm: nn.BatchN
     return F.relu(norm(y.transpose(1, 2)).transpose(1, 2))
 
 
-@pytest.mark.parametrize(("inside", "outside"), [(2, 6), (6, 6), (6, 3)])
-def test_fused_layer_gives_the_numbers_statistics_and_gradients_of_its_parts(inside, outside) -> None:
+@pytest.mark.parametrize(
+    ("inside", "outside", "batch"), [(2, 6, 5), (6, 6, 5), (6, 3, 2 * POSES_AT_ONCE + 5)]
+)
+def test_fused_layer_gives_the_numbers_statistics_and_gradients_of_its_parts(inside, outside, batch) -> None:
     layer, norm = layer_and_norm(inside, outside)
     other = nn.BatchNorm1d(outside).double()
     other.load_state_dict(norm.state_dict())
-    x = torch.randn(5, 17, inside, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(batch, 17, inside, dtype=torch.float64, requires_grad=True)
     wanted = one_by_one(x, layer, other)
-    got = fused_graph_layer(x.transpose(0, 1), layer.affinity(), layer.weight, layer.bias, norm)
-    got = got.transpose(0, 1)
+    got = fused_graph_layer(x, mixings([layer])[0], layer.weight, layer.bias, norm)
     torch.testing.assert_close(got, wanted)
     assert norm.num_batches_tracked == other.num_batches_tracked == 1
     torch.testing.assert_close(norm.running_mean, other.running_mean)
@@ -56,8 +57,8 @@ def test_fused_layer_gives_the_numbers_statistics_and_gradients_of_its_parts(ins
 
 def test_fused_layer_by_finite_differences() -> None:
     layer, norm = layer_and_norm(3, 4)
-    x = torch.randn(17, 2, 3, dtype=torch.float64, requires_grad=True)
-    a = layer.affinity().detach().requires_grad_()
+    x = torch.randn(2, 17, 3, dtype=torch.float64, requires_grad=True)
+    a = mixings([layer])[0].detach().requires_grad_()
     values = [p.detach().requires_grad_() for p in (layer.weight, layer.bias)]
     assert torch.autograd.gradcheck(lambda x, a, w, b: fused_graph_layer(x, a, w, b, norm), (x, a, *values))
 

@@ -45,7 +45,8 @@ def test_each_stage_of_a_cascade_corrects_the_last_and_is_trained_alone() -> Non
 
 
 def by_definition(block: NonLocalBlock, x: torch.Tensor, groups) -> torch.Tensor:
-    """The equation of the block with the whole map theta, joint by joint; x is (joints, batch, channels)."""
+    """The equation of the block with the whole map theta, joint by joint; x is (batch, joints, channels)."""
+    x = x.transpose(0, 1)
     g, theta, phi = block.g(x), block.theta(x), block.phi(x)
     pooled_g = torch.stack([torch.stack([g[j] for j in group]).max(0).values for group in groups])
     pooled_phi = torch.stack([torch.stack([phi[j] for j in group]).max(0).values for group in groups])
@@ -57,7 +58,7 @@ def by_definition(block: NonLocalBlock, x: torch.Tensor, groups) -> torch.Tensor
             y = y + score * pooled_g[k]
         z.append(block.out(y))
     flat = torch.cat(z)
-    return x + block.norm(flat).view_as(x)
+    return (x + block.norm(flat).view_as(x)).transpose(0, 1)
 
 
 @pytest.mark.parametrize("name", ["concat", "self", "related", "none"])
@@ -65,7 +66,7 @@ def test_non_local_block_is_its_equation(name: str) -> None:
     torch.manual_seed(0)
     groups = groups_by_name(name, H36M17)
     block = NonLocalBlock(6, groups).double()
-    x = torch.randn(17, 4, 6, dtype=torch.float64)
+    x = torch.randn(4, 17, 6, dtype=torch.float64)
     torch.testing.assert_close(block(x), x)  # it begins as the identity
     with torch.no_grad():
         block.norm.weight.normal_()
@@ -117,9 +118,9 @@ def test_own_groups_are_checked() -> None:
 
 def test_padding_does_not_change_a_maximum_or_its_gradient() -> None:
     block = NonLocalBlock(4, own_groups([[0, 1, 2], [2]], _three_joints())).double()
-    x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
     pooled = block._pooled(x)
-    torch.testing.assert_close(pooled[1], x[2])
+    torch.testing.assert_close(pooled[:, 1], x[:, 2])
     assert torch.autograd.gradcheck(block._pooled, (x,))
 
 

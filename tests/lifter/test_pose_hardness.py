@@ -101,7 +101,7 @@ def test_the_command_weighs_parents_by_a_lifter(
     torch.manual_seed(1)
     lifter = tmp_path / "lifter.safetensors"
     save_lifter(lifter, LifterModel(LifterSettings(hidden=16, blocks=1)), {})
-    run = ("evolve", tiny_store, "--ratio", 300, "--generations", 1)
+    run = ("evolve", tiny_store, "--ratio", 300, "--generations", 1, "--recipe", "evolve-report")
     done = evolift(*run, "-o", tmp_path / "hard.h5", "--sampling", "hardness", "--hardness", lifter)
     assert done.returncode == 0, done.stderr  # type: ignore[attr-defined]
     with PoseStore(tmp_path / "hard.h5") as store:
