@@ -24,7 +24,7 @@ _RATES = (
 class EvolutionSettings:
     """How a store is evolved.
 
-    The defaults are those of the settings tried that gave lifters the most on another person (README, "Evolved poses");
+    The defaults were chosen by what lifters gain from them on another person (README, "On real data");
     `ALGORITHM_1` and the recipe `evolve-report` are the report's.
 
     Args:
