@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -171,24 +171,48 @@ class Pipeline:
             return cls(chain, device=device, refiner=refiner)
         raise InputError("give a joint checkpoint, or one of a detector and one of a lifter")
 
+    @overload
     def predict(
         self,
         image: UInt8[np.ndarray, "height width 3"],
         box: Sequence[float] | None = None,
         camera: Camera | None = None,
-    ) -> PosePrediction:
-        """The pose of the person in a box.
+    ) -> PosePrediction: ...
+
+    @overload
+    def predict(
+        self,
+        image: Sequence[UInt8[np.ndarray, "height width 3"]],
+        box: Sequence[Sequence[float] | None] | None = None,
+        camera: Camera | None = None,
+    ) -> list[PosePrediction]: ...
+
+    def predict(self, image: Any, box: Any = None, camera: Camera | None = None) -> Any:
+        """The pose of the person in a box; of one picture, or of each in a list.
 
         Args:
-            image: RGB.
-            box: (left, top, width, height) of the person, pixels. Without one the person is searched for in the whole
-                picture, in windows of it, and in the boxes of the joints found there.
+            image: RGB, or a list of such pictures.
+            box: (left, top, width, height) of the person, pixels; of each picture if there is a list. Without one the
+                person is searched for in the whole picture, in windows of it, and in the boxes of the joints found there.
             camera: intrinsics of the camera that took it; then the answer is in its frame, with the place of the person.
 
+        Returns:
+            A pose, or a list of one pose for each picture.
+
         Raises:
-            InputError: the box has no area, or the camera is for pictures of another size.
+            InputError: a picture is not RGB in bytes, the box has no area, there are not as many boxes as pictures, or
+                the camera is for pictures of another size.
             OutOfSightError: the joints that were found span more than the camera can see.
         """
+        if not isinstance(image, np.ndarray):
+            boxes = [None] * len(image) if box is None else box
+            if len(boxes) != len(image):
+                raise InputError(f"there are {len(image)} pictures but {len(boxes)} boxes: give one for each")
+            return [self.predict(one, its, camera) for one, its in zip(image, boxes, strict=True)]
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise InputError(
+                f"a picture must be RGB in bytes, (height, width, 3) of uint8, not {image.shape} of {image.dtype}"
+            )
         source = "given"
         if box is None:
             box, source = find_person(self.model.detector, image), "found"

@@ -75,6 +75,22 @@ def test_the_two_stages_chained_say_what_the_joint_checkpoint_says(checkpoints: 
         Pipeline.from_checkpoints(detector=checkpoints / "detector.safetensors")
 
 
+def test_a_list_of_pictures_gives_a_list_of_poses(checkpoints: Path) -> None:
+    rng = np.random.default_rng(1)
+    images = [rng.integers(0, 255, shape, np.uint8) for shape in ((120, 90, 3), (60, 80, 3))]
+    pipeline = Pipeline.from_pretrained(checkpoints / "joint.safetensors")
+    poses = pipeline.predict(images, [None, (5, 5, 40, 50)])
+    np.testing.assert_array_equal(poses[0].joints_3d, pipeline.predict(images[0]).joints_3d)
+    np.testing.assert_array_equal(poses[1].joints_3d, pipeline.predict(images[1], (5, 5, 40, 50)).joints_3d)
+    assert [pose.image_size for pose in pipeline.predict(images)] == [(90, 120), (80, 60)]
+    assert pipeline.predict([]) == []
+    with pytest.raises(InputError, match="there are 2 pictures but 1 boxes"):
+        pipeline.predict(images, [None])
+    for wrong in (images[0][..., 0], images[0] / 255, np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(InputError, match="a picture must be RGB in bytes"):
+            pipeline.predict(wrong)
+
+
 def test_a_pose_can_be_plotted(checkpoints: Path) -> None:
     image = np.random.default_rng(1).integers(0, 255, (120, 90, 3), np.uint8)
     pose = Pipeline.from_pretrained(checkpoints / "joint.safetensors").predict(image)
