@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,7 +162,7 @@ def markdown(plan: Plan, results: list[RowResult], root: Path) -> str:
 def _markdown_table(table: pd.DataFrame) -> list[str]:
     def cell(value: object) -> str:
         if isinstance(value, float):
-            return "–" if value != value else f"{value:.1f}"  # noqa: PLR0124 - a NaN is unequal to itself
+            return "–" if math.isnan(value) else f"{value:.1f}"
         return str(value).replace("|", "\\|")
 
     rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy(dtype=object).tolist()]
