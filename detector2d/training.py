@@ -191,7 +191,7 @@ class DetectorModule(StageModule):
         groups = [group for group in groups if group["params"]]
         if not groups:
             raise InputError(f"freeze {settings.freeze!r} leaves nothing to train")
-        optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=self.may_fuse)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: settings.rate_at((step + 1) / (self.steps + 1))
         )

@@ -153,7 +153,7 @@ class JointModule(StageModule):
             for part, rate in rates
             if (open_parameters := [p for p in part.parameters() if p.requires_grad])
         ]
-        optimiser = torch.optim.AdamW(groups, weight_decay=crops.weight_decay)
+        optimiser = torch.optim.AdamW(groups, weight_decay=crops.weight_decay, fused=self.may_fuse)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: crops.rate_at((step + 1) / (self.steps + 1))
         )

@@ -189,7 +189,7 @@ class PoseModule(StageModule):
 
     def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]  # lightning's union is wider
         """Adam and the schedule, by step."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning.learning_rate, fused=True)
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning.learning_rate, fused=self.may_fuse)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: schedule_factor(self.learning.schedule, step, self.steps)
         )

@@ -92,11 +92,13 @@ class BatchMaker(Protocol):
 class StageModule(lightning.LightningModule, abc.ABC):
     """A model in training that knows how to become a checkpoint.
 
-    Validation must log the metric named by `monitor` (`self.log(..., sync_dist=True)`).
+    Validation must log the metric named by `monitor` (`self.log(..., sync_dist=True)`). The optimiser is to be a fused
+    one only if `may_fuse`: lightning does not clip the gradients of those in mixed precision. `train` sets it.
     """
 
     monitor: str
     monitor_mode: Literal["min", "max"]
+    may_fuse = True
 
     @abc.abstractmethod
     def to_checkpoint(self) -> Checkpoint:
@@ -256,6 +258,7 @@ def train(
         CheckpointError: resume.ckpt is damaged.
     """
     keep_freed_memory()
+    module.may_fuse = not settings.precision.endswith("-mixed")
     lightning.seed_everything(settings.seed, verbose=False)
     average = MovingAverage(settings.average_decay) if settings.average_decay else None
     keep = _KeepCheckpoints(folder, average)

@@ -35,7 +35,17 @@ DATA = DataSettings(Split(validation_subjects=("bob",)))
 
 
 def run(
-    store, folder, steps=6, *, resume=False, workers=0, lifter=SMALL, stop=None, average_decay=0.0, **rest
+    store,
+    folder,
+    steps=6,
+    *,
+    resume=False,
+    workers=0,
+    lifter=SMALL,
+    stop=None,
+    average_decay=0.0,
+    precision="32-true",
+    **rest,
 ):
     folder.mkdir(exist_ok=True)
     # A run of fewer steps stands for one that was stopped: its learning rates must not depend on the steps in all.
@@ -49,6 +59,7 @@ def run(
         devices="1",
         gradient_clip=1.0,
         average_decay=average_decay,
+        precision=precision,
         progress=False,
     )
     return train_lifter(
@@ -89,6 +100,11 @@ def test_workers_do_not_change_the_result(tiny_store, tmp_path) -> None:
     run(tiny_store, tmp_path / "two", steps=2, workers=2)
     alone, two = ((tmp_path / name / "last.safetensors").read_bytes() for name in ("alone", "two"))
     assert alone == two
+
+
+def test_gradients_are_clipped_in_mixed_precision_too(tiny_store, tmp_path) -> None:
+    history = run(tiny_store, tmp_path / "run", precision="bf16-mixed")
+    assert np.isfinite(history["mpjpe"]).all()
 
 
 def test_a_lifter_learns_poses_it_was_not_shown(tiny_store, tmp_path) -> None:
