@@ -1,0 +1,112 @@
+"""One training step of the joint stage against a step of the detector plus a step of the lifter.
+
+Method: the three take turns on the same batch, forward, backward and optimiser, in one run; the joint step's loss is the
+detector's own plus the 3D error. The ratio is the median over rounds of joint / (detector + lifter), so that a machine
+that slows down slows all three. Times are never asserted. Two threads unless OMP_NUM_THREADS says otherwise.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from detector2d.model import DetectorModel, DetectorSettings
+from detector2d.training import DetectorModule, DetectorTraining
+from lifter.joint import JointModel
+from lifter.joint_training import JointModule, JointTraining
+from lifter.model import LifterModel, LifterSettings
+from lifter.training import LearningSettings, LifterModule
+from posedata.freed_memory import keep_freed_memory
+from posedata.trainer import Batch, StageModule
+
+pytestmark = pytest.mark.benchmark
+
+LIGHT = DetectorSettings(
+    backbone="tf_efficientnet_lite0", input_width=128, input_height=128, head="light", head_widths=(128,)
+)
+VOLUMETRIC = DetectorSettings(backbone="resnet50", depth_bins=64)
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    keep_freed_memory()
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+    yield
+    torch.set_num_threads(before)
+
+
+def crops(settings: DetectorSettings, count: int) -> Batch:
+    """A batch as `detector2d.samples` makes it, of noise."""
+    torch.manual_seed(0)
+    joints = torch.rand(count, 17, 3) * 0.8 + 0.1
+    return {
+        "image": torch.randn(count, 3, settings.input_height, settings.input_width),
+        "joints": joints[..., : settings.dimensions],
+        "weight": torch.ones(count, 17, settings.dimensions),
+        "joints_3d": torch.randn(count, 17, 3) * 300,
+        "has_3d": torch.ones(count, dtype=torch.bool),
+        "image_from_crop": torch.tensor([[2.0, 0.0, 30.0], [0.0, 2.0, 20.0]]).repeat(count, 1, 1),
+        "image_size": torch.tensor([[640, 480]]).repeat(count, 1),
+    }
+
+
+def training_step(module: StageModule, loss: Callable[[], Tensor]) -> Callable[[], None]:
+    configured = module.configure_optimizers()
+    optimiser: torch.optim.Optimizer = configured["optimizer"]  # type: ignore[index, call-overload, assignment]
+
+    def step() -> None:
+        optimiser.zero_grad()
+        loss().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("settings", "count", "rounds"),
+    [
+        pytest.param(LIGHT, 32, 12, id="light-128x128-batch-32"),
+        pytest.param(VOLUMETRIC, 4, 6, id="resnet50-volumetric-256x256-batch-4"),
+    ],
+)
+def test_joint_step(benchmark, settings: DetectorSettings, count: int, rounds: int) -> None:
+    torch.manual_seed(0)
+    detector, lifter = DetectorModel(settings), LifterModel(LifterSettings(normalisation="box"))
+    batch = crops(settings, count)
+    training = DetectorTraining(spread_weight=0.1)
+    of_detector = DetectorModule(copy.deepcopy(detector), training, 100)
+    of_lifter = LifterModule(copy.deepcopy(lifter), LearningSettings(), 100, {})
+    of_joint = JointModule(JointModel(detector, lifter), JointTraining(training), 100, {})
+    inputs, target = torch.randn(count, 17, 2), batch["joints_3d"]
+    steps = {
+        "detector": training_step(of_detector, lambda: of_detector.losses(batch)["loss"]),
+        "lifter": training_step(of_lifter, lambda: of_lifter.loss(of_lifter.model(inputs), target)),
+        "joint": training_step(of_joint, lambda: of_joint.losses(batch)["loss"]),
+    }
+    times: dict[str, list[float]] = {name: [] for name in steps}
+
+    def once() -> None:
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            times[name].append(1e3 * (time.perf_counter() - start))
+
+    benchmark.pedantic(once, rounds=rounds, iterations=1, warmup_rounds=2)
+    kept = {name: values[2:] for name, values in times.items()}
+    ratios = [
+        joint / (alone + lift)
+        for alone, lift, joint in zip(kept["detector"], kept["lifter"], kept["joint"], strict=True)
+    ]
+    benchmark.extra_info.update(
+        {f"{name} ms": round(statistics.median(values), 1) for name, values in kept.items()}
+    )
+    benchmark.extra_info["joint / (detector + lifter)"] = round(statistics.median(ratios), 3)
+    print(f"\n{benchmark.name}: {benchmark.extra_info}")
