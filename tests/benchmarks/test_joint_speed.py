@@ -8,10 +8,8 @@ that slows down slows all three. Times are never asserted. Two threads unless OM
 from __future__ import annotations
 
 import copy
-import os
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -23,8 +21,8 @@ from lifter.joint import JointModel
 from lifter.joint_training import JointModule, JointTraining
 from lifter.model import LifterModel, LifterSettings
 from lifter.training import LearningSettings, LifterModule
-from posedata.freed_memory import keep_freed_memory
 from posedata.trainer import Batch, StageModule
+from tests.benchmarks.taking_turns import take_turns, training_threads
 
 pytestmark = pytest.mark.benchmark
 
@@ -35,12 +33,9 @@ VOLUMETRIC = DetectorSettings(backbone="resnet50", depth_bins=64)
 
 
 @pytest.fixture(autouse=True)
-def threads():
-    keep_freed_memory()
-    before = torch.get_num_threads()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    yield
-    torch.set_num_threads(before)
+def threads() -> Iterator[None]:
+    with training_threads():
+        yield
 
 
 def crops(settings: DetectorSettings, count: int) -> Batch:
@@ -91,22 +86,10 @@ def test_joint_step(benchmark, settings: DetectorSettings, count: int, rounds: i
         "lifter": training_step(of_lifter, lambda: of_lifter.loss(of_lifter.model(inputs), target)),
         "joint": training_step(of_joint, lambda: of_joint.losses(batch)["loss"]),
     }
-    times: dict[str, list[float]] = {name: [] for name in steps}
-
-    def once() -> None:
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            times[name].append(1e3 * (time.perf_counter() - start))
-
-    benchmark.pedantic(once, rounds=rounds, iterations=1, warmup_rounds=2)
-    kept = {name: values[2:] for name, values in times.items()}
+    kept = take_turns(benchmark, rounds, steps)
     ratios = [
         joint / (alone + lift)
         for alone, lift, joint in zip(kept["detector"], kept["lifter"], kept["joint"], strict=True)
     ]
-    benchmark.extra_info.update(
-        {f"{name} ms": round(statistics.median(values), 1) for name, values in kept.items()}
-    )
     benchmark.extra_info["joint / (detector + lifter)"] = round(statistics.median(ratios), 3)
     print(f"\n{benchmark.name}: {benchmark.extra_info}")

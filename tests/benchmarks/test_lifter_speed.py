@@ -8,10 +8,8 @@ Data loading is timed in the same way against the training step it feeds. Times 
 
 from __future__ import annotations
 
-import os
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -24,35 +22,21 @@ from lifter.pairs import PairMaker, PairSettings
 from lifter.pose_source import Mixture, PosePart
 from lifter.semgcn import SemGCN
 from lifter.skeleton_graph import adjacency
-from posedata.freed_memory import keep_freed_memory
 from posedata.skeleton import H36M17
+from tests.benchmarks.taking_turns import take_turns, training_threads
 from tests.lifter.straightforward_semgcn import Straight, copy_weights
 
 pytestmark = pytest.mark.benchmark
 
 
 @pytest.fixture(autouse=True)
-def threads():
-    keep_freed_memory()
-    before = torch.get_num_threads()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    yield
-    torch.set_num_threads(before)
+def threads() -> Iterator[None]:
+    with training_threads():
+        yield
 
 
 def interleaved(benchmark, rounds: int, **functions: Callable[[], object]) -> None:
-    times: dict[str, list[float]] = {name: [] for name in functions}
-
-    def once() -> None:
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(1e3 * (time.perf_counter() - start))
-
-    benchmark.pedantic(once, rounds=rounds, iterations=1, warmup_rounds=2)
-    medians = {name: statistics.median(values[2:]) for name, values in times.items()}
-    benchmark.extra_info.update({f"{name} ms": round(value, 3) for name, value in medians.items()})
-    old, new = list(medians.values())[:2]
+    old, new = (statistics.median(times) for times in take_turns(benchmark, rounds, functions).values())
     benchmark.extra_info["ratio"] = round(old / new, 2)
     print(f"\n{benchmark.name}: {benchmark.extra_info}")
 

@@ -1,0 +1,45 @@
+"""Functions timed in turn within one run, so that a machine that slows down slows them all."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from posedata.freed_memory import keep_freed_memory
+
+WARM_UP = 2
+
+
+@contextmanager
+def training_threads() -> Iterator[None]:
+    """Two threads unless OMP_NUM_THREADS says otherwise, and memory kept as in training."""
+    keep_freed_memory()
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+    yield
+    torch.set_num_threads(before)
+
+
+def take_turns(
+    benchmark: BenchmarkFixture, rounds: int, functions: dict[str, Callable[[], object]]
+) -> dict[str, list[float]]:
+    """Milliseconds of each function in each round after the warm-up; their medians go to the benchmark's extra info."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+
+    def once() -> None:
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(1e3 * (time.perf_counter() - start))
+
+    benchmark.pedantic(once, rounds=rounds, iterations=1, warmup_rounds=WARM_UP)
+    kept = {name: values[WARM_UP:] for name, values in times.items()}
+    medians = {f"{name} ms": round(statistics.median(values), 3) for name, values in kept.items()}
+    benchmark.extra_info.update(medians)
+    return kept
