@@ -112,7 +112,7 @@ def predict_upload(
     from posedata.predicting.prediction_results import PredictionResults
     from posedata.predicting.upload_server import Answer
 
-    kind = prediction_inputs([path])[0].kind
+    kind = prediction_inputs([path]).inputs[0].kind
     if kind == "picture":
         width, height = picture_size(path)
         if width * height > MOST_PIXELS:

@@ -340,7 +340,7 @@ def _predict(results: DemoResults, scale: float, seed: int, workers: int) -> Non
     predicted = PredictionResults()
     cameras = CameraRule(pipeline.lifter.settings.normalisation)
     prediction = PicturePrediction(pipeline, cameras, predicted, {"command": "evolift demo"})
-    predict_inputs(prediction_inputs(pictures), output, predicted, prediction)
+    predict_inputs(prediction_inputs(pictures).inputs, output, predicted, prediction)
     write_results(output, predicted)
     done = len(predicted.clips)
     results.say("prediction", "test pictures predicted, without their person boxes", str(done))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
     if output is None:
         raise InputError("say where to write with --output FOLDER")
     formats = formats_of(options["write"])
-    inputs = prediction_inputs(options["inputs"])
+    inputs, notes, problems = prediction_inputs(options["inputs"], are_keypoints=bool(options["format"]))
     webcam: int | None = options["webcam"]
     if not inputs and webcam is None:
         raise InputError("give pictures, videos or files of keypoints, or --webcam NUMBER")
@@ -117,7 +118,7 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
     people = people_finder(options, has_pictures=has_pictures)
     record = command_record(ctx)
     record["checkpoints"] = hashes_of(checkpoint_files(options) + person_files(options))
-    results = PredictionResults(is_smooth=options["smooth"])
+    results = PredictionResults(is_smooth=options["smooth"], notes=notes, failed=problems)
     pictures, lifter = None, None
     if has_pictures:
         from lifter.picture_prediction import PicturePrediction
@@ -174,21 +175,28 @@ def predict_inputs(
             assert pictures is not None
             pictures.video(source, label, output / overlay, most_frames=most_frames, advance=frame_done)
 
-        for one, overlay in zip(inputs, overlay_names(inputs), strict=True):
+        def predict_one(one: PredictionInput, overlay: str) -> None:
+            if one.kind == "keypoints":
+                assert keypoint_file is not None
+                keypoint_file(one)
+            elif one.kind == "video":
+                video(one.path, one.label, overlay)
+            else:
+                assert pictures is not None
+                pictures.picture(one, output / overlay)
+
+        jobs: list[Callable[[], object]] = [
+            partial(predict_one, one, overlay)
+            for one, overlay in zip(inputs, overlay_names(inputs), strict=True)
+        ]
+        if webcam is not None:
+            jobs.append(partial(video, webcam, f"webcam {webcam}", "webcam_overlay.mp4"))
+        for job in jobs:
             try:
-                if one.kind == "keypoints":
-                    assert keypoint_file is not None
-                    keypoint_file(one)
-                elif one.kind == "video":
-                    video(one.path, one.label, overlay)
-                else:
-                    assert pictures is not None
-                    pictures.picture(one, output / overlay)
+                job()
             except EvoliftError as error:
                 results.failed.append(str(error))
             advance(1)
-        if webcam is not None:
-            video(webcam, f"webcam {webcam}", "webcam_overlay.mp4")
 
 
 def write_results(output: Path, results: PredictionResults, formats: Sequence[str] = ("json",)) -> None:
@@ -203,6 +211,8 @@ def write_results(output: Path, results: PredictionResults, formats: Sequence[st
         written.append(output / "page.html")
     except OutputError as error:
         results.failed.append(str(error))
+    for note in results.notes:
+        _tell(note)
     people = sum(len(clip.predictions) for clip in results.clips)
     click.echo(f"{people} poses: {', '.join(map(str, written)) or 'nothing could be written'}")
 

@@ -26,6 +26,9 @@ from posedata.video_file import VideoReader, VideoWriter
 
 LEAST_SIDE = 16
 """Pixels of the longer side below which a picture is refused."""
+UNSURE = 0.25
+"""Mean confidence of a found person's joints below which is said that there may be nobody: of the shipped chain's, one in
+ten of 50 LSPET photographs (3601 to 4000) lies below, and of 12 pictures of nothing ten."""
 _PICTURES_PER_SECOND = 10.0
 _SEARCHED = (
     "No person box was given: one person was searched for with the pose detector, in the whole picture and in "
@@ -167,7 +170,13 @@ class PicturePrediction:
         """Names and poses of the people in a picture, at least one; who cannot be lifted is among the failures."""
         self._say_how()
         if self.people is None:
-            return ["person 1"], [self.pipeline.predict(image, self.box, camera)]
+            pose = self.pipeline.predict(image, self.box, camera)
+            sureness = float(pose.confidence.mean())
+            if self.box is None and sureness < UNSURE:
+                self.results.note(
+                    f"{path}: the detector is unsure of its person (mean confidence {sureness:.2f}): there may be nobody in the picture."
+                )
+            return ["person 1"], [pose]
         names, poses = [], []
         boxes = self.people.boxes(image).tolist()
         if not boxes:

@@ -1,7 +1,7 @@
 """From a picture to a 3D pose with trained stages: what `evolift predict` runs, for use from Python.
 
 pipeline = Pipeline.from_pretrained()
-pose = pipeline.predict(read_image(Path("photo.jpg")))
+pose = pipeline.predict("photo.jpg")
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from lifter.refiner import Refined, RefinerModel
 from posedata.camera import Camera
 from posedata.device import on_device
 from posedata.errors import InputError
+from posedata.image_file import read_image
 from posedata.joint_mapping import VISIBLE
 from posedata.poses import NO_CAMERA
 from posedata.predicting.predictions import Predictions
@@ -174,7 +175,7 @@ class Pipeline:
     @overload
     def predict(
         self,
-        image: UInt8[np.ndarray, "height width 3"],
+        image: UInt8[np.ndarray, "height width 3"] | str | Path,
         box: Sequence[float] | None = None,
         camera: Camera | None = None,
     ) -> PosePrediction: ...
@@ -182,7 +183,7 @@ class Pipeline:
     @overload
     def predict(
         self,
-        image: Sequence[UInt8[np.ndarray, "height width 3"]],
+        image: Sequence[UInt8[np.ndarray, "height width 3"]] | Sequence[Path],
         box: Sequence[Sequence[float] | None] | None = None,
         camera: Camera | None = None,
     ) -> list[PosePrediction]: ...
@@ -191,7 +192,7 @@ class Pipeline:
         """The pose of the person in a box; of one picture, or of each in a list.
 
         Args:
-            image: RGB, or a list of such pictures.
+            image: RGB, or the path of a picture file, or a list of them.
             box: (left, top, width, height) of the person, pixels; of each picture if there is a list. Without one the
                 person is searched for in the whole picture, in windows of it, and in the boxes of the joints found there.
             camera: intrinsics of the camera that took it; then the answer is in its frame, with the place of the person.
@@ -200,15 +201,21 @@ class Pipeline:
             A pose, or a list of one pose for each picture.
 
         Raises:
-            InputError: a picture is not RGB in bytes, the box has no area, there are not as many boxes as pictures, or
+            InputError: a picture cannot be read or is not RGB in bytes, the box has no area in it, there are not as many boxes as pictures, or
                 the camera is for pictures of another size.
             OutOfSightError: the joints that were found span more than the camera can see.
         """
-        if not isinstance(image, np.ndarray):
+        if isinstance(image, str | Path):
+            image = read_image(Path(image))
+        if isinstance(image, list | tuple):
             boxes = [None] * len(image) if box is None else box
             if len(boxes) != len(image):
                 raise InputError(f"there are {len(image)} pictures but {len(boxes)} boxes: give one for each")
             return [self.predict(one, its, camera) for one, its in zip(image, boxes, strict=True)]
+        if not isinstance(image, np.ndarray):
+            raise InputError(
+                f"a picture must be an array, RGB in bytes, or the path of a file, not a {type(image).__name__}: np.asarray(picture.convert('RGB')) makes one of a Pillow picture"
+            )
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(
                 f"a picture must be RGB in bytes, (height, width, 3) of uint8, not {image.shape} of {image.dtype}"
@@ -216,6 +223,10 @@ class Pipeline:
         source = "given"
         if box is None:
             box, source = find_person(self.model.detector, image), "found"
+        elif not _is_in_sight(box, image.shape[1], image.shape[0]):
+            raise InputError(
+                f"the box {' '.join(f'{float(value):g}' for value in box)} (left, top, width, height) has no area in the picture of {image.shape[1]} x {image.shape[0]} pixels: give the person's"
+            )
         if camera is not None and (camera.width, camera.height) != (image.shape[1], image.shape[0]):
             raise InputError(
                 f"the camera is for pictures of {camera.width} x {camera.height} pixels, this one has {image.shape[1]} x {image.shape[0]}: scale its intrinsics"
@@ -267,6 +278,12 @@ class Pipeline:
                 "the joints that were found span more than this camera can see: give other intrinsics"
             )
         return placed
+
+
+def _is_in_sight(box: Sequence[float], width: int, height: int) -> bool:
+    """Whether a box has an area, and some of it is in a picture of that size."""
+    left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+    return box[2] > 0 and box[3] > 0 and left < width and top < height and right > 0 and bottom > 0
 
 
 def predictions_of(

@@ -132,7 +132,7 @@ def _imdecode(path: Path, data: np.ndarray, flags: int) -> np.ndarray:
         except cv2.error:
             image = None
     if image is None:
-        raise InputError(f"{path} is not a readable picture: give a JPEG, PNG, BMP, TIFF or WebP file")
+        raise InputError(f"{path} is not a readable picture: give a JPEG, PNG, BMP, TIFF, WebP or GIF file")
     return image
 
 

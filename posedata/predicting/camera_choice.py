@@ -18,6 +18,8 @@ from posedata.poses import NO_CAMERA
 
 _MIDDLE = "its optical axis is taken to pass through the middle of the picture"
 ASSUMED = "The focal length is not known and was assumed to be the diagonal of the picture, so that distances are rough."
+MOST_FOCAL = 1e6
+"""Pixels; a longer lens sees less than a person."""
 UNKNOWN = {
     "box": "The camera is unknown: poses are as if seen by one that looks straight at the person; size and place in the room are not known.",
     "screen": "The camera is taken to be like those that the lifter was trained with, and to have taken the whole picture.",
@@ -58,7 +60,7 @@ class CameraRule:
             diagonal field of view of 53 degrees), and places in the room are told by it.
 
     Raises:
-        InputError: both intrinsics and focal length are given, or the focal length is not positive.
+        InputError: both intrinsics and focal length are given, or the focal length is below 1 or above `MOST_FOCAL`.
     """
 
     normalisation: str
@@ -69,8 +71,10 @@ class CameraRule:
     def __post_init__(self) -> None:
         if self.intrinsics is not None and self.focal is not None:
             raise InputError("the focal length is in the intrinsics already: give --intrinsics or --focal")
-        if self.focal is not None and not (math.isfinite(self.focal) and self.focal > 0):
-            raise InputError(f"--focal must be a positive number of pixels, not {self.focal:g}")
+        if self.focal is not None and not 1 <= self.focal <= MOST_FOCAL:
+            raise InputError(
+                f"--focal must be between 1 and {MOST_FOCAL:.0f} pixels, not {self.focal:g}: the picture's width is a common size"
+            )
 
     def of_picture(self, size: tuple[int, int], label: str, path: Path | None = None) -> ChosenCamera:
         """The camera of a picture or video.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,8 +10,8 @@ from posedata.errors import InputError
 from posedata.keypoint_formats.keypoint_files import SUFFIXES as KEYPOINT_ENDINGS
 from posedata.keypoint_formats.openpose_keypoints import FILE_PATTERN
 
-PICTURE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-VIDEO_ENDINGS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+PICTURE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+VIDEO_ENDINGS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv")
 
 Kind = Literal["picture", "video", "keypoints"]
 
@@ -30,21 +30,46 @@ class PredictionInput(NamedTuple):
     label: str
 
 
-def prediction_inputs(paths: Sequence[Path]) -> list[PredictionInput]:
+class Spelt(NamedTuple):
+    """What paths stand for.
+
+    Args:
+        inputs: to predict.
+        notes: a sentence for each folder of which files were left out.
+        problems: a sentence for each path that stands for nothing.
+    """
+
+    inputs: list[PredictionInput]
+    notes: list[str]
+    problems: list[str]
+
+
+def prediction_inputs(paths: Sequence[Path], *, are_keypoints: bool = False) -> Spelt:
     """Files that paths stand for, in their order.
 
     Args:
         paths: files, folders (of pictures and videos, or of OpenPose files), and patterns such as `*.jpg`.
+        are_keypoints: files that are neither pictures nor videos by their ending hold keypoints.
 
     Raises:
-        InputError: there is nothing of that name, or a folder holds nothing to predict.
+        InputError: none of the paths stands for anything.
     """
-    found = [entry for path in paths for entry in _spelt_out(path)]
+    found: list[tuple[Kind, Path]] = []
+    notes: list[str] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            found += _spelt_out(path, notes, are_keypoints)
+        except InputError as error:
+            problems.append(str(error))
+    if problems and not found:
+        raise InputError("; ".join(problems))
     names = [path.name for _, path in found]
-    return [
+    inputs = [
         PredictionInput(kind, path, path.name if names.count(path.name) == 1 else str(path))
         for kind, path in found
     ]
+    return Spelt(inputs, notes, problems)
 
 
 def overlay_names(inputs: Sequence[PredictionInput]) -> list[str]:
@@ -61,34 +86,40 @@ def overlay_names(inputs: Sequence[PredictionInput]) -> list[str]:
     return [names[one] for one in inputs]
 
 
-def _spelt_out(path: Path) -> Iterator[tuple[Kind, Path]]:
+def _spelt_out(path: Path, notes: list[str], are_keypoints: bool) -> list[tuple[Kind, Path]]:
     if path.is_dir():
-        yield from _folder(path)
-    elif path.is_file():
-        yield _kind(path), path
-    elif matches := sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
-        for match in matches:
-            yield from _spelt_out(match)
-    else:
-        raise InputError(f"{path}: there is no such file or folder")
+        return _folder(path, notes)
+    if path.is_file():
+        return [(_kind(path, are_keypoints), path)]
+    matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    if matches:
+        return [one for match in matches for one in _spelt_out(match, notes, are_keypoints)]
+    webcam = f"; for a webcam give --webcam {path}" if str(path).isdigit() else ""
+    raise InputError(f"{path}: there is no such file or folder{webcam}")
 
 
-def _folder(path: Path) -> Iterator[tuple[Kind, Path]]:
+def _folder(path: Path, notes: list[str]) -> list[tuple[Kind, Path]]:
     if next(path.glob(FILE_PATTERN), None) is not None:
-        yield "keypoints", path
-        return
+        return [("keypoints", path)]
     endings = (*PICTURE_ENDINGS, *VIDEO_ENDINGS)
-    found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in endings)
+    files = sorted(entry for entry in path.iterdir() if entry.is_file())
+    found = [entry for entry in files if entry.suffix.lower() in endings]
     if not found:
         raise InputError(
             f"{path}: there are no pictures in this folder, nor videos or OpenPose files ({', '.join(endings)} or {FILE_PATTERN})"
         )
-    for entry in found:
-        yield _kind(entry), entry
+    if others := len(files) - len(found):
+        of_endings = ", ".join(sorted({entry.suffix or entry.name for entry in files if entry not in found}))
+        notes.append(
+            f"{path}: {others} {'files were' if others > 1 else 'file was'} left out that by the ending is no picture or video ({of_endings}); give keypoints by name."
+        )
+    return [(_kind(entry), entry) for entry in found]
 
 
-def _kind(path: Path) -> Kind:
+def _kind(path: Path, are_keypoints: bool = False) -> Kind:
     ending = path.suffix.lower()
     if ending in KEYPOINT_ENDINGS:
         return "keypoints"
-    return "video" if ending in VIDEO_ENDINGS else "picture"
+    if ending in VIDEO_ENDINGS:
+        return "video"
+    return "keypoints" if are_keypoints and ending not in PICTURE_ENDINGS else "picture"

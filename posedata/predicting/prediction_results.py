@@ -67,10 +67,12 @@ class PredictionResults:
             self.notes.append(sentence)
 
     def joined(self) -> Predictions:
-        """The predictions of all clips, of which there must be one."""
+        """The predictions of all clips, of which there must be one; their provenance tells the notes."""
         parts = [clip.predictions for clip in self.clips]
         assumptions = dict.fromkeys(part.camera_assumption for part in parts)
-        return replace(Predictions.concatenate(parts), camera_assumption=" ".join(assumptions))
+        joined = Predictions.concatenate(parts)
+        provenance = {**joined.provenance, "notes": list(self.notes)} if self.notes else joined.provenance
+        return replace(joined, camera_assumption=" ".join(assumptions), provenance=provenance)
 
     def write_files(self, folder: Path, formats: Sequence[str]) -> list[Path]:
         """Write `predictions.FORMAT` into a folder; for `bvh` a file for each track, for `sleap` one for each clip.

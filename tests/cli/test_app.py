@@ -205,7 +205,7 @@ def test_the_command_serves_until_it_is_ended_and_leaves_nothing(chain: JointMod
         (("--lifter", "{text}"), "give a joint checkpoint, or one of a detector and one of a lifter"),
         (("--joint", "{text}"), "is not a readable safetensors file"),
         (("--most-megabytes", "0"), "0 is not in the range"),
-        (("--focal", "-3"), "--focal must be a positive number of pixels"),
+        (("--focal", "-3"), "--focal must be between 1 and 1000000 pixels"),
         (("--intrinsics", "{text}"), "text"),
     ],
 )

@@ -16,6 +16,7 @@ from lifter.model import LifterModel, LifterSettings, save_lifter
 from lifter.pipeline import OutOfSightError, Pipeline
 from lifter.refiner import RefinerModel, RefinerSettings, save_refiner
 from posedata.errors import InputError
+from posedata.image_file import read_image
 from posedata.importers.bvh import import_bvh
 from posedata.predicting.prediction_files import read_predictions
 from posedata.skeleton import H36M17
@@ -86,8 +87,26 @@ def test_a_list_of_pictures_gives_a_list_of_poses(checkpoints: Path) -> None:
     assert pipeline.predict([]) == []
     with pytest.raises(InputError, match="there are 2 pictures but 1 boxes"):
         pipeline.predict(images, [None])
+    for outside in ((-50, -50, 30, 30), (90.5, 0, 5, 5), (0, 0, 10, 0), (np.nan, 0, 5, 5)):
+        with pytest.raises(InputError, match="has no area in the picture of 90 x 120 pixels"):
+            pipeline.predict(images[0], outside)
     for wrong in (images[0][..., 0], images[0] / 255, np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(InputError, match="a picture must be RGB in bytes"):
+            pipeline.predict(wrong)
+
+
+def test_pictures_may_be_named_by_their_files(checkpoints: Path) -> None:
+    pipeline, path = Pipeline.from_pretrained(checkpoints / "joint.safetensors"), checkpoints / "wide.png"
+    expected = pipeline.predict(read_image(path)).joints_3d
+    for named in (path, str(path)):
+        np.testing.assert_array_equal(pipeline.predict(named).joints_3d, expected)
+        np.testing.assert_array_equal(pipeline.predict([named])[0].joints_3d, expected)
+    with pytest.raises(InputError, match=r"none.png cannot be read"):
+        pipeline.predict(checkpoints / "none.png")
+    for wrong in (Image.new("RGB", (4, 4)), None, 3.0):
+        with pytest.raises(
+            InputError, match="a picture must be an array, RGB in bytes, or the path of a file"
+        ):
             pipeline.predict(wrong)
 
 
@@ -115,6 +134,22 @@ def test_a_bad_picture_is_named_and_the_others_are_done(evolift, checkpoints: Pa
     assert read_predictions(output / "predictions.json").image == ("wide.png",)
 
 
+def test_what_is_not_there_is_named_and_the_others_are_done(
+    evolift, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = cv2.VideoCapture()
+    monkeypatch.setattr("posedata.video_file.cv2.VideoCapture", lambda _: closed)
+    inputs = (tmp_path / "none.png", checkpoints / "wide.png", tmp_path / "*.jpg", "--webcam", 7)
+    output = tmp_path / "poses"
+    result = evolift("predict", *inputs, "--joint", checkpoints / "joint.safetensors", "-o", output)
+    assert result.returncode == 2
+    said = " ".join(result.stderr.split())
+    assert "none.png: there is no such file or folder" in said
+    assert "*.jpg: there is no such file or folder" in said
+    assert "webcam 7" in said
+    assert read_predictions(output / "predictions.json").image == ("wide.png",)
+
+
 def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refused(
     evolift, checkpoints: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,7 +173,10 @@ def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refuse
     assert "cut.gif is not a readable picture" in result.stderr
     assert read_predictions(tmp_path / "o" / "predictions.json").image == names[:2]
     page = (tmp_path / "o" / "page.html").read_text()
-    assert "moving.webp is animated: its first frame was taken." in page
+    said = "moving.webp is animated: its first frame was taken."
+    assert said in page
+    assert said in result.stderr
+    assert said in read_predictions(tmp_path / "o" / "predictions.json").provenance["notes"]
     assert capfd.readouterr().err == "", "libraries say nothing themselves"
 
 

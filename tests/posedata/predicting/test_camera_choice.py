@@ -120,7 +120,7 @@ def test_what_is_given_wins_over_what_is_told_and_that_over_what_is_assumed(tmp_
     assert "camera is unknown" in chosen(silent)[1]
     with pytest.raises(InputError, match="give --intrinsics or --focal"):
         CameraRule("box", given, 3.0)
-    with pytest.raises(InputError, match="--focal must be a positive number"):
+    with pytest.raises(InputError, match="--focal must be between 1 and"):
         CameraRule("box", focal=-3.0)
 
 

@@ -15,7 +15,7 @@ def test_files_folders_and_patterns_are_spelt_out(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     paths = [tmp_path / "sub", tmp_path / "*.[Jp][Pn]*", tmp_path / "k.json", tmp_path / "film.mp4"]
-    found = prediction_inputs([*paths, tmp_path / "op", tmp_path / "odd.heic"])
+    found = prediction_inputs([*paths, tmp_path / "op", tmp_path / "odd.heic"]).inputs
     assert [(one.kind, one.label) for one in found] == [
         ("picture", str(tmp_path / "sub/a.JPG")),
         ("picture", str(tmp_path / "a.JPG")),
@@ -35,6 +35,36 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         InputError, match="there are no pictures in this folder, nor videos or OpenPose files"
     ):
         prediction_inputs([tmp_path])
+
+
+def test_what_is_there_is_taken_although_other_things_are_not(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    inputs, notes, problems = prediction_inputs([tmp_path / "none.jpg", tmp_path / "a.png", Path("0")])
+    assert [one.label for one in inputs] == ["a.png"]
+    assert not notes
+    assert problems == [
+        f"{tmp_path / 'none.jpg'}: there is no such file or folder",
+        "0: there is no such file or folder; for a webcam give --webcam 0",
+    ]
+
+
+def test_files_of_a_folder_that_are_left_out_are_told(tmp_path: Path) -> None:
+    for name in ("a.png", "b.doc", "c.json", "README"):
+        (tmp_path / name).touch()
+    inputs, notes, problems = prediction_inputs([tmp_path])
+    assert [one.label for one in inputs] == ["a.png"]
+    assert not problems
+    assert "3 files were left out" in notes[0]
+    assert "(.doc, .json, README)" in notes[0]
+
+
+def test_a_format_of_keypoints_makes_files_of_unknown_ending_keypoints(tmp_path: Path) -> None:
+    for name in ("k.txt", "a.png", "v.ts"):
+        (tmp_path / name).touch()
+    paths = [tmp_path / name for name in ("k.txt", "a.png", "v.ts")]
+    assert [one.kind for one in prediction_inputs(paths).inputs] == ["picture", "picture", "video"]
+    found = prediction_inputs(paths, are_keypoints=True).inputs
+    assert [one.kind for one in found] == ["keypoints", "picture", "video"]
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 100, 1000])
