@@ -14,6 +14,7 @@ A CSV's joint names tell the skeleton; an NPZ's number of joints does, unless se
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
 from typing import Any
@@ -130,15 +131,31 @@ def _read_table(path: Path) -> pd.DataFrame:
     labels = {"image": str, "person": str, "joint": str}
     numbers = [name for name in header.strip().split(separator) if name not in labels]
     try:
+        width = _checked_width(path, text, separator)
         return pd.read_csv(
             io.StringIO(text),
             sep=separator,
             dtype=labels,
+            # Without both, pandas takes the first column for an index where rows have a cell more than the header.
+            index_col=False,
+            usecols=range(width),
             keep_default_na=False,
             na_values={n: ["", "nan", "NaN", "NA", "null"] for n in numbers},
         )
-    except (ValueError, IndexError) as error:  # pandas' parser errors are ValueErrors
+    except (ValueError, IndexError, csv.Error) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path} is not a table ({' '.join(str(error).split())}): write it again") from None
+
+
+def _checked_width(path: Path, text: str, separator: str) -> int:
+    """Number of columns; rows may end in one separator too many, as some programs write them."""
+    rows = (cells for cells in csv.reader(io.StringIO(text), delimiter=separator) if cells)
+    width = len(next(rows, []))
+    for number, cells in enumerate(rows, 1):
+        if len(cells) > width + 1 or (len(cells) > width and cells[-1].strip()):
+            raise InputError(
+                f"{path}: row {number} has {len(cells)} cells, the header {width}: give each column a name"
+            )
+    return width
 
 
 def _widened(path: Path, table: pd.DataFrame) -> pd.DataFrame:

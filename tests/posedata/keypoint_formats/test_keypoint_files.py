@@ -131,6 +131,16 @@ def test_csv_gaps_are_unlabelled(tmp_path: Path) -> None:
     assert read.visibility[0].tolist() == [0] + [2] * 16
 
 
+@pytest.mark.parametrize("ending", [",", ", "])
+def test_a_comma_at_the_end_of_rows_shifts_nothing(ending: str, tmp_path: Path) -> None:
+    first, *rows = samples.csv_text(points(H36M17), H36M17).splitlines()
+    for ended in ([row + ending for row in rows], [rows[0], rows[1] + ending]):
+        read = read_keypoints(_write(tmp_path, "\n".join([first, *ended]), "a.csv"))
+        assert read.image == ("img0.jpg", "img1.jpg")
+        assert read.joints_2d == pytest.approx(points(H36M17)[..., :2], abs=1e-3)
+        assert read.confidence == pytest.approx(points(H36M17)[..., 2], abs=1e-6)
+
+
 def test_deeplabcut_people_and_frames(tmp_path: Path) -> None:
     read = read_keypoints(SAMPLES["deeplabcut people"][2](tmp_path))
     assert (read.person, read.frame.tolist(), read.is_tracked) == (("a", "b"), [0, 0], True)
@@ -277,6 +287,8 @@ def test_one_sentence_for_each_damage(values: Any, message: str, tmp_path: Path)
         ("a.csv", b"nose_x,nose_y\nup,2\n", r"column 'nose_x', row 1: 'up' is not a number"),
         ("a.csv", b"person,joint,u,v\n1,nose,1,2\n1,nose,3,4\n", r"joint 'nose' of one person is told twice"),
         ("a.csv", b'nose_x,nose_y\n"1,2\n', r"is not a table"),
+        ("a.csv", b"nose_x,nose_y\n1,2\n\n1,2,3\n", r"a.csv: row 2 has 3 cells, the header 2: give each column a name"),
+        ("a.csv", b"nose_x,nose_y\n1,2,,\n", r"row 1 has 4 cells, the header 2"),
         ("a.csv", b"frame,nose_x,nose_y\n1.5,1,2\n", r"frame must hold whole numbers"),
         ("a.csv", b"scorer,a\ncoords,x\n0,1\n", r"lacks one of DeepLabCut's header lines"),
         ("a.csv", b"scorer,a\nbodyparts,nose\ncoords,x\n0,far\n", r"nose x is 'far' in one row"),
