@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from posedata.errors import InputError
-from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of, whole_frames
 from posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
 from posedata.keypoint_formats.npz_file import read_npz
 from posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
@@ -64,7 +64,7 @@ def read_csv_keypoints(
     columns = [_numbers(path, table, f"{name}_{part}") for name in names for part in ("x", "y", "confidence")]
     values = mapping.arranged(names, np.stack(columns, 1).reshape(len(table), len(names), 3))
     has_scores = any(f"{name}_confidence" in table for name in names)
-    frame = _whole(path, _numbers(path, table, "frame")) if "frame" in table else None
+    frame = whole_frames(_numbers(path, table, "frame"), f"{path}: frame") if "frame" in table else None
     return keypoints_of(
         mapping.skeleton,
         values[..., :2],
@@ -109,7 +109,7 @@ def read_npz_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypo
     if "visibility" in optional and not np.isin(optional["visibility"], (0, 1, 2)).all():
         raise InputError(f"{path}: visibility must be 0 (unlabelled), 1 (hidden) or 2 (visible)")
     if "frame" in optional:
-        optional["frame"] = _whole(path, optional["frame"])  # type: ignore[assignment]  # a list from here on
+        optional["frame"] = whole_frames(optional["frame"], f"{path}: frame")  # type: ignore[assignment]  # a list from here on
     labels = {name: _labels(path, arrays[name], name, rows) for name in ("image", "person") if name in arrays}
     values: dict[str, Any] = optional | labels
     return keypoints_of(skeleton, points[..., :2], format="npz", **values)
@@ -193,12 +193,6 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
         raise InputError(
             f"{path}: column {column!r}, row {row + 1}: {table[column].iloc[row]!r} is not a number"
         ) from None
-
-
-def _whole(path: Path, values: np.ndarray) -> list[int]:
-    if not (np.isfinite(values).all() and (values == np.round(values)).all() and (abs(values) < 2**53).all()):
-        raise InputError(f"{path}: frame must hold whole numbers")
-    return [int(value) for value in values]
 
 
 def _skeleton_of_size(path: Path, joints: int) -> Skeleton:
