@@ -161,6 +161,11 @@ def _checked_width(path: Path, text: str, separator: str) -> int:
 def _widened(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """A long table as a wide one, people in the order they come in."""
     u, v = ("u", "v") if "u" in table else ("x", "y")
+    # Here already: afterwards neither columns nor rows are those of the file, which messages name.
+    numeric = {n: _numbers(path, table, n) for n in (u, v, "confidence", "frame") if n in table}
+    if "frame" in numeric:
+        whole_frames(numeric["frame"], f"{path}: frame")
+    table = table.assign(**numeric)
     keys = [name for name in ("image", "frame", "person") if name in table] or None
     if keys is None:
         table, keys = table.assign(frame=table.groupby("joint").cumcount()), ["frame"]

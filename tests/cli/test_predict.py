@@ -258,7 +258,8 @@ def test_keypoints_with_a_mapping_and_beside_pictures(evolift, checkpoints: Path
     ("text", "options", "message"),
     [
         ("{", (), "is not JSON"),
-        ("[]", (), "may be of several formats: say which with --format"),
+        ("[]", (), "k.json holds no person: its list is empty"),
+        ("[3]", (), "may be of several formats: say which with --format"),
         ("[]", ("--format", "coco"), "holds no person with keypoints"),
         ("[]", ("--format", "cocoa"), "there is no keypoint format 'cocoa'"),
         ("[]", ("--detector", "{chain}/detector.safetensors"), "to lift keypoints give --lifter or --joint"),
