@@ -148,7 +148,9 @@ def test_long_csv_equals_wide_csv(tmp_path: Path) -> None:
     assert read.confidence[order] == pytest.approx(people[..., 2], abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["coco results", "mediapipe", "mmpose", "sleap", "deeplabcut", "csv", "jsonl"])
+@pytest.mark.parametrize(
+    "name", ["coco results", "mediapipe", "mmpose", "sleap", "deeplabcut", "csv", "jsonl"]
+)
 @pytest.mark.parametrize("value", ["1e300", "1.7e308"])
 def test_numbers_beyond_float32_are_unlabelled(name: str, value: str, tmp_path: Path) -> None:
     _, skeleton, write = SAMPLES[name]

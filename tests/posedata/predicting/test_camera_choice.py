@@ -95,7 +95,10 @@ def test_intrinsics_are_read_and_scaled(tmp_path: Path) -> None:
         ({"fx": 10**400, "fy": 1, "cx": 0, "cy": 0}, "camera.json: fx is too large a number"),
         ({"K": [[10**400, 0, 0], [0, 1, 0], [0, 0, 1]]}, r"camera.json: K\[0\]\[0\] is too large a number"),
         ({"fx": 1, "fy": 1, "cx": 0, "cy": 0, "width": 10**30, "height": 5}, "width is too large a number"),
-        ({"fx": 1, "fy": 1, "cx": 0, "cy": 0, "width": 5.5, "height": 5}, "width must be a whole number, not 5.5"),
+        (
+            {"fx": 1, "fy": 1, "cx": 0, "cy": 0, "width": 5.5, "height": 5},
+            "width must be a whole number, not 5.5",
+        ),
     ],
 )
 def test_bad_intrinsics_are_one_sentence(tmp_path: Path, values: dict[str, Any], message: str) -> None:

@@ -242,7 +242,10 @@ def test_frames_and_cameras_of_tables_are_whole_numbers(column: str, value: floa
         (_changed_person(frame="1"), r"line 2.frame must be a number, not a text"),
         (_changed_person(frame=1.5), r"line 2.frame must be a whole number, not 1.5"),
         (_changed_person(frame=2**63), r"line 2.frame is too large a number"),
-        (_changed_header(cameras=[{"K": [[1] * 3] * 3, "width": 2**31, "height": 1}]), r"\].width is too large"),
+        (
+            _changed_header(cameras=[{"K": [[1] * 3] * 3, "width": 2**31, "height": 1}]),
+            r"\].width is too large",
+        ),
         (_changed_header() + "{", r"line 3 is not JSON"),
     ],
 )
