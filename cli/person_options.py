@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import ExistingFile, Function
+from cli.options import ExistingFile, FiniteRange, Function
 from posedata.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     ),
     click.option(
         "--person-score",
-        type=click.FloatRange(0, 1),
+        type=FiniteRange(0, 1),
         help="Leave out people that --persons gives a lower score; 0.5 if not given.",
     ),
     click.option(
@@ -53,6 +53,10 @@ def people_finder(options: Mapping[str, Any], *, has_pictures: bool) -> PeopleFi
         InputError: the options do not fit each other or the inputs, or the detector cannot be had.
     """
     choice = options["persons"]
+    if options["box"] is not None and not has_pictures:
+        raise InputError(
+            "--box says where people are in pictures and videos, and there are none: leave it out"
+        )
     if choice is None:
         for name in ("person_weights", "person_score", "most_people"):
             if options[name] is not None:

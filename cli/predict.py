@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from cli.camera_options import camera_options, camera_rule
-from cli.options import AnyPath, ExistingFile, RecipeCommand, command_record, overwrite_option, run_folder
+from cli.options import (
+    AnyPath,
+    ExistingFile,
+    FiniteRange,
+    RecipeCommand,
+    command_record,
+    overwrite_option,
+    run_folder,
+)
 from cli.person_options import people_finder, person_files, person_options
 from cli.predict_stream import predict_stream
 from cli.prediction_models import checkpoint_files, keypoint_lifter, model_options, picture_pipeline
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--box",
     nargs=4,
-    type=float,
+    type=FiniteRange(),
     metavar="LEFT TOP WIDTH HEIGHT",
     help="Person box in pixels, for all pictures. Without it one person is searched for.",
 )
@@ -58,7 +66,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--fps",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Frames per second of keypoints, for --smooth and bvh; videos tell theirs.",
 )
 @click.option(
@@ -106,6 +114,8 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
     if options["inputs"] == (Path("-"),):
         predict_stream(ctx, options)
         return
+    if Path("-") in options["inputs"]:
+        raise InputError("- is a stream of keypoints, which cannot be mixed with files: give it alone")
     output: Path | None = options["output"]
     if output is None:
         raise InputError("say where to write with --output FOLDER")

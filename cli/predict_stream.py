@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import rich_click as click
+from click.core import ParameterSource
 
 from cli.camera_options import camera_rule
 from cli.options import command_record
@@ -18,6 +19,7 @@ def predict_stream(ctx: click.Context, options: dict[str, Any]) -> None:
     Raises:
         InputError: an option does not fit a stream, or nobody came.
     """
+    import io
     import os
     import sys
 
@@ -27,10 +29,16 @@ def predict_stream(ctx: click.Context, options: dict[str, Any]) -> None:
     from posedata.predicting.prediction_files import prediction_lines
     from posedata.skeleton import skeleton_by_name
 
-    if options["output"] is not None or options["smooth"] or options["webcam"] is not None:
+    is_written = ctx.get_parameter_source("write") is ParameterSource.COMMANDLINE
+    if is_written or options["output"] is not None or options["smooth"] or options["webcam"] is not None:
         raise InputError(
-            "a stream goes to standard output as it comes: leave out --output, --smooth and --webcam"
+            "a stream goes to standard output as JSON lines as it comes: leave out --output, --write, --smooth and --webcam"
         )
+    for standard, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(
+            standard, io.TextIOWrapper
+        ):  # JSON is UTF-8 everywhere; a line that is not is a bad line
+            standard.reconfigure(encoding="utf-8", errors=errors)
     people_finder(options, has_pictures=False)
     lifter = keypoint_lifter(options)
     rule = camera_rule(options, lifter.settings.normalisation)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from posedata.camera import Camera
 from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table, read_json
+from posedata.keypoint_formats.checked_json import expect, number, number_table, read_json, whole_number
 
 _SAME_SHAPE = 0.01
 _LENS = 5
@@ -81,7 +81,9 @@ def read_intrinsics(path: Path) -> Intrinsics:
     lens = [*lens, 0.0][:_LENS]
     size = None
     if "width" in values or "height" in values:
-        width, height = (expect(values.get(side), int, f"{path}: {side}") for side in ("width", "height"))
+        width, height = (
+            whole_number(values.get(side), f"{path}: {side}", below=2**31) for side in ("width", "height")
+        )
         size = (width, height)
     found = Intrinsics(
         _matrix(path, values),
@@ -104,7 +106,5 @@ def _matrix(path: Path, values: dict[str, Any]) -> Float[np.ndarray, "3 3"]:
         return matrix
     if missing := [name for name in ("fx", "fy", "cx", "cy") if name not in values]:
         raise InputError(f"{path} lacks {missing[0]!r}: give K, or fx, fy, cx and cy, in pixels")
-    fx, fy, cx, cy = (
-        float(expect(values[name], (int, float), f"{path}: {name}")) for name in ("fx", "fy", "cx", "cy")
-    )
+    fx, fy, cx, cy = (number(values[name], f"{path}: {name}") for name in ("fx", "fy", "cx", "cy"))
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])

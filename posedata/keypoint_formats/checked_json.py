@@ -70,6 +70,31 @@ def expect(value: Any, kind: type | tuple[type, ...], where: str) -> Any:
     raise InputError(f"{where} must be {expected}, not {_kind_name(value)}")
 
 
+def number(value: Any, where: str) -> float:
+    """The value if it is a number that fits float64.
+
+    Raises:
+        InputError: it is of another kind, or too large.
+    """
+    try:
+        return float(expect(value, (int, float), where))
+    except OverflowError:
+        raise InputError(f"{where} is too large a number") from None
+
+
+def whole_number(value: Any, where: str, *, below: int = 2**63) -> int:
+    """The value if it is a whole number, also one written as 640.0, between -below and below.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if isinstance(expect(value, (int, float), where), float) and not value.is_integer():
+        raise InputError(f"{where} must be a whole number, not {value}")
+    if not -below < value < below:
+        raise InputError(f"{where} is too large a number")
+    return int(value)
+
+
 def number_table(
     rows: Sequence[Any], width: int, where: Sequence[str] | str
 ) -> Float64[np.ndarray, "rows width"]:
@@ -91,28 +116,20 @@ def number_table(
         pass
     if not rows:
         return np.zeros((0, width))
-    for number, row in enumerate(rows):
-        place = f"{where}[{number}]" if isinstance(where, str) else where[number]
+    for index, row in enumerate(rows):
+        place = f"{where}[{index}]" if isinstance(where, str) else where[index]
         expect(row, list, place)
         if len(row) != width:
             raise InputError(f"{place} must have {width} numbers, has {len(row)}")
         for column, value in enumerate(row):
             if value is not None:
-                expect(value, (int, float), f"{place}[{column}]")
-                _check_size(value, f"{place}[{column}]")
+                number(value, f"{place}[{column}]")
     return np.array(rows, np.float64)
 
 
 def _has_text(rows: Sequence[Any]) -> bool:
     """Whether a value is text or a truth value, which numpy would turn into a number."""
     return not {str, bool}.isdisjoint(map(type, chain.from_iterable(rows)))
-
-
-def _check_size(value: float, where: str) -> None:
-    try:
-        float(value)
-    except OverflowError:
-        raise InputError(f"{where} is too large a number") from None
 
 
 _KIND_NAMES = {

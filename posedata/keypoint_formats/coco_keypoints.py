@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table
+from posedata.keypoint_formats.checked_json import expect, number_table, whole_number
 from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from posedata.skeleton import COCO17, HALPE26, MPII16, Skeleton
 
@@ -127,7 +127,11 @@ def _pictures(
     ]
     if not images:
         names = [identity if isinstance(identity, str) else "" for identity in identities]
-        numbers = [identity for identity in identities if isinstance(identity, int)]
+        numbers = [
+            whole_number(identity, f"{at}.image_id")
+            for identity, at in zip(identities, places, strict=True)
+            if isinstance(identity, int)
+        ]
         # Names alone are numbered in the order they come in.
         return names, numbers if len(numbers) == len(names) else None, np.zeros((len(names), 2), np.int32)
     for identity, at in zip(identities, places, strict=True):

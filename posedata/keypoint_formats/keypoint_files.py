@@ -157,6 +157,8 @@ def _json_format(path: Path, head: str) -> tuple[str, Any]:
     if path.suffix.lower() == ".jsonl" or (first.startswith("{") and first.endswith("}") and "\n{" in head):
         return "jsonl", None
     values = read_json(path)
+    if values == []:
+        raise InputError(f"{path} holds no person: its list is empty")
     entry = values[0] if isinstance(values, list) and values else values
     told = _object_format(entry, is_listed=isinstance(values, list)) if isinstance(entry, dict) else None
     if told is None:

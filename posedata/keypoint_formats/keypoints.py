@@ -1,7 +1,7 @@
 """2D keypoints of people in pictures, as a detector gave them.
 
 Pixels are (u, v) = (column, row), (0, 0) the centre of the top-left one. A joint that the source does not tell, or
-tells as not finite, is unlabelled: visibility 0, confidence 0, coordinates 0.
+tells as not finite or beyond float32, is unlabelled: visibility 0, confidence 0, coordinates 0.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32, Int32, Int64, Shaped, UInt8
 
+from posedata.errors import InputError
 from posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
 from posedata.skeleton import Skeleton
 
@@ -103,7 +104,8 @@ def keypoints_of(
         person: ids of tracked people; if None, people are numbered from 1 in each frame and are not tracked.
     """
     rows = len(joints_2d)
-    known = np.isfinite(joints_2d).all(-1)
+    pixels = _as_float32(joints_2d)
+    known = np.isfinite(pixels).all(-1)
     scores = np.ones(known.shape) if confidence is None else np.nan_to_num(confidence, nan=0.0)
     known &= scores > 0
     seen = np.full(known.shape, VISIBLE, np.uint8) if visibility is None else visibility.astype(np.uint8)
@@ -114,24 +116,42 @@ def keypoints_of(
     if not known.all():
         missing = int((~known).any(-1).sum())
         notes = (*notes, f"{missing} of {rows} people lack joints; those joints are marked unlabelled")
-    with np.errstate(
-        over="ignore"
-    ):  # numbers beyond float32 become infinite, and their people are not lifted
-        pixels = np.where(known[..., None], joints_2d, 0).astype(np.float32)
     return Keypoints(
         skeleton,
-        pixels,
+        np.where(known[..., None], pixels, np.float32(0)),
         np.where(known, np.clip(scores, 0, 1), 0).astype(np.float32),
         seen,
         names,
         numbers,
         _ordinals(numbers) if person is None else tuple(person),
         person is not None,
-        np.full((rows, 4), np.nan, np.float32) if box is None else box.astype(np.float32),
+        np.full((rows, 4), np.nan, np.float32) if box is None else _as_float32(box),
         np.zeros((rows, 2), np.int32) if image_size is None else image_size.astype(np.int32),
         format,
         tuple(notes),
     )
+
+
+def whole_frames(values: Float[np.ndarray, "rows"], where: str) -> list[int]:
+    """Frame numbers of a column of a table.
+
+    Args:
+        values: numbers.
+        where: file and column, for the message.
+
+    Raises:
+        InputError: one is no whole number, or float64 does not hold it exactly.
+    """
+    if not (np.isfinite(values).all() and (values == np.round(values)).all() and (abs(values) < 2**53).all()):
+        raise InputError(f"{where} must hold whole numbers below 2^53")
+    return [int(value) for value in values]
+
+
+def _as_float32(values: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """Numbers as float32; NaN where they are not finite, or too large to be."""
+    with np.errstate(over="ignore"):
+        small = values.astype(np.float32)
+    return np.where(np.isfinite(small), small, np.float32(np.nan))
 
 
 def hidden_below(

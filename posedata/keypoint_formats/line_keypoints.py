@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table, parse_json
+from posedata.keypoint_formats.checked_json import expect, number_table, parse_json, whole_number
 from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from posedata.predicting.prediction_header import FORMAT, read_header
 from posedata.predicting.predictions import Predictions
@@ -104,7 +104,7 @@ def _people(people: list[tuple[dict[str, Any], Skeleton, str, int]]) -> Keypoint
             number_table(scores, joints, [f"{at}: confidence" for _, _, at, _ in people]), _UNSURE
         ),
         image=[expect(values.get("image", ""), str, f"{at}: image") for values, _, at, _ in people],
-        frame=[expect(values.get("frame", line), int, f"{at}: frame") for values, _, at, line in people],
+        frame=[whole_number(values.get("frame", line), f"{at}: frame") for values, _, at, line in people],
         person=[str(expect(v["person"], (str, int), f"{at}: person")) for v, _, at, _ in people]
         if tracked
         else None,

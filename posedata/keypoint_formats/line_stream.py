@@ -88,7 +88,14 @@ class KeypointStream:
                 return []
         if any(FORMAT in line for _, line in batch) and len(batch) > 1:
             return [part for entry in batch for part in self._together([entry])]
-        lines = (line for _, line in batch)
-        return list(
-            read_keypoint_lines(lines, self.where, skeleton=self.skeleton, rows=len(batch), first=batch[0][0])
+        lines, first = (line for _, line in batch), batch[0][0]
+        parts = list(
+            read_keypoint_lines(lines, self.where, skeleton=self.skeleton, rows=len(batch), first=first)
         )
+        try:
+            "".join(name for part in parts for name in (*part.image, *part.person)).encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{self.where} line {first}: image and person must be Unicode, without half characters"
+            ) from None
+        return parts

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table
+from posedata.keypoint_formats.checked_json import expect, number_table, whole_number
 from posedata.keypoint_formats.keypoints import Keypoints, hidden_below, keypoints_of
 from posedata.skeleton import MEDIAPIPE33
 
@@ -50,17 +50,18 @@ def keypoints_of_mediapipe(
             points.append(_landmarks(person, place))
             places.append(place)
             images.append(expect(frame.get("image", ""), str, f"{at}.image"))
-            frames.append(expect(frame.get("frame", number), int, f"{at}.frame"))
+            frames.append(whole_number(frame.get("frame", number), f"{at}.frame"))
             sizes.append(size)
     if not points:
         raise InputError(f"{where} holds no person with landmarks")
     table = number_table(points, 3 * len(MEDIAPIPE33), places)
     table = table.reshape(len(points), len(MEDIAPIPE33), 3)
     pixel_sizes = np.array(sizes, np.float64)
+    with np.errstate(over="ignore"):  # numbers beyond float64 become infinite, and their joints unlabelled
+        corners = table[..., :2] * pixel_sizes[:, None]
     return keypoints_of(
         MEDIAPIPE33,
-        table[..., :2] * pixel_sizes[:, None]
-        - 0.5,  # ours has the centre of the first pixel at 0, theirs its corner
+        corners - 0.5,  # ours has the centre of the first pixel at 0, theirs its corner
         format="mediapipe",
         confidence=np.maximum(table[..., 2], 1e-6),
         visibility=hidden_below(table[..., 2], IN_SIGHT),
@@ -103,7 +104,7 @@ def _size(frame: dict[str, Any], whole: Any, given: tuple[int, int] | None, wher
                 return sides
     if given is None:
         raise InputError(
-            f"{where} has no width and height, and MediaPipe's coordinates are parts of the picture: add --image-size WIDTHxHEIGHT"
+            f"{where} has no width and height, and MediaPipe's coordinates are parts of the picture: add --image-size WIDTH HEIGHT"
         )
     return given
 

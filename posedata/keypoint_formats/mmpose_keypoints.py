@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table
+from posedata.keypoint_formats.checked_json import expect, number_table, whole_number
 from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from posedata.skeleton import COCO17, HALPE26, Skeleton
 
@@ -71,7 +71,7 @@ def _instances(values: Any, where: str) -> list[tuple[int, dict[str, Any], str]]
         if "instances" not in entry:
             found.append((0, entry, at))
             continue
-        frame = expect(entry.get("frame_id", number), int, f"{at}.frame_id")
+        frame = whole_number(entry.get("frame_id", number), f"{at}.frame_id")
         for index, instance in enumerate(expect(entry["instances"], list, f"{at}.instances")):
             place = f"{at}.instances[{index}]"
             found.append((frame, expect(instance, dict, place), place))
@@ -91,6 +91,7 @@ def _boxes(instances: list[tuple[int, dict[str, Any], str]]) -> np.ndarray:
         box = entry.get("bbox") or [None] * 4
         rows.append(box[0] if isinstance(box, list) and box and isinstance(box[0], list) else box)
     corners = number_table(rows, 4, [f"{at}.bbox" for _, _, at in instances])
-    boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
+    with np.errstate(over="ignore", invalid="ignore"):  # sides that make no sense are left out below
+        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
     boxes[~(boxes[:, 2:] > 0).all(1)] = np.nan
     return boxes

@@ -49,6 +49,8 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], where: str) -> Keyp
         for index, person in enumerate(people):
             at = f"{path}: people[{index}]"
             flat = expect(expect(person, dict, at).get("pose_keypoints_2d"), list, f"{at}.pose_keypoints_2d")
+            if not flat:  # only hands or a face were found
+                continue
             if len(flat) != 3 * len(BODY25) and len(flat) in _OTHER_MODELS:
                 raise InputError(
                     f"{at} has the body model {_OTHER_MODELS[len(flat)]}: run OpenPose with BODY_25, its default"

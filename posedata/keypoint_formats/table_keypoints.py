@@ -14,6 +14,7 @@ A CSV's joint names tell the skeleton; an NPZ's number of joints does, unless se
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from posedata.errors import InputError
-from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of, whole_frames
 from posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
 from posedata.keypoint_formats.npz_file import read_npz
 from posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
@@ -63,7 +64,7 @@ def read_csv_keypoints(
     columns = [_numbers(path, table, f"{name}_{part}") for name in names for part in ("x", "y", "confidence")]
     values = mapping.arranged(names, np.stack(columns, 1).reshape(len(table), len(names), 3))
     has_scores = any(f"{name}_confidence" in table for name in names)
-    frame = _whole(path, _numbers(path, table, "frame")) if "frame" in table else None
+    frame = whole_frames(_numbers(path, table, "frame"), f"{path}: frame") if "frame" in table else None
     return keypoints_of(
         mapping.skeleton,
         values[..., :2],
@@ -108,7 +109,7 @@ def read_npz_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypo
     if "visibility" in optional and not np.isin(optional["visibility"], (0, 1, 2)).all():
         raise InputError(f"{path}: visibility must be 0 (unlabelled), 1 (hidden) or 2 (visible)")
     if "frame" in optional:
-        optional["frame"] = _whole(path, optional["frame"])  # type: ignore[assignment]  # a list from here on
+        optional["frame"] = whole_frames(optional["frame"], f"{path}: frame")  # type: ignore[assignment]  # a list from here on
     labels = {name: _labels(path, arrays[name], name, rows) for name in ("image", "person") if name in arrays}
     values: dict[str, Any] = optional | labels
     return keypoints_of(skeleton, points[..., :2], format="npz", **values)
@@ -130,20 +131,41 @@ def _read_table(path: Path) -> pd.DataFrame:
     labels = {"image": str, "person": str, "joint": str}
     numbers = [name for name in header.strip().split(separator) if name not in labels]
     try:
+        width = _checked_width(path, text, separator)
         return pd.read_csv(
             io.StringIO(text),
             sep=separator,
             dtype=labels,
+            # Without both, pandas takes the first column for an index where rows have a cell more than the header.
+            index_col=False,
+            usecols=range(width),
             keep_default_na=False,
             na_values={n: ["", "nan", "NaN", "NA", "null"] for n in numbers},
         )
-    except (ValueError, IndexError) as error:  # pandas' parser errors are ValueErrors
+    except (ValueError, IndexError, csv.Error) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path} is not a table ({' '.join(str(error).split())}): write it again") from None
+
+
+def _checked_width(path: Path, text: str, separator: str) -> int:
+    """Number of columns; rows may end in one separator too many, as some programs write them."""
+    rows = (cells for cells in csv.reader(io.StringIO(text), delimiter=separator) if cells)
+    width = len(next(rows, []))
+    for number, cells in enumerate(rows, 1):
+        if len(cells) > width + 1 or (len(cells) > width and cells[-1].strip()):
+            raise InputError(
+                f"{path}: row {number} has {len(cells)} cells, the header {width}: give each column a name"
+            )
+    return width
 
 
 def _widened(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """A long table as a wide one, people in the order they come in."""
     u, v = ("u", "v") if "u" in table else ("x", "y")
+    # Here already: afterwards neither columns nor rows are those of the file, which messages name.
+    numeric = {n: _numbers(path, table, n) for n in (u, v, "confidence", "frame") if n in table}
+    if "frame" in numeric:
+        whole_frames(numeric["frame"], f"{path}: frame")
+    table = table.assign(**numeric)
     keys = [name for name in ("image", "frame", "person") if name in table] or None
     if keys is None:
         table, keys = table.assign(frame=table.groupby("joint").cumcount()), ["frame"]
@@ -176,12 +198,6 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
         raise InputError(
             f"{path}: column {column!r}, row {row + 1}: {table[column].iloc[row]!r} is not a number"
         ) from None
-
-
-def _whole(path: Path, values: np.ndarray) -> list[int]:
-    if not (np.isfinite(values).all() and (values == np.round(values)).all() and (abs(values) < 2**53).all()):
-        raise InputError(f"{path}: frame must hold whole numbers")
-    return [int(value) for value in values]
 
 
 def _skeleton_of_size(path: Path, joints: int) -> Skeleton:

@@ -19,7 +19,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from posedata.errors import InputError
-from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of, whole_frames
 from posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
 from posedata.skeleton import Skeleton
 
@@ -41,13 +41,18 @@ def read_deeplabcut(
     first = body.iloc[:, 0].astype(str)
     numbers = pd.to_numeric(first, errors="coerce")
     is_numbered = bool(len(first)) and numbers.notna().all()
+    of_rows = (
+        whole_frames(numbers.to_numpy(np.float64), f"{path}: its first column")
+        if is_numbered
+        else list(range(len(first)))
+    )
     names = list(dict.fromkeys(head["bodyparts"]))
     tables, frames, images, ids = [np.zeros((0, len(names), 3))], [], [], []
     for person in dict.fromkeys(head["individuals"]):
         table = _deeplabcut_person(path, head, body, person, names)
         there = np.flatnonzero(_is_somewhere(table))
         tables.append(table[there])
-        frames += [int(numbers.iloc[row]) if is_numbered else int(row) for row in there]
+        frames += [of_rows[row] for row in there]
         images += ["" if is_numbered else first.iloc[row] for row in there]
         ids += [person] * len(there)
     return _keypoints(
@@ -93,6 +98,8 @@ def read_sleap(
     rows = _cells(path)
     header = [str(cell) for cell in rows.iloc[0]]
     body = rows.iloc[1:].set_axis(header, axis=1)
+    if twice := next((name for name in header if name and header.count(name) > 1), None):
+        raise InputError(f"{path} has the column {twice!r} twice: leave one of them out")
     if "frame_idx" not in header:
         raise InputError(f"{path} lacks SLEAP's column 'frame_idx'")
     names = [name.removesuffix(".x") for name in header if name.endswith(".x") and name[:-2] + ".y" in header]
@@ -103,15 +110,15 @@ def read_sleap(
     ]
     table = np.stack(columns, 1).reshape(len(body), len(names), 3) if names else np.zeros((len(body), 0, 3))
     there = _is_somewhere(table)
-    frames = _numeric(path, body["frame_idx"], "frame_idx")[there]
-    if not np.isfinite(frames).all():
-        raise InputError(f"{path}: column 'frame_idx' lacks numbers")
+    frames = whole_frames(
+        _numeric(path, body["frame_idx"], "frame_idx")[there], f"{path}: column 'frame_idx'"
+    )
     tracks = [str(track) for track in body["track"].to_numpy()[there]] if "track" in header else []
     return _keypoints(
         path,
         names,
         table[there],
-        {"frame": frames.astype(int).tolist(), "person": tracks if tracks and all(tracks) else None},
+        {"frame": frames, "person": tracks if tracks and all(tracks) else None},
         format="sleap",
         skeleton=skeleton,
         mapping=mapping,

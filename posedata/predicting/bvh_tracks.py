@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 
 from posedata.errors import OutputError
 from posedata.output_file import free_path, write_text
-from posedata.predicting.predictions import Predictions
+from posedata.predicting.predictions import Predictions, require_near_frames
 from posedata.skeleton import Skeleton
 
 MM_PER_CM = 10.0
@@ -66,6 +66,7 @@ def write_bvh_tracks(
         frames_per_second: of the video.
 
     Raises:
+        InputError: frames of a person are too far apart.
         OutputError: the skeleton's bones cannot be turned, a person is twice in one frame, a 3D joint is not known, or a
             file cannot be written.
     """
@@ -81,6 +82,7 @@ def write_bvh_tracks(
         what = f"person {person!r} of {name}"
         if (np.diff(frames) == 0).any() or not np.isfinite(joints).all():
             raise OutputError(f"{what} is twice in one frame or lacks 3D joints, which BVH cannot hold")
+        require_near_frames(frames, f"{what}, bvh")
         root = predictions.root_3d[order].astype(np.float64)
         joints += root[:, None] if np.isfinite(root).all() else 0.0
         every = np.arange(frames[0], frames[-1] + 1)

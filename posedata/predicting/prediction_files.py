@@ -22,6 +22,7 @@ import pandas as pd
 from posedata.errors import InputError, OutputError
 from posedata.garbage_pause import garbage_pause
 from posedata.keypoint_formats.checked_json import expect, parse_json, read_json
+from posedata.keypoint_formats.keypoints import whole_frames
 from posedata.keypoint_formats.npz_file import read_npz
 from posedata.output_file import check_output, whole_file
 from posedata.predicting.number_text import DECIMALS
@@ -218,8 +219,11 @@ def _read_npz(path: Path) -> Predictions:
 
 def _from_columns(path: Path, header: dict[str, Any], columns: dict[str, Any]) -> Predictions:
     try:
-        columns["frame"] = np.asarray(columns["frame"]).astype(np.int64)
-        columns["camera"] = np.asarray(columns["camera"]).astype(np.int32)
+        for name, kind in (("frame", np.int64), ("camera", np.int32)):
+            values = np.asarray(columns[name])
+            if not np.can_cast(values.dtype, np.int64):
+                whole_frames(values.astype(np.float64), f"{path}: {name}")
+            columns[name] = values.astype(kind)
         return Predictions(**columns, **header)
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} does not hold together: {error}") from None

@@ -27,7 +27,7 @@ from jaxtyping import Float32
 
 from posedata.camera import Camera
 from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table
+from posedata.keypoint_formats.checked_json import expect, number_table, whole_number
 from posedata.poses import NO_CAMERA
 from posedata.predicting.number_text import points_text
 from posedata.predicting.predictions import Predictions
@@ -134,7 +134,7 @@ def read_people(people: Sequence[Any], places: Sequence[str], header: dict[str, 
         image=_labels(people, "image", places),
         frame=np.array(
             [
-                expect(person.get("frame", 0), int, f"{at}.frame")
+                whole_number(person.get("frame", 0), f"{at}.frame")
                 for person, at in zip(people, places, strict=True)
             ],
             np.int64,
@@ -188,7 +188,9 @@ def _camera(values: Any, where: str) -> Camera:
     expect(values, dict, where)
     K = number_table(expect(values.get("K"), list, f"{where}.K"), 3, f"{where}.K")
     distortion = number_table([values.get("distortion", [0] * 5)], 5, [f"{where}.distortion"])[0]
-    width, height = (expect(values.get(side), int, f"{where}.{side}") for side in ("width", "height"))
+    width, height = (
+        whole_number(values.get(side), f"{where}.{side}", below=2**31) for side in ("width", "height")
+    )
     name = expect(values.get("name", ""), str, f"{where}.name")
     try:
         return Camera(K, width, height, distortion=distortion, name=name)

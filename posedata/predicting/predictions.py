@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
 from posedata.camera import Camera
+from posedata.errors import InputError
 from posedata.poses import NO_CAMERA
 from posedata.skeleton import Skeleton
+
+_MOST_FRAMES = 200_000  # two hours; files of longer clips are written if most of their frames are there
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,3 +132,22 @@ ROW_FIELDS = tuple(
     if entry.name not in ("skeleton", "cameras", "camera_assumption", "provenance")
 )
 """Names of the fields of `Predictions` that have one entry per row."""
+
+
+def require_near_frames(frames: Int64[np.ndarray, "rows"], what: str) -> None:
+    """Refuse frames with such gaps that a file with a place for each frame between would fill the memory.
+
+    Args:
+        frames: at least one.
+        what: name of the clip or track and of the format, for the message.
+
+    Raises:
+        InputError: naming the largest gap.
+    """
+    seen = np.unique(frames).tolist()  # Python's numbers, whose differences do not overflow
+    if seen[-1] - seen[0] < max(_MOST_FRAMES, 10 * len(seen)):
+        return
+    before, after = max(pairwise(seen), key=lambda pair: pair[1] - pair[0])
+    raise InputError(
+        f"{what}: frames {before} and {after} are too far apart for this format, which has a place for each frame between: number the frames without such gaps, or write another format"
+    )

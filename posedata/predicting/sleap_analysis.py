@@ -24,7 +24,7 @@ import numpy as np
 from posedata.errors import OutputError
 from posedata.output_file import free_path, whole_file
 from posedata.predicting.prediction_header import header_of
-from posedata.predicting.predictions import Predictions
+from posedata.predicting.predictions import Predictions, require_near_frames
 
 
 def write_sleap_analysis(folder: Path, name: str, predictions: Predictions) -> Path:
@@ -36,8 +36,10 @@ def write_sleap_analysis(folder: Path, name: str, predictions: Predictions) -> P
         predictions: of its tracked people, at least one; frame 0 of the file is the first frame with anybody.
 
     Raises:
+        InputError: frames are too far apart.
         OutputError: a person is twice in one frame, or the file cannot be written.
     """
+    require_near_frames(predictions.frame, f"{name}, sleap")
     tracks = predictions.tracks()
     first, last = int(predictions.frame.min()), int(predictions.frame.max())
     shape = (len(tracks), last - first + 1, len(predictions.skeleton))

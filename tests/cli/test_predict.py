@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -195,6 +197,17 @@ def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refuse
             "give a joint checkpoint, or one of a detector and one of a lifter",
         ),
         (("{chain}/wide.png", "--joint", "{joint}", "--box", "5", "5", "0", "9"), "has no area"),
+        (
+            ("{chain}/wide.png", "--joint", "{joint}", "--box", "nan", "0", "3", "3"),
+            "nan is not a finite number",
+        ),
+        (("{chain}/wide.png", "--joint", "{joint}", "--fps", "inf"), "inf is not a finite number"),
+        (("{chain}/wide.png", "--joint", "{joint}", "--fps", "nan"), "nan is not a finite number"),
+        (("{chain}/wide.png", "--joint", "{joint}", "--person-score", "nan"), "nan is not a finite number"),
+        (
+            ("-", "{chain}/wide.png", "--joint", "{joint}"),
+            "- is a stream of keypoints, which cannot be mixed",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(
@@ -296,7 +309,9 @@ def test_keypoints_with_a_mapping_and_beside_pictures(evolift, checkpoints: Path
     ("text", "options", "message"),
     [
         ("{", (), "is not JSON"),
-        ("[]", (), "may be of several formats: say which with --format"),
+        ("[]", (), "k.json holds no person: its list is empty"),
+        ("[3]", (), "may be of several formats: say which with --format"),
+        ("[]", ("--box", "1", "2", "3", "4"), "--box says where people are in pictures and videos"),
         ("[]", ("--format", "coco"), "holds no person with keypoints"),
         ("[]", ("--format", "cocoa"), "there is no keypoint format 'cocoa'"),
         ("[]", ("--detector", "{chain}/detector.safetensors"), "to lift keypoints give --lifter or --joint"),
@@ -487,8 +502,30 @@ def test_a_stream_of_lines_is_answered_by_lines(
         result = evolift(*given)
         assert (result.returncode, result.stdout) == (2, "")
         assert message in result.stderr
-    assert "leave out --output" in evolift(*given, "-o", tmp_path / "x").stderr
+    assert "leave out --output, --write" in evolift(*given, "-o", tmp_path / "x").stderr
+    assert "leave out --output, --write" in evolift(*given, "--write", "json").stderr
+    assert "--box says where people are in pictures" in evolift(*given, "--box", 1, 2, 3, 4).stderr
     assert "say where to write" in evolift("predict", coco_file(tmp_path), *given[2:]).stderr
+
+
+def test_a_stream_goes_on_after_names_and_bytes_that_are_no_text(checkpoints: Path) -> None:
+    good = {"joints_2d": [[9.0 * j, j * j] for j in range(17)], "skeleton": "COCO17"}
+    lines = [
+        json.dumps(good | {"image": "\ud800"}).encode(),
+        b"\xff",
+        json.dumps(good | {"image": "last"}).encode(),
+    ]
+    result = subprocess.run(
+        [sys.executable, "-m", "cli.main", "predict", "-", "--lifter", checkpoints / "lifter.safetensors"],
+        input=b"\n".join(lines),
+        capture_output=True,
+        check=False,
+    )
+    said = result.stderr.decode()
+    assert (result.returncode, "Traceback" in said) == (2, False), said
+    assert "standard input line 1: image and person must be Unicode" in said
+    assert "standard input line 2 is not JSON" in said
+    assert json.loads(result.stdout.splitlines()[-1])["image"] == "last"
 
 
 def test_every_format_of_poses_is_written(evolift, checkpoints: Path, tmp_path: Path) -> None:

@@ -78,6 +78,31 @@ def test_openpose_frames_come_from_file_names(tmp_path: Path) -> None:
     assert (read.frame.tolist(), read.image) == ([0, 1], ("clip", "clip"))
 
 
+def test_openpose_people_of_hands_alone_are_nobody(tmp_path: Path) -> None:
+    folder = SAMPLES["openpose folder"][2](tmp_path)
+    hands = {"people": [{"person_id": [-1], "pose_keypoints_2d": [], "hand_left_keypoints_2d": [1.0] * 63}]}
+    _write(folder, hands, "clip_000000000003_keypoints.json")
+    assert read_keypoints(folder).frame.tolist() == [0, 1]
+    with pytest.raises(InputError, match="holds nobody: OpenPose found no person in it"):
+        read_keypoints(_write(tmp_path, hands))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "must be an object"),
+        ("{}", ": people must be a list"),
+        ('{"people": [{"pose_keypoints_2d": [1]}]}', r": people\[0\].pose_keypoints_2d must have 75 numbers"),
+    ],
+)
+def test_a_bad_openpose_frame_is_named(text: str, message: str, tmp_path: Path) -> None:
+    folder = SAMPLES["openpose folder"][2](tmp_path)
+    _write(folder, text, "clip_000000000003_keypoints.json")
+    with pytest.raises(InputError, match=f"clip_000000000003_keypoints.json ?{message}"):
+        read_keypoints(folder)
+
+
 def test_openpose_joints_that_were_not_found_are_unlabelled(tmp_path: Path) -> None:
     people = points(BODY25)
     people[0, 4] = 0
@@ -97,7 +122,7 @@ def test_mediapipe_marks_landmarks_out_of_sight(tmp_path: Path) -> None:
 
 def test_mediapipe_takes_a_size_from_outside(tmp_path: Path) -> None:
     path = _write(tmp_path, [{"pose_landmarks": samples.mediapipe(points(MEDIAPIPE33), (100, 50))}])
-    with pytest.raises(InputError, match="add --image-size WIDTHxHEIGHT"):
+    with pytest.raises(InputError, match="add --image-size WIDTH HEIGHT"):
         read_keypoints(path)
     read = read_keypoints(path, image_size=(100, 50))
     assert read.joints_2d == pytest.approx(points(MEDIAPIPE33)[..., :2], abs=1e-3)
@@ -123,12 +148,48 @@ def test_long_csv_equals_wide_csv(tmp_path: Path) -> None:
     assert read.confidence[order] == pytest.approx(people[..., 2], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    "name", ["coco results", "mediapipe", "mmpose", "sleap", "deeplabcut", "csv", "jsonl"]
+)
+@pytest.mark.parametrize("value", ["1e300", "1.7e308"])
+def test_numbers_beyond_float32_are_unlabelled(name: str, value: str, tmp_path: Path) -> None:
+    _, skeleton, write = SAMPLES[name]
+    path = write(tmp_path)
+    text = path.read_text()
+    for first in points(skeleton)[0, 0, :2]:
+        text = text.replace(str((first + 0.5) / 640 if name == "mediapipe" else first), value, 1)
+    path.write_text(text)
+    read = read_keypoints(path)
+    assert (read.visibility[0] == 0).any()
+    assert np.isfinite(read.joints_2d).all()
+    assert np.isfinite(read.to_skeleton(H36M17).joints_2d).all()
+    assert "of 2 people lack joints" in " ".join(read.notes)
+
+
+def test_boxes_beyond_float32_are_none(tmp_path: Path) -> None:
+    entries = samples.coco_results(points(COCO17), bbox=[1e300, 0, 1e300, 1e300])
+    assert np.isnan(read_keypoints(_write(tmp_path, entries)).box[0]).any()
+    people = samples.mmpose(points(COCO17))
+    people[0]["bbox"] = [-1.7e308, float("-inf"), 1.7e308, float("-inf")]
+    assert np.isnan(read_keypoints(_write(tmp_path, people)).box[0]).all()
+
+
 def test_csv_gaps_are_unlabelled(tmp_path: Path) -> None:
     text = samples.csv_text(points(H36M17), H36M17).splitlines()
     cells = text[1].split(",")
     cells[2] = ""
     read = read_keypoints(_write(tmp_path, "\n".join([text[0], ",".join(cells)]), "a.csv"))
     assert read.visibility[0].tolist() == [0] + [2] * 16
+
+
+@pytest.mark.parametrize("ending", [",", ", "])
+def test_a_comma_at_the_end_of_rows_shifts_nothing(ending: str, tmp_path: Path) -> None:
+    first, *rows = samples.csv_text(points(H36M17), H36M17).splitlines()
+    for ended in ([row + ending for row in rows], [rows[0], rows[1] + ending]):
+        read = read_keypoints(_write(tmp_path, "\n".join([first, *ended]), "a.csv"))
+        assert read.image == ("img0.jpg", "img1.jpg")
+        assert read.joints_2d == pytest.approx(points(H36M17)[..., :2], abs=1e-3)
+        assert read.confidence == pytest.approx(points(H36M17)[..., 2], abs=1e-6)
 
 
 def test_deeplabcut_people_and_frames(tmp_path: Path) -> None:
@@ -235,7 +296,8 @@ def _changed(**changes: Any) -> list[dict[str, Any]]:
         ("", r"k.json is empty: write it again"),
         ("{", r"k.json is not JSON \(line 1, column 2"),
         ("[" * 100_000, r"k.json is not JSON that can be read|k.json is not JSON"),
-        ([], r"k.json may be of several formats: say which with --format \(coco, alphapose"),
+        ([], r"k.json holds no person: its list is empty"),
+        ([[]], r"k.json may be of several formats: say which with --format \(coco, alphapose"),
         (3, r"k.json holds no JSON object or list: give a file of keypoints"),
         ([{"keypoints": [1.0] * 51}], r"may be of several formats: say which with --format"),
         ({"bodies": []}, r"may be of several formats"),
@@ -247,6 +309,7 @@ def _changed(**changes: Any) -> list[dict[str, Any]]:
         (_changed(bbox=[1, 2, 3]), r"k.json: \[1\].bbox must have 4 numbers, has 3"),
         ([GOOD[0], 7], r"k.json: \[1\] must be an object, not a number"),
         (samples.coco_results(np.ones((1, 20, 3))), r"has 60 numbers, which no known skeleton has"),
+        (_changed(image_id=2**63), r"k.json: \[1\].image_id is too large a number"),
         ({"annotations": GOOD}, r"k.json: images must be a list, not null"),
         ({"annotations": GOOD, "images": [{"id": 8}]}, r"annotations\[0\].image_id is 7, which is not in its images"),
         ({"annotations": [], "images": []}, r"k.json holds no person with keypoints"),
@@ -257,6 +320,13 @@ def _changed(**changes: Any) -> list[dict[str, Any]]:
         ({"width": 0, "height": 5, "pose_landmarks": [[{"x": 0, "y": 0}] * 33]}, r"must be positive whole numbers"),
         ({"width": 9, "height": 5, "pose_landmarks": [[{"x": 0, "y": 0}] * 3]}, r"must have 33 landmarks, has 3"),
         ({"width": 9, "height": 5, "pose_landmarks": [[{"x": 0}] * 33]}, r"pose_landmarks\[0\]\[0\] lacks x or y"),
+        ({"frames": [{"frame": 2**63, "pose_landmarks": []}, {"pose_landmarks": []}]}, r"holds no person"),
+        (
+            {"width": 9, "height": 5, "frame": -(2**63) - 1, "pose_landmarks": [[{"x": 0, "y": 0}] * 33]},
+            r"k.json: .frame is too large a number",
+        ),
+        ([{"instances": [], "frame_id": 2**63}], r"k.json: \[0\].frame_id is too large a number"),
+        ([{"instances": [], "frame_id": 1.5}], r"k.json: \[0\].frame_id must be a whole number, not 1.5"),
         ([{"instances": [], "frame_id": 0}], r"k.json holds no person"),
         ([{"keypoints": [[1, 2]] * 5, "keypoint_scores": [1] * 5}], r"has 5 joints: 17 \(COCO\), 26"),
         ([{"keypoints": [[1, 2]] * 17, "keypoint_scores": [1] * 5}], r"keypoint_scores must have 17 numbers, has 5"),
@@ -277,14 +347,29 @@ def test_one_sentence_for_each_damage(values: Any, message: str, tmp_path: Path)
         ("a.csv", b"nose_x,nose_y\nup,2\n", r"column 'nose_x', row 1: 'up' is not a number"),
         ("a.csv", b"person,joint,u,v\n1,nose,1,2\n1,nose,3,4\n", r"joint 'nose' of one person is told twice"),
         ("a.csv", b'nose_x,nose_y\n"1,2\n', r"is not a table"),
+        ("a.csv", b"person,joint,u,v\n1,nose,1,2\n1,neck,1,up\n", r"a.csv: column 'v', row 2: 'up' is not a number"),
+        ("a.csv", b"frame,joint,x,y\n1,nose,1,2\nno,nose,1,2\n", r"column 'frame', row 2: 'no' is not a number"),
+        ("a.csv", b"frame,joint,x,y\n1,nose,1,2\n,nose,1,2\n", r"a.csv: frame must hold whole numbers"),
+        ("a.csv", b"nose_x,nose_y\n1,2\n\n1,2,3\n", r"a.csv: row 2 has 3 cells, the header 2: give each column a name"),
+        ("a.csv", b"nose_x,nose_y\n1,2,,\n", r"row 1 has 4 cells, the header 2"),
         ("a.csv", b"frame,nose_x,nose_y\n1.5,1,2\n", r"frame must hold whole numbers"),
         ("a.csv", b"scorer,a\ncoords,x\n0,1\n", r"lacks one of DeepLabCut's header lines"),
         ("a.csv", b"scorer,a\nbodyparts,nose\ncoords,x\n0,far\n", r"nose x is 'far' in one row"),
         ("a.csv", b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n", r"holds nobody"),
-        ("a.csv", b"frame_idx,nose.x,nose.y\n,1,2\n", r"column 'frame_idx' lacks numbers"),
+        ("a.csv", b"frame_idx,nose.x,nose.y\n,1,2\n", r"column 'frame_idx' must hold whole numbers"),
+        ("a.csv", b"frame_idx,nose.x,nose.y\n1.5,1,2\n", r"a.csv: column 'frame_idx' must hold whole numbers"),
+        ("a.csv", b"frame_idx,nose.x,nose.y\n1e300,1,2\n", r"column 'frame_idx' must hold whole numbers"),
+        ("a.csv", b"frame_idx,nose.x,nose.y,nose.x\n1,1,2,3\n", r"a.csv has the column 'nose.x' twice: leave one"),
+        ("a.csv", b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\ninf,1,2\n", r"its first column must hold whole"),
+        ("a.csv", b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n1.5,1,2\n", r"a.csv: its first column must hold"),
         ("a.csv", b"\xff\xfe\x00", r"neither JSON nor CSV nor NPZ"),
         ("a.npz", b"PK\x03\x04 damaged", r"is a damaged .npz file"),
         ("a.jsonl", b'{"skeleton": "COCO17", "joints_2d": [[1, 2]]}\n', r"line 1: joints_2d must have the 17 joints"),
+        (
+            "a.jsonl",
+            b'{"joints_2d": [' + b"[1, 2], " * 16 + b'[1, 2]], "frame": 1' + b"0" * 30 + b', "nose": 0}\n',
+            r"a.jsonl line 1: frame is too large a number",
+        ),
         ("a.jsonl", b'{"joints_2d": [[1, 2]]}\n', r"line 1 names no skeleton"),
         ("a.jsonl", b'{"skeleton": "COCO17"\n', r"line 1 is not JSON"),
         ("a.jsonl", b"\n\n", r"."),

@@ -49,6 +49,19 @@ def test_a_wrong_line_is_told_and_the_others_are_read() -> None:
     assert stream.failed[1] == "standard input line 9: joints_2d must be a list, not a number"
 
 
+@pytest.mark.parametrize("name", ["image", "person"])
+def test_a_name_that_cannot_be_answered_is_a_wrong_line(name: str) -> None:
+    lines = [
+        json.dumps({"joints_2d": [[1, 2]] * 17, name: value}) for value in ("a", "\ud800", "b\udcff", "c")
+    ]
+    stream = KeypointStream("standard input", COCO17)
+    parts = stream.read(list(enumerate(lines, 1)))
+    assert [getattr(part, name) for part in parts] == [("a",), ("c",)]
+    assert [sentence.split(":")[0] for sentence in stream.failed] == [
+        f"standard input line {n}" for n in (2, 3)
+    ]
+
+
 def test_a_header_in_the_stream_tells_the_skeleton() -> None:
     lines = list(enumerate(prediction_lines(made(3)), 1))
     together, apart = KeypointStream("s"), KeypointStream("s")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posedata.errors import OutputError
+from posedata.errors import InputError, OutputError
 from posedata.importers.bvh import import_bvh
 from posedata.importers.bvh_file import joint_positions, parse_bvh
 from posedata.poses import Poses
@@ -118,5 +118,9 @@ def test_what_bvh_cannot_hold_is_refused(make_poses: Callable[..., Poses], tmp_p
     predictions = clip(moving(make_poses, 2))
     with pytest.raises(OutputError, match="twice in one frame"):
         write_bvh_tracks(tmp_path, "film", replace(predictions, frame=np.array([1, 1])), 25.0)
+    for frame in ([0, 10**9], [-(2**63), 2**63 - 1]):
+        message = f"film, bvh: frames {frame[0]} and {frame[1]} are too far apart for this format"
+        with pytest.raises(InputError, match=message):
+            write_bvh_tracks(tmp_path, "film", replace(predictions, frame=np.array(frame)), 25.0)
     with pytest.raises(OutputError, match="COCO17 is a drawing tree"):
         write_bvh_tracks(tmp_path, "film", made(2, skeleton=COCO17), 25.0)

@@ -68,7 +68,7 @@ def test_intrinsics_are_read_and_scaled(tmp_path: Path) -> None:
         "cy": 530,
         "distortion": [0.1, 0, 0, 0.01],
         "width": 1920,
-        "height": 1080,
+        "height": 1080.0,
     }
     found = read_intrinsics(intrinsics(tmp_path, **written))
     np.testing.assert_array_equal(found.K, [[1000, 0, 959.5], [0, 1010, 530], [0, 0, 1]])
@@ -92,6 +92,13 @@ def test_intrinsics_are_read_and_scaled(tmp_path: Path) -> None:
         ({"fx": 1, "fy": 1, "cx": 0, "cy": 0, "distortion": [1]}, "distortion must be"),
         ({"fx": 1, "fy": 1, "cx": 0, "cy": 0, "width": 5}, "height must be a number"),
         ({"fx": 1, "fy": 1, "cx": 0, "cy": 0, "fov": 5}, "'fov' is not known"),
+        ({"fx": 10**400, "fy": 1, "cx": 0, "cy": 0}, "camera.json: fx is too large a number"),
+        ({"K": [[10**400, 0, 0], [0, 1, 0], [0, 0, 1]]}, r"camera.json: K\[0\]\[0\] is too large a number"),
+        ({"fx": 1, "fy": 1, "cx": 0, "cy": 0, "width": 10**30, "height": 5}, "width is too large a number"),
+        (
+            {"fx": 1, "fy": 1, "cx": 0, "cy": 0, "width": 5.5, "height": 5},
+            "width must be a whole number, not 5.5",
+        ),
     ],
 )
 def test_bad_intrinsics_are_one_sentence(tmp_path: Path, values: dict[str, Any], message: str) -> None:

@@ -213,6 +213,16 @@ def _changed_person(**changes: Any) -> str:
     return header + json.dumps(json.loads(person) | changes) + "\n"
 
 
+@pytest.mark.parametrize("column", ["frame", "camera"])
+@pytest.mark.parametrize("value", [1e300, np.nan, 1.5])
+def test_frames_and_cameras_of_tables_are_whole_numbers(column: str, value: float, tmp_path: Path) -> None:
+    write_predictions(tmp_path / "p.npz", made(2))
+    arrays = dict(np.load(tmp_path / "p.npz")) | {column: np.array([0, value])}
+    np.savez(tmp_path / "changed.npz", **arrays)
+    with pytest.raises(InputError, match=f"changed.npz: {column} must hold whole numbers"):
+        read_predictions(tmp_path / "changed.npz")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -230,7 +240,12 @@ def _changed_person(**changes: Any) -> str:
         (_changed_person(joints_3d=[[1, 2, 3]]), r"line 2.joints_3d must have 17 joints, has 1"),
         (_changed_person(joints_2d=[[1, 2, 3]] * 17), r"line 2.joints_2d\[0\] must have 2 numbers, has 3"),
         (_changed_person(frame="1"), r"line 2.frame must be a number, not a text"),
-        (_changed_person(frame=1.5), r"line 2.frame must be a number"),
+        (_changed_person(frame=1.5), r"line 2.frame must be a whole number, not 1.5"),
+        (_changed_person(frame=2**63), r"line 2.frame is too large a number"),
+        (
+            _changed_header(cameras=[{"K": [[1] * 3] * 3, "width": 2**31, "height": 1}]),
+            r"\].width is too large",
+        ),
         (_changed_header() + "{", r"line 3 is not JSON"),
     ],
 )

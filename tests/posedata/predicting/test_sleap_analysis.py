@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from posedata.errors import OutputError
+from posedata.errors import InputError, OutputError
 from posedata.predicting.sleap_analysis import write_sleap_analysis
 from tests.posedata.predicting.test_prediction_files import made
 
@@ -41,3 +41,10 @@ def test_without_places_poses_are_relative_and_a_person_is_once_in_a_frame(tmp_p
         np.testing.assert_array_equal(file["tracks"][0, :, :, 1].T, whole.joints_3d[1])
     with pytest.raises(OutputError, match="'a' of clip is twice in one frame"):
         write_sleap_analysis(tmp_path, "clip", replace(whole, frame=np.zeros(2, np.int64)))
+
+
+def test_frames_that_are_too_far_apart_are_refused(tmp_path: Path) -> None:
+    predictions = replace(made(3), person=("a", "b", "a"), frame=np.array([5, 10**12, 7]))
+    with pytest.raises(InputError, match=f"clip, sleap: frames 7 and {10**12} are too far apart"):
+        write_sleap_analysis(tmp_path, "clip", predictions)
+    assert not list(tmp_path.iterdir())
