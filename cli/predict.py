@@ -212,6 +212,7 @@ def predict_inputs(
 def write_results(output: Path, results: PredictionResults, formats: Sequence[str] = ("json",)) -> None:
     """Write files and page into a folder, if there are any results, and say so."""
     from posedata.errors import OutputError
+    from posedata.output_file import escaped
 
     if not results.clips:
         return
@@ -224,7 +225,7 @@ def write_results(output: Path, results: PredictionResults, formats: Sequence[st
     for note in results.notes:
         _tell(note)
     people = sum(len(clip.predictions) for clip in results.clips)
-    click.echo(f"{people} poses: {', '.join(map(str, written)) or 'nothing could be written'}")
+    click.echo(escaped(f"{people} poses: {', '.join(map(str, written)) or 'nothing could be written'}"))
 
 
 def _keypoint_reading(options: Mapping[str, Any]) -> KeypointReading:

@@ -118,10 +118,15 @@ def free_path(folder: Path, name: str, ending: str) -> Path:
     return path
 
 
+def escaped(text: str) -> str:
+    r"""Text with what of a file name is no UTF-8 as `\udcNN`, which JSON reads back, so that it can be written."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:
-    """Write a whole text file (UTF-8)."""
+    """Write a whole text file (UTF-8), `escaped`."""
     with whole_file(path, overwrite=overwrite) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(escaped(text), encoding="utf-8")
 
 
 def write_json(path: Path, values: object, *, overwrite: bool = True) -> None:

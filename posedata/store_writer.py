@@ -14,7 +14,7 @@ import pandas as pd
 
 from posedata.camera import Camera
 from posedata.errors import OutputError, StoreError
-from posedata.output_file import check_output
+from posedata.output_file import check_output, escaped
 from posedata.poses import Poses
 from posedata.skeleton import Skeleton
 from posedata.store_layout import (
@@ -144,7 +144,7 @@ class PoseStoreWriter:
         used = np.unique(labels.codes)
         translation = np.zeros(len(labels.categories), np.int32)
         for code in used:
-            translation[code] = known.setdefault(str(labels.categories[code]), len(known))
+            translation[code] = known.setdefault(escaped(str(labels.categories[code])), len(known))
         codes: np.ndarray = translation[labels.codes]
         return codes
 
@@ -220,6 +220,9 @@ class PoseStoreWriter:
         except OSError as error:
             self._partial.unlink(missing_ok=True)
             raise OutputError(f"{self.path} could not be written: {error}") from None
+        except BaseException:
+            self.abandon()
+            raise
 
     def _write_header(self) -> None:
         attributes = self._file.attrs
@@ -229,7 +232,7 @@ class PoseStoreWriter:
         attributes["coordinate_frame"] = self.coordinate_frame
         attributes["units"] = "mm, px"
         attributes["image_root"] = self.image_root
-        attributes["provenance"] = json.dumps(vars(self.provenance), ensure_ascii=False, default=str)
+        attributes["provenance"] = escaped(json.dumps(vars(self.provenance), ensure_ascii=False, default=str))
         labels = self._file.create_group("labels")
         for name, known in self._labels.items():
             labels.create_dataset(
@@ -238,7 +241,7 @@ class PoseStoreWriter:
         group = self._file.create_group("cameras")
         group.create_dataset(
             "name",
-            data=[camera.name for camera in self.cameras],
+            data=[escaped(camera.name) for camera in self.cameras],
             dtype=h5py.string_dtype("utf-8"),
             shape=(len(self.cameras),),
         )

@@ -19,12 +19,13 @@ from jaxtyping import UInt8
 
 from posedata.errors import InputError, OutputError
 from posedata.opencv_quiet import quiet_opencv
-from posedata.output_file import check_output
+from posedata.output_file import check_output, escaped
 
 AHEAD = 8
 """Frames that may wait between decoding, work and encoding."""
 RATE_UNKNOWN = 30.0
 _CODEC = "mp4v"
+_NO_NAME = "is not UTF-8, which OpenCV needs of the names of videos: rename it"  # it crashes on others
 _MISSING = 0.01
 _MOST_FRAMES = 1e9
 
@@ -50,6 +51,8 @@ class VideoReader:
 
     def __init__(self, source: Path | int) -> None:
         self.label = f"webcam {source}" if isinstance(source, int) else str(source)
+        if escaped(self.label) != self.label:
+            raise InputError(f"{escaped(self.label)} {_NO_NAME}")
         with quiet_opencv():
             self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
             is_read, first = self._capture.read() if self._capture.isOpened() else (False, None)
@@ -130,6 +133,8 @@ class VideoWriter:
     def __init__(
         self, path: Path, size: tuple[int, int], frames_per_second: float, *, overwrite: bool = False
     ) -> None:
+        if escaped(str(path)) != str(path):
+            raise OutputError(f"{escaped(str(path))} {_NO_NAME}")
         check_output(path, overwrite=overwrite)
         self.path = path
         self._partial = path.with_name(

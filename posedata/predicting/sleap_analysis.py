@@ -61,7 +61,9 @@ def write_sleap_analysis(folder: Path, name: str, predictions: Predictions) -> P
         table.attrs["units"], table.attrs["first_frame"] = "mm", first
         table.attrs["frame_of_reference"] = "camera" if is_placed else "camera, relative to the root joint"
         file.create_dataset("point_scores", data=scores.transpose(0, 2, 1), compression="gzip")
-        file["track_names"] = np.array([person.encode() for person in tracks], np.bytes_)
+        file["track_names"] = np.array(
+            [person.encode(errors="backslashreplace") for person in tracks], np.bytes_
+        )
         file["node_names"] = np.array([joint.encode() for joint in predictions.skeleton.joints], np.bytes_)
         file["edge_inds"] = np.array(predictions.skeleton.bones)
         file["provenance"] = json.dumps(header_of(predictions), default=str)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ from posedata.image_file import read_image
 from posedata.importers.bvh import import_bvh
 from posedata.predicting.prediction_files import read_predictions
 from posedata.skeleton import H36M17
+from posedata.store import PoseStore
 from posedata.video_file import VideoReader, VideoWriter
 from tests.detector2d.person_onnx_files import Fixed, RedPatch, separate_outputs, write_onnx
 from tests.headless_chromium import HeadlessPage
@@ -526,6 +529,29 @@ def test_a_stream_goes_on_after_names_and_bytes_that_are_no_text(checkpoints: Pa
     assert "standard input line 1: image and person must be Unicode" in said
     assert "standard input line 2 is not JSON" in said
     assert json.loads(result.stdout.splitlines()[-1])["image"] == "last"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_file_names_that_are_no_text(evolift, checkpoints: Path, video: Path, tmp_path: Path) -> None:
+    given = ("--joint", checkpoints / "joint.safetensors", "--write", "json,jsonl,csv,npz,h5,bvh,sleap")
+    picture, film = (tmp_path / os.fsdecode(b"\xff" + ending) for ending in (b".png", b".mp4"))
+    shutil.copy(checkpoints / "wide.png", picture)
+    shutil.copy(video, film)
+    out = tmp_path / os.fsdecode(b"out\xfe")
+    result = evolift("predict", picture, *given, "-o", out)
+    assert result.returncode == 0, result.stderr
+    result.stdout.encode()
+    settings = json.loads((out / "settings.json").read_text())
+    assert settings["settings"]["inputs"] == [str(picture)]
+    assert read_predictions(out / "predictions.json").image == (picture.name,)
+    with PoseStore(out / "predictions.h5") as store:
+        assert list(store.read().action) == ["\\udcff.png"]
+    assert {path.suffix for path in out.iterdir()} & {".partial"} == set()
+    for arguments in ((film, *given, "-o", tmp_path / "film"), (video, *given, "-o", out, "--overwrite")):
+        result = evolift("predict", *arguments)
+        assert result.returncode == 2
+        assert "is not UTF-8, which OpenCV needs of the names of videos: rename it" in result.stderr
+    assert (out / "page.html").exists()
 
 
 def test_every_format_of_poses_is_written(evolift, checkpoints: Path, tmp_path: Path) -> None:
