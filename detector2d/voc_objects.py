@@ -9,8 +9,10 @@ crops of 256 pixels.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -150,14 +152,16 @@ def load_occluders(path: Path) -> tuple[Occluder, ...]:
         InputError: it is not such a file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            shapes, colours, opacities = (file[name] for name in ("shapes", "colours", "transparencies"))
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            shapes, colours, opacities = (arrays[name] for name in ("shapes", "colours", "transparencies"))
+        if any(array.dtype != np.uint8 for array in (colours, opacities)):
+            raise ValueError
         ends = np.cumsum(shapes.prod(1))
         parts = zip(shapes, np.split(colours, ends[:-1]), np.split(opacities, ends[:-1]), strict=True)
         return tuple(
             Occluder(colour.reshape(*shape, 3), clear.reshape(*shape)) for shape, colour, clear in parts
         )
-    except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, BadZipFile, zlib.error):
         raise InputError(
-            f"{path} is not a file of cut-outs ({type(error).__name__}): make it again"
+            f"{path} is not a file of cut-outs: make it with evolift detector cut-outs"
         ) from None

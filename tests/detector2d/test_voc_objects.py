@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from detector2d.occlusion import synthetic_occluders
 from detector2d.voc_objects import cut_out, load_occluders, save_occluders, voc_occluders
 from posedata.errors import InputError, OutputError
 
@@ -87,9 +88,22 @@ def test_bad_input(voc: Path, tmp_path: Path) -> None:
         InputError, match="is not a Pascal VOC folder: it lacks JPEGImages, SegmentationObject"
     ):
         voc_occluders(tmp_path / "x")
-    (tmp_path / "bad.npz").write_bytes(b"no")
+    save_occluders(tmp_path / "good.npz", synthetic_occluders(3))
+    good = (tmp_path / "good.npz").read_bytes()
+    bad = tmp_path / "bad.npz"
+    for content in (b"no", good[: len(good) // 2], good[:200] + bytes(50) + good[250:]):
+        bad.write_bytes(content)
+        with pytest.raises(InputError, match=r"bad\.npz is not a file of cut-outs"):
+            load_occluders(bad)
+    with bad.open("wb") as file:
+        np.save(file, np.zeros(3))
     with pytest.raises(InputError, match=r"bad\.npz is not a file of cut-outs"):
-        load_occluders(tmp_path / "bad.npz")
+        load_occluders(bad)
+    with np.load(tmp_path / "good.npz") as file:
+        arrays = dict(file)
+    np.savez(bad, **arrays | {"colours": arrays["colours"].astype(np.float32)})
+    with pytest.raises(InputError, match=r"bad\.npz is not a file of cut-outs"):
+        load_occluders(bad)
     (root / "SegmentationObject" / "a.png").write_bytes(b"no")
     with pytest.raises(InputError, match=r"a\.png cannot be read"):
         voc_occluders(voc)
