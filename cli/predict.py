@@ -214,15 +214,18 @@ def write_results(output: Path, results: PredictionResults, formats: Sequence[st
     from posedata.errors import OutputError
     from posedata.output_file import escaped
 
+    for note in results.notes:
+        _tell(note)
     if not results.clips:
         return
+    told = len(results.notes)
     written = results.write_files(output, formats)
     try:
         write_result_page(output / "page.html", results, "3D poses")
         written.append(output / "page.html")
     except OutputError as error:
         results.failed.append(str(error))
-    for note in results.notes:
+    for note in results.notes[told:]:  # what the formats had to say
         _tell(note)
     people = sum(len(clip.predictions) for clip in results.clips)
     click.echo(escaped(f"{people} poses: {', '.join(map(str, written)) or 'nothing could be written'}"))

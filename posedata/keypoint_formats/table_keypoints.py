@@ -108,10 +108,10 @@ def read_npz_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypo
         optional.setdefault("confidence", points[..., 2])
     if "visibility" in optional and not np.isin(optional["visibility"], (0, 1, 2)).all():
         raise InputError(f"{path}: visibility must be 0 (unlabelled), 1 (hidden) or 2 (visible)")
-    if "frame" in optional:
-        optional["frame"] = whole_frames(optional["frame"], f"{path}: frame")  # type: ignore[assignment]  # a list from here on
     labels = {name: _labels(path, arrays[name], name, rows) for name in ("image", "person") if name in arrays}
     values: dict[str, Any] = optional | labels
+    if "frame" in optional:
+        values["frame"] = whole_frames(optional["frame"], f"{path}: frame")
     return keypoints_of(skeleton, points[..., :2], format="npz", **values)
 
 
