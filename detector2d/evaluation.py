@@ -41,7 +41,8 @@ class Detections:
         joints_3d: labels, root-relative mm in the camera frame.
         has_3d: which rows have them.
         pose: of a volumetric detector, root-relative mm in the camera frame, see `back_projection`.
-        has_pose: which rows have it: those with a camera and 3D labels.
+        pose_of_size: as `pose`, with the root where the person has the size of an adult instead of where it is labelled.
+        has_pose: which rows have both: those with a camera and 3D labels.
     """
 
     row: Tensor
@@ -53,6 +54,7 @@ class Detections:
     joints_3d: Float[Tensor, "rows joints 3"]
     has_3d: Tensor
     pose: Float[Tensor, "rows joints 3"] | None = None
+    pose_of_size: Float[Tensor, "rows joints 3"] | None = None
     has_pose: Tensor | None = None
 
 
@@ -63,6 +65,8 @@ def detect_in_batches(
     *,
     hard: bool = False,
     flip: bool = False,
+    channels_last: bool = True,
+    precision: str = "32-true",
     advance: Callable[[int], object] | None = None,
 ) -> Detections:
     """Run a detector over batches of crops.
@@ -72,13 +76,22 @@ def detect_in_batches(
         batches: from `samples.batches_in_order`.
         hard: largest cell instead of the expectation.
         flip: average with what is found in the mirrored crop (twice the time, a little better).
+        channels_last: memory layout of pictures and weights.
+        precision: "32-true", or "bf16-mixed" for autocast.
         advance: called with the number of rows done.
+
+    Raises:
+        InputError: `hard` with a head that has no heatmaps.
     """
-    model.eval()
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model.eval().to(memory_format=layout)
     device = model.image_mean.device
+    reduced = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
     parts: list[dict[str, Tensor]] = []
     for batch in batches:
-        joints, confidence = detect_crops(model, batch["image"].to(device), hard=hard, flip=flip)
+        images = batch["image"].to(device).contiguous(memory_format=layout)
+        with reduced:
+            joints, confidence = detect_crops(model, images, hard=hard, flip=flip)
         part = {name: batch[name] for name in ("row", "visibility", "joints_3d", "has_3d")}
         part["truth"], part["confidence"] = batch["joints_2d"], confidence.cpu()
         part["joints"] = crop_to_image(joints.cpu(), batch["image_from_crop"], model.settings.size)
@@ -100,6 +113,8 @@ def evaluate_detector(
     workers: int = 0,
     hard: bool = False,
     flip: bool = False,
+    channels_last: bool = True,
+    precision: str = "32-true",
     rows: Int64[np.ndarray, "rows"] | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> tuple[pd.DataFrame, Detections]:
@@ -111,13 +126,13 @@ def evaluate_detector(
         boxes: as in training, see `training.DetectorTraining`.
         batch_size, workers: how it is run.
         rows: only these rows with pictures, counted from 0 in the order of the store; all if None.
-        hard, flip, advance: see `detect_in_batches`.
+        hard, flip, channels_last, precision, advance: see `detect_in_batches`.
 
     Returns:
         `score_detections`' table, and the detections.
 
     Raises:
-        InputError: the store has no pictures, or one cannot be read.
+        InputError: the store has no pictures, one cannot be read, or `hard` with a head that has no heatmaps.
         StoreError: the store is damaged.
     """
     source = read_source(store, model.settings.skeleton, boxes)
@@ -125,22 +140,38 @@ def evaluate_detector(
         source = source.take(rows)
     crops = crop_settings(model, DetectorTraining(), augmented=False)
     loader = batches_in_order([source], crops, batch_size, workers)
-    found = detect_in_batches(model, loader, hard=hard, flip=flip, advance=advance)
+    found = detect_in_batches(
+        model,
+        loader,
+        hard=hard,
+        flip=flip,
+        channels_last=channels_last,
+        precision=precision,
+        advance=advance,
+    )
+    return _scored(found, store, model.settings.skeleton)
+
+
+def _scored(found: Detections, store: Path, skeleton: Skeleton) -> tuple[pd.DataFrame, Detections]:
     if found.depth is not None:
-        pose, known = back_projected(store, found.row, found.joints, found.depth, model.settings.skeleton)
-        found = replace(found, pose=pose, has_pose=known & found.has_3d)
-    return score_detections(found, model.settings.skeleton), found
+        places = (store, found.row, found.joints, found.depth, skeleton)
+        pose, known = back_projected(*places)
+        of_size, _ = back_projected(*places, root_from_labels=False)
+        found = replace(found, pose=pose, pose_of_size=of_size, has_pose=known & found.has_3d)
+    return score_detections(found, skeleton), found
 
 
 def score_detections(found: Detections, skeleton: Skeleton) -> pd.DataFrame:
     """PCK@0.2 of the torso, PCKh@0.5, AUC and mean distance, per joint and overall.
 
-    The head size is the labelled distance from `neck` (base of the skull) to `head`, where the skeleton has them.
+    The head size is the labelled distance from `neck` (base of the skull) to `head`, where the skeleton has them: pose
+    stores keep no head boxes, of whose diagonal MPII takes 0.6, so PCKh compares with others of this kind only.
 
     Returns:
         Columns of `posedata.keypoint_metrics.keypoint_table`, `auc` (mean PCK over 0.01 to 0.5 torso diameters)
-        and, for a volumetric detector, `depth_error` and `mpjpe` (mm, mean over rows with 3D labels, and with cameras;
-        the latter root-relative, with the true depth of the root, see `back_projection`).
+        and, for a volumetric detector, in mm: `depth_error` (rows with 3D labels); `mpjpe` (rows with cameras too;
+        root-relative, with the true depth of the root) and `mpjpe_of_size` (the same with that of a mean adult of the
+        found size, see `back_projection`).
     """
     head = _head_size(found, skeleton)
     table = keypoint_table(found.joints, found.truth, found.visibility, skeleton, head_size=head)
@@ -154,8 +185,10 @@ def score_detections(found: Detections, skeleton: Skeleton) -> pd.DataFrame:
         away = torch.where(known, (found.depth - found.joints_3d[..., 2]).abs(), torch.nan)
         table["depth_error"] = _with_means(away)
     if found.pose is not None and found.has_pose is not None and bool(found.has_pose.any()):
-        errors = joint_errors(found.pose[found.has_pose], found.joints_3d[found.has_pose])
-        table["mpjpe"] = _with_means(errors)
+        for name, pose in (("mpjpe", found.pose), ("mpjpe_of_size", found.pose_of_size)):
+            if pose is not None:
+                errors = joint_errors(pose[found.has_pose], found.joints_3d[found.has_pose])
+                table[name] = _with_means(errors)
     return table
 
 

@@ -31,6 +31,10 @@ def frozen_parts(backbone: Backbone, head: nn.Module, freeze: str) -> list[nn.Mo
         return [module for _, module in stages[:-1]]
     if freeze == "none":
         return []
+    if freeze == "stem" and not any(True for _ in stages[0][1].parameters()):
+        raise InputError(
+            f"this backbone has no stem apart from its blocks: freeze a block ({', '.join(names[1:])})"
+        )
     if freeze not in names:
         raise InputError(
             f"nothing called {freeze!r} can be frozen: choose one of {', '.join(CHOICES)}, or a block ({', '.join(names[1:])})"

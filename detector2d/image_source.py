@@ -17,6 +17,9 @@ from posedata.poses import Poses
 from posedata.skeleton import Skeleton
 from posedata.store import PoseStore
 
+LEAST_JOINTS = 3
+"""Fewer labelled joints do not show where a person is."""
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSource:
@@ -53,7 +56,7 @@ class ImageSource:
 
 
 def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageSource:
-    """The rows of a store that have a picture and at least one labelled 2D joint.
+    """The rows of a store that have a picture and labelled 2D joints.
 
     3D joints of a store in world coordinates are brought into the frame of each row's camera; 2D joints are
     projected through it when the store has none.
@@ -61,8 +64,9 @@ def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageS
     Args:
         path: of the store.
         skeleton: to convert its joints to.
-        boxes: "joints" for the bounds of the labelled joints, which mean the same in every store; "store" for
-            the store's own boxes, which may be outlines, padded or drawn by hand.
+        boxes: "joints" for the bounds of the labelled joints, which mean the same in every store, and rows with at least
+            three of them; "store" for the store's own boxes, which may be outlines, padded or drawn by hand, and rows
+            with any.
 
     Raises:
         StoreError: the store is damaged.
@@ -85,9 +89,11 @@ def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageS
         known_3d = (labelled > 0) & rooted[:, None]
         joints_3d[:] = np.where(known_3d[..., None], converted - converted[:, [skeleton.root]], 0)
     images = list(poses.image or [])
-    keep = np.flatnonzero(np.array([bool(image) for image in images]) & (visibility > UNLABELLED).any(1))
+    least = LEAST_JOINTS if boxes == "joints" else 1
+    labelled_joints = (visibility > UNLABELLED).sum(1)
+    keep = np.flatnonzero(np.array([bool(image) for image in images]) & (labelled_joints >= least))
     if not len(keep):
-        raise InputError(f"{path}: none of its rows has both a picture and labelled joints")
+        raise InputError(f"{path}: none of its rows has both a picture and labelled joints ({least} or more)")
     whole = ImageSource(
         name=path.stem,
         paths=tuple(folder / image for image in images),

@@ -76,6 +76,8 @@ class DetectorSettings:
         for name in ("feature_dropout", "heatmap_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if self.head == "regression" and self.heatmap_dropout:
+            raise InputError("the regression head has no heatmaps: leave heatmap_dropout at 0")
 
     @property
     def dimensions(self) -> int:
@@ -141,7 +143,7 @@ class DetectorModel(nn.Module):
     def __init__(self, settings: DetectorSettings, pretrained: str = "none") -> None:
         super().__init__()
         self.settings = settings
-        self.backbone = build_backbone(settings.backbone, pretrained)
+        self.backbone = build_backbone(settings.backbone, pretrained, settings.size)
         self.backbone.check_input(settings.input_width, settings.input_height)
         self.head = _build_head(settings, self.backbone.channels, self.backbone.strides)
         self.feature_dropout = nn.Dropout(settings.feature_dropout)
@@ -164,10 +166,15 @@ class DetectorModel(nn.Module):
         Args:
             images: in the model's own scaling (`scale_images`).
             hard: largest cell instead of the expectation; for evaluation.
+
+        Raises:
+            InputError: `hard` with the regression head.
         """
         features = self.backbone(images)
         features = [*features[:-1], self.feature_dropout(features[-1])]
         if isinstance(self.head, RegressionHead):
+            if hard:
+                raise InputError("the regression head has no heatmaps whose largest cell could be taken")
             joints = self.head(features).float()
             return DetectorOutput(joints, torch.ones_like(joints[..., 0]), None, ())
         heatmaps = self.heatmap_dropout(self.head(features))
@@ -186,6 +193,24 @@ class DetectorModel(nn.Module):
         for part in self._frozen:
             part.requires_grad_(False)
         self.train(self.training)
+
+    def freeze_unused(self) -> None:
+        """Fix the parameters that no joint depends on, like HRNet's branches whose maps no head takes.
+
+        Alone they do no harm, but processes that train together would wait for their gradients.
+        """
+        was_training = self.training
+        image = torch.zeros(1, 3, self.settings.input_height, self.settings.input_width)
+        learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if not learning:
+            return
+        self.eval()
+        joints = self(image.to(self.image_mean)).joints.sum()
+        for parameter, gradient in zip(
+            learning, torch.autograd.grad(joints, learning, allow_unused=True), strict=True
+        ):
+            parameter.requires_grad_(gradient is not None)
+        self.train(was_training)
 
     def train(self, mode: bool = True) -> DetectorModel:
         """As torch's; what is frozen stays in evaluation mode, so that BatchNorm statistics do not drift."""

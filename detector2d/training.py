@@ -120,12 +120,19 @@ class DetectorModule(StageModule):
         record: dict[str, object] | None = None,
     ) -> None:
         super().__init__()
+        if training.spread_weight and model.settings.head == "regression":
+            raise InputError("the regression head has no heatmaps: leave spread_weight at 0")
         self.settings, self.steps, self.names, self.record = training, steps, tuple(names), record or {}
         layout = torch.channels_last if training.channels_last else torch.contiguous_format
         self.model = model.to(memory_format=layout)
         self.model.freeze(training.freeze)
         self._layout = layout
         self._scores: list[dict[str, Tensor]] = []
+
+    def setup(self, stage: str) -> None:
+        """Lightning's hook before processes begin to train together."""
+        if self.trainer.world_size > 1:
+            self.model.freeze_unused()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Every part of the loss and their sum `loss`."""
@@ -143,7 +150,14 @@ class DetectorModule(StageModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""
-        loss = self.losses(batch)["loss"]
+        try:
+            loss = self.losses(batch)["loss"]
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise InputError(
+                "BatchNorm cannot learn from one crop whose coarsest feature map is one cell: take larger batches or crops"
+            ) from None
         self.log("train_loss", loss.detach(), on_step=True, on_epoch=True, prog_bar=True, sync_dist=True)
         return loss
 
@@ -289,8 +303,8 @@ def train_detector(
         training: how the detector learns.
         settings: how long, with which seed, on which devices.
         occluders: what is pasted when `training.occlusion` is set; synthetic ones if None.
-        check_images: read every picture before training; unreadable ones are left out and listed in
-            `skipped_images.csv`.
+        check_images: read every picture before training, those of the validation too; unreadable ones are left out and
+            listed in `skipped_images.csv`.
         record: told in the checkpoint, beside hashes of the stores.
         resume: continue an interrupted run.
 
@@ -301,9 +315,10 @@ def train_detector(
         InputError: a store has no usable picture, a ratio does not fit, or the loss became non-finite.
         StoreError: a store is damaged.
     """
-    skeleton = model.settings.skeleton
-    sources = read_sources(stores, model, folder, boxes=training.boxes, check_images=check_images)
-    validation = [read_source(path, skeleton, training.boxes) for path in validation_stores]
+    every = read_sources(
+        [*stores, *validation_stores], model, folder, boxes=training.boxes, check_images=check_images
+    )
+    sources, validation = every[: len(stores)], every[len(stores) :]
     crops = crop_settings(model, training, augmented=True, occluders=occluders)
     batches = MixedBatches(sources, ratios, training.batch_size, crops, settings.seed)
     plain = crop_settings(model, training, augmented=False)

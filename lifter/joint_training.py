@@ -86,6 +86,11 @@ class JointModule(StageModule):
         self._errors: list[Tensor] = []
         self.train()  # loaded checkpoints come in evaluation mode
 
+    def setup(self, stage: str) -> None:
+        """Lightning's hook before processes begin to train together."""
+        if self.trainer.world_size > 1:
+            self.model.detector.freeze_unused()
+
     def train(self, mode: bool = True) -> JointModule:
         """As torch's; a frozen lifter stays in evaluation mode."""
         super().train(mode)

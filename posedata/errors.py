@@ -8,6 +8,12 @@ escapes is a defect of ours and shows its traceback.
 class EvoliftError(Exception):
     """Base of all errors that the user can mend."""
 
+    def __init__(self, message: str = "") -> None:
+        # A worker of torch's DataLoader hands an error over as one of the same class whose message is its traceback.
+        if message.startswith("Caught ") and "Original Traceback" in message:
+            message = message.rpartition(f"{type(self).__module__}.{type(self).__name__}: ")[2].rstrip()
+        super().__init__(message)
+
 
 class InputError(EvoliftError):
     """A file or an option that the user gave cannot be used."""

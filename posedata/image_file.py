@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import ExifTags, Image
 
 from posedata.errors import InputError
 from posedata.opencv_quiet import quiet_opencv
 from posedata.output_file import whole_file
 
 _JPEG, _PNG, _PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND"
+_TIFF = (b"II*\0", b"MM\0*")
 _ANIMATED = ("GIF", "PNG", "WEBP")
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"
+_APP1, _START_OF_SCAN, _END_OF_IMAGE = 0xE1, 0xDA, b"\xff\xd9"
 _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     4: cv2.IMREAD_REDUCED_COLOR_4,
@@ -61,7 +64,7 @@ def read_reduced_image(path: Path, factor: int) -> tuple[UInt8[np.ndarray, "heig
         data, whose orientation could put the overhanging edge first.
     """
     data = _bytes_of(path)
-    if data[:2].tobytes() != _JPEG or b"Exif" in data[:64].tobytes():
+    if data[:2].tobytes() != _JPEG or _has_exif(data):
         factor = 1
     return _decode(path, data, factor), factor
 
@@ -114,15 +117,31 @@ def _bytes_of(path: Path) -> np.ndarray:
 
 def _decode(path: Path, data: np.ndarray, factor: int) -> np.ndarray:
     start = data[:4].tobytes()
-    if start.startswith(_JPEG) and _is_cut_off(data):
+    is_jpeg = start.startswith(_JPEG)
+    if (is_jpeg and _is_cut_off(data)) or (start == _PNG and data.tobytes().rfind(_PNG_END) < 0):
         raise InputError(f"{path} is cut off before the end of its picture: copy it again")
-    if start == _PNG and data.tobytes().rfind(_PNG_END) < 0:
-        raise InputError(f"{path} is cut off before the end of its picture: copy it again")
-    if start == _PNG:
-        return _to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
+    if not is_jpeg:  # only so does OpenCV keep transparency and 16 bits; it then leaves the orientation to us
+        image = _to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
+        return image if start in _TIFF else _upright(image, data)  # OpenCV turns TIFFs always
     if factor == 1:
         return _imdecode(path, data, cv2.IMREAD_COLOR_RGB)
     return cv2.cvtColor(_imdecode(path, data, _REDUCED[factor]), cv2.COLOR_BGR2RGB)
+
+
+def _upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Turned and mirrored as the EXIF orientation of the file says (EXIF 2.3, 4.6.4 A: 1 to 8)."""
+    try:
+        with Image.open(io.BytesIO(data.tobytes())) as picture:
+            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except (OSError, Image.DecompressionBombError, ValueError):
+        return image  # a format that only OpenCV reads, or damaged EXIF data
+    if orientation in (5, 6, 7, 8):
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
 
 
 def _imdecode(path: Path, data: np.ndarray, flags: int) -> np.ndarray:
@@ -153,19 +172,37 @@ def _to_rgb(path: Path, image: np.ndarray) -> np.ndarray:
 def _is_cut_off(data: np.ndarray) -> bool:
     """Whether a JPEG lacks its end; the decoder would fill the rest with grey and say nothing.
 
-    Segments are walked by their lengths up to the first scan, so that the end of an embedded thumbnail is
-    not mistaken for the end of the picture.
+    The end is looked for after the start of the scan, so that the end of an embedded thumbnail is not mistaken for it.
     """
     raw = data.tobytes()
+    for marker, position, _ in _segments(raw):
+        if marker is None:
+            return False  # not as the standard says: let the decoder judge
+        if marker == _START_OF_SCAN:
+            return raw.rfind(_END_OF_IMAGE) < position
+    return True
+
+
+def _has_exif(data: np.ndarray) -> bool:
+    raw = data.tobytes()
+    return any(
+        marker == _APP1 and raw[start : start + 4] == b"Exif" for marker, start, _ in _segments(raw) if marker
+    )
+
+
+def _segments(raw: bytes) -> Iterator[tuple[int | None, int, int]]:
+    """(marker, start, end) of the contents of a JPEG's segments up to its first scan; no marker where there is none."""
     position = 2
     while position + 4 <= len(raw):
-        if raw[position] != 0xFF:
-            return False  # not as the standard says: let the decoder judge
         marker = raw[position + 1]
+        if raw[position] != 0xFF:
+            yield None, position, position
+            return
         if marker == 0xFF:
             position += 1
-        elif marker == _START_OF_SCAN:
-            return raw.rfind(_END_OF_IMAGE) < position
-        else:
-            position += 2 + int.from_bytes(raw[position + 2 : position + 4], "big")
-    return True
+            continue
+        end = position + 2 + int.from_bytes(raw[position + 2 : position + 4], "big")
+        yield marker, position + 4, end
+        if marker == _START_OF_SCAN:
+            return
+        position = end

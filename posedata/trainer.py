@@ -23,6 +23,7 @@ import lightning
 import pandas as pd
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -254,7 +255,7 @@ def train(
         History: a row per validation with the column `step` and every logged metric.
 
     Raises:
-        InputError: the loss became non-finite; the message names the step.
+        InputError: the loss became non-finite; the message names the step. Or float16 on a CPU.
         CheckpointError: resume.ckpt is damaged.
     """
     keep_freed_memory()
@@ -298,6 +299,8 @@ def train(
         enable_model_summary=False,
         deterministic="warn" if torch.cuda.is_available() else True,
     )
+    if settings.precision == "16-mixed" and isinstance(trainer.accelerator, CPUAccelerator):
+        raise InputError("float16 is for GPUs: train with precision bf16-mixed, or 32-true, on a CPU")
     state = folder / "resume.ckpt"
     with warnings.catch_warnings():
         # Batches are cheap pure functions here: worker counts are the user's choice, not lightning's.

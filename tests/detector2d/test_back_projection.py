@@ -5,13 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import brentq, minimize_scalar
 
-from detector2d.back_projection import back_projected
+from detector2d.back_projection import back_projected, depth_of_an_adult
 from detector2d.evaluation import evaluate_detector
 from detector2d.model import DetectorModel, DetectorSettings
+from posedata.acting.bodies import MEAN_LENGTHS
 from posedata.camera import Camera, look_at
+from posedata.errors import InputError
 from posedata.poses import Poses
-from posedata.skeleton import H36M17
+from posedata.skeleton import H36M17, Skeleton
 from posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 DISTORTION = np.array([-0.2, 0.25, -0.001, -0.002, 0.01])
@@ -101,3 +104,56 @@ def test_stores_without_3d_have_no_such_score(photograph_store: Path) -> None:
     )
     table, _ = evaluate_detector(DetectorModel(settings), photograph_store)
     assert "mpjpe" not in table
+
+
+def _length(rays: np.ndarray, relative: np.ndarray, root: float) -> float:
+    points = rays * (relative + root)[:, None]
+    return sum(float(np.linalg.norm(points[child] - points[parent])) for parent, child in H36M17.bones)
+
+
+def test_depth_of_an_adult_against_scipy(make_poses) -> None:
+    joints = make_poses(6).joints_3d.astype(np.float64)
+    R, t = look_at(np.array([3000.0, 800.0, 1300.0]), np.array([0.0, 0.0, 900.0]))
+    camera = Camera.from_focal_length(300.0, 160, 200, R=R, t=t)
+    points = camera.to_camera(joints)
+    rays, relative = points / points[..., 2:], points[..., 2] - points[:, :1, 2]
+    total = sum(
+        MEAN_LENGTHS[H36M17.joints[child].removeprefix("left_").removeprefix("right_")]
+        for _, child in H36M17.bones
+    )
+    found = depth_of_an_adult(torch.from_numpy(rays), torch.from_numpy(relative), H36M17)
+    for row in range(6):
+        own = _length(rays[row], relative[row], points[row, 0, 2])
+        expected = brentq(lambda z, row=row: _length(rays[row], relative[row], z) - total, 1000, 20_000)
+        assert float(found[row]) == pytest.approx(expected, abs=1e-3)
+        # A person of another size stands nearer or farther in about the same proportion.
+        assert float(found[row]) / points[row, 0, 2] == pytest.approx(total / own, rel=0.1)
+
+
+def test_depths_that_make_every_adult_too_large() -> None:
+    generator = np.random.default_rng(0)
+    plane = generator.uniform(-0.05, 0.05, (17, 2))
+    rays = np.concatenate([plane, np.ones((17, 1))], 1)
+    relative = generator.uniform(-900, 900, 17)
+    relative[0] = 0
+    found = float(depth_of_an_adult(torch.from_numpy(rays[None]), torch.from_numpy(relative[None]), H36M17))
+    least = minimize_scalar(lambda z: _length(rays, relative, z), bounds=(300, 50_000), method="bounded")
+    assert 300 <= found < 50_000
+    assert _length(rays, relative, found) == pytest.approx(least.fun, rel=0.02)
+
+
+def test_a_skeleton_of_unknown_size() -> None:
+    skeleton = Skeleton("pair", ("nose", "tail"), (None, "nose"))
+    with pytest.raises(InputError, match="skeleton pair shares no bone with H36M17"):
+        depth_of_an_adult(torch.ones(1, 2, 3), torch.zeros(1, 2), skeleton)
+
+
+def test_both_scores_of_a_volumetric_detector(picture_store: Path) -> None:
+    settings = DetectorSettings(
+        "test_resnet", input_width=64, input_height=64, depth_bins=4, head="light", head_widths=(8,)
+    )
+    table, found = evaluate_detector(DetectorModel(settings), picture_store)
+    assert found.pose_of_size is not None
+    away = (found.pose_of_size - found.joints_3d).square().sum(-1).sqrt().mean()
+    assert table.set_index("name").loc["overall", "mpjpe_of_size"] == pytest.approx(float(away), rel=1e-5)
+    assert not torch.allclose(found.pose, found.pose_of_size)

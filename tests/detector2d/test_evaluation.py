@@ -95,6 +95,17 @@ def test_detections_are_in_pixels_of_the_pictures(model: DetectorModel, picture_
     np.testing.assert_allclose(middle, source.boxes[:, :2] + source.boxes[:, 2:] / 2, atol=1e-3)
 
 
+def test_reduced_precision_and_layout(model: DetectorModel, picture_store: Path) -> None:
+    for weight in model.head.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    plain, _ = evaluate_detector(model, picture_store, channels_last=False)
+    last, _ = evaluate_detector(model, picture_store)
+    half, _ = evaluate_detector(model, picture_store, precision="bf16-mixed")
+    np.testing.assert_allclose(last["error"], plain["error"], rtol=1e-4)
+    np.testing.assert_allclose(half["error"], plain["error"], rtol=0.1)
+    assert not np.array_equal(half["error"], plain["error"])
+
+
 def test_mirrored_crop_gives_the_mirrored_answer(model: DetectorModel) -> None:
     images = torch.randn(2, 3, 64, 64)
     joints, confidence = detect_crops(model, images, flip=True)

@@ -68,6 +68,22 @@ def test_unfreezing_again(model: DetectorModel) -> None:
     assert all(module.training for module in model.modules())
 
 
+def test_stem_of_a_transformer_holds_its_embeddings() -> None:
+    model = DetectorModel(DetectorSettings("vit_tiny_patch16_224", input_width=64, input_height=64))
+    model.freeze("stem")
+    fixed = {name.split(".")[3] for name, p in model.named_parameters() if not p.requires_grad}
+    assert fixed == {"cls_token", "pos_embed", "patch_embed"}
+    model.freeze("all-but-last-block")
+    assert [n for n, p in model.backbone.named_parameters() if p.requires_grad and "blocks.11" not in n] == []
+    assert model.backbone.stages[-1][0] == "blocks.11"
+
+
+def test_a_backbone_without_a_stem() -> None:
+    model = DetectorModel(DetectorSettings("vgg11", input_width=64, input_height=64))
+    with pytest.raises(InputError, match=r"no stem apart from its blocks: freeze a block \(features_0"):
+        model.freeze("stem")
+
+
 def test_unknown_part(model: DetectorModel) -> None:
     with pytest.raises(
         InputError, match=r"nothing called 'layer9' can be frozen: choose one of none, stem, .*layer4"

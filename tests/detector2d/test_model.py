@@ -105,8 +105,57 @@ def test_size_must_be_multiple_of_the_stride(size: tuple[int, int]) -> None:
 
 
 def test_backbone_that_gives_no_pyramid() -> None:
-    with pytest.raises(InputError, match=r"the backbone does not take 64x96 pictures|must be multiples"):
-        tiny(backbone="vit_tiny_patch16_224")
+    with pytest.raises(InputError, match=r"feature maps for 96x96 pictures have shapes .* are needed"):
+        tiny(backbone="inception_v3", input_width=96, input_height=96)
+    with pytest.raises(InputError, match="must be multiples of 14, the stride of the backbone"):
+        tiny(backbone="vit_small_patch14_dinov2")
+
+
+@pytest.mark.parametrize(
+    ("name", "strides"),
+    [
+        (
+            "swin_tiny_patch4_window7_224",
+            (4, 8, 16, 32),
+        ),  # fixed input size, channels last, buffers outside the state
+        ("vit_tiny_patch16_224", (16, 16, 16)),  # fixed input size, all maps of one stride
+        ("coat_tiny", (4, 8, 16, 32)),  # modules that are shared
+        ("mambaout_femto", (4, 8, 16, 32)),  # channels last
+    ],
+)
+def test_transformers_and_channels_last(name: str, strides: tuple[int, ...]) -> None:
+    backbone = build_backbone(name, size=(64, 96)).eval()
+    backbone.check_input(64, 96)
+    features = backbone(torch.zeros(1, 3, 96, 64))
+    assert backbone.strides == strides
+    assert [tuple(feature.shape) for feature in features] == [
+        (1, channels, 96 // stride, 64 // stride)
+        for channels, stride in zip(backbone.channels, strides, strict=True)
+    ]
+
+
+def test_channels_last_maps_against_timm() -> None:
+    backbone = build_backbone("mambaout_femto", size=(64, 64)).eval()
+    image = torch.randn(1, 3, 64, 64)
+    for found, expected in zip(backbone(image), backbone.body(image), strict=True):
+        assert torch.equal(found[0, :, 1, 0], expected[0, 1, 0])
+
+
+def test_the_regression_head_has_no_heatmaps() -> None:
+    with pytest.raises(InputError, match="leave heatmap_dropout at 0"):
+        tiny(head="regression", heatmap_dropout=0.1)
+    with pytest.raises(InputError, match="no heatmaps whose largest cell"):
+        tiny(head="regression")(torch.zeros(1, 3, 96, 64), hard=True)
+
+
+def test_parameters_that_no_joint_depends_on() -> None:
+    model = tiny(backbone="hrnet_w18_small", input_width=64, input_height=64)
+    model.freeze_unused()
+    learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert 0 < len(learning) < len(list(model.parameters()))
+    model(torch.randn(2, 3, 64, 64)).joints.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in learning.values())
+    assert any("incre_modules" in name for name in dict(model.named_parameters()).keys() - learning.keys())
 
 
 def test_unknown_backbone_suggests_others() -> None:

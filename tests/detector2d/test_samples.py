@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -275,3 +276,11 @@ def test_stores_that_cannot_be_used(tiny_store: Path, tmp_path: Path) -> None:
         read_source(tmp_path / "none.h5", H36M17)
     with pytest.raises(InputError, match="occlusion needs occluders"):
         CropSettings(SIZE, H36M17, occlusion=OcclusionSettings())
+
+
+def test_rows_with_too_few_joints_show_no_person(photograph_store: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photograph_store.parent, tmp_path / "data")
+    with h5py.File(folder / "photographs.h5", "r+") as file:
+        file["poses/visibility"][0] = np.arange(len(LSP14)) < 2
+    assert 0 not in read_source(folder / "photographs.h5", H36M17).rows
+    assert 0 in read_source(photograph_store, H36M17).rows

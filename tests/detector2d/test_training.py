@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -119,6 +120,45 @@ def test_unreadable_pictures_are_listed_in_the_run_folder(photograph_store: Path
     assert "im1.jpg" in (run_folder / "skipped_images.csv").read_text()
     with pytest.raises(InputError, match=r"im1\.jpg is not a readable picture"):
         evaluate_detector(tiny(), folder / "photographs.h5")
+
+
+def test_unreadable_pictures_of_the_validation_are_left_out(photograph_store: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photograph_store.parent, tmp_path / "data")
+    (folder / "im1.jpg").write_bytes(b"broken")
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    stores = [photograph_store], [1.0], [folder / "photographs.h5"]
+    history = train_detector(tiny(), *stores, run_folder, DetectorTraining(batch_size=2), SHORT)
+    assert len(history) == 2
+    assert "im1.jpg" in (run_folder / "skipped_images.csv").read_text()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_trusted_picture_that_cannot_be_read_is_one_sentence(
+    photograph_store: Path, tmp_path: Path, workers: int
+) -> None:
+    folder = shutil.copytree(photograph_store.parent, tmp_path / "data")
+    for picture in folder.glob("im*.jpg"):
+        picture.write_bytes(b"broken")
+    settings = TrainingSettings(2, 1, workers=workers, accelerator="cpu", progress=False)
+    stores = [folder / "photographs.h5"], [1.0], [photograph_store]
+    with pytest.raises(InputError) as caught:
+        train_detector(
+            tiny(), *stores, tmp_path, DetectorTraining(batch_size=2), settings, check_images=False
+        )
+    assert re.fullmatch(r"\S+im\d+\.jpg is not a readable picture: give .*", str(caught.value))
+
+
+def test_one_crop_of_one_cell(picture_store: Path, tmp_path: Path) -> None:
+    model = tiny(head="deconvolution", head_widths=(8, 8, 8), input_width=32, input_height=32)
+    stores = [picture_store], [1.0], [picture_store]
+    with pytest.raises(InputError, match="BatchNorm cannot learn from one crop"):
+        train_detector(model, *stores, tmp_path, DetectorTraining(batch_size=1), SHORT)
+
+
+def test_the_regression_head_has_no_spread() -> None:
+    with pytest.raises(InputError, match="leave spread_weight at 0"):
+        DetectorModule(tiny(head="regression"), DetectorTraining(spread_weight=0.1), 10)
 
 
 def test_learning_rates(picture_store: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from posedata.errors import InputError
 from posedata.image_file import read_image, read_reduced_image
@@ -105,3 +105,47 @@ def test_cut_off_png(tmp_path: Path, picture: np.ndarray, capfd: pytest.CaptureF
     (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match=r"a\.png is cut off before the end of its picture"):
         read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["png", "webp", "tif"])
+def test_exif_orientation_of_other_formats(
+    tmp_path: Path, picture: np.ndarray, orientation: int, ending: str
+) -> None:
+    path = tmp_path / f"turned.{ending}"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    options = {"lossless": True} if ending == "webp" else {}
+    Image.fromarray(picture).save(path, exif=exif, **options)
+    with Image.open(path) as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))
+    np.testing.assert_array_equal(read_image(path), expected)
+
+
+@pytest.mark.parametrize(
+    ("ending", "mode"), [("png", "RGBA"), ("png", "LA"), ("webp", "RGBA"), ("tif", "RGBA")]
+)
+def test_transparent_parts_lie_on_white(tmp_path: Path, picture: np.ndarray, ending: str, mode: str) -> None:
+    path = tmp_path / f"glass.{ending}"
+    alpha = np.full(picture.shape[:2], 255, np.uint8)
+    alpha[:, ::2] = 0
+    image = Image.fromarray(picture).convert("L" if mode == "LA" else "RGB")
+    expected = np.asarray(image.convert("RGB")).copy()
+    expected[:, ::2] = 255
+    image.putalpha(Image.fromarray(alpha))
+    image.save(path, **({"lossless": True} if ending == "webp" else {}))
+    np.testing.assert_array_equal(read_image(path), expected)
+
+
+def test_exif_behind_another_segment(tmp_path: Path, picture: np.ndarray) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(picture).save(tmp_path / "plain.jpg", exif=exif)
+    raw = (tmp_path / "plain.jpg").read_bytes()
+    comment = b"\xff\xfe" + (302).to_bytes(2, "big") + b"x" * 300
+    path = tmp_path / "late.jpg"
+    path.write_bytes(raw[:2] + comment + raw[2:])
+    reduced, factor = read_reduced_image(path, 2)
+    assert factor == 1
+    np.testing.assert_array_equal(reduced, read_image(path))
+    assert reduced.shape[:2] == picture.shape[1::-1]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,10 @@ def test_what_cannot_be_had_is_told_in_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="training cannot run on accelerator") as caught:
             run(tmp_path / "a", **asked)
         assert "\n" not in str(caught.value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(InputError, match="float16 is for GPUs"):
+            run(tmp_path / "half", precision="16-mixed")
     with pytest.raises(InputError, match="steps and validate_every must be at least 1"):
         TrainingSettings(0, 1)
     with pytest.raises(InputError, match=r"average_decay must be at least 0 and below 1, not 1.0"):
