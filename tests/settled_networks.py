@@ -12,8 +12,9 @@ from lifter.model import LifterModel, LifterSettings
 def settled_detector(**settings: object) -> DetectorModel:
     """A detector on a small backbone, of 64 x 64 crops unless told otherwise."""
     torch.manual_seed(0)
-    values: dict[str, object] = {"head": "light", "head_widths": (16,), "input_width": 64, "input_height": 64}
-    model = DetectorModel(DetectorSettings("resnet10t", **(values | settings)))  # type: ignore[arg-type]
+    values: dict[str, object] = {"backbone": "resnet10t", "head": "light", "head_widths": (16,)}
+    values |= {"input_width": 64, "input_height": 64, **settings}
+    model = DetectorModel(DetectorSettings(**values))  # type: ignore[arg-type]
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # statistics are those of all that was seen

@@ -59,13 +59,13 @@ def plain_sequence(path: Path, occluders: tuple[Occluder, ...], rng: np.random.G
     return crop.astype(np.uint8)
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> ImageSource:
+def one_photograph(folder: Path) -> ImageSource:
+    """A source of one photograph."""
     rng = np.random.default_rng(1)
     joints = (np.array(BOX[:2]) + rng.random((1, 17, 2)) * BOX[2:]).astype(np.float32)
     return ImageSource(
         "photographs",
-        (photograph(tmp_path),),
+        (photograph(folder),),
         np.zeros(1, np.int64),
         joints,
         np.full((1, 17), 2, np.uint8),
@@ -76,7 +76,8 @@ def source(tmp_path: Path) -> ImageSource:
 
 
 @pytest.mark.benchmark
-def test_sample_speed(benchmark: BenchmarkFixture, source: ImageSource) -> None:
+def test_sample_speed(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    source = one_photograph(tmp_path)
     occluders = synthetic_occluders()
     settings = CropSettings(
         (SIDE, SIDE),

@@ -1,0 +1,98 @@
+"""The detector around its convolutions, and its crops beside its training step.
+
+All in turn within one run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import nn
+
+from detector2d.augmentation import AugmentationSettings
+from detector2d.folded_detector import folded
+from detector2d.model import DetectorModel, DetectorSettings
+from detector2d.occlusion import OcclusionSettings, synthetic_occluders
+from detector2d.samples import CropSettings, make_sample
+from posedata.skeleton import H36M17
+from tests.benchmarks.taking_turns import take_turns, training_threads
+from tests.benchmarks.test_sample_speed import one_photograph
+
+ROUNDS = 5
+
+
+def convolution_inputs(model: DetectorModel, images: torch.Tensor) -> list[tuple[nn.Module, torch.Tensor]]:
+    """Every convolution and deconvolution with what it is given, in order."""
+    seen: list[tuple[nn.Module, torch.Tensor]] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda module, inputs: seen.append((module, inputs[0].clone())))
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    model(images)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+@pytest.mark.benchmark
+@torch.no_grad()
+def test_forward_beside_its_convolutions(benchmark: BenchmarkFixture) -> None:
+    """Volumetric ResNet50 at 256 x 256: the whole forward pass, as used for prediction, and its convolutions."""
+    model = (
+        DetectorModel(DetectorSettings("resnet50", depth_bins=64))
+        .eval()
+        .to(memory_format=torch.channels_last)
+    )
+    images = torch.randn(4, 3, 256, 256).contiguous(memory_format=torch.channels_last)
+    calls = convolution_inputs(model, images)
+
+    def convolutions() -> None:
+        for module, inputs in calls:
+            module(inputs)
+
+    fast = folded(model)
+    ways = {"whole": lambda: model(images), "folded": lambda: fast(images), "convolutions": convolutions}
+    with training_threads():
+        times = take_turns(benchmark, ROUNDS, ways)
+    for name in ("whole", "folded"):
+        benchmark.extra_info[f"{name} / convolutions"] = median(times[name]) / median(times["convolutions"])
+    print(benchmark.extra_info)
+
+
+@pytest.mark.benchmark
+def test_crops_beside_the_training_step(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """A batch of 8 augmented and occluded crops, and a step of the smallest recommended detector on it, one thread each."""
+    batch, side = 8, 128
+    settings = DetectorSettings(
+        "tf_efficientnet_lite0", head="light", head_widths=(128,), input_width=side, input_height=side
+    )
+    model = DetectorModel(settings).to(memory_format=torch.channels_last)
+    images = torch.randn(batch, 3, side, side).contiguous(memory_format=torch.channels_last)
+    crops = CropSettings(
+        (side, side),
+        H36M17,
+        augmentation=AugmentationSettings(),
+        occlusion=OcclusionSettings(),
+        occluders=synthetic_occluders(),
+    )
+    source, generator = one_photograph(tmp_path), np.random.default_rng(0)
+
+    def make_batch() -> None:
+        for _ in range(batch):
+            make_sample(source, 0, crops, generator)
+
+    def step() -> None:
+        model(images).joints.square().sum().backward()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    times = take_turns(benchmark, ROUNDS, {"crops": make_batch, "step": step})
+    torch.set_num_threads(threads)
+    benchmark.extra_info["crops / step"] = median(times["crops"]) / median(times["step"])
+    print(benchmark.extra_info)
