@@ -83,7 +83,11 @@ def _deeplabcut_person(
     """x, y and likelihood of one person in all frames, NaN where there is none."""
     axes = ("x", "y", "likelihood")
     table = np.full((len(body), len(names), 3), np.nan)
-    columns = zip(head["individuals"], head["bodyparts"], head["coords"], strict=True)
+    columns = list(zip(head["individuals"], head["bodyparts"], head["coords"], strict=True))
+    if twice := next((column for column in columns if columns.count(column) > 1), None):
+        raise InputError(
+            f"{path} has the column {' '.join(filter(None, twice))!r} twice: leave one of them out"
+        )
     for number, (whose, part, axis) in enumerate(columns, 1):
         if whose == person and axis in axes:
             values = _numeric(path, body.iloc[:, number], f"{part} {axis}")

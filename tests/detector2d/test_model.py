@@ -1,17 +1,29 @@
 from __future__ import annotations
 
 import logging
+import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
-from detector2d.backbone import LITE0, LITE0_FILE, LITE0_PACKAGE, build_backbone
+from detector2d.backbone import (
+    LITE0,
+    LITE0_FILE,
+    LITE0_PACKAGE,
+    build_backbone,
+    lite0_package_file,
+    read_weights,
+)
 from detector2d.model import DetectorModel, DetectorSettings, load_detector, save_detector
 from detector2d.soft_argmax import hard_argmax, soft_argmax
 from posedata.checkpoint import Checkpoint, save_checkpoint
 from posedata.errors import CheckpointError, InputError
+from posedata.image_file import decode_image
 from posedata.skeleton import H36M17, LSP14
 
 TINY = {"backbone": "test_resnet", "input_width": 64, "input_height": 96, "head_widths": (8, 8, 8)}
@@ -227,8 +239,6 @@ def test_checkpoint_of_other_settings(tmp_path: Path) -> None:
 
 
 def test_weights_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    import timm
-
     for name in ("test_resnet", "test_efficientnet", "test_convnext"):
         classifier = timm.create_model(name, num_classes=7)
         save_file(classifier.state_dict(), tmp_path / "w.safetensors")
@@ -244,9 +254,25 @@ def test_weights_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     torch.testing.assert_close(build_backbone(name, str(tmp_path / "w.pth")).eval()(images)[-1], reference)
 
 
-def test_weights_of_another_architecture(tmp_path: Path) -> None:
-    import timm
+def test_weights_of_the_package_know_what_photographs_show(data_folder: Path) -> None:
+    """LSPET is full of gymnasts: a third of its pictures are beams and bars to a classifier of 1000 classes."""
+    pytest.importorskip(LITE0_PACKAGE)
+    weights = read_weights(lite0_package_file())
+    classifier = timm.create_model(LITE0).eval()
+    classifier.load_state_dict(dict(zip(classifier.state_dict(), weights.values(), strict=True)))
+    scaling = build_backbone(LITE0, "package").scaling
+    mean, std = torch.tensor(scaling.mean), torch.tensor(scaling.std)
+    with zipfile.ZipFile(data_folder / "lspet_subset.zip") as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[3600:3660]
+        pictures = [cv2.resize(decode_image(archive.read(name), name), (224, 224)) for name in names]
+    images = ((torch.from_numpy(np.stack(pictures)) / 255 - mean) / std).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        found = classifier(images).argmax(-1)
+    gymnastics = torch.tensor([416, 602, 702])  # balance beam, horizontal bar, parallel bars
+    assert float(torch.isin(found, gymnastics).float().mean()) > 0.25
 
+
+def test_weights_of_another_architecture(tmp_path: Path) -> None:
     save_file(timm.create_model("test_efficientnet").state_dict(), tmp_path / "w.safetensors")
     with pytest.raises(
         InputError, match=r"the pretrained weights are not of test_resnet: the file lacks 'conv1.0.weight'"
@@ -272,8 +298,6 @@ def test_weight_files_that_are_none(tmp_path: Path) -> None:
 
 
 def test_weights_of_the_python_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import timm
-
     # The real package holds 19 MB; this one has its layout: the same tensors in timm's order under other names.
     classifier = timm.create_model(LITE0)
     file = tmp_path / LITE0_PACKAGE / LITE0_FILE

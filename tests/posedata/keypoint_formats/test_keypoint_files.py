@@ -359,6 +359,11 @@ def test_one_sentence_for_each_damage(values: Any, message: str, tmp_path: Path)
         ("a.csv", b"frame_idx,nose.x,nose.y\n,1,2\n", r"column 'frame_idx' must hold whole numbers"),
         ("a.csv", b"frame_idx,nose.x,nose.y\n1.5,1,2\n", r"a.csv: column 'frame_idx' must hold whole numbers"),
         ("a.csv", b"frame_idx,nose.x,nose.y\n1e300,1,2\n", r"column 'frame_idx' must hold whole numbers"),
+        (
+            "a.csv",
+            b"scorer,a,a,a\nbodyparts,nose,nose,nose\ncoords,x,y,x\n0,1,2,3\n",
+            r"a.csv has the column 'nose x' twice: leave one of them out",
+        ),
         ("a.csv", b"frame_idx,nose.x,nose.y,nose.x\n1,1,2,3\n", r"a.csv has the column 'nose.x' twice: leave one"),
         ("a.csv", b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\ninf,1,2\n", r"its first column must hold whole"),
         ("a.csv", b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n1.5,1,2\n", r"a.csv: its first column must hold"),
