@@ -34,3 +34,13 @@ def test_two_processes_learn_as_one_with_twice_the_batches(picture_store: Path, 
     assert away < 1e-4
     assert apart > 1e-3
     assert (tmp_path / "two" / "history.csv").read_text().count("\n") == 3
+
+
+@pytest.mark.slow
+def test_weights_that_no_joint_depends_on_do_not_stop_two_processes(
+    picture_store: Path, tmp_path: Path
+) -> None:
+    """HRNet's finer branches end in maps that the deconvolutions do not take."""
+    unlike = ("--backbone", "hrnet_w18_small", "--head", "deconvolution", "--head-width", "8")
+    two = train(picture_store, tmp_path / "two", "--devices", "2", *unlike)
+    assert all(bool(value.isfinite().all()) for value in two.values())
