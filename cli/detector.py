@@ -331,6 +331,11 @@ def cut_outs(voc: Path, output: Path, limit: int | None, overwrite: bool) -> Non
     type=click.Path(path_type=Path),
     help="Write each person's errors as CSV here too, for `evolift lifter train --errors`.",
 )
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path),
+    help="Draw twenty people here (PNG), from the best found to the worst, beside their labels.",
+)
 @click.option("--hard", is_flag=True, help="Take the largest heatmap cell instead of the expectation.")
 @click.option("--flip-test", is_flag=True, help="Average with what is found in the mirrored crop.")
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
@@ -351,6 +356,7 @@ def evaluate(
     data: Path,
     output: Path | None,
     errors: Path | None,
+    sheet: Path | None,
     flip_test: bool,
     device: str,
     overwrite: bool,
@@ -365,13 +371,16 @@ def evaluate(
     Example: evolift detector evaluate runs/detector/best.safetensors --data lspet_val.h5
     """
     from cli.progress import progress_bar
+    from detector2d.detection_sheet import detection_sheet
     from detector2d.evaluation import evaluate_detector
+    from detector2d.image_source import read_source
     from detector2d.model import load_detector
     from posedata.detection_errors import DetectionErrors, save_detection_errors
     from posedata.device import on_device
+    from posedata.image_file import write_png
     from posedata.output_file import check_output, write_text
 
-    for path in (output, errors):
+    for path in (output, errors, sheet):
         if path is not None:
             check_output(path, overwrite=overwrite)
     model = on_device(load_detector(checkpoint), device)
@@ -382,6 +391,10 @@ def evaluate(
     if errors is not None:
         made = DetectionErrors.between(found.joints, found.truth, found.visibility, model.settings.skeleton)
         save_detection_errors(errors, made, overwrite=overwrite)
+    if sheet is not None:
+        skeleton = model.settings.skeleton
+        source = read_source(data, skeleton, options["boxes"])
+        write_png(sheet, detection_sheet(found, source, skeleton), overwrite=overwrite)
     click.echo(
         table.dropna(axis=1, how="all").to_string(index=False, float_format=lambda value: f"{value:.3f}")
     )

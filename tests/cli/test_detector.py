@@ -66,8 +66,11 @@ def test_evaluate_prints_and_writes_scores(trained, photograph_store, tmp_path) 
         out,
         "--errors",
         errors,
+        "--sheet",
+        tmp_path / "sheet.png",
         "--flip-test",
     )
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] > 1000
     table = pd.read_csv(out).set_index("name")
     assert f"{table.loc['overall', 'pck_0.2']:.3f}" in result.output
     assert "pckh_0.5" not in result.output  # LSP has no base of the skull
