@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from cli.result_page import write_result_page
 if TYPE_CHECKING:
     from lifter.pipeline import Pipeline
     from posedata.predicting.camera_choice import CameraRule
-    from posedata.predicting.upload_server import Answer
+    from posedata.predicting.upload_server import Answer, UploadServer
 
 MOST_PIXELS = 80_000_000
 
@@ -65,24 +66,31 @@ def app(ctx: click.Context, /, **options: Any) -> None:
         return predict_upload(pipeline, cameras, path, name, limits.frames, is_smooth=options["smooth"])
 
     with (
-        _ended_like_ctrl_c(),
         tempfile.TemporaryDirectory(prefix="evolift-app-", ignore_cleanup_errors=True) as folder,
         UploadServer(options["host"], options["port"], predict, Path(folder), limits) as server,
+        _ended_by_sigterm(server),
     ):
         # All of it may be interrupted: who reads the line that it serves may end it at once.
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             click.echo(f"Open {server.url} in a browser; Ctrl-C ends it.")
             if not server.is_local:
                 click.echo("All who can reach this address can use the page.", err=True)
             server.serve_forever()
-        except KeyboardInterrupt:
-            click.echo("Ended.")
+        click.echo("Ended.")
 
 
 @contextlib.contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM, too, leaves time to remove uploads."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _ended_by_sigterm(server: UploadServer) -> Iterator[None]:
+    """SIGTERM, too, leaves time to remove uploads.
+
+    An exception from a signal handler would be lost if it fell into a destructor or a callback.
+    """
+
+    def end(*_: object) -> None:
+        # From another thread: it waits for the loop that this one interrupts.
+        threading.Thread(target=server.shutdown, daemon=True).start()
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:

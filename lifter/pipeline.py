@@ -110,7 +110,7 @@ class Pipeline:
     """A trained chain ready to be shown pictures.
 
     Args:
-        model: the chain; put into evaluation mode, its detector replaced by a faster copy (`detector2d.folded_detector`).
+        model: the chain; put into evaluation mode. Of its detector a faster copy is used (`detector2d.folded_detector`).
         device: "cpu", "cuda", ...
         refiner: mends the poses of the chain's lifter, see `lifter.refiner`.
 
@@ -123,12 +123,12 @@ class Pipeline:
         self, model: JointModel, *, device: str = "cpu", refiner: RefinerModel | None = None
     ) -> None:
         require_pose_lifter(model.lifter)
-        self.model = on_device(model, device).eval()
+        whole = on_device(model, device).eval()
+        self.model = JointModel(folded(whole.detector), whole.lifter).eval()
         self.refiner = None if refiner is None else on_device(refiner, device).eval()
         self.lifter: Lifter = (
             self.model.lifter if self.refiner is None else Refined(self.model.lifter, self.refiner)
         )
-        self.model.detector = folded(self.model.detector)
         self.device = device
 
     @classmethod
