@@ -97,7 +97,7 @@ class Predictions:
 
     @staticmethod
     def concatenate(parts: Sequence[Predictions]) -> Predictions:
-        """One after the other; skeleton, assumption and provenance are the first part's, cameras are joined.
+        """One after the other; skeleton, assumption and provenance are the first part's, cameras are joined, each once.
 
         Raises:
             ValueError: there are no parts, or their skeletons differ.
@@ -106,11 +106,11 @@ class Predictions:
             raise ValueError("nothing to concatenate")
         if any(part.skeleton != parts[0].skeleton for part in parts):
             raise ValueError("predictions of different skeletons cannot be joined")
-        cameras: list[Camera] = []
-        shifted = []
+        numbers: dict[Camera, int] = {}
+        renumbered = []
         for part in parts:
-            shifted.append(np.where(part.camera == NO_CAMERA, NO_CAMERA, part.camera + len(cameras)))
-            cameras += part.cameras
+            of_part = [numbers.setdefault(camera, len(numbers)) for camera in part.cameras]
+            renumbered.append(np.array([*of_part, NO_CAMERA], np.int32)[part.camera])
         columns: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts])
             for name in ROW_FIELDS
@@ -120,8 +120,8 @@ class Predictions:
             parts[0],
             image=tuple(name for part in parts for name in part.image),
             person=tuple(name for part in parts for name in part.person),
-            camera=np.concatenate(shifted).astype(np.int32),
-            cameras=tuple(cameras),
+            camera=np.concatenate(renumbered),
+            cameras=tuple(numbers),
             **columns,
         )
 

@@ -379,8 +379,11 @@ def test_a_video_becomes_a_track_an_overlay_and_a_page(
     assert not (tmp_path / "nobody").exists()
     monkeypatch.setattr("lifter.person_following.LEAST_CONFIDENCE", 0.0)  # the network is untrained
     monkeypatch.setattr("lifter.person_following._LEAST_SIDE", 0.0)
-    assert evolift(*given, "-o", tmp_path / "raw").returncode == 0
-    result = evolift(*given, "--smooth", "--frames", 9, "-o", tmp_path / "smooth")
+    with monkeypatch.context() as patch:
+        patch.setattr("lifter.picture_prediction.GATHERED", 5)
+        assert evolift(*given, "-o", tmp_path / "raw", "--focal", 300).returncode == 0
+    assert len(read_predictions(tmp_path / "raw" / "predictions.json").cameras) == 1
+    result = evolift(*given, "--smooth", "--frames", 9, "--focal", 300, "-o", tmp_path / "smooth")
     assert result.returncode == 0, result.stderr
     raw, smooth = (read_predictions(tmp_path / name / "predictions.json") for name in ("raw", "smooth"))
     assert raw.frame.tolist() == list(range(12))

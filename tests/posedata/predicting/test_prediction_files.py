@@ -178,9 +178,10 @@ def test_file_names_that_are_no_text_are_written(tmp_path: Path) -> None:
 
 
 def test_parts_are_joined_with_their_cameras() -> None:
-    joined = Predictions.concatenate([made(3), made(2, seed=1)])
-    assert joined.camera.tolist() == [0, 1, -1, 2, 3]
-    assert len(joined.cameras) == 4
+    other = Camera.from_focal_length(700.0, 640, 480)
+    joined = Predictions.concatenate([made(3), made(2, seed=1, cameras=(other, CAMERAS[0]))])
+    assert joined.camera.tolist() == [0, 1, -1, 2, 0]
+    assert joined.cameras == (*CAMERAS, other)
     assert joined.image == made(3).image + made(2).image
     with pytest.raises(ValueError, match="different skeletons"):
         Predictions.concatenate([made(), made(skeleton=COCO17)])
