@@ -187,8 +187,8 @@ def _find(source: Path, subjects: Sequence[str] | None) -> dict[tuple[str, str],
 
 def read_annotation(
     path: Path, frames: int
-) -> tuple[list[Float64[np.ndarray, "frames 17 2"]], list[Float64[np.ndarray, "frames 17 3"]]]:
-    """2D (px) and 3D joints (mm, camera frame) of each camera, H36M17.
+) -> tuple[list[Float64[np.ndarray, "_frames 17 2"]], list[Float64[np.ndarray, "_frames 17 3"]]]:
+    """2D (px) and 3D joints (mm, camera frame) of each camera, H36M17; they may have different numbers of frames.
 
     Args:
         path: annot.mat.
