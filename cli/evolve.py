@@ -81,6 +81,12 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
     "--mirror-rate", type=float, default=0.5, show_default=True, help="Share mirrored left to right."
 )
 @click.option(
+    "--settle/--no-settle",
+    default=True,
+    show_default=True,
+    help="Move children up or down to stand as high as the parent whose body they have.",
+)
+@click.option(
     "--sampling",
     type=click.Choice(["uniform", "novelty", "hardness"]),
     default="uniform",

@@ -19,6 +19,7 @@ from torch import Tensor
 from evolution.criteria import Criterion
 from evolution.crossover import draw_pairs, draw_subtrees, exchange
 from evolution.gene_pool import GenePool, pack
+from evolution.ground import settle
 from evolution.joint_limits import JointLimits
 from evolution.local_bones import LocalBones, to_joints, to_local
 from evolution.mutation import draw_turned, mirror_bodies, scale_lengths, turn_bodies, turn_bones
@@ -265,6 +266,8 @@ def make_candidates(
     for bit, applied in enumerate((crossed, mutated, headed, scaled, mirrored)):
         operator |= applied.to(torch.uint8) << bit
     joints = to_joints(tree, child).contiguous()
+    if settings.settle:
+        joints = settle(joints, to_joints(tree, body))
     copies = _is_copy(child, body, mate, crossed, limits, settings.min_change)
     return Candidates(joints, first, torch.where(crossed, second, -1), operator, copies)
 

@@ -8,6 +8,8 @@ stands (or hang in the air with it, where it jumps):
 * **floating**: the lowest joint is no more than `RISE` above it;
 * **no foot down**: an ankle or toe is within `FOOT` of the lowest joint, so the body does not stand on its hands or head.
 
+`settle` moves children to where they stand as their parent does, before they are judged.
+
 Poses that descend from nothing are judged against the floor of their clip (subject and action): the height that the
 lowest joint is under in `FLOOR_SHARE` of the clip's poses. They may be any height above it: people jump and climb.
 
@@ -73,6 +75,22 @@ def lowest_joint(joints: Float[np.ndarray, "n joints 3"]) -> Float32[np.ndarray,
     """Height of what a body stands on, as its joints tell it, mm."""
     lowest: np.ndarray = joints[..., 2].min(-1).astype(np.float32)
     return lowest
+
+
+def settle(
+    joints: Float[Tensor, "n joints 3"], model: Float[Tensor, "n joints 3"]
+) -> Float[Tensor, "n joints 3"]:
+    """Bodies moved up or down until their lowest joint is as high as that of other bodies.
+
+    A leg that another body gave, or that was turned, reaches elsewhere than the one that it replaces: left in its place
+    a child would float or sink, and a lifter that sees its absolute place in the picture would learn that people do.
+
+    Args:
+        joints: world frame, mm, z up.
+        model: whose height to take, in the same frame; the number of joints may differ.
+    """
+    rise = model[..., 2].amin(-1) - joints[..., 2].amin(-1)
+    return torch.cat([joints[..., :2], joints[..., 2:] + rise[:, None, None]], -1)
 
 
 def supports(

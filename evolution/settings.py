@@ -46,6 +46,7 @@ class EvolutionSettings:
         length_spread: largest relative change of a bone length.
         template_rate: share of candidates that get all bone lengths of a subject of the source drawn at random.
         mirror_rate: share of candidates mirrored left to right, see `mutation.mirror_bodies`.
+        settle: move candidates up or down to stand as high as the parent whose body they have, see `ground.settle`.
         sampling: how parents are drawn, see `evolution.parent_sampling`: "uniform", "novelty", or "hardness" (by a
             function that is handed to `evolve`).
         min_change: candidates nearer than this to one of their parents are refused as copies, mm (root mean square over
@@ -75,6 +76,7 @@ class EvolutionSettings:
     length_spread: float = 0.1
     template_rate: float = 0.0
     mirror_rate: float = 0.5
+    settle: bool = True
     sampling: Literal["uniform", "novelty", "hardness"] = "uniform"
     min_change: float = 0.0
     min_distance: float = 0.0
@@ -136,6 +138,7 @@ ALGORITHM_1 = EvolutionSettings(
     turn_rate=0.0,
     tilt_sigma=0.0,
     mirror_rate=0.0,
+    settle=False,
 )
 """Algorithm 1 of the report as it stands: crossover, then one bone of half of the children is turned a little."""
 

@@ -19,7 +19,7 @@ from evolution.ground import Ground, store_supports, supports
 from evolution.kinematic_tree import KinematicTree
 from evolution.random_limbs import with_random_limbs
 from evolution.segment_distance import segment_distance
-from evolution.settings import ALGORITHM_1
+from evolution.settings import ALGORITHM_1, EvolutionSettings
 from posedata.errors import InputError, StoreError
 from posedata.poses import Poses
 from posedata.skeleton import BODY25, H36M16, H36M17, Skeleton
@@ -134,6 +134,28 @@ def test_feet_sink_float_and_hang(standing_pose: np.ndarray) -> None:
         [True, False, True],
         [True, True, False],
     ]
+
+
+def test_settled_children_stand_as_high_as_their_bodies_parents(tiny_store: Path, tmp_path: Path) -> None:
+    wild = EvolutionSettings(ratio=4.0, generations=2, seed=3)
+    stores = {}
+    for name, settings in (("settled", wild), ("left", replace(wild, settle=False))):
+        evolve(tiny_store, tmp_path / f"{name}.h5", settings)
+        with PoseStore(tmp_path / f"{name}.h5") as store:
+            stores[name] = store.read()
+    joints, lineage = stores["settled"].joints_3d, stores["settled"].lineage
+    assert joints is not None
+    assert lineage is not None
+    lowest = joints[..., 2].min(-1)
+    np.testing.assert_allclose(lowest[64:], lowest[lineage.parent_a[64:]], atol=2e-3)
+    # Nothing else changes: in the first generation the same children are bred, at another height.
+    free = stores["left"].joints_3d
+    assert free is not None
+    first = slice(64, 160)
+    rise = joints[first, :, 2] - free[first, :, 2]
+    np.testing.assert_allclose(rise, rise[:, :1].repeat(17, 1), atol=2e-3)
+    np.testing.assert_allclose(joints[first, :, :2], free[first, :, :2], atol=2e-3)
+    assert np.abs(rise[:, 0]).mean() > 30
 
 
 def test_originals_stand_on_their_clip_or_higher() -> None:
