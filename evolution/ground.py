@@ -87,7 +87,7 @@ def settle(
 
     Args:
         joints: world frame, mm, z up.
-        model: whose height to take, in the same frame; the number of joints may differ.
+        model: whose height to take, in the same frame.
     """
     rise = model[..., 2].amin(-1) - joints[..., 2].amin(-1)
     return torch.cat([joints[..., :2], joints[..., 2:] + rise[:, None, None]], -1)
