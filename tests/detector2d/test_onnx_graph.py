@@ -52,10 +52,11 @@ def test_the_file_finds_what_the_detector_finds(tmp_path: Path, settings: dict[s
     assert len(found) == model.settings.dimensions
     for number, image in enumerate(images):
         expected = detect_joints(model, image, BOX)
-        np.testing.assert_allclose(found[0][number], expected.joints, atol=1e-2)
+        # An untrained network without heatmaps says kilometres: only relative tolerances hold on every processor.
+        np.testing.assert_allclose(found[0][number], expected.joints, rtol=1e-5, atol=1e-2)
         np.testing.assert_allclose(found[1][number], expected.confidence, atol=1e-4)
         if expected.depth is not None:
-            np.testing.assert_allclose(found[2][number], expected.depth, atol=0.1)
+            np.testing.assert_allclose(found[2][number], expected.depth, rtol=1e-5, atol=0.1)
     assert np.ptp(found[0], axis=0).max() > 0.01, "different pictures give different joints"
 
 
