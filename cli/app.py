@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.camera_options import camera_options, camera_rule
-from cli.options import RecipeCommand
-from cli.prediction_models import model_options, picture_pipeline
-from cli.result_page import write_result_page
+from evolift.cli.camera_options import camera_options, camera_rule
+from evolift.cli.options import RecipeCommand
+from evolift.cli.prediction_models import model_options, picture_pipeline
+from evolift.prediction.result_page import write_result_page
 
 if TYPE_CHECKING:
-    from lifter.pipeline import Pipeline
-    from posedata.predicting.camera_choice import CameraRule
-    from posedata.predicting.upload_server import Answer, UploadServer
+    from evolift.prediction.cameras.camera_choice import CameraRule
+    from evolift.prediction.pipeline import Pipeline
+    from evolift.prediction.upload_server import Answer, UploadServer
 
 MOST_PIXELS = 80_000_000
 
@@ -56,7 +56,7 @@ def app(ctx: click.Context, /, **options: Any) -> None:
     """
     import tempfile
 
-    from posedata.predicting.upload_server import UploadLimits, UploadServer
+    from evolift.prediction.upload_server import UploadLimits, UploadServer
 
     pipeline = picture_pipeline(options)
     cameras = camera_rule(options, pipeline.lifter.settings.normalisation)
@@ -113,12 +113,12 @@ def predict_upload(
     Raises:
         InputError: it cannot be read, or nobody was found in it.
     """
-    from lifter.picture_prediction import PicturePrediction
-    from posedata.errors import InputError
-    from posedata.image_file import picture_size
-    from posedata.predicting.input_kinds import PredictionInput, prediction_inputs
-    from posedata.predicting.prediction_results import PredictionResults
-    from posedata.predicting.upload_server import Answer
+    from evolift.posedata.errors import InputError
+    from evolift.posedata.image_file import picture_size
+    from evolift.prediction.input_kinds import PredictionInput, prediction_inputs
+    from evolift.prediction.picture_prediction import PicturePrediction
+    from evolift.prediction.prediction_results import PredictionResults
+    from evolift.prediction.upload_server import Answer
 
     kind = prediction_inputs([path]).inputs[0].kind
     if kind == "picture":

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import ExistingFile, Function
+from evolift.cli.options import ExistingFile, Function
 
 if TYPE_CHECKING:
-    from posedata.predicting.camera_choice import CameraRule
+    from evolift.prediction.cameras.camera_choice import CameraRule
 
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option(
@@ -44,8 +44,8 @@ def camera_rule(options: Mapping[str, Any], normalisation: str) -> CameraRule:
     Raises:
         InputError: the options do not fit each other, or the file of intrinsics is none.
     """
-    from posedata.intrinsics_file import read_intrinsics
-    from posedata.predicting.camera_choice import CameraRule
+    from evolift.prediction.cameras.camera_choice import CameraRule
+    from evolift.prediction.cameras.intrinsics_file import read_intrinsics
 
     path = options["intrinsics"]
     return CameraRule(

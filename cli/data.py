@@ -9,7 +9,7 @@ from typing import Any
 
 import rich_click as click
 
-from cli.options import (
+from evolift.cli.options import (
     ExistingFile,
     RecipeCommand,
     output_option,
@@ -17,9 +17,9 @@ from cli.options import (
     seed_option,
     write_settings,
 )
-from cli.progress import progress_bar
+from evolift.cli.progress import progress_bar
 
-LAZY_COMMANDS: dict[str, tuple[str, str]] = {"import": ("cli.data_import", "import_group")}
+LAZY_COMMANDS: dict[str, tuple[str, str]] = {"import": ("evolift.cli.data_import", "import_group")}
 """Subcommands that live in modules of their own -> module and attribute."""
 
 
@@ -81,10 +81,10 @@ def actors(
     overwrite: bool,
 ) -> None:
     """Poses of the built-in synthetic actors, for when there is no motion capture at hand."""
-    from posedata.acting import actors as built_in
-    from posedata.acting.bodies import BODIES
-    from posedata.acting.motions import MOTIONS
-    from posedata.store import PoseStore
+    from evolift.posedata.store import PoseStore
+    from evolift.synthetic.acting import actors as built_in
+    from evolift.synthetic.acting.bodies import BODIES
+    from evolift.synthetic.acting.motions import MOTIONS
 
     people, doings = {
         "train": (built_in.TRAIN_SUBJECTS, built_in.TRAIN_ACTIONS),
@@ -140,7 +140,7 @@ def select(
 
     Example: evolift data select cmu.h5 -o validation.h5 --actions 01_03,01_09
     """
-    from posedata.selection import select_rows
+    from evolift.posedata.selection import select_rows
 
     with progress_bar("selecting", None) as advance:
         kept = select_rows(
@@ -183,7 +183,7 @@ def _names(given: str | None, otherwise: tuple[str, ...]) -> list[str]:
 @click.pass_context
 def render(ctx: click.RichContext, /, source: Path, output: Path, images: int, **options: Any) -> None:
     """Render pictures of people in the poses of SOURCE (world frame), with 2D and 3D joints and occlusion flags."""
-    from posedata.rendering.people import render_store
+    from evolift.synthetic.rendering.people import render_store
 
     done_before = 0
     with progress_bar("rendering", images) as advance:
@@ -202,8 +202,8 @@ def render(ctx: click.RichContext, /, source: Path, output: Path, images: int, *
 @click.argument("store", type=ExistingFile)
 def info(store: Path) -> None:
     """Check every row of STORE and tell what it holds."""
-    from posedata.store import PoseStore
-    from posedata.store_summary import subjects_by_actions, summary_lines
+    from evolift.posedata.store import PoseStore
+    from evolift.posedata.store_summary import subjects_by_actions, summary_lines
 
     with PoseStore(store) as opened:
         for line in summary_lines(opened):
@@ -243,10 +243,10 @@ def view(
     overwrite: bool,
 ) -> None:
     """Show rows of STORE: moving on a page, or side by side on a sheet."""
-    from posedata.drawing.store_view import chosen_rows, store_sheet, write_store_page
-    from posedata.errors import InputError
-    from posedata.output_file import check_output
-    from posedata.store import PoseStore
+    from evolift.drawing.store_view import chosen_rows, store_sheet, write_store_page
+    from evolift.posedata.errors import InputError
+    from evolift.posedata.output_file import check_output
+    from evolift.posedata.store import PoseStore
 
     is_page = output.suffix.lower() == ".html"
     if not is_page and output.suffix.lower() != ".png":
@@ -264,7 +264,7 @@ def view(
         if is_page:
             write_store_page(opened, rows, output, overwrite=overwrite)
         else:
-            from posedata.rendering.picture_file import write_picture
+            from evolift.synthetic.rendering.picture_file import write_picture
 
             columns = min(8, math.ceil(math.sqrt(1.5 * len(rows))))
             write_picture(output, store_sheet(opened, rows, columns=columns), overwrite=overwrite)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from cli import import_motion, import_multiview, import_photographs
+from evolift.cli import import_motion, import_multiview, import_photographs
 
 
 @click.group("import")

@@ -4,58 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import AnyPath, RecipeCommand, overwrite_option, run_folder, seed_option
+from evolift.cli.demo_results import LIFTERS, DemoResults
+from evolift.cli.options import AnyPath, RecipeCommand, overwrite_option, run_folder, seed_option
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lifter.chain_evaluation import ChainPredictions
-    from posedata.trainer import TrainingSettings
+    from evolift.training.trainer import TrainingSettings
 
 # As published.
 DROPOUT = {"martinez": 0.5, "semgcn": 0.0}
-LIFTERS = {
-    "Martinez MLP": ("martinez", False),
-    "SemGCN": ("semgcn", False),
-    "SemGCN + evolved": ("semgcn", True),
-}
-"""Name -> architecture, and whether evolved poses are trained on."""
-
-
-@dataclass
-class DemoResults:
-    """What the stages leave for the report.
-
-    Args:
-        output: folder of the demo.
-        seconds: of each stage.
-        lines: of the summary: stage, what, value.
-        histories: learning curves by name of the run.
-    """
-
-    output: Path
-    seconds: dict[str, float] = field(default_factory=dict)
-    lines: list[dict[str, str]] = field(default_factory=list)
-    histories: dict[str, pd.DataFrame] = field(default_factory=dict)
-    evolution: pd.DataFrame | None = None
-    lifters: pd.DataFrame | None = None
-    chain: pd.DataFrame | None = None
-    before: ChainPredictions | None = None
-    after: ChainPredictions | None = None
-
-    def say(self, stage: str, what: str, value: str) -> None:
-        """Add a line to the summary."""
-        self.lines.append({"stage": stage, "what": what, "result": value})
-
-    def path(self, name: str) -> Path:
-        """Of a file or folder of the demo."""
-        return self.output / name
 
 
 @click.command(cls=RecipeCommand)
@@ -87,8 +51,8 @@ def demo(ctx: click.Context, /, output: Path, quick: bool, workers: int, seed: i
     \b
       evolift demo -o runs/demo
     """
-    from cli.demo_report import write_report
-    from posedata.output_file import write_text
+    from evolift.cli.demo_report import write_report
+    from evolift.posedata.output_file import write_text
 
     with run_folder(ctx, output, overwrite=overwrite):
         results = DemoResults(output)
@@ -115,14 +79,14 @@ def demo(ctx: click.Context, /, output: Path, quick: bool, workers: int, seed: i
 
 
 def _act(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    from posedata.acting.actors import (
+    from evolift.posedata.store import PoseStore
+    from evolift.synthetic.acting.actors import (
         TEST_ACTIONS,
         TEST_SUBJECTS,
         TRAIN_ACTIONS,
         TRAIN_SUBJECTS,
         write_actor_store,
     )
-    from posedata.store import PoseStore
 
     unseen = [action for action in TEST_ACTIONS if action not in TRAIN_ACTIONS]
     *training, held_out = TRAIN_SUBJECTS
@@ -150,9 +114,9 @@ def _act(results: DemoResults, scale: float, seed: int, workers: int) -> None:
 
 
 def _evolve(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    from cli.progress import progress_bar
-    from evolution.algorithm import evolve
-    from evolution.settings import ALGORITHM_1
+    from evolift.cli.progress import progress_bar
+    from evolift.evolution.job.algorithm import evolve
+    from evolift.evolution.settings import ALGORITHM_1
 
     settings = replace(ALGORITHM_1, ratio=5.0, generations=2, seed=seed)
     with progress_bar("evolving", None) as advance:
@@ -167,18 +131,18 @@ def _evolve(results: DemoResults, scale: float, seed: int, workers: int) -> None
 
 
 def _training(steps: int, scale: float, validations: int, seed: int, **rest: Any) -> TrainingSettings:
-    from posedata.trainer import TrainingSettings
+    from evolift.training.trainer import TrainingSettings
 
     steps = max(validations, round(steps * scale))
     return TrainingSettings(steps, max(1, steps // validations), seed=seed, **rest)
 
 
 def _lift(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    from lifter.evaluation import evaluate_lifters, open_test_set
-    from lifter.model import LifterSettings, load_lifter
-    from lifter.pairs import PairSettings
-    from lifter.training import DataSettings, LearningSettings, train_lifter
-    from posedata.skeleton import H36M17
+    from evolift.lifter.data.pairs import PairSettings
+    from evolift.lifter.evaluation import evaluate_lifters, open_test_set
+    from evolift.lifter.model import LifterSettings, load_lifter
+    from evolift.lifter.training import DataSettings, LearningSettings, train_lifter
+    from evolift.posedata.skeleton import H36M17
 
     pairs = PairSettings(cameras="random", noise=1.5, flip=True)
     learning = LearningSettings(learning_rate=1e-3)
@@ -212,8 +176,8 @@ def _lift(results: DemoResults, scale: float, seed: int, workers: int) -> None:
 
 
 def _render(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    from cli.progress import progress_bar
-    from posedata.rendering.people import render_store
+    from evolift.cli.progress import progress_bar
+    from evolift.synthetic.rendering.people import render_store
 
     counts = {}
     for number, (name, full) in enumerate((("train", 2000), ("validation", 200), ("test", 300))):
@@ -250,9 +214,9 @@ def _differences(advance: Callable[[int], None]) -> Callable[[int], None]:
 def _detect(results: DemoResults, scale: float, seed: int, workers: int) -> None:
     import torch
 
-    from detector2d.evaluation import evaluate_detector
-    from detector2d.model import DetectorModel, DetectorSettings, load_detector
-    from detector2d.training import DetectorTraining, train_detector
+    from evolift.detector2d.evaluation import evaluate_detector
+    from evolift.detector2d.model import DetectorModel, DetectorSettings, load_detector
+    from evolift.detector2d.training import DetectorTraining, train_detector
 
     torch.manual_seed(seed)
     model = DetectorModel(
@@ -281,12 +245,12 @@ def _detect(results: DemoResults, scale: float, seed: int, workers: int) -> None
 def _finetune(results: DemoResults, scale: float, seed: int, workers: int) -> None:
     import pandas as pd
 
-    from detector2d.model import load_detector
-    from detector2d.training import DetectorTraining
-    from lifter.chain_evaluation import chain_table, predict_chain
-    from lifter.joint import JointModel, load_joint
-    from lifter.joint_training import JointTraining, finetune
-    from lifter.model import load_lifter
+    from evolift.chain.evaluation import chain_table, predict_chain
+    from evolift.chain.model import JointModel, load_joint
+    from evolift.chain.training import JointTraining, finetune
+    from evolift.detector2d.model import load_detector
+    from evolift.detector2d.training import DetectorTraining
+    from evolift.lifter.model import load_lifter
 
     test = results.path("renders_test.h5")
     start = JointModel(
@@ -323,13 +287,13 @@ def _finetune(results: DemoResults, scale: float, seed: int, workers: int) -> No
 
 
 def _predict(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    from cli.predict import predict_inputs, write_results
-    from lifter.picture_prediction import PicturePrediction
-    from lifter.pipeline import Pipeline
-    from posedata.predicting.camera_choice import CameraRule
-    from posedata.predicting.input_kinds import prediction_inputs
-    from posedata.predicting.prediction_results import PredictionResults
-    from posedata.store import PoseStore
+    from evolift.cli.predict import predict_inputs, write_results
+    from evolift.posedata.store import PoseStore
+    from evolift.prediction.cameras.camera_choice import CameraRule
+    from evolift.prediction.input_kinds import prediction_inputs
+    from evolift.prediction.picture_prediction import PicturePrediction
+    from evolift.prediction.pipeline import Pipeline
+    from evolift.prediction.prediction_results import PredictionResults
 
     with PoseStore(results.path("renders_test.h5"), validate=False) as store:
         poses = store.read(slice(0, 6))

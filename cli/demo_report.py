@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cli.demo import LIFTERS, DemoResults
-from lifter.chain_evaluation import ChainPredictions
-from posedata.drawing.figures import (
+from evolift.chain.evaluation import ChainPredictions
+from evolift.cli.demo_results import LIFTERS, DemoResults
+from evolift.drawing.figures import (
     draw_joints,
     figure_picture,
     new_figure,
@@ -19,11 +19,11 @@ from posedata.drawing.figures import (
     plot_pose,
     pose_axes,
 )
-from posedata.drawing.report_page import ReportPage
-from posedata.image_file import read_image
-from posedata.metrics import mpjpe
-from posedata.skeleton import H36M17
-from posedata.store import PoseStore
+from evolift.drawing.report_page import ReportPage
+from evolift.posedata.image_file import read_image
+from evolift.posedata.metrics import mpjpe
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore
 
 Picture = np.ndarray
 

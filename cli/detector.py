@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import (
+from evolift.cli.options import (
     ExistingFile,
     ExistingPath,
     Function,
@@ -27,8 +27,8 @@ from cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from detector2d.augmentation import AugmentationSettings
-    from detector2d.occlusion import Occluder, OcclusionSettings
+    from evolift.detector2d.augmentation import AugmentationSettings
+    from evolift.detector2d.occlusion import Occluder, OcclusionSettings
 
 
 @click.group()
@@ -226,10 +226,10 @@ def train(
     """
     import torch
 
-    from detector2d.model import DetectorModel, DetectorSettings
-    from detector2d.training import DetectorTraining, train_detector
-    from posedata.process_rank import is_first_process
-    from posedata.skeleton import skeleton_by_name
+    from evolift.detector2d.model import DetectorModel, DetectorSettings
+    from evolift.detector2d.training import DetectorTraining, train_detector
+    from evolift.posedata.skeleton import skeleton_by_name
+    from evolift.training.process_rank import is_first_process
 
     record = command_record(ctx)
     overwrite, resume = options.pop("overwrite"), options.pop("resume")
@@ -279,10 +279,10 @@ def _chance(
     options: dict[str, Any],
 ) -> tuple[AugmentationSettings | None, OcclusionSettings | None, tuple[Occluder, ...] | None]:
     """Take augmentation, occlusion and occluders out of the options."""
-    from detector2d.augmentation import AugmentationSettings
-    from detector2d.occlusion import OcclusionSettings
-    from detector2d.voc_objects import read_occluders
-    from posedata.errors import InputError
+    from evolift.detector2d.augmentation import AugmentationSettings
+    from evolift.detector2d.occlusion import OcclusionSettings
+    from evolift.detector2d.voc_objects import read_occluders
+    from evolift.posedata.errors import InputError
 
     augment, occlude, most = (options.pop(name) for name in ("augment", "occlude", "most_occluders"))
     path = options.pop("occluder_path")
@@ -311,9 +311,9 @@ def cut_outs(voc: Path, output: Path, limit: int | None, overwrite: bool) -> Non
 
     Example: evolift detector cut-outs VOCdevkit/VOC2012 -o occluders.npz
     """
-    from cli.progress import progress_bar
-    from detector2d.voc_objects import save_occluders, voc_occluders
-    from posedata.output_file import check_output
+    from evolift.cli.progress import progress_bar
+    from evolift.detector2d.voc_objects import save_occluders, voc_occluders
+    from evolift.posedata.output_file import check_output
 
     check_output(output, overwrite=overwrite)
     with progress_bar("cutting out", None) as advance:
@@ -370,15 +370,15 @@ def evaluate(
 
     Example: evolift detector evaluate runs/detector/best.safetensors --data lspet_val.h5
     """
-    from cli.progress import progress_bar
-    from detector2d.detection_sheet import detection_sheet
-    from detector2d.evaluation import evaluate_detector
-    from detector2d.image_source import read_source
-    from detector2d.model import load_detector
-    from posedata.detection_errors import DetectionErrors, save_detection_errors
-    from posedata.device import on_device
-    from posedata.image_file import write_png
-    from posedata.output_file import check_output, write_text
+    from evolift.cli.progress import progress_bar
+    from evolift.detector2d.detection_sheet import detection_sheet
+    from evolift.detector2d.evaluation import evaluate_detector
+    from evolift.detector2d.image_source import read_source
+    from evolift.detector2d.model import load_detector
+    from evolift.lifter.data.detection_errors import DetectionErrors, save_detection_errors
+    from evolift.posedata.image_file import write_png
+    from evolift.posedata.output_file import check_output, write_text
+    from evolift.training.device import on_device
 
     for path in (output, errors, sheet):
         if path is not None:
@@ -423,12 +423,12 @@ def augment_preview(store: Path, output: Path, **options: Any) -> None:
     """
     from PIL import Image
 
-    from detector2d.augment_preview import augmentation_sheet
-    from detector2d.image_source import read_source
-    from detector2d.occlusion import synthetic_occluders
-    from detector2d.samples import CropSettings
-    from posedata.output_file import check_output, whole_file
-    from posedata.skeleton import skeleton_by_name
+    from evolift.detector2d.augment_preview import augmentation_sheet
+    from evolift.detector2d.image_source import read_source
+    from evolift.detector2d.occlusion import synthetic_occluders
+    from evolift.detector2d.samples import CropSettings
+    from evolift.posedata.output_file import check_output, whole_file
+    from evolift.posedata.skeleton import skeleton_by_name
 
     overwrite = options.pop("overwrite")
     check_output(output, overwrite=overwrite)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from cli.options import AnyPath, ExistingFile, RecipeCommand, overwrite_option, workers_option
+from evolift.cli.options import AnyPath, ExistingFile, RecipeCommand, overwrite_option, workers_option
 
 
 @click.command(cls=RecipeCommand)
@@ -41,13 +41,13 @@ def evaluate(
     import pandas as pd
     import torch
 
-    from cli.progress import progress_bar
-    from detector2d.model import load_detector
-    from lifter.chain_evaluation import chain_table, predict_chain
-    from lifter.joint import JointModel, load_joint
-    from lifter.model import load_lifter
-    from posedata.errors import InputError
-    from posedata.output_file import check_output, write_text
+    from evolift.chain.evaluation import chain_table, predict_chain
+    from evolift.chain.model import JointModel, load_joint
+    from evolift.cli.progress import progress_bar
+    from evolift.detector2d.model import load_detector
+    from evolift.lifter.model import load_lifter
+    from evolift.posedata.errors import InputError
+    from evolift.posedata.output_file import check_output, write_text
 
     if output is not None:
         check_output(output, overwrite=overwrite)

@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from cli.options import (
+from evolift.cli.options import (
     ExistingFile,
     RecipeCommand,
     criteria_option,
@@ -149,17 +149,17 @@ def evolve(
     The result holds the poses of SOURCE first, then the children. Evolve training subjects only: a child's limbs may
     be those of any subject in SOURCE. An interrupted run leaves a folder beside the output and goes on with --resume.
     """
-    from cli.progress import progress_bar
-    from evolution.algorithm import evolve as run
-    from evolution.coverage import coverage_of as coverage
-    from evolution.coverage import require_probes
-    from evolution.preview import write_preview
-    from evolution.settings import EvolutionSettings
-    from evolution.workers import block_workers
-    from lifter.pose_hardness import pose_hardness
-    from posedata.errors import InputError
-    from posedata.output_file import check_output
-    from posedata.store import PoseStore
+    from evolift.cli.progress import progress_bar
+    from evolift.evolution.job.algorithm import evolve as run
+    from evolift.evolution.job.coverage import coverage_of as coverage
+    from evolift.evolution.job.coverage import require_probes
+    from evolift.evolution.job.preview import write_preview
+    from evolift.evolution.job.workers import block_workers
+    from evolift.evolution.settings import EvolutionSettings
+    from evolift.lifter.pose_hardness import pose_hardness
+    from evolift.posedata.errors import InputError
+    from evolift.posedata.output_file import check_output
+    from evolift.posedata.store import PoseStore
 
     settings = EvolutionSettings(**options)
     if (hardness is None) == (settings.sampling == "hardness"):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option
+from evolift.cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option
 
 if TYPE_CHECKING:
-    from posedata.onnx_file import OnnxGraph
+    from evolift.training.onnx_file import OnnxGraph
 
 
 @click.command(cls=RecipeCommand)
@@ -43,9 +43,9 @@ def export(checkpoint: Path, refiner: Path | None, output: Path, overwrite: bool
     \b
       evolift export runs/joint/best.safetensors -o chain.onnx
     """
-    from posedata.errors import InputError
-    from posedata.onnx_file import write_onnx
-    from posedata.output_file import sha256_of
+    from evolift.posedata.errors import InputError
+    from evolift.posedata.output_file import sha256_of
+    from evolift.training.onnx_file import write_onnx
 
     if output.suffix != ".onnx":
         raise InputError(f"{output} should end in .onnx: give --output NAME.onnx")
@@ -64,31 +64,31 @@ def export(checkpoint: Path, refiner: Path | None, output: Path, overwrite: bool
 
 
 def _graph(checkpoint: Path, refiner_file: Path | None) -> OnnxGraph:
-    from posedata.checkpoint import stage_of
-    from posedata.errors import CheckpointError, InputError
+    from evolift.posedata.errors import CheckpointError, InputError
+    from evolift.training.checkpoint import stage_of
 
     stage = stage_of(checkpoint)
     if stage == "detector":
         if refiner_file is not None:
             raise InputError("a detector gives no poses to refine: leave out --refiner")
-        from detector2d.model import load_detector
-        from detector2d.onnx_graph import detector_graph
+        from evolift.detector2d.model import load_detector
+        from evolift.detector2d.onnx_graph import detector_graph
 
         return detector_graph(load_detector(checkpoint))
     if stage == "lifter":
-        from lifter.model import load_lifter
-        from lifter.onnx_graph import lifter_graph
+        from evolift.lifter.model import load_lifter
+        from evolift.lifter.onnx_graph import lifter_graph
 
         lifter = load_lifter(checkpoint)
         if refiner_file is None:
             return lifter_graph(lifter)
-        from lifter.refiner import Refined, load_refiner
+        from evolift.lifter.refiner import Refined, load_refiner
 
         return lifter_graph(Refined(lifter, load_refiner(refiner_file)))
     if stage == "joint":
-        from lifter.joint import load_joint
-        from lifter.joint_onnx_graph import joint_graph
-        from lifter.refiner import load_refiner
+        from evolift.chain.model import load_joint
+        from evolift.chain.onnx_graph import joint_graph
+        from evolift.lifter.refiner import load_refiner
 
         refiner = None if refiner_file is None else load_refiner(refiner_file)
         return joint_graph(load_joint(checkpoint), refiner)

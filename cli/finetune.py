@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.lifter_options import drop_lifter_options, lifter_options, lifter_settings
-from cli.options import (
+from evolift.cli.lifter_options import drop_lifter_options, lifter_options, lifter_settings
+from evolift.cli.options import (
     ExistingFile,
     ExistingPath,
     RecipeCommand,
@@ -20,7 +20,7 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
-    from lifter.joint import JointModel
+    from evolift.chain.model import JointModel
 
 
 @click.command(cls=RecipeCommand)
@@ -147,14 +147,14 @@ def finetune(ctx: click.Context, /, stores: tuple[Path, ...], output: Path, **op
       evolift finetune renders.h5 --validation renders_test.h5 --detector runs/detector/best.safetensors \\
         --new-lifter --target z --freeze all --lifter-learning-rate 1e-3 -o runs/from_scratch
     """
-    from detector2d.augmentation import AugmentationSettings
-    from detector2d.occlusion import OcclusionSettings
-    from detector2d.training import DetectorTraining
-    from detector2d.voc_objects import read_occluders
-    from lifter.joint_training import JointTraining
-    from lifter.joint_training import finetune as run
-    from posedata.errors import InputError
-    from posedata.process_rank import is_first_process
+    from evolift.chain.training import JointTraining
+    from evolift.chain.training import finetune as run
+    from evolift.detector2d.augmentation import AugmentationSettings
+    from evolift.detector2d.occlusion import OcclusionSettings
+    from evolift.detector2d.training import DetectorTraining
+    from evolift.detector2d.voc_objects import read_occluders
+    from evolift.posedata.errors import InputError
+    from evolift.training.process_rank import is_first_process
 
     record = command_record(ctx)
     settings = training_settings(options)
@@ -206,10 +206,10 @@ def _start(ctx: click.Context, options: dict[str, Any], seed: int) -> JointModel
     """The chain to begin with; takes its options."""
     import torch
 
-    from detector2d.model import load_detector
-    from lifter.joint import JointModel, load_joint
-    from lifter.model import LifterModel, load_lifter
-    from posedata.errors import InputError
+    from evolift.chain.model import JointModel, load_joint
+    from evolift.detector2d.model import load_detector
+    from evolift.lifter.model import LifterModel, load_lifter
+    from evolift.posedata.errors import InputError
 
     detector, lifter, joint = (options.pop(name) for name in ("detector", "lifter", "joint"))
     is_new = options.pop("new_lifter")

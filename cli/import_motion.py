@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.import_options import fps_option, names
-from cli.options import ExistingPath, Function, RecipeCommand, output_option, overwrite_option, write_settings
-from cli.progress import progress_bar
+from evolift.cli.import_options import fps_option, names
+from evolift.cli.options import (
+    ExistingPath,
+    Function,
+    RecipeCommand,
+    output_option,
+    overwrite_option,
+    write_settings,
+)
+from evolift.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from posedata.importers.bvh import BvhSummary
-    from posedata.importers.smpl_joints import SmplSummary
+    from evolift.posedata.importers.bvh import BvhSummary
+    from evolift.posedata.importers.smpl_joints import SmplSummary
 
 
 def capture_frame_options(function: Function) -> Function:
@@ -58,7 +65,7 @@ def capture_frame_options(function: Function) -> Function:
 @click.pass_context
 def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
     """CMU motion capture (ASF/AMC): SOURCE is the zip, or a folder of NN/NN.asf and NN/NN_MM.amc."""
-    from posedata.importers import cmu_asfamc
+    from evolift.posedata.importers import cmu_asfamc
 
     subjects = options.pop("subjects")
     with progress_bar("clips", None) as advance:
@@ -95,7 +102,7 @@ def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options:
 @click.pass_context
 def import_bvh(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
     """BVH motion capture: SOURCE is a .bvh file, or a folder or zip of them."""
-    from posedata.importers import bvh
+    from evolift.posedata.importers import bvh
 
     with progress_bar("files", None) as advance:
         summary = bvh.import_bvh(source, output, progress=advance, **options)
@@ -132,7 +139,7 @@ def import_smpl_joints(ctx: click.RichContext, /, source: Path, output: Path, **
 
     SMPL has no top of the head: it is put on the line from neck to base of the skull.
     """
-    from posedata.importers import smpl_joints
+    from evolift.posedata.importers import smpl_joints
 
     with progress_bar("files", None) as advance:
         summary = smpl_joints.import_smpl_joints(source, output, progress=advance, **options)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.import_options import fps_option, names, subjects_option, with_shifted_option
-from cli.options import (
+from evolift.cli.import_options import fps_option, names, subjects_option, with_shifted_option
+from evolift.cli.options import (
     ExistingFile,
     ExistingFolder,
     RecipeCommand,
@@ -16,10 +16,10 @@ from cli.options import (
     overwrite_option,
     write_settings,
 )
-from cli.progress import progress_bar
+from evolift.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from posedata.importers.human36m import Choice
+    from evolift.posedata.importers.human36m import Choice
 
 metadata_option = click.option(
     "--metadata",
@@ -30,7 +30,7 @@ metadata_option = click.option(
 
 
 def _choice(subjects: str | None, with_shifted: bool) -> Choice:
-    from posedata.importers.human36m import Choice
+    from evolift.posedata.importers.human36m import Choice
 
     chosen = names(subjects)
     return Choice(None if chosen is None else tuple(chosen), with_shifted)
@@ -62,7 +62,7 @@ def import_videopose3d(
 
     Both together need the cameras (--metadata). SemGCN's files have the same layout.
     """
-    from posedata.importers import videopose3d
+    from evolift.posedata.importers import videopose3d
 
     with progress_bar("sequences", None) as advance:
         summary = videopose3d.import_videopose3d(
@@ -105,7 +105,7 @@ def import_human36m(
 
     Without --metadata the store holds poses in the world; with it, what each of the four cameras sees of them.
     """
-    from posedata.importers import human36m_cdf
+    from evolift.posedata.importers import human36m_cdf
 
     with progress_bar("sequences", None) as advance:
         summary = human36m_cdf.import_human36m(
@@ -148,7 +148,7 @@ def import_mmpose(
 
     They need the cameras, from --cameras or --metadata.
     """
-    from posedata.importers import mmpose_npz
+    from evolift.posedata.importers import mmpose_npz
 
     with progress_bar("rows", None) as advance:
         summary = mmpose_npz.import_mmpose(
@@ -193,7 +193,7 @@ def import_mpi_inf_3dhp(
 
     Of the test set, frames marked as valid are taken, all of them: --cameras, --videos and --fps are for the training set.
     """
-    from posedata.importers import mpi_inf_3dhp, mpi_inf_3dhp_test_set
+    from evolift.posedata.importers import mpi_inf_3dhp, mpi_inf_3dhp_test_set
 
     chosen = names(subjects)
     with progress_bar("views", None) as advance:

@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from cli.options import (
+from evolift.cli.options import (
     ExistingFile,
     ExistingFolder,
     ExistingPath,
@@ -16,7 +16,7 @@ from cli.options import (
     overwrite_option,
     write_settings,
 )
-from cli.progress import progress_bar
+from evolift.cli.progress import progress_bar
 
 images_option = click.option(
     "--images", type=ExistingFolder, required=True, help="Folder of the pictures; they stay where they are."
@@ -46,7 +46,7 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
 
     Photographs of a zip are put into a folder beside the store; those of a folder stay where they are.
     """
-    from posedata.importers import lsp
+    from evolift.posedata.importers import lsp
 
     with progress_bar("photographs", None) as advance:
         summary = lsp.import_lsp(source, output, progress=advance, **options)
@@ -79,8 +79,8 @@ def import_coco(
     ctx: click.RichContext, /, source: Path, images: Path, output: Path, skeleton: str, **options: Any
 ) -> None:
     """COCO person keypoints: SOURCE is person_keypoints_*.json."""
-    from posedata.importers import coco
-    from posedata.skeleton import skeleton_by_name
+    from evolift.posedata.importers import coco
+    from evolift.posedata.skeleton import skeleton_by_name
 
     with progress_bar("pictures", None) as advance:
         summary = coco.import_coco(
@@ -115,8 +115,8 @@ def import_mpii(
     ctx: click.RichContext, /, source: Path, images: Path, output: Path, skeleton: str, **options: Any
 ) -> None:
     """MPII Human Pose: SOURCE is its .mat file, or train.json or valid.json of human-pose-estimation.pytorch."""
-    from posedata.importers import mpii
-    from posedata.skeleton import skeleton_by_name
+    from evolift.posedata.importers import mpii
+    from evolift.posedata.skeleton import skeleton_by_name
 
     with progress_bar("pictures", None) as advance:
         summary = mpii.import_mpii(

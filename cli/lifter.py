@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.lifter_options import lifter_options, lifter_settings
-from cli.options import (
+from evolift.cli.lifter_options import lifter_options, lifter_settings
+from evolift.cli.options import (
     ExistingFile,
     Function,
     RecipeCommand,
@@ -24,7 +24,7 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
-    from posedata.skeleton import Skeleton
+    from evolift.posedata.skeleton import Skeleton
 
 
 @click.group()
@@ -163,9 +163,9 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
 
     Example: evolift lifter train cmu.h5 evolved.h5 -o runs/lifter --validation-share 0.1 --steps 20000
     """
-    from lifter.training import train_lifter
-    from posedata.process_rank import is_first_process
-    from posedata.skeleton import skeleton_by_name
+    from evolift.lifter.training import train_lifter
+    from evolift.posedata.skeleton import skeleton_by_name
+    from evolift.training.process_rank import is_first_process
 
     record = command_record(ctx)
     overwrite, resume = options.pop("overwrite"), options.pop("resume")
@@ -225,10 +225,10 @@ def train_refiner(ctx: click.RichContext, /, stores: tuple[Path, ...], output: P
 
     Example: evolift lifter train-refiner cmu.h5 -o runs/refiner --noise 20 --depth-noise 40
     """
-    from lifter.refiner import RefinerSettings
-    from lifter.refiner_training import PoseFaults, train_refiner
-    from posedata.process_rank import is_first_process
-    from posedata.skeleton import skeleton_by_name
+    from evolift.lifter.refiner import RefinerSettings
+    from evolift.lifter.refiner_training import PoseFaults, train_refiner
+    from evolift.posedata.skeleton import skeleton_by_name
+    from evolift.training.process_rank import is_first_process
 
     record = command_record(ctx)
     overwrite, resume = options.pop("overwrite"), options.pop("resume")
@@ -249,10 +249,10 @@ def train_refiner(ctx: click.RichContext, /, stores: tuple[Path, ...], output: P
 
 def _learning_settings(options: dict[str, Any]) -> dict[str, Any]:
     """Take the values of the options that both trainings have, as arguments of `train_lifter`."""
-    from lifter.pairs import PairSettings
-    from lifter.split import Split
-    from lifter.training import DataSettings, LearningSettings
-    from posedata.camera_rig import RingRig
+    from evolift.lifter.data.pairs import PairSettings
+    from evolift.lifter.data.split import Split
+    from evolift.lifter.training import DataSettings, LearningSettings
+    from evolift.posedata.camera_rig import RingRig
 
     training = training_settings(options)
     options["ring"] = RingRig(turn=options.pop("turn"))
@@ -268,8 +268,8 @@ def _learning_settings(options: dict[str, Any]) -> dict[str, Any]:
 
 def _detection_errors(options: dict[str, Any], skeleton: Skeleton) -> dict[str, object]:
     """Read the file of --errors in place, and say which it was."""
-    from posedata.detection_errors import load_detection_errors
-    from posedata.output_file import hashes_of
+    from evolift.lifter.data.detection_errors import load_detection_errors
+    from evolift.posedata.output_file import hashes_of
 
     path = options["errors"]
     if path is None:
@@ -304,13 +304,19 @@ def evaluate(
     """
     from PIL import Image
 
-    from lifter.case_picture import case_picture
-    from lifter.evaluation import EVERY_POSE, evaluate_lifters, markdown_report, open_test_set, predict
-    from lifter.model import Lifter, load_lifter
-    from lifter.pairs import PairSettings
-    from lifter.refiner import Refined, load_refiner
-    from posedata.errors import InputError
-    from posedata.output_file import whole_file, write_text
+    from evolift.lifter.case_picture import case_picture
+    from evolift.lifter.data.pairs import PairSettings
+    from evolift.lifter.evaluation import (
+        EVERY_POSE,
+        evaluate_lifters,
+        markdown_report,
+        open_test_set,
+        predict,
+    )
+    from evolift.lifter.model import Lifter, load_lifter
+    from evolift.lifter.refiner import Refined, load_refiner
+    from evolift.posedata.errors import InputError
+    from evolift.posedata.output_file import whole_file, write_text
 
     models: dict[str, Lifter] = {_name(path, checkpoints): load_lifter(path) for path in checkpoints}
     refiner = options.pop("refiner")
@@ -359,9 +365,9 @@ def convert(ctx: click.RichContext, /, checkpoint: Path, output: Path, overwrite
 
     Example: evolift lifter convert ckpt_best.pth.tar -o semgcn.safetensors
     """
-    from lifter.model import parameter_count, save_lifter
-    from lifter.public_checkpoint import load_public_checkpoint
-    from posedata.output_file import check_output, sha256_of
+    from evolift.lifter.model import parameter_count, save_lifter
+    from evolift.lifter.public_checkpoint import load_public_checkpoint
+    from evolift.posedata.output_file import check_output, sha256_of
 
     check_output(output, overwrite=overwrite)
     model = load_public_checkpoint(checkpoint)

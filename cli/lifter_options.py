@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.core import ParameterSource
 
-from cli.options import Function, taken
-from cli.recipe_file import flags_of
+from evolift.cli.options import Function, taken
+from evolift.cli.recipe_file import flags_of
 
 if TYPE_CHECKING:
-    from lifter.model import LifterSettings
-    from posedata.skeleton import Skeleton
+    from evolift.lifter.model import LifterSettings
+    from evolift.posedata.skeleton import Skeleton
 
 _OPTIONS = (
     click.option(
@@ -73,7 +73,7 @@ _OPTIONS = (
 
 
 def lifter_options(function: Function) -> Function:
-    """Give a command the options of `lifter.model.LifterSettings`, but the skeleton."""
+    """Give a command the options of `evolift.lifter.model.LifterSettings`, but the skeleton."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
@@ -90,7 +90,7 @@ def lifter_flags() -> set[str]:
 
 def lifter_settings(options: dict[str, Any], skeleton: Skeleton) -> LifterSettings:
     """Take the values of `lifter_options` out of a command's options."""
-    from lifter.model import LifterSettings
+    from evolift.lifter.model import LifterSettings
 
     options["grouping"] = _grouping(options["grouping"])
     if "," in options["joint_order"]:
@@ -104,8 +104,8 @@ def drop_lifter_options(ctx: click.Context, options: dict[str, Any], mend: str) 
     Raises:
         InputError: one was given on the command line, where it would do nothing.
     """
-    from lifter.model import LifterSettings
-    from posedata.errors import InputError
+    from evolift.lifter.model import LifterSettings
+    from evolift.posedata.errors import InputError
 
     for name in taken(options, LifterSettings):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
@@ -114,7 +114,7 @@ def drop_lifter_options(ctx: click.Context, options: dict[str, Any], mend: str) 
 
 def _grouping(text: str) -> Any:
     """A grouping's name, or joint indices from `0,1;2,3`."""
-    from posedata.errors import InputError
+    from evolift.posedata.errors import InputError
 
     if not text[:1].isdigit():
         return text

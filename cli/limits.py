@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from cli.options import ExistingFile, RecipeCommand, criteria_option, output_option, overwrite_option
+from evolift.cli.options import ExistingFile, RecipeCommand, criteria_option, output_option, overwrite_option
 
 
 @click.group(cls=click.RichGroup)
@@ -48,12 +48,12 @@ def fit(
     overwrite: bool,
 ) -> None:
     """Learn joint-angle limits from the poses of the store SOURCE; use them as --limits fitted:FILE."""
-    from cli.progress import progress_bar
-    from evolution.fitted_limits import FitSettings
-    from evolution.fitting import fit_store
-    from evolution.limits_report import report_on_store
-    from posedata.output_file import check_output
-    from posedata.store import PoseStore
+    from evolift.cli.progress import progress_bar
+    from evolift.evolution.limits.fitted_limits import FitSettings
+    from evolift.evolution.limits.fitting import fit_store
+    from evolift.evolution.limits.limits_report import report_on_store
+    from evolift.posedata.output_file import check_output
+    from evolift.posedata.store import PoseStore
 
     settings = FitSettings(smoothing, parent_smoothing, support)
     check_output(output, overwrite=overwrite)
@@ -114,14 +114,14 @@ def check(
     overwrite: bool,
 ) -> None:
     """Tell per bone how many poses of the store SOURCE break its limit."""
-    from cli.progress import progress_bar
-    from evolution.criterion_sources import criteria_by_names
-    from evolution.kinematic_tree import KinematicTree
-    from evolution.limit_sources import limits_by_name
-    from evolution.limits_report import report_on_store
-    from evolution.worst_pictures import write_worst_pictures
-    from posedata.output_file import check_output
-    from posedata.store import PoseStore
+    from evolift.cli.progress import progress_bar
+    from evolift.evolution.criteria.criterion_sources import criteria_by_names
+    from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+    from evolift.evolution.limits.limit_sources import limits_by_name
+    from evolift.evolution.limits.limits_report import report_on_store
+    from evolift.evolution.limits.worst_pictures import write_worst_pictures
+    from evolift.posedata.output_file import check_output
+    from evolift.posedata.store import PoseStore
 
     if pictures is not None:
         check_output(pictures, overwrite=overwrite)

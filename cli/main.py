@@ -12,26 +12,32 @@ import sys
 import rich_click as click
 from click.exceptions import NoArgsIsHelpError
 
-from posedata.errors import EvoliftError
-from posedata.version import __version__
+from evolift.posedata.errors import EvoliftError
+from evolift.posedata.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("cli.demo", "Run the whole pipeline on built-in synthetic people, in minutes, on a CPU."),
-    "data": ("cli.data", "Import, make, select, render, inspect and view pose stores."),
-    "evolve": ("cli.evolve", "Grow a pose store by crossover, mutation and selection."),
-    "limits": ("cli.limits", "Fit joint-angle limits, and check poses against them."),
-    "detector": ("cli.detector", "Stage one: train and evaluate the image-to-2D heatmap network."),
-    "lifter": ("cli.lifter", "Stage two: train and evaluate the 2D-to-3D graph network."),
-    "finetune": ("cli.finetune", "Joint stage: chain detector and lifter, and train them end to end."),
-    "split": ("cli.split", "Take detector and lifter out of a joint checkpoint."),
-    "evaluate": ("cli.evaluate", "Score the chain of detector and lifter, stage by stage."),
+    "demo": (
+        "evolift.cli.demo",
+        "Run the whole pipeline on built-in synthetic people, in minutes, on a CPU.",
+    ),
+    "data": ("evolift.cli.data", "Import, make, select, render, inspect and view pose stores."),
+    "evolve": ("evolift.cli.evolve", "Grow a pose store by crossover, mutation and selection."),
+    "limits": ("evolift.cli.limits", "Fit joint-angle limits, and check poses against them."),
+    "detector": ("evolift.cli.detector", "Stage one: train and evaluate the image-to-2D heatmap network."),
+    "lifter": ("evolift.cli.lifter", "Stage two: train and evaluate the 2D-to-3D graph network."),
+    "finetune": (
+        "evolift.cli.finetune",
+        "Joint stage: chain detector and lifter, and train them end to end.",
+    ),
+    "split": ("evolift.cli.split", "Take detector and lifter out of a joint checkpoint."),
+    "evaluate": ("evolift.cli.evaluate", "Score the chain of detector and lifter, stage by stage."),
     "reproduce": (
-        "cli.reproduce",
+        "evolift.cli.reproduce",
         "Run the 14 rows of the report's table, or some, and set them in one table.",
     ),
-    "predict": ("cli.predict", "3D poses of people in your photographs, videos and 2D keypoints."),
-    "app": ("cli.app", "A local page: drop a photograph or short video, see the pose."),
-    "export": ("cli.export", "Write a trained network as an ONNX file, to be run without torch."),
+    "predict": ("evolift.cli.predict", "3D poses of people in your photographs, videos and 2D keypoints."),
+    "app": ("evolift.cli.app", "A local page: drop a photograph or short video, see the pose."),
+    "export": ("evolift.cli.export", "Write a trained network as an ONNX file, to be run without torch."),
 }
 """Name of each command -> module that holds it under the same name, and its one-line help."""
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 from click.core import ParameterSource
 
-from cli.recipe_file import RecipeCommand as RecipeCommand  # noqa: PLC0414 - commands take it from here
-from posedata.errors import InputError
-from posedata.version import __version__
+from evolift.cli.recipe_file import RecipeCommand as RecipeCommand  # noqa: PLC0414 - commands take it from here
+from evolift.posedata.errors import InputError
+from evolift.posedata.version import __version__
 
 if TYPE_CHECKING:
-    from posedata.trainer import TrainingSettings
+    from evolift.training.trainer import TrainingSettings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -161,7 +161,7 @@ def training_settings(options: dict[str, Any]) -> TrainingSettings:
     Args:
         options: of the command; the training options are removed from it, except `overwrite` and `resume`.
     """
-    from posedata.trainer import TrainingSettings
+    from evolift.training.trainer import TrainingSettings
 
     return TrainingSettings(**taken(options, TrainingSettings))
 
@@ -179,11 +179,11 @@ def command_record(ctx: click.Context) -> dict[str, Any]:
 def run_folder(ctx: click.Context, output: Path, *, overwrite: bool, resume: bool = False) -> Iterator[None]:
     """The output folder of a command for the block, with the resolved settings in it as `settings.json`.
 
-    See `posedata.output_file.output_folder` for what happens when the block fails. Further processes of a training
+    See `evolift.posedata.output_file.output_folder` for what happens when the block fails. Further processes of a training
     on several devices find the folder made by the first.
     """
-    from posedata.output_file import SETTINGS, output_folder, write_json
-    from posedata.process_rank import is_first_process
+    from evolift.posedata.output_file import SETTINGS, output_folder, write_json
+    from evolift.training.process_rank import is_first_process
 
     if not is_first_process():
         yield
@@ -216,7 +216,7 @@ def _require_same_settings(ctx: click.Context, path: Path) -> None:
 
 def write_settings(ctx: click.Context, output: Path, more: dict[str, Any] | None = None) -> None:
     """Write the resolved settings (and `more`) as `NAME.settings.json` beside an output file."""
-    from posedata.output_file import write_json
+    from evolift.posedata.output_file import write_json
 
     write_json(output.with_name(output.name + ".settings.json"), command_record(ctx) | (more or {}))
 

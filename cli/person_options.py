@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import ExistingFile, FiniteRange, Function
-from posedata.errors import InputError
+from evolift.cli.options import ExistingFile, FiniteRange, Function
+from evolift.posedata.errors import InputError
 
 if TYPE_CHECKING:
-    from lifter.person_following import PeopleFinder
+    from evolift.prediction.tracking.person_following import PeopleFinder
 
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option(
@@ -69,8 +69,8 @@ def people_finder(options: Mapping[str, Any], *, has_pictures: bool) -> PeopleFi
     if options["box"] is not None:
         raise InputError("--persons and --box both say where people are: give one of the two")
 
-    from detector2d.person_boxes import LEAST_SCORE, load_person_detector
-    from lifter.person_following import PeopleFinder
+    from evolift.prediction.persons.person_boxes import LEAST_SCORE, load_person_detector
+    from evolift.prediction.tracking.person_following import PeopleFinder
 
     score, most = options["person_score"], options["most_people"]
     persons = load_person_detector(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.camera_options import camera_options, camera_rule
-from cli.options import (
+from evolift.cli.camera_options import camera_options, camera_rule
+from evolift.cli.options import (
     AnyPath,
     ExistingFile,
     FiniteRange,
@@ -19,16 +19,16 @@ from cli.options import (
     overwrite_option,
     run_folder,
 )
-from cli.person_options import people_finder, person_files, person_options
-from cli.predict_stream import predict_stream
-from cli.prediction_models import checkpoint_files, keypoint_lifter, model_options, picture_pipeline
-from cli.result_page import write_result_page
+from evolift.cli.person_options import people_finder, person_files, person_options
+from evolift.cli.predict_stream import predict_stream
+from evolift.cli.prediction_models import checkpoint_files, keypoint_lifter, model_options, picture_pipeline
+from evolift.prediction.result_page import write_result_page
 
 if TYPE_CHECKING:
-    from lifter.keypoint_file_prediction import KeypointReading
-    from lifter.picture_prediction import PicturePrediction
-    from posedata.predicting.input_kinds import PredictionInput
-    from posedata.predicting.prediction_results import PredictionResults
+    from evolift.prediction.input_kinds import PredictionInput
+    from evolift.prediction.keypoint_file_prediction import KeypointReading
+    from evolift.prediction.picture_prediction import PicturePrediction
+    from evolift.prediction.prediction_results import PredictionResults
 
 
 @click.command(cls=RecipeCommand)
@@ -106,10 +106,10 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
       evolift predict keypoints.json --lifter runs/lifter/best.safetensors -o poses
       tracker | evolift predict - --skeleton COCO17 --lifter runs/lifter/best.safetensors | viewer
     """
-    from posedata.errors import InputError
-    from posedata.output_file import hashes_of
-    from posedata.predicting.input_kinds import prediction_inputs
-    from posedata.predicting.prediction_results import PredictionResults, formats_of
+    from evolift.posedata.errors import InputError
+    from evolift.posedata.output_file import hashes_of
+    from evolift.prediction.input_kinds import prediction_inputs
+    from evolift.prediction.prediction_results import PredictionResults, formats_of
 
     if options["inputs"] == (Path("-"),):
         predict_stream(ctx, options)
@@ -131,7 +131,7 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
     results = PredictionResults(is_smooth=options["smooth"], notes=notes, failed=problems)
     pictures, lifter = None, None
     if has_pictures:
-        from lifter.picture_prediction import PicturePrediction
+        from evolift.prediction.picture_prediction import PicturePrediction
 
         pipeline = picture_pipeline(options)
         lifter = pipeline.lifter
@@ -142,7 +142,7 @@ def predict(ctx: click.Context, /, **options: Any) -> None:
         cameras = camera_rule(options, lifter.settings.normalisation)
 
     def keypoint_file(one: PredictionInput) -> None:
-        from lifter.keypoint_file_prediction import predict_keypoint_file
+        from evolift.prediction.keypoint_file_prediction import predict_keypoint_file
 
         reading = _keypoint_reading(options)
         predict_keypoint_file(one, lifter, reading, cameras, results, provenance=record, tell=_tell)
@@ -172,9 +172,9 @@ def predict_inputs(
         webcam: to predict after the inputs.
         most_frames: of each video.
     """
-    from cli.progress import progress_bar
-    from posedata.errors import EvoliftError
-    from posedata.predicting.input_kinds import overlay_names
+    from evolift.cli.progress import progress_bar
+    from evolift.posedata.errors import EvoliftError
+    from evolift.prediction.input_kinds import overlay_names
 
     with progress_bar("predicting", len(inputs)) as advance:
 
@@ -211,8 +211,8 @@ def predict_inputs(
 
 def write_results(output: Path, results: PredictionResults, formats: Sequence[str] = ("json",)) -> None:
     """Write files and page into a folder, if there are any results, and say so."""
-    from posedata.errors import OutputError
-    from posedata.output_file import escaped
+    from evolift.posedata.errors import OutputError
+    from evolift.posedata.output_file import escaped
 
     for note in results.notes:
         _tell(note)
@@ -232,9 +232,9 @@ def write_results(output: Path, results: PredictionResults, formats: Sequence[st
 
 
 def _keypoint_reading(options: Mapping[str, Any]) -> KeypointReading:
-    from lifter.keypoint_file_prediction import KeypointReading
-    from posedata.keypoint_formats.name_mapping import read_name_mapping
-    from posedata.skeleton import skeleton_by_name
+    from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
+    from evolift.posedata.skeleton import skeleton_by_name
+    from evolift.prediction.keypoint_file_prediction import KeypointReading
 
     skeleton, mapping = options["skeleton"], options["mapping"]
     return KeypointReading(

@@ -7,10 +7,10 @@ from typing import Any
 import rich_click as click
 from click.core import ParameterSource
 
-from cli.camera_options import camera_rule
-from cli.options import command_record
-from cli.person_options import people_finder
-from cli.prediction_models import keypoint_lifter
+from evolift.cli.camera_options import camera_rule
+from evolift.cli.options import command_record
+from evolift.cli.person_options import people_finder
+from evolift.cli.prediction_models import keypoint_lifter
 
 
 def predict_stream(ctx: click.Context, options: dict[str, Any]) -> None:
@@ -23,11 +23,11 @@ def predict_stream(ctx: click.Context, options: dict[str, Any]) -> None:
     import os
     import sys
 
-    from lifter.keypoint_lifting import lift_keypoints
-    from posedata.errors import InputError
-    from posedata.keypoint_formats.line_stream import KeypointStream, arriving_lines
-    from posedata.predicting.prediction_files import prediction_lines
-    from posedata.skeleton import skeleton_by_name
+    from evolift.posedata.errors import InputError
+    from evolift.posedata.keypoint_formats.line_stream import KeypointStream, arriving_lines
+    from evolift.posedata.predictions.prediction_files import prediction_lines
+    from evolift.posedata.skeleton import skeleton_by_name
+    from evolift.prediction.keypoint_lifting import lift_keypoints
 
     is_written = ctx.get_parameter_source("write") is ParameterSource.COMMANDLINE
     if is_written or options["output"] is not None or options["smooth"] or options["webcam"] is not None:

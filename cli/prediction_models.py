@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import ExistingFile, Function
+from evolift.cli.options import ExistingFile, Function
 
 if TYPE_CHECKING:
-    from lifter.model import Lifter
-    from lifter.pipeline import Pipeline
-    from lifter.refiner import RefinerModel
+    from evolift.lifter.model import Lifter
+    from evolift.lifter.refiner import RefinerModel
+    from evolift.prediction.pipeline import Pipeline
 
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--joint", type=ExistingFile, help="Joint checkpoint of `evolift finetune`."),
@@ -52,13 +52,13 @@ def picture_pipeline(options: Mapping[str, Any]) -> Pipeline:
         InputError: checkpoints are missing or do not fit each other.
         CheckpointError: one is damaged or of another stage.
     """
-    from lifter.pipeline import Pipeline
+    from evolift.prediction.pipeline import Pipeline
 
     refiner = _refiner(options)
     stages = {name: options[name] for name in ("joint", "detector", "lifter")}
     if any(stages.values()):
         return Pipeline.from_checkpoints(**stages, device=options["device"], refiner=refiner)
-    from posedata.shipped_weights import PHOTO_POSE
+    from evolift.artifacts.shipped_weights import PHOTO_POSE
 
     _say_shipped(PHOTO_POSE)
     return Pipeline.from_pretrained(PHOTO_POSE, device=options["device"], refiner=refiner)
@@ -71,10 +71,10 @@ def keypoint_lifter(options: Mapping[str, Any]) -> Lifter:
         InputError: checkpoints are missing, too many, or do not fit each other.
         CheckpointError: one is damaged or of another stage.
     """
-    from lifter.model import load_lifter
-    from posedata.device import on_device
-    from posedata.errors import InputError
-    from posedata.shipped_weights import KEYPOINT_LIFTER, shipped_weights
+    from evolift.artifacts.shipped_weights import KEYPOINT_LIFTER, shipped_weights
+    from evolift.lifter.model import load_lifter
+    from evolift.posedata.errors import InputError
+    from evolift.training.device import on_device
 
     joint, detector, path = (options[name] for name in ("joint", "detector", "lifter"))
     if joint is None and detector is None and path is None:
@@ -86,18 +86,18 @@ def keypoint_lifter(options: Mapping[str, Any]) -> Lifter:
     if path is not None:
         lifter = load_lifter(path)
     else:
-        from lifter.joint import load_joint
+        from evolift.chain.model import load_joint
 
         lifter = load_joint(joint).lifter
     if refiner := _refiner(options):
-        from lifter.refiner import Refined
+        from evolift.lifter.refiner import Refined
 
         lifter = Refined(lifter, refiner)
     return on_device(lifter, options["device"])
 
 
 def _refiner(options: Mapping[str, Any]) -> RefinerModel | None:
-    from lifter.refiner import load_refiner
+    from evolift.lifter.refiner import load_refiner
 
     return None if options["refiner"] is None else load_refiner(options["refiner"])
 

@@ -23,11 +23,11 @@ from typing import Any
 
 import rich_click as click
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 REQUIRED_KEYS = {"purpose", "command", "options"}
 RECIPE_KEYS = REQUIRED_KEYS | {"expected", "hardware", "time", "stages", "extends"}
-FOLDER = resources.files("cli") / "recipes"
+FOLDER = resources.files("evolift.cli") / "recipes"
 
 Options = dict[str, Any]
 

@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.options import AnyPath, ExistingFile, ExistingPath, RecipeCommand, command_record, seed_option
+from evolift.cli.options import (
+    AnyPath,
+    ExistingFile,
+    ExistingPath,
+    RecipeCommand,
+    command_record,
+    seed_option,
+)
 
 if TYPE_CHECKING:
-    from cli.reproducing.plan import Plan
-    from cli.reproducing.plan_run import PlanResult
-    from cli.reproducing.stage_run import StageResult
-    from cli.reproducing.stages import Stage
+    from evolift.cli.reproducing.plan import Plan
+    from evolift.cli.reproducing.plan_run import PlanResult
+    from evolift.cli.reproducing.stage_run import StageResult
+    from evolift.cli.reproducing.stages import Stage
 
 
 @click.command(cls=RecipeCommand)
@@ -71,12 +78,12 @@ def reproduce(
       evolift reproduce --scale small --data photos_train.h5 --data cmu.h5 \\
         --test-subjects 02 --validation-actions 01_03,01_08,03_03 -o runs/report
     """
-    from cli.reproducing import stage_run
-    from cli.reproducing.data_stages import Division
-    from cli.reproducing.plan import make_plan
-    from cli.reproducing.plan_run import run_plan
-    from cli.reproducing.report_rows import chosen_rows
-    from cli.reproducing.scale import read_scale
+    from evolift.cli.reproducing import stage_run
+    from evolift.cli.reproducing.data_stages import Division
+    from evolift.cli.reproducing.plan import make_plan
+    from evolift.cli.reproducing.plan_run import run_plan
+    from evolift.cli.reproducing.report_rows import chosen_rows
+    from evolift.cli.reproducing.scale import read_scale
 
     chosen = chosen_rows(rows)
     scale = read_scale(options["scale_name"])
@@ -132,8 +139,8 @@ def _rows_of(plan: Plan, stage: Stage) -> str:
 
 def _prepare(ctx: click.Context, output: Path) -> None:
     """The folder, refused if something else is in it; and the settings, of the last call."""
-    from posedata.errors import OutputError
-    from posedata.output_file import SETTINGS, check_output, write_json
+    from evolift.posedata.errors import OutputError
+    from evolift.posedata.output_file import SETTINGS, check_output, write_json
 
     if output.is_file():
         raise OutputError(f"{output} is a file: choose another output folder")
@@ -158,9 +165,9 @@ def _tell_result(result: StageResult) -> None:
 
 
 def _write_results(plan: Plan, result: PlanResult, output: Path) -> None:
-    from cli.reproducing.result_page import write_page
-    from cli.reproducing.row_results import markdown, ordering_table, row_results, score_table
-    from posedata.output_file import write_text
+    from evolift.cli.reproducing.result_page import write_page
+    from evolift.cli.reproducing.row_results import markdown, ordering_table, row_results, score_table
+    from evolift.posedata.output_file import write_text
 
     results = row_results(plan, result, output)
     text = markdown(plan, results, output)

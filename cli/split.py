@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option, run_folder
+from evolift.cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option, run_folder
 
 
 @click.command(cls=RecipeCommand)
@@ -21,8 +21,8 @@ def split(ctx: click.RichContext, /, joint: Path, output: Path, overwrite: bool)
 
     Example: evolift split runs/joint/best.safetensors -o runs/stages
     """
-    from lifter.joint import load_joint, split_joint
-    from posedata.checkpoint import load_checkpoint, save_checkpoint
+    from evolift.chain.model import load_joint, split_joint
+    from evolift.training.checkpoint import load_checkpoint, save_checkpoint
 
     load_joint(joint)  # refuses what is no sound chain before anything is written
     parts = split_joint(load_checkpoint(joint, "joint"), joint)

@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 from jaxtyping import UInt8
 
-from detector2d.image_source import ImageSource
-from detector2d.samples import CropSettings, Sample, make_sample
-from posedata.drawing.overlay import draw_joints
-from posedata.drawing.picture_sheet import picture_sheet
-from posedata.seeds import numpy_generator_at
+from evolift.detector2d.image_source import ImageSource
+from evolift.detector2d.samples import CropSettings, Sample, make_sample
+from evolift.drawing.overlay import draw_joints
+from evolift.drawing.picture_sheet import picture_sheet
+from evolift.posedata.seeds import numpy_generator_at
 
 
 def augmentation_sheet(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from detector2d.image_source import joints_in_camera
-from posedata.acting.bodies import MEAN_LENGTHS
-from posedata.camera import unproject
-from posedata.camera_rig import CameraBatch
-from posedata.errors import InputError
-from posedata.joint_mapping import mapping_between
-from posedata.skeleton import H36M17, Skeleton
-from posedata.store import PoseStore
+from evolift.detector2d.image_source import joints_in_camera
+from evolift.posedata.camera import unproject
+from evolift.posedata.camera_rig import CameraBatch
+from evolift.posedata.errors import InputError
+from evolift.posedata.joint_mapping import mapping_between
+from evolift.posedata.mean_lengths import MEAN_LENGTHS
+from evolift.posedata.skeleton import H36M17, Skeleton
+from evolift.posedata.store import PoseStore
 
 NEAREST_ROOT = 300.0
 """Millimetres; nobody is sought nearer to the camera."""

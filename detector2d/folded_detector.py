@@ -15,7 +15,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from detector2d.model import DetectorModel
+from evolift.detector2d.model import DetectorModel
 
 CONVOLUTIONS = (nn.Conv2d, Conv2dSame, nn.ConvTranspose2d)
 """Exact types: others of timm change their weights before they use them."""

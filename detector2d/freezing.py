@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from detector2d.backbone import Backbone
-from posedata.errors import InputError
+from evolift.detector2d.backbone import Backbone
+from evolift.posedata.errors import InputError
 
 CHOICES = ("none", "stem", "all-but-last-block", "all-but-head", "all")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from posedata.errors import InputError
-from posedata.image_file import read_image
-from posedata.joint_mapping import UNLABELLED, mapping_between
-from posedata.poses import Poses
-from posedata.skeleton import Skeleton
-from posedata.store import PoseStore
+from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import read_image
+from evolift.posedata.joint_mapping import UNLABELLED, mapping_between
+from evolift.posedata.poses import Poses
+from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.store import PoseStore
 
 LEAST_JOINTS = 3
 """Fewer labelled joints do not show where a person is."""

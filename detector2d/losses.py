@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from detector2d.soft_argmax import cell_centres
-from posedata.skeleton import Skeleton
+from evolift.detector2d.soft_argmax import cell_centres
+from evolift.posedata.skeleton import Skeleton
 
 
 def joint_loss(

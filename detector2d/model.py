@@ -14,14 +14,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from detector2d.backbone import build_backbone
-from detector2d.deconvolution_head import DeconvolutionHead, LightHead, levels_to
-from detector2d.freezing import frozen_parts
-from detector2d.regression_head import RegressionHead
-from detector2d.soft_argmax import hard_argmax, soft_argmax
-from posedata.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from posedata.errors import CheckpointError, InputError
-from posedata.skeleton import H36M17, Skeleton
+from evolift.detector2d.backbone import build_backbone
+from evolift.detector2d.deconvolution_head import DeconvolutionHead, LightHead, levels_to
+from evolift.detector2d.freezing import frozen_parts
+from evolift.detector2d.regression_head import RegressionHead
+from evolift.detector2d.soft_argmax import hard_argmax, soft_argmax
+from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.skeleton import H36M17, Skeleton
+from evolift.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 DEPTH_RANGE = 2000.0
 """Millimetres from the front of the first depth bin to the back of the last; the root is in the middle."""

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posedata.errors import InputError
-from posedata.joint_mapping import HIDDEN, VISIBLE
-from posedata.seeds import numpy_generator_at
+from evolift.posedata.errors import InputError
+from evolift.posedata.joint_mapping import HIDDEN, VISIBLE
+from evolift.posedata.seeds import numpy_generator_at
 
 FULL_SIZE = 256
 """Side of the crop for which occluders have their own size."""

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from detector2d.crop import crop_to_image
-from detector2d.model import DEPTH_RANGE, DetectorModel
-from posedata.onnx_file import (
+from evolift.detector2d.crop import crop_to_image
+from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
+from evolift.training.onnx_file import (
     CAMERA_FRAME,
     PIXELS,
     TOLERANCE,

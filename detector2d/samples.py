@@ -32,9 +32,14 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch.utils.data import DataLoader, Dataset
 
-from detector2d.augmentation import Augmentation, AugmentationSettings, change_colours, draw_augmentation
-from detector2d.backbone import InputScaling
-from detector2d.crop import (
+from evolift.detector2d.augmentation import (
+    Augmentation,
+    AugmentationSettings,
+    change_colours,
+    draw_augmentation,
+)
+from evolift.detector2d.backbone import InputScaling
+from evolift.detector2d.crop import (
     affine_of_resized,
     apply_affine,
     crop_from_image,
@@ -43,15 +48,15 @@ from detector2d.crop import (
     turn_3d,
     warp_crop,
 )
-from detector2d.image_source import ImageSource
-from detector2d.model import DEPTH_RANGE, PADDING
-from detector2d.occlusion import Occluder, OcclusionSettings, occlude
-from posedata.errors import InputError
-from posedata.image_file import picture_size, read_reduced_image
-from posedata.joint_mapping import UNLABELLED
-from posedata.seeds import numpy_generator_at
-from posedata.skeleton import Skeleton
-from posedata.trainer import Batch
+from evolift.detector2d.image_source import ImageSource
+from evolift.detector2d.model import DEPTH_RANGE, PADDING
+from evolift.detector2d.occlusion import Occluder, OcclusionSettings, occlude
+from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import picture_size, read_reduced_image
+from evolift.posedata.joint_mapping import UNLABELLED
+from evolift.posedata.seeds import numpy_generator_at
+from evolift.posedata.skeleton import Skeleton
+from evolift.training.trainer import Batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +205,7 @@ def to_batch(samples: Sequence[Sample], rows: Sequence[tuple[int, int]], scaling
 
 
 class MixedBatches:
-    """Training batches from several sources: a `posedata.trainer.BatchMaker`.
+    """Training batches from several sources: a `evolift.training.trainer.BatchMaker`.
 
     Each source gives a fixed number of every batch, and goes through its rows in random order, all of them
     before any comes again.

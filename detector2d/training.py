@@ -12,20 +12,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from detector2d.augmentation import AugmentationSettings
-from detector2d.backbone import InputScaling
-from detector2d.crop import crop_to_image
-from detector2d.image_source import ImageSource, read_source, skipped_table, without_unreadable
-from detector2d.losses import bone_loss, joint_loss, spread_loss
-from detector2d.model import DEPTH_RANGE, DetectorModel
-from detector2d.occlusion import Occluder, OcclusionSettings, synthetic_occluders
-from detector2d.samples import CropSettings, MixedBatches, batches_in_order
-from posedata.checkpoint import Checkpoint
-from posedata.errors import InputError
-from posedata.keypoint_metrics import correct_keypoints, torso_diameter
-from posedata.output_file import SKIPPED_IMAGES, hashes_of, write_text
-from posedata.process_rank import is_first_process
-from posedata.trainer import Batch, StageModule, StepData, TrainingSettings, train
+from evolift.detector2d.augmentation import AugmentationSettings
+from evolift.detector2d.backbone import InputScaling
+from evolift.detector2d.crop import crop_to_image
+from evolift.detector2d.image_source import ImageSource, read_source, skipped_table, without_unreadable
+from evolift.detector2d.losses import bone_loss, joint_loss, spread_loss
+from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
+from evolift.detector2d.occlusion import Occluder, OcclusionSettings, synthetic_occluders
+from evolift.detector2d.samples import CropSettings, MixedBatches, batches_in_order
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
+from evolift.posedata.output_file import SKIPPED_IMAGES, hashes_of, write_text
+from evolift.training.checkpoint import Checkpoint
+from evolift.training.process_rank import is_first_process
+from evolift.training.trainer import Batch, StageModule, StepData, TrainingSettings, train
 
 
 @dataclass(frozen=True)
@@ -292,7 +292,7 @@ def train_detector(
     record: dict[str, object] | None = None,
     resume: bool = False,
 ) -> pd.DataFrame:
-    """Train a detector; afterwards `folder` holds its checkpoints (see `posedata.trainer.train`).
+    """Train a detector; afterwards `folder` holds its checkpoints (see `evolift.training.trainer.train`).
 
     Args:
         model: changed by the training.

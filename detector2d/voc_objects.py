@@ -19,10 +19,10 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from detector2d.occlusion import Occluder
-from posedata.errors import InputError, OutputError
-from posedata.image_file import read_image
-from posedata.output_file import whole_file
+from evolift.detector2d.occlusion import Occluder
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.image_file import read_image
+from evolift.posedata.output_file import whole_file
 
 LEAST_PIXELS = 500
 RIM_OPACITY = 192

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 
-from evolution.kinematic_tree import KinematicTree
-from evolution.local_bones import to_local
-from posedata.drawing.figures import figure_picture, new_figure, plot_pose, pose_axes
+from evolift.drawing.figures import figure_picture, new_figure, plot_pose, pose_axes
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.kinematics.local_bones import to_local
 
 BROKEN = "#000000"
 

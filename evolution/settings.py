@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from evolution.criterion_sources import names_of
-from posedata.errors import InputError
+from evolift.evolution.criteria.criterion_sources import names_of
+from evolift.posedata.errors import InputError
 
 _RATES = (
     "crossover_rate",
@@ -32,8 +32,8 @@ class EvolutionSettings:
         target_size: poses in the result; wins over `ratio`.
         generations: rounds of breeding; each makes the same number of children (give or take one) and all of them may
             be parents in the next.
-        limits: name of the joint-angle limits, see `evolution.limit_sources`.
-        criteria: further criteria that children must meet, with commas between them, see `evolution.criterion_sources`.
+        limits: name of the joint-angle limits, see `evolift.evolution.limits.limit_sources`.
+        criteria: further criteria that children must meet, with commas between them, see `evolift.evolution.criteria.criterion_sources`.
         crossover_rate: share of candidates that exchange sub-trees.
         two_point_rate: share of those with two cuts.
         mutation_rate: share of candidates whose bones are turned.
@@ -47,12 +47,12 @@ class EvolutionSettings:
         template_rate: share of candidates that get all bone lengths of a subject of the source drawn at random.
         mirror_rate: share of candidates mirrored left to right, see `mutation.mirror_bodies`.
         settle: move candidates up or down to stand as high as the parent whose body they have, see `ground.settle`.
-        sampling: how parents are drawn, see `evolution.parent_sampling`: "uniform", "novelty", or "hardness" (by a
+        sampling: how parents are drawn, see `evolift.evolution.operators.parent_sampling`: "uniform", "novelty", or "hardness" (by a
             function that is handed to `evolve`).
         min_change: candidates nearer than this to one of their parents are refused as copies, mm (root mean square over
             joints, in the torso frame, with the candidate's bone lengths).
         min_distance: candidates nearer than this to a pose of the generations before, or to an earlier child of their
-            block, are refused as duplicates, mm (see `evolution.near_duplicates`).
+            block, are refused as duplicates, mm (see `evolift.evolution.criteria.near_duplicates`).
         seed: of all draws.
 
     Raises:

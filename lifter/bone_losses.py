@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from posedata.errors import InputError
-from posedata.skeleton import Skeleton
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import Skeleton
 
 
 def bone_loss(

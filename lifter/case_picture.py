@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from lifter.evaluation import TestSet
-from posedata.drawing.figures import (
+from evolift.drawing.figures import (
     draw_joints,
     figure_picture,
     new_figure,
@@ -15,7 +14,8 @@ from posedata.drawing.figures import (
     plot_pose,
     pose_axes,
 )
-from posedata.metrics import mpjpe
+from evolift.lifter.evaluation import TestSet
+from evolift.posedata.metrics import mpjpe
 
 
 def case_picture(

@@ -12,14 +12,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lifter.model import Lifter
-from lifter.pairs import Pairs, PairSettings, fixed_pairs
-from lifter.pose_source import PosePart
-from lifter.split import Split
-from posedata.errors import InputError
-from posedata.metrics import COLUMNS, score_table
-from posedata.skeleton import Skeleton
-from posedata.store import PoseStore
+from evolift.lifter.data.pairs import Pairs, PairSettings, fixed_pairs
+from evolift.lifter.data.pose_source import PosePart
+from evolift.lifter.data.split import Split
+from evolift.lifter.model import Lifter
+from evolift.posedata.errors import InputError
+from evolift.posedata.metrics import COLUMNS, score_table
+from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.store import PoseStore
 
 BLOCK = 4096
 """Pairs that are lifted at a time."""
@@ -117,7 +117,7 @@ def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[
 def evaluate_lifters(
     models: Mapping[str, Lifter], tests: TestSet, *, flip_test: bool = False
 ) -> pd.DataFrame:
-    """`posedata.metrics.score_table` of each lifter, one under the other with the column `checkpoint` first.
+    """`evolift.posedata.metrics.score_table` of each lifter, one under the other with the column `checkpoint` first.
 
     Args:
         models: by the name they are shown under.

@@ -18,15 +18,15 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from lifter.cascade import Cascade
-from lifter.joint_groups import Groups, groups_by_name, joint_order, own_groups
-from lifter.martinez import Martinez
-from lifter.normalisation import MM_PER_M, NORMALISATIONS, normalise
-from lifter.semgcn import SemGCN
-from lifter.skeleton_graph import adjacency
-from posedata.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from posedata.errors import CheckpointError, EvoliftError, InputError
-from posedata.skeleton import H36M17, Skeleton
+from evolift.lifter.networks.cascade import Cascade
+from evolift.lifter.networks.joint_groups import Groups, groups_by_name, joint_order, own_groups
+from evolift.lifter.networks.martinez import Martinez
+from evolift.lifter.networks.semgcn import SemGCN
+from evolift.lifter.networks.skeleton_graph import adjacency
+from evolift.lifter.normalisation import MM_PER_M, NORMALISATIONS, normalise
+from evolift.posedata.errors import CheckpointError, EvoliftError, InputError
+from evolift.posedata.skeleton import H36M17, Skeleton
+from evolift.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 ARCHITECTURES = ("semgcn", "martinez", "cascade")
 TARGETS = ("xyz", "z")

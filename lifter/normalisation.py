@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 NORMALISATIONS = ("screen", "box")
 

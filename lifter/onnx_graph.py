@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from lifter.model import Lifter
-from posedata.onnx_file import CAMERA_FRAME, PIXELS, TOLERANCE, GraphInput, GraphOutput, OnnxGraph
+from evolift.lifter.model import Lifter
+from evolift.training.onnx_file import CAMERA_FRAME, PIXELS, TOLERANCE, GraphInput, GraphOutput, OnnxGraph
 
 
 class LifterGraph(nn.Module):

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 
-from lifter.model import Lifter, load_lifter
-from posedata.camera_rig import CameraBatch, RandomRig, RingRig
-from posedata.errors import InputError
-from posedata.seeds import generator_at
-from posedata.skeleton import Skeleton
+from evolift.lifter.model import Lifter, load_lifter
+from evolift.posedata.camera_rig import CameraBatch, RandomRig, RingRig
+from evolift.posedata.errors import InputError
+from evolift.posedata.seeds import generator_at
+from evolift.posedata.skeleton import Skeleton
 
 VIEWS = 4
 BLOCK = 4096

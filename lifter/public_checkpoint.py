@@ -28,9 +28,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lifter.model import LifterModel, LifterSettings
-from posedata.errors import CheckpointError
-from posedata.skeleton import H36M16
+from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.posedata.errors import CheckpointError
+from evolift.posedata.skeleton import H36M16
 
 _CONVOLUTION = {"W": "weight", "e": "edge_logits", "bias": "bias"}
 _NON_LOCAL = {

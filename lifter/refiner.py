@@ -15,12 +15,12 @@ from typing import Any, cast
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lifter.martinez import dense_layer
-from lifter.model import Lifter, fill_with_tensors
-from lifter.normalisation import MM_PER_M
-from posedata.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from posedata.errors import CheckpointError, EvoliftError, InputError
-from posedata.skeleton import H36M17, Skeleton
+from evolift.lifter.model import Lifter, fill_with_tensors
+from evolift.lifter.networks.martinez import dense_layer
+from evolift.lifter.normalisation import MM_PER_M
+from evolift.posedata.errors import CheckpointError, EvoliftError, InputError
+from evolift.posedata.skeleton import H36M17, Skeleton
+from evolift.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 STAGE = "refiner"
 

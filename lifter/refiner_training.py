@@ -11,17 +11,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lifter.pairs import Pairs, PairSettings, drawn_pairs
-from lifter.pose_source import Mixture
-from lifter.refiner import RefinerModel, RefinerSettings, refiner_to_checkpoint
-from lifter.training import DataSettings, LearningSettings, PoseModule, open_data, validation_batches
-from posedata.checkpoint import Checkpoint
-from posedata.errors import InputError
-from posedata.metrics import mpjpe
-from posedata.output_file import hashes_of
-from posedata.seeds import generator_at
-from posedata.skeleton import Skeleton
-from posedata.trainer import Batch, StepData, TrainingSettings, train
+from evolift.lifter.data.pairs import Pairs, PairSettings, drawn_pairs
+from evolift.lifter.data.pose_source import Mixture
+from evolift.lifter.refiner import RefinerModel, RefinerSettings, refiner_to_checkpoint
+from evolift.lifter.training import DataSettings, LearningSettings, PoseModule, open_data, validation_batches
+from evolift.posedata.errors import InputError
+from evolift.posedata.metrics import mpjpe
+from evolift.posedata.output_file import hashes_of
+from evolift.posedata.seeds import generator_at
+from evolift.posedata.skeleton import Skeleton
+from evolift.training.checkpoint import Checkpoint
+from evolift.training.trainer import Batch, StepData, TrainingSettings, train
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def spoilt(
 
 
 class SpoiltPoses:
-    """Training batches as a pure function of (seed, step, rank); a `posedata.trainer.BatchMaker`.
+    """Training batches as a pure function of (seed, step, rank); a `evolift.training.trainer.BatchMaker`.
 
     Args:
         mixture: where poses come from.
@@ -128,7 +128,7 @@ def train_refiner(
 
     Args:
         stores: of 3D poses.
-        folder: an existing run folder (`posedata.output_file.output_folder`).
+        folder: an existing run folder (`evolift.posedata.output_file.output_folder`).
         training: how long; its seed is that of everything random.
         refiner: what to build.
         pairs: cameras, batch size and flips; its 2D faults are not used.

@@ -14,20 +14,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lifter.bone_losses import bone_loss, symmetry_loss
-from lifter.model import LifterModel, LifterSettings, load_lifter, to_checkpoint
-from lifter.normalisation import MM_PER_M
-from lifter.pairs import PairMaker, Pairs, PairSettings, as_batch, fixed_pairs
-from lifter.pose_source import Mixture, PosePart
-from lifter.split import Split
-from posedata.checkpoint import Checkpoint
-from posedata.errors import InputError
-from posedata.metrics import mpjpe
-from posedata.output_file import hashes_of
-from posedata.seeds import generator_at
-from posedata.skeleton import Skeleton
-from posedata.store import PoseStore
-from posedata.trainer import Batch, StageModule, StepData, TrainingSettings, train
+from evolift.lifter.bone_losses import bone_loss, symmetry_loss
+from evolift.lifter.data.pairs import PairMaker, Pairs, PairSettings, as_batch, fixed_pairs
+from evolift.lifter.data.pose_source import Mixture, PosePart
+from evolift.lifter.data.split import Split
+from evolift.lifter.model import LifterModel, LifterSettings, load_lifter, to_checkpoint
+from evolift.lifter.normalisation import MM_PER_M
+from evolift.posedata.errors import InputError
+from evolift.posedata.metrics import mpjpe
+from evolift.posedata.output_file import hashes_of
+from evolift.posedata.seeds import generator_at
+from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.store import PoseStore
+from evolift.training.checkpoint import Checkpoint
+from evolift.training.trainer import Batch, StageModule, StepData, TrainingSettings, train
 
 LOSSES = ("mse", "l1")
 SCHEDULES = ("published", "cosine", "one-cycle", "constant")
@@ -345,7 +345,7 @@ def train_lifter(
 
     Args:
         stores: of 3D poses.
-        folder: an existing run folder (`posedata.output_file.output_folder`).
+        folder: an existing run folder (`evolift.posedata.output_file.output_folder`).
         training: how long; its seed is that of everything random.
         lifter: what to build; SemGCN on H36M17 by default.
         pairs: cameras and faults.

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 UNDISTORT_ITERATIONS = 20
 

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from posedata.camera import Camera, project, world_to_camera
-from posedata.errors import InputError
+from evolift.posedata.camera import Camera, project, world_to_camera
+from evolift.posedata.errors import InputError
 
 NEAREST_DEPTH = 500.0
 """No joint comes nearer to the image plane than this, mm: a camera that is too near is moved back."""

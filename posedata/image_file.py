@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
-from posedata.errors import InputError
-from posedata.opencv_quiet import quiet_opencv
-from posedata.output_file import whole_file
+from evolift.posedata.errors import InputError
+from evolift.posedata.opencv_quiet import quiet_opencv
+from evolift.posedata.output_file import whole_file
 
 _JPEG, _PNG, _PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND"
 _TIFF = (b"II*\0", b"MM\0*")

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from posedata.errors import InputError
-from posedata.skeleton import (
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import (
     BODY25,
     COCO17,
     COCO18_PELVIS,
@@ -30,6 +30,8 @@ from posedata.skeleton import (
 )
 
 UNLABELLED, HIDDEN, VISIBLE = 0, 1, 2
+VISIBLE_CONFIDENCE = 0.3
+"""Detected joints of less confidence count as hidden."""
 
 
 @dataclass(frozen=True)

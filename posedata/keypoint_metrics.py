@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from posedata.skeleton import Skeleton
+from evolift.posedata.skeleton import Skeleton
 
 PCK_FRACTION = 0.2
 PCKH_FRACTION = 0.5

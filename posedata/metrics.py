@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from posedata.procrustes import aligned_blocks, procrustes_align, scale_align
-from posedata.skeleton import Skeleton
+from evolift.posedata.procrustes import aligned_blocks, procrustes_align, scale_align
+from evolift.posedata.skeleton import Skeleton
 
 PCK_THRESHOLD = 150.0
 AUC_THRESHOLDS = tuple(float(threshold) for threshold in range(0, 151, 5))

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from posedata.errors import InputError, OutputError
+from evolift.posedata.errors import InputError, OutputError
 
 SETTINGS = "settings.json"
 """Name of the resolved settings in every run folder; its presence tells that a folder is ours."""

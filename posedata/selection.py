@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from posedata.errors import InputError
-from posedata.output_file import sha256_of
-from posedata.poses import Poses
-from posedata.store import PoseStore, PoseStoreWriter, Provenance
+from evolift.posedata.errors import InputError
+from evolift.posedata.output_file import sha256_of
+from evolift.posedata.poses import Poses
+from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 READ_ROWS = 65536
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 ROOT = -1
 

@@ -15,11 +15,11 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from posedata.camera import Camera
-from posedata.errors import InputError, StoreError
-from posedata.poses import Lineage, Poses, labelled
-from posedata.skeleton import Skeleton
-from posedata.store_layout import (
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import InputError, StoreError
+from evolift.posedata.poses import Lineage, Poses, labelled
+from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.store_layout import (
     CAMERA_SHAPES,
     CHUNK_ROWS,
     DTYPES,
@@ -34,7 +34,7 @@ from posedata.store_layout import (
     refuse,
     refuse_links,
 )
-from posedata.store_writer import PoseStoreWriter
+from evolift.posedata.store_writer import PoseStoreWriter
 
 __all__ = ["CHUNK_ROWS", "CoordinateFrame", "PoseStore", "PoseStoreWriter", "Provenance", "append_to_store"]
 

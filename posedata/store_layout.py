@@ -4,7 +4,7 @@ Layout (schema version 1)::
 
     /                attributes: format, schema_version, skeleton (JSON), coordinate_frame, units, image_root,
                      provenance (JSON)
-    /poses/          one dataset per column of `posedata.poses.Poses`, rows first, chunked and compressed;
+    /poses/          one dataset per column of `evolift.posedata.poses.Poses`, rows first, chunked and compressed;
                      subject, action and operator are codes into /labels
     /labels/         subject, action, operator: UTF-8 strings
     /cameras/        name, K, R, t, distortion, size
@@ -24,9 +24,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from posedata.errors import StoreError
-from posedata.poses import NO_CAMERA, NO_PARENT
-from posedata.version import __version__
+from evolift.posedata.errors import StoreError
+from evolift.posedata.poses import NO_CAMERA, NO_PARENT
+from evolift.posedata.version import __version__
 
 FORMAT = "evolift-pose-store"
 SCHEMA_VERSION = 1

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from posedata.store import CHUNK_ROWS, PoseStore
+from evolift.posedata.store import CHUNK_ROWS, PoseStore
 
 
 def subjects_by_actions(store: PoseStore) -> pd.DataFrame:

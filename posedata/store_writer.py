@@ -12,12 +12,12 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from posedata.camera import Camera
-from posedata.errors import OutputError, StoreError
-from posedata.output_file import check_output, escaped
-from posedata.poses import Poses
-from posedata.skeleton import Skeleton
-from posedata.store_layout import (
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import OutputError, StoreError
+from evolift.posedata.output_file import check_output, escaped
+from evolift.posedata.poses import Poses
+from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.store_layout import (
     CAMERA_SHAPES,
     CHUNK_ROWS,
     DTYPES,

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from posedata.errors import InputError, OutputError
-from posedata.opencv_quiet import quiet_opencv
-from posedata.output_file import check_output, escaped
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.opencv_quiet import quiet_opencv
+from evolift.posedata.output_file import check_output, escaped
 
 AHEAD = 8
 """Frames that may wait between decoding, work and encoding."""

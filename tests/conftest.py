@@ -18,15 +18,14 @@ from tests import shape_checks  # noqa: F401 - the hook below finds it by name
 
 # Before any room is imported: every jaxtyping shape in a signature is then checked at each call. Benchmarks time the
 # code as users run it, without.
-ROOMS = ("posedata", "evolution", "detector2d", "lifter", "cli")
 if "--benchmark-enable" not in sys.argv:
-    _shape_checks = jaxtyping.install_import_hook(list(ROOMS), "tests.shape_checks.checked")
+    _shape_checks = jaxtyping.install_import_hook(["evolift"], "tests.shape_checks.checked")
 
-import torch  # noqa: E402
+import torch
 
-from posedata.poses import Poses, labelled  # noqa: E402
-from posedata.skeleton import H36M17  # noqa: E402
-from posedata.store import PoseStoreWriter, Provenance  # noqa: E402
+from evolift.posedata.poses import Poses, labelled
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 torch.set_num_threads(1)
 
@@ -118,7 +117,7 @@ class Finished(NamedTuple):
 def evolift(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finished]:
     """`evolift("predict", path, ...)` runs the command through the entry point of the console command."""
 
-    from cli.main import main
+    from evolift.cli.main import main
 
     def run(*arguments: object) -> Finished:
         monkeypatch.setattr(sys, "argv", ["evolift", *map(str, arguments)])

@@ -49,6 +49,7 @@ class HeadlessPage:
     """
 
     def __init__(self, width: int = 1200, height: int = 900, *, dark: bool = False) -> None:
+        browser = chromium_or_skip()  # before there is anything to clean up
         self.errors: list[str] = []
         self.requests: list[str] = []
         self._last_id = 0
@@ -67,7 +68,7 @@ class HeadlessPage:
         options += [f"--user-data-dir={self._profile.name}", f"--window-size={width},{height}", "about:blank"]
         pipes = (str(to_browser), str(from_browser))
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-c", _MOVE_PIPES, *pipes, chromium_or_skip(), *options],
+            [sys.executable, "-S", "-c", _MOVE_PIPES, *pipes, browser, *options],
             pass_fds=(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

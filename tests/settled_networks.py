@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from detector2d.model import DetectorModel, DetectorSettings
-from lifter.model import LifterModel, LifterSettings
+from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.lifter.model import LifterModel, LifterSettings
 
 
 def settled_detector(**settings: object) -> DetectorModel:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.recipe_file import Options
-from cli.reproducing.report_rows import TEST, VALIDATION
-from cli.reproducing.scale import Scale
-from cli.reproducing.stages import Product, Stage
-from posedata.errors import InputError
+from evolift.cli.recipe_file import Options
+from evolift.cli.reproducing.report_rows import TEST, VALIDATION
+from evolift.cli.reproducing.scale import Scale
+from evolift.cli.reproducing.stages import Product, Stage
+from evolift.posedata.errors import InputError
 
 TRAIN = "train"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -136,7 +136,7 @@ def _require_names(division: Division, contents: Sequence[_Content]) -> None:
 
 
 def _content_of(path: Path) -> _Content:
-    from posedata.store import PoseStore
+    from evolift.posedata.store import PoseStore
 
     with PoseStore(path) as store:
         has_pictures = "image" in store.columns
@@ -196,7 +196,7 @@ def _require_rows(
 
 def _actors(split: str, scale: Scale, register: Register) -> Product:
     """As in `evolift demo`: three people and, for the test, actions that no other split has."""
-    from posedata.acting.actors import TEST_ACTIONS, TEST_SUBJECTS, TRAIN_ACTIONS, TRAIN_SUBJECTS
+    from evolift.synthetic.acting.actors import TEST_ACTIONS, TEST_SUBJECTS, TRAIN_ACTIONS, TRAIN_SUBJECTS
 
     *training, held_out = TRAIN_SUBJECTS
     unseen = [action for action in TEST_ACTIONS if action not in TRAIN_ACTIONS]

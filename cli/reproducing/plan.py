@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.lifter_options import lifter_flags
-from cli.recipe_file import Options, read_recipe
-from cli.reproducing.data_stages import TRAIN, DataSets, Division, data_sets
-from cli.reproducing.report_rows import ROWS, TEST, VALIDATION, ReportRow
-from cli.reproducing.scale import Scale
-from cli.reproducing.stages import BEST, LAST, Product, Stage
-from posedata.errors import InputError
+from evolift.cli.lifter_options import lifter_flags
+from evolift.cli.recipe_file import Options, read_recipe
+from evolift.cli.reproducing.data_stages import TRAIN, DataSets, Division, data_sets
+from evolift.cli.reproducing.report_rows import ROWS, TEST, VALIDATION, ReportRow
+from evolift.cli.reproducing.scale import Scale
+from evolift.cli.reproducing.stages import BEST, LAST, Product, Stage
+from evolift.posedata.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.reproducing.plan import Plan, RowRun
-from cli.reproducing.stage_run import Execute, StageResult, in_a_process, run_stage
-from cli.reproducing.stages import Stage
+from evolift.cli.reproducing.plan import Plan, RowRun
+from evolift.cli.reproducing.stage_run import Execute, StageResult, in_a_process, run_stage
+from evolift.cli.reproducing.stages import Stage
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 VALIDATION, TEST = "validation", "test"
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cli.reproducing.plan import Plan
-from cli.reproducing.row_results import NOTES, RowResult, caption, ordering_table, score_table
-from posedata.drawing.figures import (
+from evolift.cli.reproducing.plan import Plan
+from evolift.cli.reproducing.row_results import NOTES, RowResult, caption, ordering_table, score_table
+from evolift.drawing.figures import (
     draw_joints,
     figure_picture,
     new_figure,
@@ -21,10 +21,10 @@ from posedata.drawing.figures import (
     plot_pose,
     pose_axes,
 )
-from posedata.drawing.report_page import PageLink, ReportPage
-from posedata.image_file import read_image
-from posedata.metrics import mpjpe
-from posedata.skeleton import Skeleton
+from evolift.drawing.report_page import PageLink, ReportPage
+from evolift.posedata.image_file import read_image
+from evolift.posedata.metrics import mpjpe
+from evolift.posedata.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,11 +59,11 @@ def write_page(path: Path, plan: Plan, results: list[RowResult], root: Path) -> 
 
 def figure_of(result: RowResult, root: Path, count: int = PICTURES) -> np.ndarray:
     """Some pictures of the row's split: overlay, truth and prediction, side by side."""
-    from detector2d.evaluation import evaluate_detector
-    from detector2d.image_source import read_source
-    from detector2d.model import load_detector
-    from lifter.chain_evaluation import predict_chain
-    from lifter.joint import load_joint
+    from evolift.chain.evaluation import predict_chain
+    from evolift.chain.model import load_joint
+    from evolift.detector2d.evaluation import evaluate_detector
+    from evolift.detector2d.image_source import read_source
+    from evolift.detector2d.model import load_detector
 
     run = result.run
     store, model = run.pictures[run.row.split].located(root), run.model.located(root)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.reproducing.plan import Plan, RowRun
-from cli.reproducing.plan_run import PlanResult
-from cli.reproducing.report_rows import ORDERINGS, ROWS
-from posedata.errors import InputError
+from evolift.cli.reproducing.plan import Plan, RowRun
+from evolift.cli.reproducing.plan_run import PlanResult
+from evolift.cli.reproducing.report_rows import ORDERINGS, ROWS
+from evolift.posedata.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

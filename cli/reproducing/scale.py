@@ -22,11 +22,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from cli.recipe_file import Options, parsed, read_toml, require_options
-from posedata.errors import InputError
+from evolift.cli.recipe_file import Options, parsed, read_toml, require_options
+from evolift.posedata.errors import InputError
 
 SCALES = ("full", "small")
-_FOLDER = resources.files("cli") / "reproducing" / "scales"
+_FOLDER = resources.files("evolift.cli") / "reproducing" / "scales"
 _DATA: dict[str, type] = {
     "train-images": int,
     "validation-images": int,
@@ -120,7 +120,7 @@ def read_scale(name: str) -> Scale:
 
 
 def _change(values: Any, where: str) -> Change:
-    from cli.main import command_named
+    from evolift.cli.main import command_named
 
     if not isinstance(values, dict) or not {"command", "set"} <= set(values) <= {"command", "set", "where"}:
         raise InputError(f"{where}: a change has command, set and maybe where")

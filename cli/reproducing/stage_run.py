@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import resource
 import shlex
 import subprocess
@@ -23,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from cli.reproducing.stages import TRAININGS, Stage
-from posedata.errors import InputError
-from posedata.output_file import sha256_of, write_json
+from evolift.cli.reproducing.stages import TRAININGS, Stage
+from evolift.posedata.errors import InputError
+from evolift.posedata.output_file import sha256_of, write_json
 
 RECORD, LOG, LOCK = "stage.json", "log.txt", "lock"
 
@@ -53,12 +52,8 @@ def in_a_process(words: Sequence[str], log: IO[str], lock: int) -> int:
 
     The process holds the lock too, so that a stage whose parent was killed is not begun a second time beside it.
     """
-    command = [sys.executable, "-m", "cli.main", *words]
-    root = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    process = subprocess.Popen(
-        command, stdout=log, stderr=subprocess.STDOUT, pass_fds=(lock,), env=os.environ | {"PYTHONPATH": path}
-    )
+    command = [sys.executable, "-m", "evolift", *words]
+    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, pass_fds=(lock,))
     try:
         return process.wait()
     except BaseException:

@@ -15,11 +15,11 @@ from typing import Any
 
 import rich_click as click
 
-from cli.main import command_named
-from cli.recipe_file import Options, flags_of, require_options
-from posedata.errors import InputError
-from posedata.output_file import sha256_of
-from posedata.version import __version__
+from evolift.cli.main import command_named
+from evolift.cli.recipe_file import Options, flags_of, require_options
+from evolift.posedata.errors import InputError
+from evolift.posedata.output_file import sha256_of
+from evolift.posedata.version import __version__
 
 TRAININGS = ("detector train", "lifter train", "finetune")
 """Commands that take up an interrupted run with --resume."""

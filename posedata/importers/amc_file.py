@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
-from posedata.errors import InputError
-from posedata.importers.asf_file import ROOT_BONE, AsfSkeleton, Bone
-from posedata.importers.euler_angles import matrix_product, rotation_from_euler
-from posedata.importers.number_table import first_fault, read_numbers
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.asf_file import ROOT_BONE, AsfSkeleton, Bone
+from evolift.posedata.importers.euler_angles import matrix_product, rotation_from_euler
+from evolift.posedata.importers.number_table import first_fault, read_numbers
 
 
 @dataclass(frozen=True, eq=False)

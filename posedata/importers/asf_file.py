@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from posedata.errors import InputError
-from posedata.importers.euler_angles import rotation_from_euler
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.euler_angles import rotation_from_euler
 
 ROOT_BONE = "root"
 _INCH = 25.4

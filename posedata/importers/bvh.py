@@ -13,17 +13,17 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from posedata.errors import InputError
-from posedata.importers.bvh_file import joint_positions, parse_bvh
-from posedata.importers.bvh_names import BvhNames, Weights, bvh_names
-from posedata.importers.capture_clips import CaptureClip, CaptureFrame, write_clips
-from posedata.importers.capture_frame import MILLIMETRES, Axis
-from posedata.importers.cmu_clips import GLITCHES
-from posedata.importers.frame_rate import kept_frames
-from posedata.importers.source_files import SourceFiles
-from posedata.output_file import check_output
-from posedata.skeleton import H36M17
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.bvh_file import joint_positions, parse_bvh
+from evolift.posedata.importers.bvh_names import BvhNames, Weights, bvh_names
+from evolift.posedata.importers.capture_clips import CaptureClip, CaptureFrame, write_clips
+from evolift.posedata.importers.capture_frame import MILLIMETRES, Axis
+from evolift.posedata.importers.cmu_clips import GLITCHES
+from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.source_files import SourceFiles
+from evolift.posedata.output_file import check_output
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def import_bvh(
     Args:
         source: a .bvh file, a folder, or a zip.
         target: the store to write.
-        names: a table of `posedata.importers.bvh_names`, or a JSON file of your own.
+        names: a table of `evolift.posedata.importers.bvh_names`, or a JSON file of your own.
         fps: frames per second to keep; None keeps all.
         unit: of length: a name of `MILLIMETRES`, or millimetres; None takes the table's, or detects it.
         up: upward axis of the files; None detects it.

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from posedata.errors import InputError
-from posedata.importers.euler_angles import matrix_product, rotation_from_euler
-from posedata.importers.number_table import first_fault, read_numbers
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.euler_angles import matrix_product, rotation_from_euler
+from evolift.posedata.importers.number_table import first_fault, read_numbers
 
 _CHANNELS = {f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 _MOTION = re.compile(rb"\bMOTION\s+Frames\s*:\s*(\d+)\s+Frame\s+Time\s*:\s*(\S+)", re.IGNORECASE)

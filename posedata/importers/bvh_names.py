@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posedata.errors import InputError
-from posedata.importers.bvh_file import BvhMotion
-from posedata.skeleton import H36M17
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.bvh_file import BvhMotion
+from evolift.posedata.skeleton import H36M17
 
 Weights = Mapping[str, float]
 WRIST_REPAIR = 1.5

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
-from posedata.errors import InputError
-from posedata.importers.capture_frame import (
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.capture_frame import (
     MILLIMETRES,
     Axis,
     detect_mirrored,
@@ -22,9 +22,9 @@ from posedata.importers.capture_frame import (
     detect_up,
     to_world,
 )
-from posedata.poses import Poses, repeated_label
-from posedata.skeleton import H36M17
-from posedata.store import PoseStoreWriter
+from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter
 
 _LEAST_BONE = 1e-3
 

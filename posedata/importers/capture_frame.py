@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from posedata.skeleton import H36M17
+from evolift.posedata.skeleton import H36M17
 
 Axis = Literal["x", "y", "z"]
 

@@ -1,7 +1,7 @@
 """Importer for the CMU Graphics Lab Motion Capture Database in its own ASF/AMC files, folder or official zip.
 
 Joints become H36M17, millimetres, in a world with z up. Subject and action are the clip's ("02", "02_01"), frames
-keep the file's own numbers, and frames in which the capture jumps are left out (`posedata.importers.cmu_clips.GLITCHES`).
+keep the file's own numbers, and frames in which the capture jumps are left out (`evolift.posedata.importers.cmu_clips.GLITCHES`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from posedata.errors import InputError
-from posedata.importers.cmu_clips import CMU_FPS, ClipPoses, CmuClip, find_clips, read_clip
-from posedata.importers.frame_rate import kept_frames
-from posedata.importers.source_files import SourceFiles
-from posedata.output_file import check_output
-from posedata.poses import Poses, repeated_label
-from posedata.skeleton import H36M17
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.cmu_clips import CMU_FPS, ClipPoses, CmuClip, find_clips, read_clip
+from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.source_files import SourceFiles
+from evolift.posedata.output_file import check_output
+from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 
 @dataclass(frozen=True)

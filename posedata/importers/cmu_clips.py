@@ -11,12 +11,12 @@ from pathlib import PurePosixPath
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from posedata.errors import InputError
-from posedata.importers.amc_file import bone_ends, parse_amc
-from posedata.importers.asf_file import parse_asf
-from posedata.importers.frame_rate import kept_frames
-from posedata.importers.source_files import SourceFiles
-from posedata.skeleton import H36M17
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.amc_file import bone_ends, parse_amc
+from evolift.posedata.importers.asf_file import parse_asf
+from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.source_files import SourceFiles
+from evolift.posedata.skeleton import H36M17
 
 CMU_FPS = 120.0
 

@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from posedata.errors import InputError
-from posedata.importers.image_folder import relative_folder
-from posedata.importers.joint_boxes import FEWEST_JOINTS
-from posedata.importers.json_stream import stream_json_list
-from posedata.importers.labelled_people import LabelledPerson, append_people
-from posedata.joint_mapping import UNLABELLED, mapping_between
-from posedata.keypoint_formats.checked_json import expect, number_table
-from posedata.output_file import check_output, sha256_of
-from posedata.skeleton import COCO17, Skeleton
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.checked_json import expect, number_table
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.image_folder import relative_folder
+from evolift.posedata.importers.joint_boxes import FEWEST_JOINTS
+from evolift.posedata.importers.json_stream import stream_json_list
+from evolift.posedata.importers.labelled_people import LabelledPerson, append_people
+from evolift.posedata.joint_mapping import UNLABELLED, mapping_between
+from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.skeleton import COCO17, Skeleton
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 
 @dataclass(frozen=True)

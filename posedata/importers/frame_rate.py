@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int64
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 
 def kept_frames(frames: int, source_fps: float, fps: float | None) -> Int64[np.ndarray, "kept"]:

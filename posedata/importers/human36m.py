@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 RATE = 50.0
 """Frames per second of poses and videos."""

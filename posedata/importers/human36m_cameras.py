@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
-from posedata.camera import Camera
-from posedata.errors import InputError
-from posedata.importers.human36m import CAMERA_SIZES
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.human36m import CAMERA_SIZES
 
 _PEOPLE = 11
 _OUTER = 6 * _PEOPLE * len(CAMERA_SIZES)

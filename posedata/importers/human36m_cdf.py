@@ -17,12 +17,12 @@ import cdflib
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from posedata.camera import Camera
-from posedata.errors import InputError
-from posedata.image_file import picture_size
-from posedata.importers.capture_frame import detect_unit
-from posedata.importers.frame_rate import kept_frames
-from posedata.importers.human36m import (
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import picture_size
+from evolift.posedata.importers.capture_frame import detect_unit
+from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.human36m import (
     CAMERA_SIZES,
     EVERYTHING,
     H36M17_OF_32,
@@ -32,15 +32,15 @@ from posedata.importers.human36m import (
     canonical_action,
     chosen_subjects,
 )
-from posedata.importers.human36m_cameras import read_human36m_cameras
-from posedata.importers.image_folder import new_image_folder, relative_folder
-from posedata.importers.joint_boxes import joint_boxes
-from posedata.importers.video_pictures import write_video_frames
-from posedata.joint_mapping import VISIBLE
-from posedata.output_file import check_output, sha256_of
-from posedata.poses import Poses, repeated_label
-from posedata.skeleton import H36M17
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.image_folder import new_image_folder, relative_folder
+from evolift.posedata.importers.joint_boxes import joint_boxes
+from evolift.posedata.importers.video_pictures import write_video_frames
+from evolift.posedata.joint_mapping import VISIBLE
+from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 _LAYOUTS = (
     "S*/MyPoseFeatures/D3_Positions/*.cdf",

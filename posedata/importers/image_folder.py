@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from posedata.errors import OutputError
-from posedata.image_file import decode_image
+from evolift.posedata.errors import OutputError
+from evolift.posedata.image_file import decode_image
 
 _ENDINGS = {".jpg", ".jpeg", ".png"}
 

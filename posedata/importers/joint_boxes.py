@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from posedata.joint_mapping import UNLABELLED
+from evolift.posedata.joint_mapping import UNLABELLED
 
 BOX_SCALE = 1.25
 FEWEST_JOINTS = 6

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 PIECE = 1 << 18
 _BLANK = " \t\r\n"

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from posedata.errors import InputError
-from posedata.image_file import picture_size
-from posedata.joint_mapping import UNLABELLED, JointMapping
-from posedata.poses import Poses, label_each, repeated_label
-from posedata.store import PoseStoreWriter
+from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import picture_size
+from evolift.posedata.joint_mapping import UNLABELLED, JointMapping
+from evolift.posedata.poses import Poses, label_each, repeated_label
+from evolift.posedata.store import PoseStoreWriter
 
 _ROWS = 4096
 

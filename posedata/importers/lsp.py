@@ -20,15 +20,15 @@ import numpy as np
 import scipy.io
 from jaxtyping import Bool, Float32, UInt8
 
-from posedata.errors import InputError
-from posedata.importers.image_folder import check_image, new_image_folder, relative_folder
-from posedata.importers.joint_boxes import joint_boxes
-from posedata.importers.source_files import SourceFiles
-from posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
-from posedata.output_file import check_output
-from posedata.poses import Poses, repeated_label
-from posedata.skeleton import H36M17, LSP14
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.image_folder import check_image, new_image_folder, relative_folder
+from evolift.posedata.importers.joint_boxes import joint_boxes
+from evolift.posedata.importers.source_files import SourceFiles
+from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
+from evolift.posedata.output_file import check_output
+from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.skeleton import H36M17, LSP14
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 _SUBJECTS = {"LSP": "lsp", "LSPET": "lspet"}
 _IMAGE_NAME = re.compile(r"im(\d+)\.(jpe?g|png)$", re.IGNORECASE)

@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from posedata.camera import Camera
-from posedata.errors import InputError
-from posedata.importers.human36m import EVERYTHING, Choice, Human36mSummary, canonical_action
-from posedata.importers.human36m_cameras import read_human36m_cameras
-from posedata.importers.image_folder import relative_folder
-from posedata.importers.npz_columns import stream_npz_columns
-from posedata.importers.plain_pickle import read_pickle
-from posedata.joint_mapping import UNLABELLED, VISIBLE
-from posedata.output_file import check_output, sha256_of
-from posedata.poses import Poses, label_each
-from posedata.skeleton import H36M17
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.human36m import EVERYTHING, Choice, Human36mSummary, canonical_action
+from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.image_folder import relative_folder
+from evolift.posedata.importers.npz_columns import stream_npz_columns
+from evolift.posedata.importers.plain_pickle import read_pickle
+from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
+from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.poses import Poses, label_each
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 SCALE_PIXELS = 200.0
 MOST_PIXELS = 10.0

@@ -22,18 +22,18 @@ import pandas as pd
 import scipy.io
 from jaxtyping import Float64
 
-from posedata.camera import Camera
-from posedata.errors import InputError
-from posedata.importers.frame_rate import kept_frames
-from posedata.importers.image_folder import new_image_folder
-from posedata.importers.joint_boxes import joint_boxes
-from posedata.importers.skeletool_calibration import read_skeletool_cameras
-from posedata.importers.video_pictures import write_video_frames
-from posedata.joint_mapping import VISIBLE
-from posedata.output_file import check_output, sha256_of
-from posedata.poses import Poses, repeated_label
-from posedata.skeleton import H36M17
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.image_folder import new_image_folder
+from evolift.posedata.importers.joint_boxes import joint_boxes
+from evolift.posedata.importers.skeletool_calibration import read_skeletool_cameras
+from evolift.posedata.importers.video_pictures import write_video_frames
+from evolift.posedata.joint_mapping import VISIBLE
+from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 H36M17_OF_28 = (4, 23, 24, 25, 18, 19, 20, 3, 5, 6, 7, 9, 10, 11, 14, 15, 16)
 """Joints of H36M17 among the 28. `neck` there lies between the shoulders (thorax here) and `head` at the skull's base (neck)."""

@@ -15,15 +15,15 @@ import h5py
 import numpy as np
 from jaxtyping import Float64
 
-from posedata.camera import Camera
-from posedata.errors import InputError
-from posedata.image_file import picture_size
-from posedata.importers.image_folder import relative_folder
-from posedata.importers.mpi_inf_3dhp import MOST_PIXELS, Mpi3dhpSummary, pose_rows
-from posedata.output_file import check_output, sha256_of
-from posedata.poses import label_each
-from posedata.skeleton import H36M17
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import picture_size
+from evolift.posedata.importers.image_folder import relative_folder
+from evolift.posedata.importers.mpi_inf_3dhp import MOST_PIXELS, Mpi3dhpSummary, pose_rows
+from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.poses import label_each
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 H36M17_OF_17 = (14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4)
 """Joints of H36M17 among the 17 of the test set, which are head top, neck, right arm, left arm, right leg, left leg, ..."""

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 BLOCK_ROWS = 4096
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 _KINDS = re.compile(r"[<>|=]?(?:[biuf]\d{1,2}|[SUO]\d{0,6}|\?)")
 _MOST_NESTED = 20

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posedata.camera import Camera
-from posedata.errors import InputError
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import InputError
 
 _HEADER = "Skeletool Camera Calibration File"
 # (x, y, z) of a world with y up from (x, -z, y) of one with z up.

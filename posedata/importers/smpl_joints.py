@@ -20,16 +20,16 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
-from posedata.errors import InputError
-from posedata.importers.bvh import millimetres_of
-from posedata.importers.capture_clips import CaptureClip, CaptureFrame, write_clips
-from posedata.importers.capture_frame import Axis
-from posedata.importers.frame_rate import kept_frames
-from posedata.importers.source_files import SourceFiles
-from posedata.joint_mapping import mapping_between
-from posedata.output_file import check_output
-from posedata.skeleton import H36M17, SMPL22
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.bvh import millimetres_of
+from evolift.posedata.importers.capture_clips import CaptureClip, CaptureFrame, write_clips
+from evolift.posedata.importers.capture_frame import Axis
+from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.source_files import SourceFiles
+from evolift.posedata.joint_mapping import mapping_between
+from evolift.posedata.output_file import check_output
+from evolift.posedata.skeleton import H36M17, SMPL22
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 KEYS = ("joints", "Jtr", "jtr", "joints3d", "joints_3d")
 """Names that arrays of joints have."""

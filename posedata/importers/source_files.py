@@ -7,8 +7,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-from posedata.errors import InputError
-from posedata.output_file import sha256_of
+from evolift.posedata.errors import InputError
+from evolift.posedata.output_file import sha256_of
 
 
 class SourceFiles:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Int64
 
-from posedata.errors import InputError, OutputError
-from posedata.video_file import VideoReader
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.video_file import VideoReader
 
 JPEG_QUALITY = 95
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from posedata.errors import InputError
-from posedata.importers.capture_frame import detect_unit
-from posedata.importers.frame_rate import kept_frames
-from posedata.importers.human36m import (
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers.capture_frame import detect_unit
+from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.human36m import (
     CAMERA_SIZES,
     EVERYTHING,
     H36M17_OF_32,
@@ -29,14 +29,14 @@ from posedata.importers.human36m import (
     canonical_action,
     chosen_subjects,
 )
-from posedata.importers.human36m_cameras import read_human36m_cameras
-from posedata.importers.plain_pickle import read_object_npz
-from posedata.joint_mapping import JointMapping, mapping_between
-from posedata.output_file import check_output, sha256_of
-from posedata.poses import Poses, repeated_label
-from posedata.skeleton import COCO17, H36M16, H36M17, Skeleton
-from posedata.store import PoseStoreWriter, Provenance
-from posedata.store_layout import CoordinateFrame
+from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.plain_pickle import read_object_npz
+from evolift.posedata.joint_mapping import JointMapping, mapping_between
+from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.skeleton import COCO17, H36M16, H36M17, Skeleton
+from evolift.posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.store_layout import CoordinateFrame
 
 MILLIMETRES = 1000.0
 _LAYOUTS = {"h36m": (H36M17, H36M16), "coco": (COCO17,)}

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table, whole_number
-from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
-from posedata.skeleton import COCO17, HALPE26, MPII16, Skeleton
+from evolift.posedata.checked_json import expect, number_table, whole_number
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.skeleton import COCO17, HALPE26, MPII16, Skeleton
 
 _SKELETON_OF: dict[int, Skeleton] = {
     17: COCO17,

@@ -2,14 +2,14 @@
 
 | format | what |
 |---|---|
-| coco | COCO annotations or results, COCO-WholeBody (`posedata.keypoint_formats.coco_keypoints`) |
+| coco | COCO annotations or results, COCO-WholeBody (`evolift.posedata.keypoint_formats.coco_keypoints`) |
 | alphapose | AlphaPose results: COCO, Halpe or MPII joints |
-| openpose | a folder of OpenPose BODY_25 files, or one (`posedata.keypoint_formats.openpose_keypoints`) |
-| mediapipe | MediaPipe pose landmarks (`posedata.keypoint_formats.mediapipe_keypoints`) |
-| mmpose | MMPose inferencer or demo (`posedata.keypoint_formats.mmpose_keypoints`) |
-| deeplabcut, sleap | their CSV files, with a mapping of names (`posedata.keypoint_formats.tracking_keypoints`) |
-| csv, npz | plain tables (`posedata.keypoint_formats.table_keypoints`) |
-| jsonl | a person a line (`posedata.keypoint_formats.line_keypoints`) |
+| openpose | a folder of OpenPose BODY_25 files, or one (`evolift.posedata.keypoint_formats.openpose_keypoints`) |
+| mediapipe | MediaPipe pose landmarks (`evolift.posedata.keypoint_formats.mediapipe_keypoints`) |
+| mmpose | MMPose inferencer or demo (`evolift.posedata.keypoint_formats.mmpose_keypoints`) |
+| deeplabcut, sleap | their CSV files, with a mapping of names (`evolift.posedata.keypoint_formats.tracking_keypoints`) |
+| csv, npz | plain tables (`evolift.posedata.keypoint_formats.table_keypoints`) |
+| jsonl | a person a line (`evolift.posedata.keypoint_formats.line_keypoints`) |
 | evolift | predictions of this package |
 """
 
@@ -20,25 +20,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from posedata.errors import InputError
-from posedata.garbage_pause import garbage_pause
-from posedata.keypoint_formats.checked_json import read_json
-from posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
-from posedata.keypoint_formats.keypoints import Keypoints
-from posedata.keypoint_formats.line_keypoints import keypoints_of_predictions, read_keypoint_lines
-from posedata.keypoint_formats.mediapipe_keypoints import LANDMARK_KEYS, keypoints_of_mediapipe
-from posedata.keypoint_formats.mmpose_keypoints import keypoints_of_mmpose
-from posedata.keypoint_formats.name_mapping import NameMapping
-from posedata.keypoint_formats.openpose_keypoints import (
+from evolift.posedata.checked_json import read_json
+from evolift.posedata.errors import InputError
+from evolift.posedata.garbage_pause import garbage_pause
+from evolift.posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
+from evolift.posedata.keypoint_formats.keypoints import Keypoints
+from evolift.posedata.keypoint_formats.line_keypoints import keypoints_of_predictions, read_keypoint_lines
+from evolift.posedata.keypoint_formats.mediapipe_keypoints import LANDMARK_KEYS, keypoints_of_mediapipe
+from evolift.posedata.keypoint_formats.mmpose_keypoints import keypoints_of_mmpose
+from evolift.posedata.keypoint_formats.name_mapping import NameMapping
+from evolift.posedata.keypoint_formats.openpose_keypoints import (
     FILE_PATTERN,
     keypoints_of_openpose,
     read_openpose_folder,
 )
-from posedata.keypoint_formats.table_keypoints import read_csv_keypoints, read_npz_keypoints
-from posedata.keypoint_formats.tracking_keypoints import read_deeplabcut, read_sleap
-from posedata.predicting.prediction_files import read_predictions
-from posedata.predicting.prediction_header import FORMAT
-from posedata.skeleton import Skeleton
+from evolift.posedata.keypoint_formats.table_keypoints import read_csv_keypoints, read_npz_keypoints
+from evolift.posedata.keypoint_formats.tracking_keypoints import read_deeplabcut, read_sleap
+from evolift.posedata.predictions.prediction_files import read_predictions
+from evolift.posedata.predictions.prediction_header import FORMAT
+from evolift.posedata.skeleton import Skeleton
 
 FORMATS = (
     "coco",
@@ -72,7 +72,7 @@ def read_keypoints(
         path: of the file or folder.
         format: one of `FORMATS`; told from the content if None.
         skeleton: of plain tables that do not tell theirs.
-        mapping: what the joint names of a table mean, from `posedata.keypoint_formats.name_mapping.read_name_mapping`.
+        mapping: what the joint names of a table mean, from `evolift.posedata.keypoint_formats.name_mapping.read_name_mapping`.
         image_size: (width, height) in pixels, for MediaPipe results that do not tell it.
 
     Raises:

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32, Int32, Int64, Shaped, UInt8
 
-from posedata.errors import InputError
-from posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
-from posedata.skeleton import Skeleton
+from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
+from evolift.posedata.skeleton import Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +52,7 @@ class Keypoints:
         return len(self.frame)
 
     def to_skeleton(self, target: Skeleton) -> Keypoints:
-        """The same people in another skeleton, by the declared mapping (`posedata.joint_mapping`).
+        """The same people in another skeleton, by the declared mapping (`evolift.posedata.joint_mapping`).
 
         A joint made of several is as sure as the least sure of them.
 
@@ -130,21 +129,6 @@ def keypoints_of(
         format,
         tuple(notes),
     )
-
-
-def whole_frames(values: Float[np.ndarray, "rows"], where: str) -> list[int]:
-    """Frame numbers of a column of a table.
-
-    Args:
-        values: numbers.
-        where: file and column, for the message.
-
-    Raises:
-        InputError: one is no whole number, or float64 does not hold it exactly.
-    """
-    if not (np.isfinite(values).all() and (values == np.round(values)).all() and (abs(values) < 2**53).all()):
-        raise InputError(f"{where} must hold whole numbers below 2^53")
-    return [int(value) for value in values]
 
 
 def _as_float32(values: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table, parse_json, whole_number
-from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
-from posedata.predicting.prediction_header import FORMAT, read_header
-from posedata.predicting.predictions import Predictions
-from posedata.skeleton import Skeleton, skeleton_by_name
+from evolift.posedata.checked_json import expect, number_table, parse_json, whole_number
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.predictions.prediction_header import FORMAT, read_header
+from evolift.posedata.predictions.predictions import Predictions
+from evolift.posedata.skeleton import Skeleton, skeleton_by_name
 
 _UNSURE = 1e-6  # a joint with coordinates is labelled however unsure it is; an unlabelled one has none
 

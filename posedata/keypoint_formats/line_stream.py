@@ -6,12 +6,12 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import parse_json
-from posedata.keypoint_formats.keypoints import Keypoints
-from posedata.keypoint_formats.line_keypoints import read_keypoint_lines
-from posedata.predicting.prediction_header import FORMAT, read_header
-from posedata.skeleton import Skeleton
+from evolift.posedata.checked_json import parse_json
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.keypoints import Keypoints
+from evolift.posedata.keypoint_formats.line_keypoints import read_keypoint_lines
+from evolift.posedata.predictions.prediction_header import FORMAT, read_header
+from evolift.posedata.skeleton import Skeleton
 
 MOST_LINES = 1024
 _WAITING = 4096

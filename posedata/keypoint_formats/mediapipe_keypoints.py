@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table, whole_number
-from posedata.keypoint_formats.keypoints import Keypoints, hidden_below, keypoints_of
-from posedata.skeleton import MEDIAPIPE33
+from evolift.posedata.checked_json import expect, number_table, whole_number
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.keypoints import Keypoints, hidden_below, keypoints_of
+from evolift.posedata.skeleton import MEDIAPIPE33
 
 LANDMARK_KEYS = ("pose_landmarks", "poseLandmarks", "landmarks")
 IN_SIGHT = 0.5

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table, whole_number
-from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
-from posedata.skeleton import COCO17, HALPE26, Skeleton
+from evolift.posedata.checked_json import expect, number_table, whole_number
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.skeleton import COCO17, HALPE26, Skeleton
 
 _SKELETON_OF: dict[int, Skeleton] = {17: COCO17, 133: COCO17, 26: HALPE26}
 

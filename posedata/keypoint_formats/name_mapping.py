@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, read_json
-from posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
+from evolift.posedata.checked_json import expect, read_json
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
 
 
 @dataclass(frozen=True)

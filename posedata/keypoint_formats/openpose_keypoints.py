@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.checked_json import expect, number_table, read_json
-from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
-from posedata.skeleton import BODY25
+from evolift.posedata.checked_json import expect, number_table, read_json
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.skeleton import BODY25
 
 FILE_PATTERN = "*_keypoints.json"
 _NAME = re.compile(r"(?P<name>.*?)(?:_(?P<number>\d+))?_keypoints\.json")

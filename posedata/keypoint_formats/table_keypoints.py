@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of, whole_frames
-from posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
-from posedata.keypoint_formats.npz_file import read_npz
-from posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
+from evolift.posedata.errors import InputError
+from evolift.posedata.frame_numbers import whole_frames
+from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
+from evolift.posedata.npz_file import read_npz
+from evolift.posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
 
 _MOST_COLUMNS = 2000
 

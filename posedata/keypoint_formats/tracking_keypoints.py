@@ -5,7 +5,7 @@
 - SLEAP (analysis CSV): a row per frame and track with `track`, `frame_idx`, `instance.score` and `NODE.x`, `NODE.y`,
   `NODE.score`.
 
-Their keypoints have names of the user's choice: see `posedata.keypoint_formats.name_mapping`.
+Their keypoints have names of the user's choice: see `evolift.posedata.keypoint_formats.name_mapping`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.keypoints import Keypoints, keypoints_of, whole_frames
-from posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
-from posedata.skeleton import Skeleton
+from evolift.posedata.errors import InputError
+from evolift.posedata.frame_numbers import whole_frames
+from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
+from evolift.posedata.skeleton import Skeleton
 
 
 def read_deeplabcut(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from posedata.freed_memory import keep_freed_memory
+from evolift.training.freed_memory import keep_freed_memory
 
 WARM_UP = 2
 

@@ -14,12 +14,12 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import nn
 
-from detector2d.augmentation import AugmentationSettings
-from detector2d.folded_detector import folded
-from detector2d.model import DetectorModel, DetectorSettings
-from detector2d.occlusion import OcclusionSettings, synthetic_occluders
-from detector2d.samples import CropSettings, make_sample
-from posedata.skeleton import H36M17
+from evolift.detector2d.augmentation import AugmentationSettings
+from evolift.detector2d.folded_detector import folded
+from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.detector2d.occlusion import OcclusionSettings, synthetic_occluders
+from evolift.detector2d.samples import CropSettings, make_sample
+from evolift.posedata.skeleton import H36M17
 from tests.benchmarks.taking_turns import take_turns, training_threads
 from tests.benchmarks.test_sample_speed import one_photograph
 

@@ -15,15 +15,15 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from evolution.breeding import Parents, breed
-from evolution.direction_cells import cell_of
-from evolution.fitted_limits import PARENT_SIDE, SIDE, FitSettings, FittedLimits, fit_limits
-from evolution.gene_pool import GenePool
-from evolution.kinematic_tree import KinematicTree
-from evolution.local_bones import to_local
-from evolution.settings import ALGORITHM_1
-from posedata.skeleton import H36M17
-from tests.evolution.test_local_bones import random_bodies, reference
+from evolift.evolution.job.breeding import Parents, breed
+from evolift.evolution.kinematics.direction_cells import cell_of
+from evolift.evolution.kinematics.gene_pool import GenePool
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.kinematics.local_bones import to_local
+from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FitSettings, FittedLimits, fit_limits
+from evolift.evolution.settings import ALGORITHM_1
+from evolift.posedata.skeleton import H36M17
+from tests.evolution.kinematics.test_local_bones import random_bodies, reference
 
 TREE = KinematicTree(H36M17)
 POSES = 3000

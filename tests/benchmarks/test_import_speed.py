@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from posedata.importers.bvh import import_bvh
-from posedata.importers.cmu_asfamc import import_cmu
-from posedata.store import PoseStore
+from evolift.posedata.importers.bvh import import_bvh
+from evolift.posedata.importers.cmu_asfamc import import_cmu
+from evolift.posedata.store import PoseStore
 
 
 @pytest.mark.benchmark

@@ -16,13 +16,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from detector2d.model import DetectorModel, DetectorSettings
-from detector2d.training import DetectorModule, DetectorTraining
-from lifter.joint import JointModel
-from lifter.joint_training import JointModule, JointTraining
-from lifter.model import LifterModel, LifterSettings
-from lifter.training import LearningSettings, LifterModule
-from posedata.trainer import Batch, StageModule
+from evolift.chain.model import JointModel
+from evolift.chain.training import JointModule, JointTraining
+from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.detector2d.training import DetectorModule, DetectorTraining
+from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.lifter.training import LearningSettings, LifterModule
+from evolift.training.trainer import Batch, StageModule
 from tests.benchmarks.taking_turns import take_turns, training_threads
 
 pytestmark = pytest.mark.benchmark
@@ -40,7 +40,7 @@ def threads() -> Iterator[None]:
 
 
 def crops(settings: DetectorSettings, count: int) -> Batch:
-    """A batch as `detector2d.samples` makes it, of noise."""
+    """A batch as `evolift.detector2d.samples` makes it, of noise."""
     torch.manual_seed(0)
     joints = torch.rand(count, 17, 3) * 0.8 + 0.1
     return {

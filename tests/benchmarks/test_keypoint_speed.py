@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 import torch
 
-from lifter.keypoint_lifting import lift_keypoints
-from lifter.model import LifterModel, LifterSettings
-from posedata.keypoint_formats.keypoint_files import read_keypoints
-from posedata.predicting.prediction_files import write_predictions
+from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.posedata.keypoint_formats.keypoint_files import read_keypoints
+from evolift.posedata.predictions.prediction_files import write_predictions
+from evolift.prediction.keypoint_lifting import lift_keypoints
 
 pytestmark = pytest.mark.benchmark
 PEOPLE = 100_000

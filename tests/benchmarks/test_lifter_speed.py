@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lifter.model import LifterModel, LifterSettings
-from lifter.pairs import PairMaker, PairSettings
-from lifter.pose_source import Mixture, PosePart
-from lifter.semgcn import SemGCN
-from lifter.skeleton_graph import adjacency
-from posedata.skeleton import H36M17
+from evolift.lifter.data.pairs import PairMaker, PairSettings
+from evolift.lifter.data.pose_source import Mixture, PosePart
+from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.lifter.networks.semgcn import SemGCN
+from evolift.lifter.networks.skeleton_graph import adjacency
+from evolift.posedata.skeleton import H36M17
 from tests.benchmarks.taking_turns import take_turns, training_threads
-from tests.lifter.straightforward_semgcn import Straight, copy_weights
+from tests.lifter.networks.straightforward_semgcn import Straight, copy_weights
 
 pytestmark = pytest.mark.benchmark
 

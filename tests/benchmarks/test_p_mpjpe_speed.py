@@ -9,7 +9,7 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from posedata.metrics import p_mpjpe
+from evolift.posedata.metrics import p_mpjpe
 
 POSES, ROUNDS = 100_000, 7
 

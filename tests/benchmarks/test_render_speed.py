@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from posedata.acting.actors import make_clip, write_actor_store
-from posedata.acting.bodies import BODIES
-from posedata.acting.motions import MOTIONS
-from posedata.rendering.people import render_people
-from posedata.rendering.renderer import Renderer
-from posedata.store import PoseStore
+from evolift.posedata.store import PoseStore
+from evolift.synthetic.acting.actors import make_clip, write_actor_store
+from evolift.synthetic.acting.bodies import BODIES
+from evolift.synthetic.acting.motions import MOTIONS
+from evolift.synthetic.rendering.people import render_people
+from evolift.synthetic.rendering.renderer import Renderer
 
 pytestmark = pytest.mark.benchmark
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from detector2d.augmentation import AugmentationSettings, draw_augmentation
-from detector2d.image_source import ImageSource
-from detector2d.occlusion import Occluder, OcclusionSettings, occlude, synthetic_occluders
-from detector2d.samples import CropSettings, make_sample
-from posedata.skeleton import H36M17
+from evolift.detector2d.augmentation import AugmentationSettings, draw_augmentation
+from evolift.detector2d.image_source import ImageSource
+from evolift.detector2d.occlusion import Occluder, OcclusionSettings, occlude, synthetic_occluders
+from evolift.detector2d.samples import CropSettings, make_sample
+from evolift.posedata.skeleton import H36M17
 
 SIDE, ROUNDS, IMAGES = 256, 5, 30
 BOX = (250.0, 60.0, 420.0, 640.0)

@@ -16,7 +16,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from detector2d.soft_argmax import cell_centres, soft_argmax
+from evolift.detector2d.soft_argmax import cell_centres, soft_argmax
 
 ROUNDS = 5
 

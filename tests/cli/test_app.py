@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cli.app import predict_upload
-from lifter.joint import JointModel, save_joint
-from lifter.pipeline import Pipeline
-from posedata.predicting.camera_choice import CameraRule
-from posedata.predicting.upload_server import Answer, UploadLimits, UploadServer
-from posedata.video_file import VideoWriter
+from evolift.chain.model import JointModel, save_joint
+from evolift.cli.app import predict_upload
+from evolift.posedata.video_file import VideoWriter
+from evolift.prediction.cameras.camera_choice import CameraRule
+from evolift.prediction.pipeline import Pipeline
+from evolift.prediction.upload_server import Answer, UploadLimits, UploadServer
 from tests.headless_chromium import HeadlessPage
 from tests.settled_networks import settled_detector, settled_lifter
 
@@ -176,7 +176,7 @@ def test_the_command_serves_until_it_is_ended_and_leaves_nothing(chain: JointMod
     save_joint(tmp_path / "joint.safetensors", chain, {})
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    command = [sys.executable, "-u", "-m", "cli.main", "app", "--joint", str(tmp_path / "joint.safetensors")]
+    command = [sys.executable, "-u", "-m", "evolift", "app", "--joint", str(tmp_path / "joint.safetensors")]
     running = subprocess.Popen(
         [*command, "--port", "0"],
         stdout=subprocess.PIPE,

@@ -9,9 +9,9 @@ import cv2
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.data import data
-from posedata.errors import InputError, OutputError
-from posedata.store import PoseStore
+from evolift.cli.data import data
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.store import PoseStore
 
 
 def run(*arguments: object) -> Result:
@@ -107,7 +107,7 @@ def test_view_refuses_what_it_cannot_show(store: Path, rendered: Path, tmp_path:
 
 def test_the_group_lists_imports_without_importing_what_is_slow() -> None:
     code = (
-        "import sys; from cli.data import data; from click.testing import CliRunner\n"
+        "import sys; from evolift.cli.data import data; from click.testing import CliRunner\n"
         "print(CliRunner().invoke(data, ['--help']).output)\n"
         "print('slow:', sorted({'torch', 'pyvista', 'cv2', 'pandas', 'h5py', 'matplotlib', 'plotly'} & set(sys.modules)))"
     )

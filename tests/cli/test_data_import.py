@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.main import main
-from posedata.store import PoseStore
+from evolift.cli.main import main
+from evolift.posedata.store import PoseStore
 from tests.posedata.acclaim_files import write_database, zipped
 from tests.posedata.importers.test_bvh import bvh_text, standing, write_names
 from tests.posedata.importers.test_lsp import annotation, write_dataset

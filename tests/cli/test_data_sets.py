@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.data_import import import_group
+from evolift.cli.data_import import import_group
 from tests.cli import test_data_import
 from tests.cli.test_data_import import Run, error_line
 from tests.posedata.human36m_files import walking, write_metadata

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from cli.detector import detector
-from detector2d.model import load_detector
-from posedata.detection_errors import load_detection_errors
-from posedata.errors import CheckpointError, InputError, OutputError
-from posedata.skeleton import H36M17
+from evolift.cli.detector import detector
+from evolift.detector2d.model import load_detector
+from evolift.lifter.data.detection_errors import load_detection_errors
+from evolift.posedata.errors import CheckpointError, InputError, OutputError
+from evolift.posedata.skeleton import H36M17
 from tests.detector2d.conftest import photograph_store, picture_store
 from tests.detector2d.test_voc_objects import voc
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.evolve import evolve
-from cli.limits import limits
-from evolution.settings import ALGORITHM_1
-from posedata.errors import InputError, OutputError
-from posedata.store import PoseStore
+from evolift.cli.evolve import evolve
+from evolift.cli.limits import limits
+from evolift.evolution.settings import ALGORITHM_1
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.store import PoseStore
 
 
 def run(command, *arguments: object) -> Result:

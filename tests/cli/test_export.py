@@ -8,11 +8,11 @@ import onnxruntime
 import pytest
 import torch
 
-from detector2d.model import save_detector
-from lifter.joint import JointModel, save_joint
-from lifter.model import load_lifter, save_lifter
-from lifter.refiner import RefinerModel, RefinerSettings, save_refiner
-from posedata.output_file import sha256_of
+from evolift.chain.model import JointModel, save_joint
+from evolift.detector2d.model import save_detector
+from evolift.lifter.model import load_lifter, save_lifter
+from evolift.lifter.refiner import RefinerModel, RefinerSettings, save_refiner
+from evolift.posedata.output_file import sha256_of
 from tests.settled_networks import settled_detector, settled_lifter
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from posedata.checkpoint import load_checkpoint
+from evolift.training.checkpoint import load_checkpoint
 from tests.conftest import Finished
 
 SMALL = ("--accelerator", "cpu", "--steps", 2, "--validate-every", 1, "--batch-size", 4)
@@ -18,10 +18,10 @@ SMALL = ("--accelerator", "cpu", "--steps", 2, "--validate-every", 1, "--batch-s
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight rendered people, an untrained volumetric detector and an untrained lifter."""
-    from detector2d.model import DetectorModel, DetectorSettings, save_detector
-    from lifter.model import LifterModel, LifterSettings, save_lifter
-    from posedata.acting.actors import write_actor_store
-    from posedata.rendering.people import render_store
+    from evolift.detector2d.model import DetectorModel, DetectorSettings, save_detector
+    from evolift.lifter.model import LifterModel, LifterSettings, save_lifter
+    from evolift.synthetic.acting.actors import write_actor_store
+    from evolift.synthetic.rendering.people import render_store
 
     path = tmp_path_factory.mktemp("finetune")
     write_actor_store(

@@ -8,14 +8,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cli.lifter import lifter
-from lifter.model import load_lifter
-from lifter.refiner import load_refiner
-from posedata.checkpoint import load_checkpoint
-from posedata.detection_errors import DetectionErrors, save_detection_errors
-from posedata.errors import CheckpointError, InputError, OutputError
-from posedata.output_file import hashes_of
-from posedata.skeleton import H36M17
+from evolift.cli.lifter import lifter
+from evolift.lifter.data.detection_errors import DetectionErrors, save_detection_errors
+from evolift.lifter.model import load_lifter
+from evolift.lifter.refiner import load_refiner
+from evolift.posedata.errors import CheckpointError, InputError, OutputError
+from evolift.posedata.output_file import hashes_of
+from evolift.posedata.skeleton import H36M17
+from evolift.training.checkpoint import load_checkpoint
 from tests.lifter.test_public_checkpoint import public_state
 
 SMALL = ["--hidden", "8", "--blocks", "1", "--steps", "2", "--validate-every", "2", "--accelerator", "cpu"]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cli.main import COMMANDS
+from evolift.cli.main import COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -24,7 +24,7 @@ def test_every_command_exists_and_shows_an_example(name: str) -> None:
 def test_help_imports_nothing_slow() -> None:
     code = (
         "import sys; sys.argv = ['evolift', '--help']\n"
-        "from cli.main import main\n"
+        "from evolift.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit: pass\n"
         "slow = {'torch', 'numpy', 'pandas', 'h5py', 'lightning', 'cv2', 'matplotlib', 'pyvista', 'timm', 'plotly', 'scipy'}\n"
         "print('slow:', sorted(slow & set(sys.modules)))"
@@ -35,7 +35,7 @@ def test_help_imports_nothing_slow() -> None:
 
 def test_prediction_imports_nothing_that_only_training_needs() -> None:
     code = (
-        "import sys, lifter.picture_prediction, lifter.keypoint_file_prediction\n"
+        "import sys, evolift.prediction.picture_prediction, evolift.prediction.keypoint_file_prediction\n"
         "training = {'lightning', 'torchmetrics', 'plotly', 'pyvista', 'torch_geometric', 'onnx'}\n"
         "print('slow:', sorted(training & set(sys.modules)))"
     )
@@ -46,7 +46,7 @@ def test_prediction_imports_nothing_that_only_training_needs() -> None:
 def test_an_error_of_the_user_is_one_sentence_and_exit_code_2(tmp_path) -> None:
     missing = tmp_path / "no.h5"
     missing.write_text("not HDF5")
-    command = [sys.executable, "-m", "cli.main", "data", "info", str(missing)]
+    command = [sys.executable, "-m", "evolift", "data", "info", str(missing)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.startswith("Error: ")

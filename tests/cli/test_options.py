@@ -8,10 +8,10 @@ import pytest
 import rich_click as click
 from click.testing import CliRunner, Result
 
-from cli.main import COMMANDS, command_named
-from cli.options import RecipeCommand, run_folder, training_options, training_settings
-from cli.recipe_file import flags_of, read_recipe, require_options
-from posedata.errors import InputError
+from evolift.cli.main import COMMANDS, command_named
+from evolift.cli.options import RecipeCommand, run_folder, training_options, training_settings
+from evolift.cli.recipe_file import flags_of, read_recipe, require_options
+from evolift.posedata.errors import InputError
 
 
 @click.command(cls=RecipeCommand)

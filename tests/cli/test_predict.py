@@ -14,21 +14,21 @@ import pytest
 import torch
 from PIL import Image
 
-from detector2d.model import DetectorModel, DetectorSettings, save_detector
-from lifter.joint import JointModel, save_joint
-from lifter.model import LifterModel, LifterSettings, save_lifter
-from lifter.pipeline import OutOfSightError, Pipeline
-from lifter.refiner import RefinerModel, RefinerSettings, save_refiner
-from posedata.errors import InputError
-from posedata.image_file import read_image
-from posedata.importers.bvh import import_bvh
-from posedata.predicting.prediction_files import read_predictions
-from posedata.skeleton import H36M17
-from posedata.store import PoseStore
-from posedata.video_file import VideoReader, VideoWriter
-from tests.detector2d.person_onnx_files import Fixed, RedPatch, separate_outputs, write_onnx
+from evolift.chain.model import JointModel, save_joint
+from evolift.detector2d.model import DetectorModel, DetectorSettings, save_detector
+from evolift.lifter.model import LifterModel, LifterSettings, save_lifter
+from evolift.lifter.refiner import RefinerModel, RefinerSettings, save_refiner
+from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import read_image
+from evolift.posedata.importers.bvh import import_bvh
+from evolift.posedata.predictions.prediction_files import read_predictions
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore
+from evolift.posedata.video_file import VideoReader, VideoWriter
+from evolift.prediction.pipeline import OutOfSightError, Pipeline
 from tests.headless_chromium import HeadlessPage
 from tests.posedata.keypoint_samples import csv_text
+from tests.prediction.persons.person_onnx_files import Fixed, RedPatch, separate_outputs, write_onnx
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_what_is_not_there_is_named_and_the_others_are_done(
     evolift, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = cv2.VideoCapture()
-    monkeypatch.setattr("posedata.video_file.cv2.VideoCapture", lambda _: closed)
+    monkeypatch.setattr("evolift.posedata.video_file.cv2.VideoCapture", lambda _: closed)
     inputs = (tmp_path / "none.png", checkpoints / "wide.png", tmp_path / "*.jpg", "--webcam", 7)
     output = tmp_path / "poses"
     result = evolift("predict", *inputs, "--joint", checkpoints / "joint.safetensors", "-o", output)
@@ -377,10 +377,12 @@ def test_a_video_becomes_a_track_an_overlay_and_a_page(
     assert nobody.returncode == 2
     assert "film.mp4: nobody was found in its 12 frames" in nobody.stderr
     assert not (tmp_path / "nobody").exists()
-    monkeypatch.setattr("lifter.person_following.LEAST_CONFIDENCE", 0.0)  # the network is untrained
-    monkeypatch.setattr("lifter.person_following._LEAST_SIDE", 0.0)
+    monkeypatch.setattr(
+        "evolift.prediction.tracking.person_following.LEAST_CONFIDENCE", 0.0
+    )  # the network is untrained
+    monkeypatch.setattr("evolift.prediction.tracking.person_following._LEAST_SIDE", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr("lifter.picture_prediction.GATHERED", 5)
+        patch.setattr("evolift.prediction.picture_prediction.GATHERED", 5)
         assert evolift(*given, "-o", tmp_path / "raw", "--focal", 300).returncode == 0
     assert len(read_predictions(tmp_path / "raw" / "predictions.json").cameras) == 1
     result = evolift(*given, "--smooth", "--frames", 9, "--focal", 300, "-o", tmp_path / "smooth")
@@ -466,8 +468,10 @@ def test_a_refiner_mends_pictures_and_keypoints(evolift, checkpoints: Path, tmp_
 def test_who_cannot_be_seen_by_the_camera_is_left_out_of_that_frame(
     evolift, checkpoints: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lifter.person_following.LEAST_CONFIDENCE", 0.0)  # the network is untrained
-    monkeypatch.setattr("lifter.person_following._LEAST_SIDE", 0.0)
+    monkeypatch.setattr(
+        "evolift.prediction.tracking.person_following.LEAST_CONFIDENCE", 0.0
+    )  # the network is untrained
+    monkeypatch.setattr("evolift.prediction.tracking.person_following._LEAST_SIDE", 0.0)
     placed, calls = Pipeline._placed, []
 
     def sometimes(self, found, camera, extent):  # type: ignore[no-untyped-def]  # of a test
@@ -522,7 +526,7 @@ def test_a_stream_goes_on_after_names_and_bytes_that_are_no_text(checkpoints: Pa
         json.dumps(good | {"image": "last"}).encode(),
     ]
     result = subprocess.run(
-        [sys.executable, "-m", "cli.main", "predict", "-", "--lifter", checkpoints / "lifter.safetensors"],
+        [sys.executable, "-m", "evolift", "predict", "-", "--lifter", checkpoints / "lifter.safetensors"],
         input=b"\n".join(lines),
         capture_output=True,
         check=False,
@@ -650,7 +654,7 @@ def test_a_track_of_pictures_of_their_own_names_is_one_clip(
 def test_a_webcam_is_ended_by_hand_and_what_was_seen_is_kept(
     evolift, checkpoints: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lifter.person_following import PersonFollower
+    from evolift.prediction.tracking.person_following import PersonFollower
 
     opened, follow, seen = cv2.VideoCapture, PersonFollower.__call__, []
 
@@ -662,10 +666,10 @@ def test_a_webcam_is_ended_by_hand_and_what_was_seen_is_kept(
 
     given = ("predict", "--joint", checkpoints / "joint.safetensors")
     with monkeypatch.context() as patch:
-        patch.setattr("posedata.video_file.cv2.VideoCapture", lambda _: opened(str(video)))
+        patch.setattr("evolift.posedata.video_file.cv2.VideoCapture", lambda _: opened(str(video)))
         patch.setattr(PersonFollower, "__call__", until_interrupted)
-        patch.setattr("lifter.person_following.LEAST_CONFIDENCE", 0.0)
-        patch.setattr("lifter.person_following._LEAST_SIDE", 0.0)
+        patch.setattr("evolift.prediction.tracking.person_following.LEAST_CONFIDENCE", 0.0)
+        patch.setattr("evolift.prediction.tracking.person_following._LEAST_SIDE", 0.0)
         result = evolift(*given, "--webcam", 0, "-o", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert read_predictions(tmp_path / "out" / "predictions.json").frame.tolist() == list(range(6))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.recipe_file import read_recipe, recipe_options
-from posedata.errors import InputError
+from evolift.cli.recipe_file import read_recipe, recipe_options
+from evolift.posedata.errors import InputError
 
 FIRST = """
 purpose = "first"

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from posedata.camera import Camera, look_at
-from posedata.poses import Poses, repeated_label
-from posedata.skeleton import H36M17, LSP14
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.camera import Camera, look_at
+from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.skeleton import H36M17, LSP14
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 
 def draw_dots(joints: np.ndarray, width: int, height: int, spread: float = 1.5) -> np.ndarray:

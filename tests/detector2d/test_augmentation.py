@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from detector2d.augmentation import AugmentationSettings, change_colours, draw_augmentation
-from posedata.errors import InputError
+from evolift.detector2d.augmentation import AugmentationSettings, change_colours, draw_augmentation
+from evolift.posedata.errors import InputError
 
 
 def test_ranges_and_frequencies_are_those_of_the_report() -> None:

@@ -7,15 +7,15 @@ import pytest
 import torch
 from scipy.optimize import brentq, minimize_scalar
 
-from detector2d.back_projection import back_projected, depth_of_an_adult
-from detector2d.evaluation import evaluate_detector
-from detector2d.model import DetectorModel, DetectorSettings
-from posedata.acting.bodies import MEAN_LENGTHS
-from posedata.camera import Camera, look_at
-from posedata.errors import InputError
-from posedata.poses import Poses
-from posedata.skeleton import H36M17, Skeleton
-from posedata.store import PoseStore, PoseStoreWriter, Provenance
+from evolift.detector2d.back_projection import back_projected, depth_of_an_adult
+from evolift.detector2d.evaluation import evaluate_detector
+from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.posedata.camera import Camera, look_at
+from evolift.posedata.errors import InputError
+from evolift.posedata.mean_lengths import MEAN_LENGTHS
+from evolift.posedata.poses import Poses
+from evolift.posedata.skeleton import H36M17, Skeleton
+from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 DISTORTION = np.array([-0.2, 0.25, -0.001, -0.002, 0.01])
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector2d.crop import (
+from evolift.detector2d.crop import (
     affine_of_resized,
     apply_affine,
     crop_from_image,
@@ -18,7 +18,7 @@ from detector2d.crop import (
     turn_3d,
     warp_crop,
 )
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 SIZE = (96, 128)
 BOX = (60.2, 40.7, 80.0, 150.0)

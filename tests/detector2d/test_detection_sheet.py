@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detector2d.detection_sheet import TILE, detection_sheet, evenly_ranked, relative_errors
-from detector2d.evaluation import Detections
-from detector2d.image_source import ImageSource, read_source
-from posedata.skeleton import H36M17
+from evolift.detector2d.detection_sheet import TILE, detection_sheet, evenly_ranked, relative_errors
+from evolift.detector2d.evaluation import Detections
+from evolift.detector2d.image_source import ImageSource, read_source
+from evolift.posedata.skeleton import H36M17
 
 
 def detections(source: ImageSource, away: np.ndarray) -> Detections:

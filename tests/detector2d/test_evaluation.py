@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from detector2d.evaluation import (
+from evolift.detector2d.evaluation import (
     AUC_FRACTIONS,
     Detections,
     detect_in_batches,
     evaluate_detector,
     score_detections,
 )
-from detector2d.flip_test import detect_crops
-from detector2d.image_source import read_source
-from detector2d.model import DetectorModel, DetectorSettings
-from detector2d.samples import CropSettings, batches_in_order
-from posedata.skeleton import H36M17
+from evolift.detector2d.flip_test import detect_crops
+from evolift.detector2d.image_source import read_source
+from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.detector2d.samples import CropSettings, batches_in_order
+from evolift.posedata.skeleton import H36M17
 
 
 @pytest.fixture

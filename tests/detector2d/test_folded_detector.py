@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from detector2d.folded_detector import folded
-from detector2d.model import DetectorModel
+from evolift.detector2d.folded_detector import folded
+from evolift.detector2d.model import DetectorModel
 from tests.settled_networks import settled_detector
 
 

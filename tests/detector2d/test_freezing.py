@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from detector2d.model import DetectorModel, DetectorSettings
-from posedata.errors import InputError
+from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.posedata.errors import InputError
 
 BLOCKS = ["stem", "layer1", "layer2", "layer3", "layer4"]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from detector2d.losses import bone_loss, joint_loss, spread_loss
-from detector2d.soft_argmax import axis_marginals
-from posedata.skeleton import H36M17
+from evolift.detector2d.losses import bone_loss, joint_loss, spread_loss
+from evolift.detector2d.soft_argmax import axis_marginals
+from evolift.posedata.skeleton import H36M17
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from detector2d.backbone import (
+from evolift.detector2d.backbone import (
     LITE0,
     LITE0_FILE,
     LITE0_PACKAGE,
@@ -20,12 +20,12 @@ from detector2d.backbone import (
     lite0_package_file,
     read_weights,
 )
-from detector2d.model import DetectorModel, DetectorSettings, load_detector, save_detector
-from detector2d.soft_argmax import hard_argmax, soft_argmax
-from posedata.checkpoint import Checkpoint, save_checkpoint
-from posedata.errors import CheckpointError, InputError
-from posedata.image_file import decode_image
-from posedata.skeleton import H36M17, LSP14
+from evolift.detector2d.model import DetectorModel, DetectorSettings, load_detector, save_detector
+from evolift.detector2d.soft_argmax import hard_argmax, soft_argmax
+from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.image_file import decode_image
+from evolift.posedata.skeleton import H36M17, LSP14
+from evolift.training.checkpoint import Checkpoint, save_checkpoint
 
 TINY = {"backbone": "test_resnet", "input_width": 64, "input_height": 96, "head_widths": (8, 8, 8)}
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector2d.occlusion import Occluder, OcclusionSettings, occlude, paste, synthetic_occluders
-from posedata.errors import InputError
+from evolift.detector2d.occlusion import Occluder, OcclusionSettings, occlude, paste, synthetic_occluders
+from evolift.posedata.errors import InputError
 
 
 def plain_paste(image: np.ndarray, rgb: np.ndarray, opacity: np.ndarray, left: int, top: int) -> np.ndarray:

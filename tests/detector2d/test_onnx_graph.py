@@ -8,12 +8,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from detector2d.crop import crop_from_image, invert_affine, warp_crop
-from detector2d.inference import detect_joints
-from detector2d.model import DetectorModel
-from detector2d.onnx_graph import detector_graph
-from posedata.image_file import decode_image
-from posedata.onnx_file import write_onnx
+from evolift.detector2d.crop import crop_from_image, invert_affine, warp_crop
+from evolift.detector2d.detection import detect_joints
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.onnx_graph import detector_graph
+from evolift.posedata.image_file import decode_image
+from evolift.training.onnx_file import write_onnx
 from tests.settled_networks import settled_detector
 
 BOX = (-0.5, -0.5, 100.0, 80.0)
@@ -51,12 +51,12 @@ def test_the_file_finds_what_the_detector_finds(tmp_path: Path, settings: dict[s
     found = run_on(path, model, images, BOX)
     assert len(found) == model.settings.dimensions
     for number, image in enumerate(images):
-        expected = detect_joints(model, image, BOX)
+        expected = detect_joints(model, image, [BOX])
         # An untrained network without heatmaps says kilometres: only relative tolerances hold on every processor.
-        np.testing.assert_allclose(found[0][number], expected.joints, rtol=1e-5, atol=1e-2)
-        np.testing.assert_allclose(found[1][number], expected.confidence, atol=1e-4)
+        np.testing.assert_allclose(found[0][number], expected.joints[0], rtol=1e-5, atol=1e-2)
+        np.testing.assert_allclose(found[1][number], expected.confidence[0], atol=1e-4)
         if expected.depth is not None:
-            np.testing.assert_allclose(found[2][number], expected.depth, rtol=1e-5, atol=0.1)
+            np.testing.assert_allclose(found[2][number], expected.depth[0], rtol=1e-5, atol=0.1)
     assert np.ptp(found[0], axis=0).max() > 0.01, "different pictures give different joints"
 
 
@@ -70,11 +70,11 @@ def test_real_photographs_give_the_same_joints(tmp_path: Path, data_folder: Path
     for image in images:
         box = (10.0, 5.0, image.shape[1] - 20.0, image.shape[0] - 10.0)
         joints, confidence = run_on(path, model, [image], box)
-        expected = detect_joints(model, image, box)
+        expected = detect_joints(model, image, [box])
         shown = crop_from_image(box, model.settings.size, padding=model.settings.padding)
         width = model.settings.input_width / np.linalg.norm(shown[0, :2])
-        np.testing.assert_allclose(joints[0], expected.joints, atol=1e-4 * width)
-        np.testing.assert_allclose(confidence[0], expected.confidence, atol=1e-4)
+        np.testing.assert_allclose(joints[0], expected.joints[0], atol=1e-4 * width)
+        np.testing.assert_allclose(confidence[0], expected.confidence[0], atol=1e-4)
 
 
 def test_the_file_tells_how_to_cut_crops(tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from detector2d.augmentation import AugmentationSettings
-from detector2d.backbone import InputScaling
-from detector2d.crop import crop_to_image
-from detector2d.image_source import read_source, skipped_table, without_unreadable
-from detector2d.occlusion import OcclusionSettings, synthetic_occluders
-from detector2d.samples import CropSettings, MixedBatches, batches_in_order, make_sample, shares_of
-from posedata.errors import InputError, StoreError
-from posedata.skeleton import H36M17, LSP14
-from posedata.store import PoseStore
+from evolift.detector2d.augmentation import AugmentationSettings
+from evolift.detector2d.backbone import InputScaling
+from evolift.detector2d.crop import crop_to_image
+from evolift.detector2d.image_source import read_source, skipped_table, without_unreadable
+from evolift.detector2d.occlusion import OcclusionSettings, synthetic_occluders
+from evolift.detector2d.samples import CropSettings, MixedBatches, batches_in_order, make_sample, shares_of
+from evolift.posedata.errors import InputError, StoreError
+from evolift.posedata.skeleton import H36M17, LSP14
+from evolift.posedata.store import PoseStore
 
 SIZE = (64, 96)
 PLAIN = CropSettings(SIZE, H36M17)
@@ -44,7 +44,7 @@ def test_source_of_3d_store(picture_store: Path) -> None:
 def test_boxes_of_the_store_or_of_the_joints(
     picture_store: Path, photograph_store: Path, tmp_path: Path
 ) -> None:
-    from posedata.store import PoseStoreWriter, Provenance
+    from evolift.posedata.store import PoseStoreWriter, Provenance
 
     with PoseStore(picture_store) as store:
         poses, cameras = store.read(), store.cameras
@@ -207,8 +207,8 @@ def test_batches_in_order(picture_store: Path, photograph_store: Path, workers: 
 
 
 def test_large_jpegs_are_read_reduced_without_moving_the_labels(tmp_path: Path) -> None:
-    from posedata.poses import Poses, repeated_label
-    from posedata.store import PoseStoreWriter, Provenance
+    from evolift.posedata.poses import Poses, repeated_label
+    from evolift.posedata.store import PoseStoreWriter, Provenance
     from tests.detector2d.conftest import draw_dots
 
     joints = np.random.default_rng(0).uniform(60, 540, (14, 2)).astype(np.float32)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector2d.soft_argmax import CLOSE, axis_marginals, cell_centres, hard_argmax, soft_argmax
+from evolift.detector2d.soft_argmax import CLOSE, axis_marginals, cell_centres, hard_argmax, soft_argmax
 
 
 def expected_position(heatmap: np.ndarray) -> np.ndarray:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from detector2d.evaluation import evaluate_detector
-from detector2d.model import DetectorModel, DetectorSettings, load_detector
-from detector2d.occlusion import OcclusionSettings
-from detector2d.training import DetectorModule, DetectorTraining, crop_settings, train_detector
-from posedata.errors import InputError
-from posedata.trainer import TrainingSettings
+from evolift.detector2d.evaluation import evaluate_detector
+from evolift.detector2d.model import DetectorModel, DetectorSettings, load_detector
+from evolift.detector2d.occlusion import OcclusionSettings
+from evolift.detector2d.training import DetectorModule, DetectorTraining, crop_settings, train_detector
+from evolift.posedata.errors import InputError
+from evolift.training.trainer import TrainingSettings
 
 SHORT = TrainingSettings(steps=2, validate_every=1, accelerator="cpu", progress=False)
 

@@ -17,7 +17,7 @@ SMALL = [
 
 
 def train(store: Path, folder: Path, *more: str) -> dict[str, torch.Tensor]:
-    command = [sys.executable, "-m", "cli.main", "detector", "train", str(store), "--validation", str(store)]
+    command = [sys.executable, "-m", "evolift", "detector", "train", str(store), "--validation", str(store)]
     subprocess.run(
         [*command, "-o", str(folder), *SMALL, *more], check=True, capture_output=True, text=True, timeout=280
     )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector2d.occlusion import synthetic_occluders
-from detector2d.voc_objects import cut_out, load_occluders, save_occluders, voc_occluders
-from posedata.errors import InputError, OutputError
+from evolift.detector2d.occlusion import synthetic_occluders
+from evolift.detector2d.voc_objects import cut_out, load_occluders, save_occluders, voc_occluders
+from evolift.posedata.errors import InputError, OutputError
 
 OBJECTS = [  # name, difficult, truncated, box (left, top, right, bottom) in the picture
     ("person", 0, 0, (5, 5, 45, 45)),

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from posedata.checkpoint import load_checkpoint
-from posedata.predicting.prediction_files import read_predictions
-from posedata.store import PoseStore
+from evolift.posedata.predictions.prediction_files import read_predictions
+from evolift.posedata.store import PoseStore
+from evolift.training.checkpoint import load_checkpoint
 from tests.conftest import Finished
 
 SMALL = ("--accelerator", "cpu", "--steps", "4", "--validate-every", "2")

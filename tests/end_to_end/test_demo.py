@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lifter.joint import load_joint
+from evolift.chain.model import load_joint
 from tests.conftest import Finished
 
 STAGES = {"actors", "evolution", "lifter", "rendered people", "detector", "joint stage", "prediction"}

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lifter.joint import JointModel
-from lifter.joint_onnx_graph import joint_graph
-from lifter.pipeline import Pipeline
-from posedata.image_file import decode_image, read_image, write_png
-from posedata.onnx_file import write_onnx
+from evolift.chain.model import JointModel
+from evolift.chain.onnx_graph import joint_graph
+from evolift.posedata.image_file import decode_image, read_image, write_png
+from evolift.prediction.pipeline import Pipeline
+from evolift.training.onnx_file import write_onnx
 from tests.settled_networks import settled_detector, settled_lifter
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "predict_onnx.py"

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posedata.camera import Camera, look_at
-from posedata.poses import Lineage, Poses, labelled
-from posedata.skeleton import H36M17
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.camera import Camera, look_at
+from evolift.posedata.poses import Lineage, Poses, labelled
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lifter.bone_losses import bone_loss, mirror_bones, symmetry_loss
-from posedata.errors import InputError
-from posedata.skeleton import COCO17, H36M16, H36M17, SKELETONS, Skeleton
+from evolift.lifter.bone_losses import bone_loss, mirror_bones, symmetry_loss
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import COCO17, H36M16, H36M17, SKELETONS, Skeleton
 
 EVERY = [H36M17, H36M16, COCO17]
 

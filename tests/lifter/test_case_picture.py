@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lifter.case_picture import case_picture
-from lifter.evaluation import open_test_set
-from lifter.pairs import PairSettings
-from posedata.skeleton import H36M17
+from evolift.lifter.case_picture import case_picture
+from evolift.lifter.data.pairs import PairSettings
+from evolift.lifter.evaluation import open_test_set
+from evolift.posedata.skeleton import H36M17
 
 
 def test_picture_holds_as_many_cases_as_there_are(tiny_store) -> None:

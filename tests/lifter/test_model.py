@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifter.model import LifterModel, LifterSettings, load_lifter, save_lifter
-from posedata.checkpoint import Checkpoint, save_checkpoint
-from posedata.errors import CheckpointError, InputError, OutputError
-from posedata.skeleton import COCO18_PELVIS, H36M16, H36M17
+from evolift.lifter.model import LifterModel, LifterSettings, load_lifter, save_lifter
+from evolift.posedata.errors import CheckpointError, InputError, OutputError
+from evolift.posedata.skeleton import COCO18_PELVIS, H36M16, H36M17
+from evolift.training.checkpoint import Checkpoint, save_checkpoint
 
 SMALL = {"hidden": 8, "blocks": 1}
 EVERY_KIND = [

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifter.normalisation import box, normalise, screen
-from posedata.errors import InputError
+from evolift.lifter.normalisation import box, normalise, screen
+from evolift.posedata.errors import InputError
 
 
 def people(seed: int = 0, axes: int = 2) -> torch.Tensor:

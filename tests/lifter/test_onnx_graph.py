@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 import torch
 
-from lifter.onnx_graph import lifter_graph
-from posedata.onnx_file import write_onnx
+from evolift.lifter.onnx_graph import lifter_graph
+from evolift.training.onnx_file import write_onnx
 from tests.settled_networks import settled_lifter
 
 

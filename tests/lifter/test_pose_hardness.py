@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from lifter.model import Lifter, LifterModel, LifterSettings, save_lifter
-from lifter.pose_hardness import PoseHardness, pose_hardness
-from posedata.camera_rig import RandomRig, RingRig
-from posedata.errors import CheckpointError, InputError
-from posedata.poses import Poses
-from posedata.seeds import generator_at
-from posedata.skeleton import H36M16, H36M17
-from posedata.store import PoseStore
+from evolift.lifter.model import Lifter, LifterModel, LifterSettings, save_lifter
+from evolift.lifter.pose_hardness import PoseHardness, pose_hardness
+from evolift.posedata.camera_rig import RandomRig, RingRig
+from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.poses import Poses
+from evolift.posedata.seeds import generator_at
+from evolift.posedata.skeleton import H36M16, H36M17
+from evolift.posedata.store import PoseStore
 
 
 class Straight(Lifter):

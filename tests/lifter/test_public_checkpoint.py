@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lifter.public_checkpoint import from_public_state, load_public_checkpoint
-from lifter.skeleton_graph import adjacency
-from posedata.errors import CheckpointError
-from posedata.skeleton import H36M16
+from evolift.lifter.networks.skeleton_graph import adjacency
+from evolift.lifter.public_checkpoint import from_public_state, load_public_checkpoint
+from evolift.posedata.errors import CheckpointError
+from evolift.posedata.skeleton import H36M16
 
 GROUPS = [[2, 3], [5, 6], [1, 4], [0, 7], [8, 9], [14, 15], [11, 12], [10, 13]]
 HIDDEN, BLOCKS = 12, 2

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lifter.evaluation import evaluate_lifters, open_test_set
-from lifter.model import LifterModel, LifterSettings
-from lifter.pairs import PairSettings
-from lifter.refiner import (
+from evolift.lifter.data.pairs import PairSettings
+from evolift.lifter.data.split import Split
+from evolift.lifter.evaluation import evaluate_lifters, open_test_set
+from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.lifter.refiner import (
     DenoisingAutoencoder,
     Refined,
     RefinerModel,
@@ -20,17 +21,16 @@ from lifter.refiner import (
     load_refiner,
     save_refiner,
 )
-from lifter.refiner_training import PoseFaults, spoilt, train_refiner
-from lifter.split import Split
-from lifter.training import DataSettings, LearningSettings
-from posedata.camera_rig import RingRig
-from posedata.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from posedata.errors import CheckpointError, InputError
-from posedata.metrics import mpjpe
-from posedata.output_file import sha256_of
-from posedata.seeds import generator_at
-from posedata.skeleton import H36M16, H36M17
-from posedata.trainer import TrainingSettings
+from evolift.lifter.refiner_training import PoseFaults, spoilt, train_refiner
+from evolift.lifter.training import DataSettings, LearningSettings
+from evolift.posedata.camera_rig import RingRig
+from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.metrics import mpjpe
+from evolift.posedata.output_file import sha256_of
+from evolift.posedata.seeds import generator_at
+from evolift.posedata.skeleton import H36M16, H36M17
+from evolift.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from evolift.training.trainer import TrainingSettings
 
 SMALL = RefinerSettings(hidden=16, code=8, dropout=0.1)
 PAIRS = PairSettings(batch_size=16, flip=True)

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from lifter.bone_losses import bone_loss, symmetry_loss
-from lifter.evaluation import evaluate_lifters, markdown_report, open_test_set, predict
-from lifter.model import LifterModel, LifterSettings, load_lifter
-from lifter.pairs import PairSettings
-from lifter.split import Split
-from lifter.training import (
+from evolift.lifter.bone_losses import bone_loss, symmetry_loss
+from evolift.lifter.data.pairs import PairSettings
+from evolift.lifter.data.split import Split
+from evolift.lifter.evaluation import evaluate_lifters, markdown_report, open_test_set, predict
+from evolift.lifter.model import LifterModel, LifterSettings, load_lifter
+from evolift.lifter.training import (
     DataSettings,
     LearningSettings,
     LifterModule,
@@ -20,14 +20,14 @@ from lifter.training import (
     schedule_factor,
     train_lifter,
 )
-from posedata.camera_rig import RingRig
-from posedata.checkpoint import load_checkpoint
-from posedata.errors import InputError
-from posedata.metrics import mpjpe
-from posedata.output_file import sha256_of
-from posedata.skeleton import H36M17
-from posedata.store import PoseStore
-from posedata.trainer import TrainingSettings
+from evolift.posedata.camera_rig import RingRig
+from evolift.posedata.errors import InputError
+from evolift.posedata.metrics import mpjpe
+from evolift.posedata.output_file import sha256_of
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore
+from evolift.training.checkpoint import load_checkpoint
+from evolift.training.trainer import TrainingSettings
 
 SMALL = LifterSettings(hidden=16, blocks=1, dropout=0.1)
 PAIRS = PairSettings(batch_size=16, noise=1.0, missing=0.05, flip=True)
@@ -259,7 +259,7 @@ def test_a_test_set_keeps_labels_beside_poses(tiny_store) -> None:
 
 
 def test_validation_stores_are_validated_on_and_everything_else_trains(tiny_store, tmp_path) -> None:
-    from posedata.selection import select_rows
+    from evolift.posedata.selection import select_rows
 
     select_rows(tiny_store, tmp_path / "fit.h5", subjects=["ann"])
     select_rows(tiny_store, tmp_path / "held.h5", subjects=["bob"])

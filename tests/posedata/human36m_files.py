@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posedata.importers.human36m import CAMERA_SIZES, H36M17_OF_32
+from evolift.posedata.importers.human36m import CAMERA_SIZES, H36M17_OF_32
 
 # Public facts: camera 54138969 of S1, as metadata.xml has it.
 S1_ANGLES = (-1.38382776045614, -3.16734304390158, 0.413636308164621)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from posedata.skeleton import BODY25, COCO17, H36M17, HALPE26, MEDIAPIPE33, MPII16, Skeleton
+from evolift.posedata.skeleton import BODY25, COCO17, H36M17, HALPE26, MEDIAPIPE33, MPII16, Skeleton
 
 SIZE = (640, 480)
 

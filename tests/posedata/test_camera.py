@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from posedata.camera import (
+from evolift.posedata.camera import (
     Camera,
     camera_to_world,
     distort,
@@ -18,7 +18,7 @@ from posedata.camera import (
     unproject,
     world_to_camera,
 )
-from posedata.errors import InputError
+from evolift.posedata.errors import InputError
 
 # Human3.6M's camera 54138969: strong real distortion.
 H36M_K = np.array([[1145.05, 0, 512.54], [0, 1143.78, 515.45], [0, 0, 1]])

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from posedata.camera import Camera, look_at
-from posedata.camera_rig import NEAREST_DEPTH, CameraBatch, RandomRig, RingRig, euler_batched, look_at_batched
-from posedata.errors import InputError
+from evolift.posedata.camera import Camera, look_at
+from evolift.posedata.camera_rig import (
+    NEAREST_DEPTH,
+    CameraBatch,
+    RandomRig,
+    RingRig,
+    euler_batched,
+    look_at_batched,
+)
+from evolift.posedata.errors import InputError
 
 
 def people(standing_pose: np.ndarray, count: int) -> torch.Tensor:

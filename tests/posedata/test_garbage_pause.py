@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from posedata.garbage_pause import garbage_pause
+from evolift.posedata.garbage_pause import garbage_pause
 
 
 def test_the_collector_is_as_before_whatever_happens() -> None:

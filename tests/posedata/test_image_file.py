@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from posedata.errors import InputError
-from posedata.image_file import read_image, read_reduced_image
+from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import read_image, read_reduced_image
 
 
 @pytest.fixture

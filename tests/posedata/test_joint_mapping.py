@@ -3,9 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from posedata.errors import InputError
-from posedata.joint_mapping import _MAPPINGS, HIDDEN, UNLABELLED, VISIBLE, JointMapping, mapping_between
-from posedata.skeleton import BODY25, COCO17, H36M16, H36M17, LSP14, MEDIAPIPE33, MPII16
+from evolift.posedata.errors import InputError
+from evolift.posedata.joint_mapping import (
+    _MAPPINGS,
+    HIDDEN,
+    UNLABELLED,
+    VISIBLE,
+    JointMapping,
+    mapping_between,
+)
+from evolift.posedata.skeleton import BODY25, COCO17, H36M16, H36M17, LSP14, MEDIAPIPE33, MPII16
 
 
 def by_name(mapping: JointMapping) -> str:

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
-from posedata.skeleton import H36M17, LSP14
+from evolift.posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
+from evolift.posedata.skeleton import H36M17, LSP14
 
 
 def people(rows: int = 2) -> tuple[torch.Tensor, torch.Tensor]:

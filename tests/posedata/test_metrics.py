@@ -5,8 +5,17 @@ import pandas as pd
 import pytest
 import torch
 
-from posedata.metrics import auc, joint_errors, mpjpe, n_mpjpe, p_mpjpe, pck, root_relative, score_table
-from posedata.skeleton import H36M16, H36M17
+from evolift.posedata.metrics import (
+    auc,
+    joint_errors,
+    mpjpe,
+    n_mpjpe,
+    p_mpjpe,
+    pck,
+    root_relative,
+    score_table,
+)
+from evolift.posedata.skeleton import H36M16, H36M17
 
 
 def random_poses(seed: int, rows: int) -> torch.Tensor:

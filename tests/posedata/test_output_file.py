@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from posedata.errors import InputError, OutputError
-from posedata.output_file import (
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.output_file import (
     check_output,
     output_folder,
     sha256_of,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from posedata.poses import NO_PARENT, Lineage, Poses, labelled, repeated_label
+from evolift.posedata.poses import NO_PARENT, Lineage, Poses, labelled, repeated_label
 
 Make = Callable[..., Poses]
 

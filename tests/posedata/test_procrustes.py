@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from posedata.procrustes import optimal_rotation, procrustes_align, scale_align
+from evolift.posedata.procrustes import optimal_rotation, procrustes_align, scale_align
 
 
 def reference_alignment(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posedata.seeds import generator_at, numpy_generator_at, seed_at
+from evolift.posedata.seeds import generator_at, numpy_generator_at, seed_at
 
 places = st.lists(st.integers(0, 2**31), min_size=0, max_size=3)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posedata.errors import InputError, OutputError
-from posedata.poses import Lineage, Poses
-from posedata.selection import select_rows
-from posedata.skeleton import H36M17
-from posedata.store import PoseStore, PoseStoreWriter, Provenance
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.poses import Lineage, Poses
+from evolift.posedata.selection import select_rows
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 
 def test_chosen_rows_and_no_others(tiny_store: Path, tmp_path: Path) -> None:

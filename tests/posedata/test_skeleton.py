@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posedata.errors import InputError
-from posedata.skeleton import (
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import (
     BODY25,
     COCO17,
     H36M16,

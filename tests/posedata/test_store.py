@@ -14,11 +14,11 @@ import h5py
 import numpy as np
 import pytest
 
-from posedata.camera import Camera
-from posedata.errors import OutputError, StoreError
-from posedata.poses import Lineage, Poses, repeated_label
-from posedata.skeleton import H36M16, H36M17, LSP14
-from posedata.store import CHUNK_ROWS, PoseStore, PoseStoreWriter, Provenance, append_to_store
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import OutputError, StoreError
+from evolift.posedata.poses import Lineage, Poses, repeated_label
+from evolift.posedata.skeleton import H36M16, H36M17, LSP14
+from evolift.posedata.store import CHUNK_ROWS, PoseStore, PoseStoreWriter, Provenance, append_to_store
 
 Make = Callable[..., Poses]
 CAMERA = Camera.from_focal_length(1145.0, 1000, 1002, R=np.eye(3), t=np.array([0.0, 0, 4000]), name="cam 1")
@@ -387,9 +387,9 @@ KILLED_WRITER = """
     import os, signal, sys
     from pathlib import Path
     import numpy as np
-    from posedata.poses import Poses, repeated_label
-    from posedata.skeleton import H36M17
-    from posedata.store import PoseStoreWriter, Provenance
+    from evolift.posedata.poses import Poses, repeated_label
+    from evolift.posedata.skeleton import H36M17
+    from evolift.posedata.store import PoseStoreWriter, Provenance
 
     rows = 10000
     poses = Poses(repeated_label("a", rows), repeated_label("b", rows), np.arange(rows), np.ones((rows, 17, 3), np.float32))
@@ -428,9 +428,9 @@ STREAM = """
     import resource, sys
     from pathlib import Path
     import numpy as np
-    from posedata.poses import Poses, repeated_label
-    from posedata.skeleton import H36M17
-    from posedata.store import PoseStore, PoseStoreWriter, Provenance
+    from evolift.posedata.poses import Poses, repeated_label
+    from evolift.posedata.skeleton import H36M17
+    from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
     rows = 20_000
     joints = np.random.default_rng(0).normal(0, 500, (rows, 17, 3)).round().astype(np.float32)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posedata.errors import InputError, OutputError
-from posedata.video_file import AHEAD, VideoReader, VideoWriter
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.video_file import AHEAD, VideoReader, VideoWriter
 
 
 def written(path: Path, frames: int = 30, size: tuple[int, int] = (96, 64)) -> Path:

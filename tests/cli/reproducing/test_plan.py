@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.main import command_named
-from cli.reproducing.data_stages import Division
-from cli.reproducing.plan import Plan, make_plan
-from cli.reproducing.report_rows import chosen_rows
-from cli.reproducing.scale import read_scale
-from cli.reproducing.stages import Stage
-from posedata.errors import InputError
-from posedata.poses import Poses, labelled, repeated_label
-from posedata.skeleton import H36M17
-from posedata.store import PoseStoreWriter, Provenance
+from evolift.cli.main import command_named
+from evolift.cli.reproducing.data_stages import Division
+from evolift.cli.reproducing.plan import Plan, make_plan
+from evolift.cli.reproducing.report_rows import chosen_rows
+from evolift.cli.reproducing.scale import read_scale
+from evolift.cli.reproducing.stages import Stage
+from evolift.posedata.errors import InputError
+from evolift.posedata.poses import Poses, labelled, repeated_label
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStoreWriter, Provenance
 
 NOBODY = Division((), ())
 
@@ -202,7 +202,7 @@ def test_a_value_that_its_command_refuses_is_found_before_anything_runs(tiny_sca
 
 
 def test_the_key_depends_on_content_options_and_what_came_before(poses: Path, tmp_path: Path) -> None:
-    from cli.reproducing.stages import Product
+    from evolift.cli.reproducing.stages import Product
 
     select = Stage("data select", {"subjects": "S1"}, (Product(poses),))
     again = Stage("data select", {"subjects": "S1"}, (Product(poses),), execution={"workers": 3})

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from cli.recipe_file import read_recipe
-from cli.reproducing.report_rows import ORDERINGS, ROWS, chosen_rows
-from posedata.errors import InputError
+from evolift.cli.recipe_file import read_recipe
+from evolift.cli.reproducing.report_rows import ORDERINGS, ROWS, chosen_rows
+from evolift.posedata.errors import InputError
 
 
 def test_there_are_14_rows_with_a_recipe_that_tells_the_published_score() -> None:

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 # In one process torchvision must be loaded before people are rendered, or the import crashes after the OpenGL driver.
-import detector2d.training  # noqa: F401
-from cli.reproducing import stage_run
-from posedata.checkpoint import load_checkpoint
+import evolift.detector2d.training  # noqa: F401
+from evolift.cli.reproducing import stage_run
+from evolift.training.checkpoint import load_checkpoint
 from tests.conftest import Finished
 from tests.headless_chromium import HeadlessPage
 
@@ -151,7 +151,7 @@ def test_bad_input_is_one_sentence(
 def test_a_request_to_end_ends_like_an_interruption() -> None:
     import signal
 
-    from cli.reproduce import _ended_by_signals
+    from evolift.cli.reproduce import _ended_by_signals
 
     before = signal.getsignal(signal.SIGTERM)
     with contextlib.suppress(KeyboardInterrupt), _ended_by_signals():

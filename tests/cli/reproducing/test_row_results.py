@@ -5,14 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cli.reproducing.plan import Plan, RowRun
-from cli.reproducing.plan_run import PlanResult
-from cli.reproducing.report_rows import ROWS
-from cli.reproducing.row_results import RowResult, markdown, ordering_table, row_results, score_table
-from cli.reproducing.scale import read_scale
-from cli.reproducing.stage_run import StageResult
-from cli.reproducing.stages import BEST, Stage
-from posedata.errors import InputError
+from evolift.cli.reproducing.plan import Plan, RowRun
+from evolift.cli.reproducing.plan_run import PlanResult
+from evolift.cli.reproducing.report_rows import ROWS
+from evolift.cli.reproducing.row_results import RowResult, markdown, ordering_table, row_results, score_table
+from evolift.cli.reproducing.scale import read_scale
+from evolift.cli.reproducing.stage_run import StageResult
+from evolift.cli.reproducing.stages import BEST, Stage
+from evolift.posedata.errors import InputError
 
 
 def row_run(number: int, seed: int = 0) -> RowRun:

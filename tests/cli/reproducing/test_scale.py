@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.reproducing.scale import SCALES, read_scale
-from posedata.errors import InputError
+from evolift.cli.reproducing.scale import SCALES, read_scale
+from evolift.posedata.errors import InputError
 from tests.cli.reproducing.conftest import TINY
 
 

@@ -10,13 +10,13 @@ from typing import IO
 
 import pytest
 
-from cli.reproducing.plan import Plan, RowRun
-from cli.reproducing.plan_run import run_plan
-from cli.reproducing.report_rows import ROWS
-from cli.reproducing.scale import read_scale
-from cli.reproducing.stage_run import in_a_process, is_finished, run_stage
-from cli.reproducing.stages import BEST, Stage
-from posedata.errors import InputError
+from evolift.cli.reproducing.plan import Plan, RowRun
+from evolift.cli.reproducing.plan_run import run_plan
+from evolift.cli.reproducing.report_rows import ROWS
+from evolift.cli.reproducing.scale import read_scale
+from evolift.cli.reproducing.stage_run import in_a_process, is_finished, run_stage
+from evolift.cli.reproducing.stages import BEST, Stage
+from evolift.posedata.errors import InputError
 
 
 @dataclass

@@ -6,14 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posedata.errors import InputError, OutputError
-from posedata.importers.bvh import import_bvh
-from posedata.importers.bvh_file import joint_positions, parse_bvh
-from posedata.importers.bvh_names import BVH_NAMES, BvhNames, bvh_names, repair_bandai_namco, repair_cgspeed
-from posedata.importers.capture_frame import detect_mirrored, detect_unit, detect_up, to_world
-from posedata.importers.cmu_asfamc import import_cmu
-from posedata.skeleton import H36M17
-from posedata.store import PoseStore
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.importers.bvh import import_bvh
+from evolift.posedata.importers.bvh_file import joint_positions, parse_bvh
+from evolift.posedata.importers.bvh_names import (
+    BVH_NAMES,
+    BvhNames,
+    bvh_names,
+    repair_bandai_namco,
+    repair_cgspeed,
+)
+from evolift.posedata.importers.capture_frame import detect_mirrored, detect_unit, detect_up, to_world
+from evolift.posedata.importers.cmu_asfamc import import_cmu
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore
 from tests.posedata.acclaim_files import zipped
 
 # name: (parent, offset in cm, channels) of a small figure in y-up axes, facing +z, so that its left is +x.

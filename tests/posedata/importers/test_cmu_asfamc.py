@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posedata.errors import EvoliftError, InputError, OutputError
-from posedata.importers.amc_file import bone_ends, parse_amc
-from posedata.importers.asf_file import parse_asf
-from posedata.importers.cmu_asfamc import import_cmu
-from posedata.importers.cmu_clips import BONES_OF_JOINTS, GLITCHES, find_clips, read_clip
-from posedata.importers.frame_rate import kept_frames
-from posedata.importers.source_files import SourceFiles
-from posedata.skeleton import H36M17
-from posedata.store import PoseStore
+from evolift.posedata.errors import EvoliftError, InputError, OutputError
+from evolift.posedata.importers.amc_file import bone_ends, parse_amc
+from evolift.posedata.importers.asf_file import parse_asf
+from evolift.posedata.importers.cmu_asfamc import import_cmu
+from evolift.posedata.importers.cmu_clips import BONES_OF_JOINTS, GLITCHES, find_clips, read_clip
+from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.source_files import SourceFiles
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore
 from tests.posedata.acclaim_files import (
     BONES,
     LENGTH_UNIT,

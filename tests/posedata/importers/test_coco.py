@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from posedata.errors import InputError, OutputError
-from posedata.importers import labelled_people
-from posedata.importers.coco import import_coco
-from posedata.skeleton import COCO17, H36M17
-from posedata.store import PoseStore
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.importers import labelled_people
+from evolift.posedata.importers.coco import import_coco
+from evolift.posedata.skeleton import COCO17, H36M17
+from evolift.posedata.store import PoseStore
 
 SKELETON = [[16, 14], [14, 12]]
 

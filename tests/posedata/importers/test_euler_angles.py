@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from posedata.importers.euler_angles import matrix_product, rotation_from_euler
+from evolift.posedata.importers.euler_angles import matrix_product, rotation_from_euler
 
 
 @pytest.mark.parametrize("axes", ["xyz", "zyx", "yxz", "xzy", "zxy", "yzx", "x", "zx"])

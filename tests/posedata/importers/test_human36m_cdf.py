@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from posedata.errors import InputError, OutputError
-from posedata.importers.human36m import CAMERA_SIZES, H36M17_OF_32, Choice, canonical_action
-from posedata.importers.human36m_cdf import import_human36m
-from posedata.skeleton import H36M17
-from posedata.store import PoseStore
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.importers.human36m import CAMERA_SIZES, H36M17_OF_32, Choice, canonical_action
+from evolift.posedata.importers.human36m_cdf import import_human36m
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore
 from tests.posedata.human36m_files import walking, write_metadata
 
 FLOAT, RECORDS = 44, {"Num_Dims": 1}  # CDF_REAL4

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from posedata.errors import InputError
-from posedata.importers import json_stream
-from posedata.importers.json_stream import stream_json_list
+from evolift.posedata.errors import InputError
+from evolift.posedata.importers import json_stream
+from evolift.posedata.importers.json_stream import stream_json_list
 
 VALUES = st.recursive(
     st.none()

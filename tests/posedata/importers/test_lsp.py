@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import scipy.io
 
-from posedata.errors import EvoliftError, InputError, OutputError
-from posedata.importers.image_folder import new_image_folder
-from posedata.importers.lsp import import_lsp, parse_annotation
-from posedata.skeleton import H36M17, LSP14
-from posedata.store import PoseStore
+from evolift.posedata.errors import EvoliftError, InputError, OutputError
+from evolift.posedata.importers.image_folder import new_image_folder
+from evolift.posedata.importers.lsp import import_lsp, parse_annotation
+from evolift.posedata.skeleton import H36M17, LSP14
+from evolift.posedata.store import PoseStore
 from tests.posedata.acclaim_files import zipped
 
 

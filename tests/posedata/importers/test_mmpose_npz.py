@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posedata.errors import InputError, OutputError
-from posedata.importers import mmpose_npz, npz_columns
-from posedata.importers.human36m import H36M17_OF_32, Choice
-from posedata.importers.human36m_cameras import read_human36m_cameras
-from posedata.importers.mmpose_npz import import_mmpose, read_mmpose_cameras
-from posedata.skeleton import H36M17
-from posedata.store import PoseStore
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.importers import mmpose_npz, npz_columns
+from evolift.posedata.importers.human36m import H36M17_OF_32, Choice
+from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.mmpose_npz import import_mmpose, read_mmpose_cameras
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore
 from tests.posedata.human36m_files import walking, write_metadata
 
 SEQUENCES = (("S1", "Directions_1"), ("S1", "TakingPhoto"), ("S9", "Greeting"), ("S11", "Directions"))

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import scipy.io
 
-from posedata.errors import InputError, OutputError
-from posedata.importers.mpi_inf_3dhp import H36M17_OF_28, import_mpi_inf_3dhp
-from posedata.importers.mpi_inf_3dhp_test_set import H36M17_OF_17, import_mpi_inf_3dhp_test_set
-from posedata.importers.skeletool_calibration import read_skeletool_cameras
-from posedata.skeleton import H36M17
-from posedata.store import PoseStore
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.importers.mpi_inf_3dhp import H36M17_OF_28, import_mpi_inf_3dhp
+from evolift.posedata.importers.mpi_inf_3dhp_test_set import H36M17_OF_17, import_mpi_inf_3dhp_test_set
+from evolift.posedata.importers.skeletool_calibration import read_skeletool_cameras
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore
 from tests.posedata.importers.test_human36m_cdf import write_video
 
 # Camera 0 of S1/Seq1, a public fact; the others here differ by where they stand.

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from posedata.errors import InputError, OutputError
-from posedata.importers.mpii import import_mpii
-from posedata.skeleton import H36M17, MPII16
-from posedata.store import PoseStore
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.importers.mpii import import_mpii
+from evolift.posedata.skeleton import H36M17, MPII16
+from evolift.posedata.store import PoseStore
 
 IMAGES = ("015601864.jpg", "086617615.jpg", "000000001.jpg")
 

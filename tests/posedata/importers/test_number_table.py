@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posedata.importers.number_table import first_fault, read_numbers
+from evolift.posedata.importers.number_table import first_fault, read_numbers
 
 rows = st.integers(1, 5).flatmap(
     lambda columns: st.lists(

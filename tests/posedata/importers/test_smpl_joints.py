@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posedata.errors import InputError, OutputError
-from posedata.importers.smpl_joints import import_smpl_joints
-from posedata.skeleton import H36M17, SMPL22
-from posedata.store import PoseStore
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.importers.smpl_joints import import_smpl_joints
+from evolift.posedata.skeleton import H36M17, SMPL22
+from evolift.posedata.store import PoseStore
 from tests.posedata.acclaim_files import zipped
 
 # Joints of SMPL22 that are not in H36M17, as shares of some that are.

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posedata.errors import InputError, OutputError
-from posedata.importers.human36m import H36M17_OF_32, Choice
-from posedata.importers.human36m_cameras import read_human36m_cameras
-from posedata.importers.videopose3d import import_videopose3d
-from posedata.skeleton import COCO17, H36M16, H36M17
-from posedata.store import PoseStore
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.importers.human36m import H36M17_OF_32, Choice
+from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.videopose3d import import_videopose3d
+from evolift.posedata.skeleton import COCO17, H36M16, H36M17
+from evolift.posedata.store import PoseStore
 from tests.posedata.human36m_files import S1_POSITION, metadata_xml, walking, write_metadata
 
 SEQUENCES = {

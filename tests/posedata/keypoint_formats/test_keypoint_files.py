@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from posedata.errors import InputError
-from posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
-from posedata.keypoint_formats.keypoint_files import FORMATS, read_keypoints, recognise_format
-from posedata.keypoint_formats.keypoints import Keypoints
-from posedata.keypoint_formats.name_mapping import read_name_mapping
-from posedata.skeleton import BODY25, COCO17, H36M17, HALPE26, MEDIAPIPE33, MPII16, skeleton_by_name
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
+from evolift.posedata.keypoint_formats.keypoint_files import FORMATS, read_keypoints, recognise_format
+from evolift.posedata.keypoint_formats.keypoints import Keypoints
+from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
+from evolift.posedata.skeleton import BODY25, COCO17, H36M17, HALPE26, MEDIAPIPE33, MPII16, skeleton_by_name
 from tests.posedata import keypoint_samples as samples
 from tests.posedata.keypoint_samples import SAMPLES, points
 

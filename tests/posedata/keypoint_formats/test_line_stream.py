@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from posedata.keypoint_formats.line_stream import KeypointStream, arriving_lines
-from posedata.predicting.prediction_files import prediction_lines
-from posedata.skeleton import COCO17
-from tests.posedata.predicting.test_prediction_files import made
+from evolift.posedata.keypoint_formats.line_stream import KeypointStream, arriving_lines
+from evolift.posedata.predictions.prediction_files import prediction_lines
+from evolift.posedata.skeleton import COCO17
+from tests.posedata.predictions.test_prediction_files import made
 
 
 def test_nothing_waits_for_lines_that_have_not_come() -> None:

@@ -1,0 +1,130 @@
+"""How good the chain of detector and lifter is on pictures with 3D joints, and which stage its error comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from evolift.chain.model import JointModel
+from evolift.detector2d.image_source import read_source
+from evolift.detector2d.samples import batches_in_order
+from evolift.detector2d.training import DetectorTraining, crop_settings
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
+from evolift.posedata.metrics import COLUMNS, score_table
+from evolift.posedata.store import PoseStore
+
+
+@dataclass(frozen=True, eq=False)
+class ChainPredictions:
+    """What a chain says of the rows of a store with pictures and 3D joints.
+
+    3D joints are root-relative mm in the camera frame; where the lifter gives only depth, x and y are the truth's.
+
+    Args:
+        row: of the store.
+        truth: labels.
+        from_labels: lifted from the labelled 2D joints.
+        from_detections: lifted from the detected 2D joints.
+        joints_2d, truth_2d: detected and labelled, pixels.
+        correct: PCK@0.2 of the torso per joint: 1, 0, or NaN where unlabelled.
+    """
+
+    row: Tensor
+    truth: Float[Tensor, "rows joints 3"]
+    from_labels: Float[Tensor, "rows joints 3"]
+    from_detections: Float[Tensor, "rows joints 3"]
+    joints_2d: Float[Tensor, "rows joints 2"]
+    truth_2d: Float[Tensor, "rows joints 2"]
+    correct: Float[Tensor, "rows joints"]
+
+
+@torch.no_grad()
+def predict_chain(
+    model: JointModel,
+    store: Path,
+    *,
+    batch_size: int = 32,
+    workers: int = 0,
+    rows: Int64[np.ndarray, "rows"] | None = None,
+    advance: Callable[[int], object] | None = None,
+) -> ChainPredictions:
+    """Run a chain over the pictures of a store.
+
+    Args:
+        model: the chain; put into evaluation mode.
+        store: with pictures, 2D and 3D joints.
+        batch_size, workers: how it is run.
+        rows: only these rows with pictures, counted from 0 in the order of the store; those without 3D joints are left out.
+        advance: called with the number of rows done.
+
+    Raises:
+        InputError: the store has no picture with 3D joints.
+        StoreError: the store is damaged.
+    """
+    model.eval()
+    source = read_source(store, model.skeleton)
+    complete = np.flatnonzero(source.known_3d.all(1))
+    if rows is not None:
+        complete = complete[np.isin(complete, rows)]
+    if not len(complete):
+        raise InputError(f"{store}: no picture has 3D joints, which the chain is scored on")
+    crops = crop_settings(model.detector, DetectorTraining(), augmented=False)
+    device = next(model.parameters()).device
+    parts: list[list[Tensor]] = []
+    for batch in batches_in_order([source.take(complete)], crops, batch_size, workers):
+        found = model(*(batch[name].to(device) for name in ("image", "image_from_crop", "image_size")))
+        truth, truth_2d, visibility = batch["joints_3d"], batch["joints_2d"], batch["visibility"]
+        labelled = model.lift_labels(
+            truth_2d.to(device),
+            visibility.to(device),
+            batch["image_from_crop"].to(device),
+            batch["image_size"].to(device),
+            truth[..., 2:].to(device),
+        )
+        pixels = found.joints_2d.cpu()
+        torso = torso_diameter(truth_2d, visibility, model.skeleton)
+        correct = correct_keypoints(pixels, truth_2d, visibility, torso)
+        lifted = [_with_true_plane(joints.cpu(), truth) for joints in (labelled, found.joints_3d)]
+        parts.append([batch["row"], truth, *lifted, pixels, truth_2d, correct])
+        if advance is not None:
+            advance(len(truth))
+    return ChainPredictions(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _with_true_plane(prediction: Tensor, truth: Tensor) -> Tensor:
+    return torch.cat([truth[..., :2], prediction], -1) if prediction.shape[-1] == 1 else prediction
+
+
+def chain_table(predictions: ChainPredictions, store: Path, model: JointModel) -> pd.DataFrame:
+    """Scores of the chain, stage by stage, overall.
+
+    Returns:
+        Rows "lifter on labelled 2D" and "lifter on detected 2D" with MPJPE, P-MPJPE, N-MPJPE (mm), PCK@150 and AUC,
+        the detector's PCK@0.2 of the torso, and the share of the squared error that is there already with
+        labelled 2D: the lifter's own. (Errors of the two stages are taken to be independent, so squares add.)
+    """
+    with PoseStore(store, validate=False) as opened:
+        table = opened.table().iloc[predictions.row.numpy()]
+    rows = []
+    for name, joints in (
+        ("lifter on labelled 2D", predictions.from_labels),
+        ("lifter on detected 2D", predictions.from_detections),
+    ):
+        subject, action = table["subject"].array, table["action"].array
+        scores = score_table(joints, predictions.truth, subject, action, model.skeleton)
+        overall = scores[scores["name"] == "overall"].iloc[0]
+        rows.append({"input": name, "poses": len(table), **{column: overall[column] for column in COLUMNS}})
+    result = pd.DataFrame(rows)
+    result["pck_2d"] = [1.0, float(predictions.correct.nanmean())]
+    own = float(result["mpjpe"].iloc[0]) ** 2
+    whole = float(result["mpjpe"].iloc[1]) ** 2
+    result["lifter_share"] = [1.0, min(1.0, own / whole) if whole > 0 else 1.0]
+    return result

@@ -1,0 +1,232 @@
+"""A report as one self-contained HTML page: headings, paragraphs, tables, pictures and links.
+
+Every text that a caller gives is shown as it is: markup in it (a file named `<script>`) has no effect. The page follows
+the reader's light or dark setting, prints well, and loads nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+import cv2
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+
+from evolift.posedata.output_file import write_text
+
+_STYLE = """
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1d1f23; --faint: #d5d8dd; --quiet: #5c626c; --link: #0b5fa5; }
+@media (prefers-color-scheme: dark) { :root { --paper: #17191d; --ink: #eceef2; --faint: #3b4048; --quiet: #a5acb8; --link: #8ec7ff; } }
+@media print { :root { --paper: #ffffff; --ink: #000000; --faint: #cccccc; --quiet: #444444; --link: #000000; } body { max-width: none; }
+  figure, table, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1.25rem 4rem; max-width: 64rem; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.3rem; margin-top: 2.2rem; } h3 { font-size: 1.05rem; margin-top: 1.5rem; }
+p { max-width: 44rem; } a { color: var(--link); }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
+caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
+th, td { overflow-wrap: break-word; padding: .25rem .7rem; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top; }
+th:first-child, td:first-child { padding-left: 0; } td.number, th.number { text-align: right; white-space: nowrap; }
+figure { margin: 1rem 0; } img { max-width: 100%; height: auto; border-radius: 4px; background: #ffffff; }
+figcaption { color: var(--quiet); font-size: .875rem; max-width: 44rem; }
+pre { padding: .7rem .9rem; border: 1px solid var(--faint); border-radius: 4px; overflow-x: auto; overflow-wrap: normal; font-size: .875rem; }
+dl { display: grid; grid-template-columns: fit-content(40%) minmax(0, 1fr); gap: .2rem 1.2rem; } dt { color: var(--quiet); } dd { margin: 0; }
+"""
+
+
+@dataclass(frozen=True)
+class PageLink:
+    """A link, on a line of its own or in a cell of a table.
+
+    Args:
+        target: an http(s) address, or the path of a file relative to the report's folder.
+        text: shown; the target if empty.
+
+    Raises:
+        ValueError: the address is of a kind that may run code (`javascript:`, `data:`).
+    """
+
+    target: str | Path
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        address = self.target
+        if isinstance(address, str) and urlsplit(address.strip()).scheme.lower() not in ("", "http", "https"):
+            raise ValueError(f"a link must be http, https or a path (got {address!r})")
+
+    def __str__(self) -> str:
+        return self.text or str(self.target)
+
+    def element(self) -> str:
+        """Its HTML."""
+        address = str(self.target)
+        if isinstance(self.target, Path):
+            address = quote(self.target.as_posix())
+            if not self.target.is_absolute():
+                address = "./" + address  # so that a colon in a file name does not make it a scheme
+        return f'<a href="{html.escape(address)}">{html.escape(str(self))}</a>'
+
+
+class ReportPage:
+    """A page that is put together part by part; each method returns the page, so that calls may be chained.
+
+    Args:
+        title: of the page and of its first heading.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._parts: list[str] = []
+
+    def heading(self, text: str, level: Literal[2, 3] = 2) -> ReportPage:
+        """A heading below the title."""
+        return self._add(f"<h{level}>{html.escape(text)}</h{level}>")
+
+    def paragraph(self, text: str) -> ReportPage:
+        """A paragraph of plain text."""
+        return self._add(f"<p>{html.escape(text)}</p>")
+
+    def code(self, text: str) -> ReportPage:
+        """Text with its line breaks, such as a command and its output."""
+        return self._add(f"<pre><code>{html.escape(text)}</code></pre>")
+
+    def facts(self, values: Mapping[str, object]) -> ReportPage:
+        """Names with values, such as settings."""
+        rows = (
+            f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>"
+            for name, value in values.items()
+        )
+        return self._add(f"<dl>{''.join(rows)}</dl>")
+
+    def table(
+        self, table: pd.DataFrame, caption: str = "", *, index: bool = True, decimals: int = 1
+    ) -> ReportPage:
+        """A pandas table.
+
+        Args:
+            table: numbers are right-aligned, missing ones a dash, and a `PageLink` is a link; several levels of columns or rows are joined.
+            caption: above it.
+            index: show the row names.
+            decimals: of numbers that are not whole.
+        """
+        names = [_joined(column) for column in table.columns]
+        numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes]
+        head = [_cell("th", _joined(list(table.index.names)), scope="col")] if index else []
+        head += [
+            _cell("th", name, number=is_number, scope="col")
+            for name, is_number in zip(names, numeric, strict=True)
+        ]
+        rows = []
+        for label, values in zip(table.index, table.itertuples(index=False, name=None), strict=True):
+            cells = [_cell("th", _joined(label), scope="row")] if index else []
+            cells += [
+                _cell("td", v if isinstance(v, PageLink) else _written(v, decimals), number=n)
+                for v, n in zip(values, numeric, strict=True)
+            ]
+            rows.append(f"<tr>{''.join(cells)}</tr>")
+        title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+        return self._add(
+            f'<div class="wide"><table>{title}<thead><tr>{"".join(head)}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        )
+
+    def picture(
+        self,
+        image: UInt8[np.ndarray, "height width 3"],
+        caption: str = "",
+        *,
+        alternative: str = "",
+        lossless: bool | None = None,
+    ) -> ReportPage:
+        """An RGB picture, embedded.
+
+        Args:
+            image: uint8.
+            caption: below it.
+            alternative: for people who cannot see it; the caption if empty.
+            lossless: PNG if True, JPEG if False; the smaller of the two if None.
+
+        Raises:
+            ValueError: it is not RGB uint8.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise ValueError(f"a picture must be uint8 of shape (height, width, 3) (got {image.shape})")
+        kinds = {True: ("png",), False: ("jpeg",), None: ("png", "jpeg")}[lossless]
+        kind, code = min(((kind, _encoded(image, kind)) for kind in kinds), key=lambda pair: len(pair[1]))
+        source = f"data:image/{kind};base64,{base64.b64encode(code).decode()}"
+        text = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+        height, width = image.shape[:2]
+        return self._add(
+            f'<figure><img src="{source}" width="{width}" height="{height}" alt="{html.escape(alternative or caption)}">{text}</figure>'
+        )
+
+    def link(self, target: str | Path, text: str = "") -> ReportPage:
+        """A link on a line of its own.
+
+        Args:
+            target: an http(s) address, or the path of a file relative to the report's folder.
+            text: shown; the target if empty.
+
+        Raises:
+            ValueError: the address is of a kind that may run code (`javascript:`, `data:`).
+        """
+        return self._add(f"<p>{PageLink(target, text).element()}</p>")
+
+    def page(self) -> str:
+        """The whole page as text."""
+        title = html.escape(self.title)
+        page = (
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+            f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+            + "\n".join(self._parts)
+            + "\n</main>\n</body>\n</html>\n"
+        )
+        return page.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
+
+    def write(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the page, whole or not at all.
+
+        Raises:
+            OutputError: the file exists, or cannot be written.
+        """
+        write_text(path, self.page(), overwrite=overwrite)
+
+    def _add(self, part: str) -> ReportPage:
+        self._parts.append(part)
+        return self
+
+
+def _cell(tag: str, content: str | PageLink, *, number: bool = False, scope: str = "") -> str:
+    attributes = (' class="number"' if number else "") + (f' scope="{scope}"' if scope else "")
+    inside = content.element() if isinstance(content, PageLink) else html.escape(content)
+    return f"<{tag}{attributes}>{inside}</{tag}>"
+
+
+def _joined(label: object) -> str:
+    parts = label if isinstance(label, (tuple, list)) else (label,)
+    return ", ".join(str(part) for part in parts if part is not None)
+
+
+def _written(value: object, decimals: int) -> str:
+    if value is None or value is pd.NA or (isinstance(value, (float, np.floating)) and np.isnan(value)):
+        return "–"
+    if isinstance(value, (float, np.floating)):
+        return f"{value:,.{decimals}f}".replace("-", "−").replace(",", "\u202f")
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return f"{value:,}".replace("-", "−").replace(",", "\u202f")
+    return str(value)
+
+
+def _encoded(image: UInt8[np.ndarray, "height width 3"], kind: str) -> bytes:
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, 88] if kind == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    _, code = cv2.imencode(f".{kind}", image[..., ::-1], parameters)
+    return code.tobytes()

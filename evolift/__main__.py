@@ -1,0 +1,5 @@
+"""`python -m evolift`: the command `evolift`."""
+
+from evolift.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Criteria of plausibility beyond joint-angle limits."""

@@ -1,0 +1,311 @@
+r"""Algorithm 1 from store to store: a population grows by generations of valid children.
+
+.. math:: D_{g+1} = D_g \cup \mathrm{NaturalSelection}(\mathrm{Mutation}(\mathrm{Crossover}(\mathrm{Sample}(D_g))))
+
+The result holds the source's rows first, as they were, with generation 0 (or the generation they had), then the children
+in the order of their generations, each with its parents' rows and the operators that made it. A child has the subject,
+action and frame number of its first parent, whose body (root place, heading, bone lengths) it keeps. Its limbs may
+be those of another subject: evolve training subjects only if you want to test on the others.
+
+Reference: Li et al., Cascaded deep monocular 3D human pose estimation with evolutionary training data, CVPR 2020.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Int64
+
+from evolift.evolution.criteria.criterion_sources import criteria_by_names
+from evolift.evolution.criteria.ground import lowest_joint, supports
+from evolift.evolution.job.block_workers import Block, BlockWorkers, Job, one_thread
+from evolift.evolution.job.breeding import OPERATOR_LABELS, Tally, tally_table
+from evolift.evolution.job.work_folder import WorkFolder
+from evolift.evolution.kinematics.gene_pool import GenePool, pack
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.kinematics.local_bones import to_local
+from evolift.evolution.limits.joint_limits import JointLimits
+from evolift.evolution.limits.limit_sources import files_of_limits, limits_by_name
+from evolift.evolution.operators.length_templates import length_templates
+from evolift.evolution.operators.parent_sampling import Score, novelty
+from evolift.evolution.operators.parent_sampling import hardness as weigh_by_hardness
+from evolift.evolution.settings import EvolutionSettings
+from evolift.posedata.errors import InputError, StoreError
+from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.poses import Lineage, Poses, labelled
+from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
+
+BLOCK = 16384
+"""Children of a block. Part of the random stream: changing it changes every result."""
+READ_ROWS = 65536
+
+
+@dataclass(frozen=True)
+class EvolutionReport:
+    """What a run did.
+
+    Args:
+        originals: poses of the source.
+        originals_within_limits: those of them that keep the limits and so may be parents.
+        children: poses bred.
+        generations: what selection did, in order.
+    """
+
+    originals: int
+    originals_within_limits: int
+    children: int
+    generations: tuple[Tally, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for provenance and JSON."""
+        return asdict(self)
+
+    def reasons(self) -> dict[str, int]:
+        """Why criteria refused candidates, in all generations, the most frequent first."""
+        total = Tally()
+        for tally in self.generations:
+            total.add(tally)
+        return dict(sorted(total.reasons.items(), key=lambda item: -item[1]))
+
+    def table(self) -> pd.DataFrame:
+        """One row per generation, see `breeding.tally_table`."""
+        return tally_table(self.generations)
+
+
+@dataclass(frozen=True, eq=False)
+class _Originals:
+    """Labels of the source's rows, and which of them keep the limits."""
+
+    subject: pd.Categorical
+    action: pd.Categorical
+    frame: Int64[np.ndarray, "originals"]
+    valid: Int64[np.ndarray, "members"]
+    next_generation: int
+
+
+def evolve(
+    source: Path,
+    target: Path,
+    settings: EvolutionSettings,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    workers: BlockWorkers | None = None,
+    hardness: Score | None = None,
+    further_inputs: Sequence[Path] = (),
+    progress: Callable[[int], None] | None = None,
+    command: str = "evolift evolve",
+) -> EvolutionReport:
+    """Grow a pose store.
+
+    Args:
+        source: store of 3D poses in the world frame.
+        target: store to write.
+        settings: all that changes the result.
+        overwrite: replace `target` if it exists, and start anew if an interrupted run left a work folder beside it.
+        resume: go on with that work folder if there is one; the result is the same as of an undisturbed run.
+        workers: who breeds; this process if None. They never change the result.
+        hardness: weights of poses for the sampling "hardness"; must give the same weights for the same poses.
+        further_inputs: files that `hardness` depends on, for provenance; a run is resumed with the same only.
+        progress: called with the number of children made since the last call.
+        command: for provenance.
+
+    Raises:
+        StoreError: the source is not sound, or its poses are not 3D in the world frame.
+        InputError: its skeleton has no kinematic tree, fewer than two poses keep the limits, nearly all children are
+            refused, or the interrupted run had other settings.
+        OutputError: the target exists, or cannot be written.
+    """
+    check_output(target, overwrite=overwrite)
+    if (hardness is None) == (settings.sampling == "hardness"):
+        raise InputError('the sampling "hardness" and a function that scores poses must be given together')
+    with PoseStore(source) as store:
+        _require_world(store)
+        tree = KinematicTree(store.skeleton)
+        limits = limits_by_name(settings.limits, tree)
+        criteria_by_names(settings.criteria, tree)
+        size = settings.size_from(len(store))
+        inputs = {
+            file.name: sha256_of(file)
+            for file in (source, *files_of_limits(settings.limits), *further_inputs)
+        }
+        provenance = Provenance(command, settings.to_dict(), settings.seed, inputs)
+        job = Job(WorkFolder.beside(target), len(store), size, tree, settings)
+        folder = job.work_folder()
+        folder.start(_identity(provenance, job), resume=resume, overwrite=overwrite)
+        try:
+            with PoseStoreWriter(target, store.skeleton, "world", provenance, overwrite=overwrite) as writer:
+                originals = _copy_originals(store, writer, limits, folder)
+                tallies = _grow(job, originals, writer, workers or BlockWorkers(), hardness, progress)
+                report = EvolutionReport(len(store), len(originals.valid), size - len(store), tuple(tallies))
+                parameters = provenance.parameters | {"report": report.to_dict()}
+                writer.provenance = replace(provenance, parameters=parameters)
+        except (InputError, StoreError):
+            folder.remove()  # going on would end the same way
+            raise
+    folder.remove()
+    return report
+
+
+def _identity(provenance: Provenance, job: Job) -> dict[str, Any]:
+    """All that the bytes of the result depend on, as plain values."""
+    values = {
+        **provenance.parameters,
+        "seed": provenance.seed,
+        "source": provenance.inputs,
+        "size": job.size,
+        "block": BLOCK,
+        "version": provenance.version,
+    }
+    same: dict[str, Any] = json.loads(json.dumps(values))
+    return same
+
+
+def _require_world(store: PoseStore) -> None:
+    if store.coordinate_frame == "none":
+        raise StoreError(f"{store.path}: it has no 3D poses, so there is nothing to evolve")
+    if store.coordinate_frame != "world":
+        raise StoreError(
+            f"{store.path}: its poses are in the camera frame, evolution needs the world frame with z up: import the store without cameras"
+        )
+
+
+def _copy_originals(
+    store: PoseStore, writer: PoseStoreWriter, limits: JointLimits, folder: WorkFolder
+) -> _Originals:
+    """Write the source's rows and put their genes into the work folder."""
+    parts, valid, lengths, lowest = [], [], [], []
+    last_generation, start = 0, 0
+    for poses in store.batches(READ_ROWS):
+        if poses.joints_3d is None:
+            raise StoreError(f"{store.path}: the dataset /poses/joints_3d is missing")
+        lineage = poses.lineage or Lineage.unbred(len(poses))
+        writer.append(Poses(poses.subject, poses.action, poses.frame, poses.joints_3d, lineage=lineage))
+        with one_thread():
+            measured = to_local(limits.tree, torch.from_numpy(poses.joints_3d))
+            valid.append(limits.check_measured(measured).all(-1).numpy())
+        lengths.append(measured.lengths.numpy())
+        folder.write("genes", start, pack(measured))
+        lowest.append(lowest_joint(poses.joints_3d))
+        last_generation = max(last_generation, int(lineage.generation.max()))
+        parts.append((poses.subject, poses.action, poses.frame))
+        start += len(poses)
+    subjects, actions, frames = zip(*parts, strict=True)
+    members = _parents(np.concatenate(valid), store.path, limits)
+    subject = pd.api.types.union_categoricals(subjects)
+    action = pd.api.types.union_categoricals(actions)
+    folder.write_parents(members, length_templates(np.concatenate(lengths), subject, limits.tree))
+    folder.write("support", 0, supports(np.concatenate(lowest), subject, action))
+    return _Originals(
+        subject,
+        action,
+        np.concatenate(frames),
+        members,
+        last_generation + 1,
+    )
+
+
+def _parents(
+    valid: Bool[np.ndarray, "rows"], path: Path, limits: JointLimits
+) -> Int64[np.ndarray, "members"]:
+    rows: np.ndarray = np.flatnonzero(valid)
+    if len(rows) < 2:
+        raise InputError(
+            f"{path}: {len(rows)} of its {len(valid)} poses keep the limits {limits.name!r}, evolution needs at least two parents: see `evolift limits check`"
+        )
+    return rows
+
+
+def _blocks(job: Job) -> Iterator[list[Block]]:
+    """The blocks of each generation."""
+    generations, children = job.settings.generations, job.size - job.originals
+    filled = job.originals
+    for generation in range(generations):
+        end = job.originals + children * (generation + 1) // generations
+        yield [
+            Block(generation, number, filled, start, min(BLOCK, end - start))
+            for number, start in enumerate(range(filled, end, BLOCK))
+        ]
+        filled = end
+
+
+def _grow(
+    job: Job,
+    originals: _Originals,
+    writer: PoseStoreWriter,
+    workers: BlockWorkers,
+    hardness: Score | None,
+    progress: Callable[[int], None] | None,
+) -> list[Tally]:
+    """Breed all generations, and write each block as soon as it and those before it are there."""
+    folder = job.work_folder()
+    done = folder.finished()
+    ancestor = np.arange(job.size)
+    tallies = []
+    for generation, blocks in enumerate(_blocks(job)):
+        total = Tally()
+        if any((generation, block.number) not in done for block in blocks):
+            _weigh(job, blocks[0].filled, generation, hardness)
+        bred = workers.breed(job, [block for block in blocks if (generation, block.number) not in done])
+        for block in blocks:
+            tally = done.get((generation, block.number))
+            if tally is None:
+                tally = next(bred)
+                folder.log(generation, block.number, tally)
+            _write_block(folder, block, writer, originals, ancestor)
+            total.add(tally)
+            if progress is not None:
+                progress(block.quota)
+        tallies.append(total)
+    return tallies
+
+
+def _weigh(job: Job, filled: int, generation: int, hardness: Score | None) -> None:
+    """Store the weights of the parents of a generation, if they are not all the same."""
+    if job.settings.sampling == "uniform":
+        return
+    folder = job.work_folder()
+    pool = GenePool(job.tree, folder.column("genes"))
+    rows = folder.parents(job.originals, filled)
+    with one_thread():
+        if hardness is not None:
+            scores = weigh_by_hardness(pool, rows, hardness)
+        else:
+            scores = novelty(pool, rows, job.settings.seed, generation)
+    weights = np.zeros(filled)
+    weights[rows] = scores
+    folder.write("weight", 0, weights)
+
+
+def _write_block(
+    folder: WorkFolder,
+    block: Block,
+    writer: PoseStoreWriter,
+    originals: _Originals,
+    ancestor: Int64[np.ndarray, "rows"],
+) -> None:
+    """Write a block of children with the labels of the originals that their bodies come from."""
+    start, end = block.start, block.start + block.quota
+    # Read, not mapped: pages of a mapping would pile up in memory.
+    parent_a, parent_b = (folder.read(name, start, end) for name in ("parent_a", "parent_b"))
+    ancestor[start:end] = ancestor[parent_a]
+    label = ancestor[start:end]
+    lineage = Lineage(
+        np.full(block.quota, originals.next_generation + block.generation, np.int32),
+        parent_a,
+        parent_b,
+        labelled(folder.read("operator", start, end).astype(np.int32), OPERATOR_LABELS),
+    )
+    joints = folder.read("joints", start, end).reshape(block.quota, -1, 3)
+    writer.append(
+        Poses(
+            originals.subject[label], originals.action[label], originals.frame[label], joints, lineage=lineage
+        )
+    )

@@ -1,0 +1,200 @@
+"""Who breeds the blocks: this process, worker processes of this machine, or a dask cluster.
+
+A task names its block and its work folder; it returns only what selection did, the children are in the folder. Results
+come back in the order of the tasks whoever made them, and breeding uses one thread, so the bytes are the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evolift.evolution.criteria.criterion import Criterion
+from evolift.evolution.criteria.criterion_sources import criteria_by_names
+from evolift.evolution.criteria.near_duplicates import duplicate_filter
+from evolift.evolution.job.breeding import Parents, Tally, breed
+from evolift.evolution.job.work_folder import WorkFolder
+from evolift.evolution.kinematics.gene_pool import GenePool
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.limits.joint_limits import JointLimits
+from evolift.evolution.limits.limit_sources import limits_by_name
+from evolift.evolution.settings import EvolutionSettings
+from evolift.posedata.errors import OutputError
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all blocks of a run have in common.
+
+    Args:
+        folder: of the run.
+        originals: poses of the source, the first rows.
+        size: poses of the result.
+        tree: of the poses.
+        settings: of the run.
+    """
+
+    folder: Path
+    originals: int
+    size: int
+    tree: KinematicTree
+    settings: EvolutionSettings
+
+    def work_folder(self) -> WorkFolder:
+        """The run's columns and log."""
+        joints = 3 * len(self.tree.skeleton)
+        return WorkFolder(self.folder, self.size, {"genes": GenePool.width(self.tree), "joints": joints})
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of children.
+
+    Args:
+        generation, number: its place, from 0.
+        filled: rows that are there before its generation.
+        start, quota: rows that it fills.
+    """
+
+    generation: int
+    number: int
+    filled: int
+    start: int
+    quota: int
+
+
+class BlockWorkers:
+    """Breeds blocks in this process; subclasses have others do it.
+
+    A context manager.
+    """
+
+    def __enter__(self) -> BlockWorkers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what breeds."""
+        _opened.cache_clear()
+        _held.clear()
+
+    def breed(self, job: Job, blocks: Sequence[Block]) -> Iterator[Tally]:
+        """Breed the blocks of one generation into the work folder; yields in their order as they are finished."""
+        for block in blocks:
+            yield breed_block(job, block)
+
+
+class ProcessWorkers(BlockWorkers):
+    """Worker processes of this machine.
+
+    Args:
+        processes: how many.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self._pool = ProcessPoolExecutor(
+            processes, multiprocessing.get_context("spawn"), _end_with_the_parent, (os.getpid(),)
+        )
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def breed(self, job: Job, blocks: Sequence[Block]) -> Iterator[Tally]:
+        """As `BlockWorkers.breed`.
+
+        Raises:
+            OutputError: a process died.
+        """
+        try:
+            futures: list[Future[Tally]] = [self._pool.submit(breed_block, job, block) for block in blocks]
+            for future in futures:
+                yield future.result()
+        except BrokenProcessPool:
+            raise OutputError(
+                f"{job.folder}: a worker process died, perhaps for lack of memory: use fewer --workers and add --resume"
+            ) from None
+
+
+def _end_with_the_parent(parent: int) -> None:
+    """Workers whose parent was killed end themselves; they would wait for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def breed_block(job: Job, block: Block) -> Tally:
+    """Breed one block and store it in the work folder."""
+    # The folder of another run may have had the same name; its files are others.
+    inode = (job.folder / "genes").stat().st_ino
+    folder, _, limits, criteria = _opened(job, inode)
+    parents = _parents_before(job, inode, block.filled)
+    with one_thread():
+        place = (block.generation, block.number)
+        children = breed(parents, block.quota, limits, job.settings, place, criteria)
+    folder.write_children(block.start, children)
+    return children.tally
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(job: Job, inode: int) -> tuple[WorkFolder, GenePool, JointLimits, tuple[Criterion, ...]]:
+    folder, tree = job.work_folder(), job.tree
+    limits = limits_by_name(job.settings.limits, tree)
+    criteria = criteria_by_names(job.settings.criteria, tree)
+    return folder, GenePool(tree, folder.column("genes")), limits, criteria
+
+
+_held: dict[tuple[Job, int, int], Parents] = {}
+"""The parents of the generation that is being bred."""
+
+
+def _parents_before(job: Job, inode: int, filled: int) -> Parents:
+    key = (job, inode, filled)
+    parents = _held.get(key)
+    if parents is None:
+        # First let go of the last generation's: two search trees of millions of poses are too much at a time.
+        _held.clear()
+        parents = _held[key] = _parents(job, inode, filled)
+    return parents
+
+
+def _parents(job: Job, inode: int, filled: int) -> Parents:
+    folder, pool, *_ = _opened(job, inode)
+    rows, templates, duplicates = folder.parents(job.originals, filled), folder.templates(), None
+    cumulative = None
+    if job.settings.sampling != "uniform":
+        cumulative = np.cumsum(folder.read("weight", 0, filled)[rows], dtype=np.float64)
+    if job.settings.min_distance:
+        with one_thread():
+            duplicates = duplicate_filter(pool, filled, job.originals, templates, job.settings.min_distance)
+    support = folder.column("support") if job.settings.criteria else None
+    return Parents(pool, rows, cumulative, templates, duplicates, support)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: batches are too small to share, and sums have one order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,389 @@
+"""One block of children: Sample, Crossover, Mutation and NaturalSelection of Algorithm 1, batched.
+
+A block depends on the population before its generation, the settings and its place (generation, number), and on nothing
+else, so blocks may be bred in any order and by any worker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from torch import Tensor
+
+from evolift.evolution.criteria.criterion import Criterion
+from evolift.evolution.criteria.ground import settle
+from evolift.evolution.criteria.near_duplicates import DuplicateFilter
+from evolift.evolution.kinematics.gene_pool import GenePool, pack
+from evolift.evolution.kinematics.local_bones import LocalBones, to_joints, to_local
+from evolift.evolution.limits.joint_limits import JointLimits
+from evolift.evolution.operators.crossover import draw_pairs, draw_subtrees, exchange
+from evolift.evolution.operators.mutation import (
+    draw_turned,
+    mirror_bodies,
+    scale_lengths,
+    turn_bodies,
+    turn_bones,
+)
+from evolift.evolution.operators.parent_sampling import draw_weighted_pairs, in_torso_frame, pose_distance
+from evolift.evolution.settings import EvolutionSettings
+from evolift.posedata.errors import InputError
+from evolift.posedata.seeds import generator_at
+
+BATCH = 8192
+"""Most candidates made at a time; their working set then stays within a processor's cache."""
+HOPELESS = 1 / 2000
+"""Share of survivors below which breeding gives up."""
+
+OPERATORS = ("crossover", "mutation", "turn", "lengths", "mirror")
+
+
+def operator_name(code: int) -> str:
+    """Name of a set of operators, given as bits in the order of `OPERATORS`."""
+    return "+".join(name for bit, name in enumerate(OPERATORS) if code >> bit & 1)
+
+
+OPERATOR_LABELS = tuple(operator_name(code) for code in range(2 ** len(OPERATORS)))
+
+
+@dataclass
+class Tally:
+    """What selection did, summed over blocks.
+
+    Args:
+        candidates: children made.
+        unchanged: candidates that no operator changed; they are no children and count as refused.
+        copies: candidates too near to a parent.
+        refused: candidates refused by the limits.
+        refused_by: bone -> candidates that broke its limit (a candidate may break several).
+        implausible: candidates within the limits that a further criterion refused.
+        implausible_by: criterion -> candidates that it refused (a candidate may be refused by several).
+        reasons: criterion and reason -> candidates that it was said of.
+        duplicates: candidates that passed all this but are too near to a pose that is there already.
+    """
+
+    candidates: int = 0
+    unchanged: int = 0
+    copies: int = 0
+    refused: int = 0
+    refused_by: dict[str, int] = field(default_factory=dict)
+    implausible: int = 0
+    implausible_by: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Add another block's counts."""
+        self.candidates += other.candidates
+        self.unchanged += other.unchanged
+        self.copies += other.copies
+        self.refused += other.refused
+        self.implausible += other.implausible
+        self.duplicates += other.duplicates
+        for name in ("refused_by", "implausible_by", "reasons"):
+            for key, value in getattr(other, name).items():
+                count(getattr(self, name), key, value)
+
+    @property
+    def survivors(self) -> int:
+        """Candidates that selection kept (more than a block's quota: its last batch is cut)."""
+        lost = self.unchanged + self.copies + self.refused + self.implausible + self.duplicates
+        return self.candidates - lost
+
+
+def tally_table(generations: Sequence[Tally]) -> pd.DataFrame:
+    """One row per generation: candidates, what became of those that are no children, and the share that the limits refused.
+
+    A criterion has a column if it refused any; a candidate may be refused by several.
+    """
+    names = sorted({name for tally in generations for name in tally.implausible_by})
+    return pd.DataFrame(
+        {
+            "generation": number,
+            "candidates": tally.candidates,
+            "unchanged": tally.unchanged,
+            "copies": tally.copies,
+            "refused": tally.refused,
+            **{name: tally.implausible_by.get(name, 0) for name in names},
+            "duplicates": tally.duplicates,
+            "refused_share": tally.refused / max(tally.candidates, 1),
+        }
+        for number, tally in enumerate(generations, 1)
+    )
+
+
+def count(counts: dict[str, int], key: str, more: int) -> None:
+    """Add to a count, which is made if there is anything to add."""
+    if more:
+        counts[key] = counts.get(key, 0) + more
+
+
+@dataclass(frozen=True, eq=False)
+class Children:
+    """A block of children, ready to be written; parents are rows of the population.
+
+    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`; `support` is as in `Parents`.
+    """
+
+    joints: Float32[np.ndarray, "n joints 3"]
+    genes: Float32[np.ndarray, "n genes"]
+    parent_a: Int64[np.ndarray, "n"]
+    parent_b: Int64[np.ndarray, "n"]
+    operator: UInt8[np.ndarray, "n"]
+    tally: Tally
+    support: Float32[np.ndarray, "n"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Children before selection; `copies` are too near to a parent."""
+
+    joints: Float32[Tensor, "n joints 3"]
+    parent_a: Int64[Tensor, "n"]
+    parent_b: Int64[Tensor, "n"]
+    operator: UInt8[Tensor, "n"]
+    copies: Bool[Tensor, "n"]
+
+
+@dataclass(frozen=True, eq=False)
+class Parents:
+    """Who may become a parent.
+
+    Args:
+        pool: genes of the population.
+        rows: of it that may, at least two.
+        cumulative: running sum of their weights, None if all have the same.
+        templates: bone lengths that a child may get, one row per subject.
+        duplicates: refuses duplicates, None if they may be.
+        support: of each row of the pool, the height that the original stands on that its body descends from, mm (see
+            `evolift.evolution.criteria.ground`); needed by criteria only.
+    """
+
+    pool: GenePool
+    rows: Int64[np.ndarray, "members"]
+    cumulative: Float64[np.ndarray, "members"] | None = None
+    templates: Float32[np.ndarray, "subjects bones"] | None = None
+    duplicates: DuplicateFilter | None = None
+    support: Float32[np.ndarray, "rows"] | None = None
+
+
+def breed(
+    parents: Parents,
+    quota: int,
+    limits: JointLimits,
+    settings: EvolutionSettings,
+    place: Sequence[int],
+    criteria: Sequence[Criterion] = (),
+) -> Children:
+    """Breed `quota` valid children.
+
+    Args:
+        parents: that they are drawn from.
+        limits: that children must keep.
+        place: of the block in the run, for the seed.
+        criteria: that children must meet beside the limits.
+
+    Raises:
+        InputError: nearly all candidates are refused.
+    """
+    generator = generator_at(settings.seed, *place)
+    kept: list[tuple[Tensor | np.ndarray, ...]] = []
+    siblings: Float32[np.ndarray, "earlier coordinates"] | None = None
+    tally, done = Tally(), 0
+    while done < quota:
+        share = (done + 1) / (tally.candidates + 1)
+        n = min(BATCH, max(64, math.ceil((quota - done) / share * 1.02)))
+        candidates = make_candidates(parents, n, limits, settings, generator)
+        # After every batch: reading a row of a mapped file maps its neighbourhood too, which adds up.
+        parents.pool.forget()
+        measured, survivors = select(candidates, limits, tally)
+        if criteria:
+            plausible = judge(candidates, survivors, criteria, parents, tally)
+            survivors = survivors[plausible.all(-1)]
+        if parents.duplicates is not None:
+            apart, points = parents.duplicates.keep(measured[survivors], siblings)
+            parents.pool.forget()
+            siblings = points if siblings is None else np.concatenate([siblings, points])
+            tally.duplicates += len(survivors) - len(apart)
+            survivors = survivors[torch.from_numpy(apart)]
+        rows = survivors[: quota - done]
+        kept.append(
+            (
+                candidates.joints.index_select(0, rows).numpy(),
+                pack(measured)[rows.numpy()],
+                candidates.parent_a[rows].numpy(),
+                candidates.parent_b[rows].numpy(),
+                candidates.operator[rows].numpy(),
+            )
+        )
+        done += len(rows)
+        if tally.candidates > 4 / HOPELESS and done < HOPELESS * tally.candidates:
+            raise InputError(_hopeless(tally, limits))
+    joints, genes, parent_a, parent_b, operator = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    support = None if parents.support is None else parents.support[parent_a]
+    return Children(joints, genes, parent_a, parent_b, operator, tally, support)
+
+
+def make_candidates(
+    parents: Parents,
+    n: int,
+    limits: JointLimits,
+    settings: EvolutionSettings,
+    generator: torch.Generator,
+) -> Candidates:
+    """Draw parents and apply the operators at their rates; nothing is selected yet."""
+    tree = limits.tree
+    first, second = _draw_parents(parents, n, generator)
+    body, mate = parents.pool.take(first), parents.pool.take(second)
+
+    crossed = torch.rand(n, generator=generator) < settings.crossover_rate
+    taken = draw_subtrees(tree, n, generator, two_point_rate=settings.two_point_rate) & crossed[:, None]
+    child = exchange(body, mate, taken, tree, lengths=settings.crossed_lengths)
+
+    mutated = torch.rand(n, generator=generator) < settings.mutation_rate
+    turned = draw_turned(tree, mutated, generator, per_bone_rate=settings.per_bone_rate or None)
+    child = turn_bones(child, turned, tree, generator, sigma=math.radians(settings.sigma))
+    mutated = turned.any(-1)
+    headed = torch.rand(n, generator=generator) < settings.turn_rate
+    if settings.turn_rate:
+        child = turn_bodies(child, headed, generator, tilt_sigma=math.radians(settings.tilt_sigma))
+    scaled = torch.rand(n, generator=generator) < settings.length_rate
+    if settings.length_rate:
+        child = scale_lengths(child, tree, scaled, generator, spread=settings.length_spread)
+
+    if parents.templates is not None and settings.template_rate:
+        fitted = torch.rand(n, generator=generator) < settings.template_rate
+        drawn = torch.randint(len(parents.templates), (n,), generator=generator)
+        lengths = torch.from_numpy(parents.templates)[drawn]
+        child = child.with_values(lengths=torch.where(fitted[:, None], lengths, child.lengths))
+        scaled = scaled | fitted
+    # Drawn last and only if wanted, so that runs without mirroring have the stream that they had before it existed.
+    mirrored = torch.zeros(n, dtype=torch.bool)
+    if settings.mirror_rate:
+        mirrored = torch.rand(n, generator=generator) < settings.mirror_rate
+        child = mirror_bodies(child, tree, mirrored)
+
+    operator = torch.zeros(n, dtype=torch.uint8)
+    for bit, applied in enumerate((crossed, mutated, headed, scaled, mirrored)):
+        operator |= applied.to(torch.uint8) << bit
+    joints = to_joints(tree, child).contiguous()
+    if settings.settle:
+        joints = settle(joints, to_joints(tree, body))
+    copies = _is_copy(child, body, mate, crossed, limits, settings.min_change)
+    return Candidates(joints, first, torch.where(crossed, second, -1), operator, copies)
+
+
+def _draw_parents(parents: Parents, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    if parents.cumulative is None:
+        first, second = draw_pairs(n, len(parents.rows), generator)
+    else:
+        first, second = draw_weighted_pairs(torch.from_numpy(parents.cumulative), n, generator)
+    rows = torch.from_numpy(parents.rows)
+    return rows[first], rows[second]
+
+
+def _is_copy(
+    child: LocalBones,
+    body: LocalBones,
+    mate: LocalBones,
+    crossed: Bool[Tensor, "n"],
+    limits: JointLimits,
+    radius: float,
+) -> Bool[Tensor, "n"]:
+    """Which children are within a radius of a parent, all with the child's bone lengths and in the torso frame."""
+    if not radius:
+        return torch.zeros(len(child), dtype=torch.bool)
+    here = in_torso_frame(child, limits.tree)
+    near = torch.zeros(len(child), dtype=torch.bool)
+    for parent, concerned in ((body, torch.ones_like(near)), (mate, crossed)):
+        there = in_torso_frame(parent.with_values(lengths=child.lengths), limits.tree)
+        near |= concerned & (pose_distance(here, there) < radius)
+    return near
+
+
+def select(
+    candidates: Candidates, limits: JointLimits, tally: Tally
+) -> tuple[LocalBones, Int64[Tensor, "survivors"]]:
+    """Natural selection: fitness minus infinity for candidates that no operator changed, that copy a parent, or that break a limit.
+
+    Returns:
+        All candidates as measured on their joints, and the rows of the survivors; the rest is counted in `tally`.
+    """
+    operated = candidates.operator > 0
+    changed = operated & ~candidates.copies
+    measured = to_local(limits.tree, candidates.joints)
+    verdicts = limits.check_measured(measured)
+    valid = verdicts.all(-1)
+    tally.candidates += len(valid)
+    tally.unchanged += int((~operated).sum())
+    tally.copies += int((operated & candidates.copies).sum())
+    refused = changed & ~valid
+    tally.refused += int(refused.sum())
+    broken = (~verdicts[refused]).sum(0).tolist()
+    for bone, times in zip(limits.bones, broken, strict=True):
+        count(tally.refused_by, bone, times)
+    return measured, (changed & valid).nonzero()[:, 0]
+
+
+def judge(
+    candidates: Candidates,
+    rows: Int64[Tensor, "n"],
+    criteria: Sequence[Criterion],
+    parents: Parents,
+    tally: Tally,
+) -> Bool[Tensor, "n criteria"]:
+    """What criteria say of the candidates that kept the limits.
+
+    Args:
+        rows: of those candidates.
+        parents: where `support` is from.
+        tally: that the refused are counted in.
+    """
+    assert parents.support is not None  # whoever gives criteria gives it too
+    joints = candidates.joints.index_select(0, rows)
+    support = torch.from_numpy(parents.support[candidates.parent_a[rows].numpy()])
+    verdicts = []
+    for criterion in criteria:
+        verdict = criterion.check(joints, support)
+        verdicts.append(verdict.all(-1))
+        count(tally.implausible_by, criterion.name, int((~verdicts[-1]).sum()))
+        for reason, times in zip(criterion.reasons, (~verdict).sum(0).tolist(), strict=True):
+            count(tally.reasons, f"{criterion.name}: {reason}", times)
+    plausible = torch.stack(verdicts, -1)
+    tally.implausible += int((~plausible.all(-1)).sum())
+    return plausible
+
+
+def _hopeless(tally: Tally, limits: JointLimits) -> str:
+    # The share that each refuses of those that the ones before it leave: limits that halve the candidates are not to
+    # blame for a distance that leaves none of the other half.
+    shares, left = {}, tally.candidates
+    for name, refused in (
+        ("unchanged", tally.unchanged),
+        ("limits", tally.refused),
+        ("criteria", tally.implausible),
+        ("near", tally.copies + tally.duplicates),
+    ):
+        shares[name] = refused / max(left, 1)
+        left -= refused
+    most = max(shares, key=lambda name: shares[name])
+    if most == "unchanged":
+        return "no operator changes anything at these rates: raise --crossover-rate or --mutation-rate"
+    if most == "near":
+        return (
+            f"nearly all children are too near to poses that are there already ({tally.survivors} of {tally.candidates} survive): "
+            "lower --min-distance or --min-change, or ask for fewer children"
+        )
+    if most == "criteria":
+        reason, times = max(tally.reasons.items(), key=lambda item: item[1])
+        return f"the criteria refuse nearly all children ({tally.survivors} of {tally.candidates} survive), most often for {reason} ({times}): see `evolift limits check --criteria`, or leave it out"
+    bone, times = max(tally.refused_by.items(), key=lambda item: item[1])
+    return (
+        f"the limits {limits.name!r} refuse nearly all children ({tally.survivors} of {tally.candidates} survive), "
+        f"most often for the bone that ends at {bone} ({times}): check the source with `evolift limits check`, or choose wider limits"
+    )

@@ -1,0 +1,207 @@
+"""The folder beside the output in which a run keeps what it has bred until the store is written.
+
+Each column of the result is a plain file with room for all poses, so that worker processes (of one machine, or of many
+that share the file system) read the population from it and write their blocks into it, each in its own place. A log
+names the blocks that are finished. A run that is killed at any moment goes on from there, and since a block
+depends on nothing but its place, it ends with the same bytes as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from evolift.evolution.job.breeding import Children, Tally
+from evolift.posedata.errors import InputError, OutputError
+
+MARKER = "run.json"
+LOG = "finished.jsonl"
+PARENTS = "parents.npy"
+TEMPLATES = "templates.npy"
+COLUMNS: dict[str, type[np.generic]] = {
+    "genes": np.float32,
+    "joints": np.float32,
+    "parent_a": np.int64,
+    "parent_b": np.int64,
+    "operator": np.uint8,
+    "weight": np.float64,
+    "support": np.float32,
+}
+
+
+class WorkFolder:
+    """Columns and log of one run.
+
+    Args:
+        path: of the folder.
+        rows: poses of the result.
+        widths: numbers per pose of the columns `genes` and `joints`.
+    """
+
+    def __init__(self, path: Path, rows: int, widths: dict[str, int]) -> None:
+        self.path = path
+        self.rows = rows
+        self.widths = dict.fromkeys(COLUMNS, 1) | widths
+
+    @staticmethod
+    def beside(target: Path) -> Path:
+        """Where the folder of a run with this output lies."""
+        return target.with_name(target.name + ".work")
+
+    def start(self, run: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
+        """Make the folder, or take up an interrupted run's.
+
+        Args:
+            run: all that the result depends on; an interrupted run must have the same.
+            resume: go on with what is there.
+            overwrite: start anew even if an interrupted run left something.
+
+        Raises:
+            InputError: the interrupted run was another one.
+            OutputError: something is there and neither flag is given, or the disk is full.
+        """
+        if self.path.exists():
+            if resume:
+                self._require(run)
+                return
+            if not overwrite:
+                raise OutputError(
+                    f"{self.path} was left by an interrupted run: add --resume to go on with it, or --overwrite to start anew"
+                )
+            self.remove()
+        try:
+            self.path.mkdir(parents=True)
+            for name in COLUMNS:
+                with (self.path / name).open("wb") as file:
+                    _reserve(file.fileno(), self.rows * self._row_bytes(name))
+            (self.path / LOG).touch()
+            # Last: a folder without the marker was killed while it was made and holds nothing.
+            (self.path / MARKER).write_text(json.dumps(run), encoding="utf-8")
+        except OSError as error:
+            shutil.rmtree(self.path, ignore_errors=True)
+            need = sum(self.rows * self._row_bytes(name) for name in COLUMNS) / 1e9
+            raise OutputError(
+                f"{self.path}: the run needs {need:.1f} GB of disk there until the store is written: {error.strerror}"
+            ) from None
+
+    def _require(self, run: dict[str, Any]) -> None:
+        marker = self.path / MARKER
+        if not marker.is_file():
+            raise InputError(f"{self.path} holds no interrupted run: add --overwrite to start anew")
+        before = json.loads(marker.read_text(encoding="utf-8"))
+        changed = sorted(key for key in before.keys() | run.keys() if before.get(key) != run.get(key))
+        if changed:
+            raise InputError(
+                f"{self.path}: the interrupted run had another {changed[0]} ({before.get(changed[0])}, now {run.get(changed[0])}): resume with the same settings, or add --overwrite to start anew"
+            )
+
+    def remove(self) -> None:
+        """Delete the folder, if a run made it.
+
+        Raises:
+            OutputError: it is something else.
+        """
+        names = {MARKER, LOG, PARENTS, TEMPLATES, *COLUMNS}
+        strange = [entry.name for entry in self.path.iterdir() if entry.name not in names]
+        if strange:
+            raise OutputError(f"{self.path} holds files that no run made ({strange[0]}): move it away")
+        shutil.rmtree(self.path)
+
+    def _row_bytes(self, name: str) -> int:
+        return self.widths[name] * np.dtype(COLUMNS[name]).itemsize
+
+    def column(self, name: str) -> np.ndarray:
+        """A column mapped for reading, (rows, width), or (rows,) if it is one number wide."""
+        width = self.widths[name]
+        shape = (self.rows,) if width == 1 else (self.rows, width)
+        return np.memmap(self.path / name, COLUMNS[name], "r", shape=shape)
+
+    def read(self, name: str, start: int, end: int) -> np.ndarray:
+        """Rows of a column, copied into memory."""
+        with (self.path / name).open("rb") as file:
+            file.seek(start * self._row_bytes(name))
+            values = np.fromfile(file, COLUMNS[name], (end - start) * self.widths[name])
+        return values if self.widths[name] == 1 else values.reshape(end - start, -1)
+
+    def write(self, name: str, start: int, values: np.ndarray) -> None:
+        """Store rows of a column.
+
+        Raises:
+            OutputError: the file system refuses.
+        """
+        try:
+            with (self.path / name).open("r+b") as file:
+                file.seek(start * self._row_bytes(name))
+                file.write(np.ascontiguousarray(values, COLUMNS[name]).data)
+        except OSError as error:
+            raise OutputError(_refused(self.path / name, error)) from None
+
+    def write_children(self, start: int, children: Children) -> None:
+        """Store a block."""
+        for name in ("genes", "joints", "parent_a", "parent_b", "operator"):
+            self.write(name, start, getattr(children, name))
+        if children.support is not None:
+            self.write("support", start, children.support)
+
+    def write_parents(
+        self, rows: Int64[np.ndarray, "members"], templates: Float32[np.ndarray, "subjects bones"]
+    ) -> None:
+        """Store which originals may become parents, and the bone lengths of the subjects."""
+        for name, values in ((PARENTS, rows), (TEMPLATES, templates)):
+            try:
+                np.save(self.path / name, values)
+            except OSError as error:
+                raise OutputError(_refused(self.path / name, error)) from None
+
+    def parents(self, originals: int, filled: int) -> Int64[np.ndarray, "parents"]:
+        """Rows that may become parents: the originals that keep the limits, and all children in the first rows."""
+        valid = np.load(self.path / PARENTS, allow_pickle=False)
+        return np.concatenate([valid, np.arange(originals, filled)])
+
+    def templates(self) -> Float32[np.ndarray, "subjects bones"]:
+        """Bone lengths of the subjects."""
+        lengths: np.ndarray = np.load(self.path / TEMPLATES, allow_pickle=False)
+        return lengths
+
+    def finished(self) -> dict[tuple[int, int], Tally]:
+        """(generation, block) of all finished blocks, with what selection did in them."""
+        blocks = {}
+        for line in (self.path / LOG).read_text(encoding="utf-8").splitlines():
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # killed while this line was written: the block counts as not finished
+            blocks[values["generation"], values["block"]] = Tally(**values["tally"])
+        return blocks
+
+    def log(self, generation: int, block: int, tally: Tally) -> None:
+        """Note that a block is stored."""
+        values = {"generation": generation, "block": block, "tally": asdict(tally)}
+        try:
+            with (self.path / LOG).open("a", encoding="utf-8") as file:
+                # A line of its own even if the last one was cut off by a kill.
+                file.write("\n" + json.dumps(values) + "\n")
+        except OSError as error:
+            raise OutputError(_refused(self.path / LOG, error)) from None
+
+
+def _refused(path: Path, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"{path}: the disk is full: make room and add --resume"
+    return f"{path} could not be written: {error.strerror}"
+
+
+def _reserve(file: int, size: int) -> None:
+    """Give a file its size, with its disk space where the system can reserve it, so that a full disk is told at once."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.ftruncate(file, size)

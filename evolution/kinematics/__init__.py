@@ -1,0 +1,1 @@
+"""Poses as bones in local frames, and the geometry of directions."""

@@ -1,0 +1,111 @@
+"""The population as rows of genes: local bones packed for fast random access, in memory or mapped from a file.
+
+A row holds what a child may take from a mate (directions of all bones, upper torso) and what it keeps from its own body
+(lower torso, lengths, root). Measuring a pose costs several times as much as fetching its row, and selection has
+measured every child already, so each pose is measured once in its life.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.kinematics.local_bones import LocalBones
+
+MAPPED_AT_MOST = 2**26
+"""Bytes of a file of genes that random rows are fetched from through its mapping."""
+KEPT_FIXED = 9 + 3  # lower torso and root
+
+
+class GenePool:
+    """Genes of poses, one row each.
+
+    Args:
+        tree: of the poses.
+        rows: (poses, `GenePool.width(tree)`) float32; may be mapped from a file.
+    """
+
+    def __init__(self, tree: KinematicTree, rows: Float32[np.ndarray, "poses genes"]) -> None:
+        self.tree = tree
+        self.rows: np.ndarray = np.asarray(rows)
+        self._mapping = getattr(rows, "_mmap", None)
+        self._file: str | None = getattr(rows, "filename", None)
+        self._bones = len(tree.names)
+
+    @staticmethod
+    def width(tree: KinematicTree) -> int:
+        """Numbers per pose."""
+        return 3 * len(tree.names) + 9 + len(tree.names) + KEPT_FIXED
+
+    @classmethod
+    def in_memory(cls, tree: KinematicTree, poses: int) -> GenePool:
+        """An empty pool with room for so many poses."""
+        return cls(tree, np.empty((poses, cls.width(tree)), np.float32))
+
+    def put(self, start: int, local: LocalBones) -> None:
+        """Store poses from row `start` on.
+
+        Args:
+            local: measured by `local_bones.to_local`, one batch axis, float32.
+        """
+        self.rows[start : start + len(local)] = pack(local)
+
+    def take(self, members: Int64[Tensor, "n"]) -> LocalBones:
+        """The poses in the given rows."""
+        rows = members.numpy()
+        # A large file is read, not mapped: for each row touched the system maps a neighbourhood of up to megabytes, which
+        # costs four times as much as reading the row and makes the whole file count as memory of the process.
+        if self._file is not None and self.rows.nbytes > MAPPED_AT_MOST and hasattr(os, "preadv"):
+            return unpack(torch.from_numpy(self._read(rows)), self._bones)
+        return unpack(torch.from_numpy(self.rows[rows]), self._bones)
+
+    def _read(self, rows: Int64[np.ndarray, "n"]) -> Float32[np.ndarray, "n genes"]:
+        genes = np.empty((len(rows), self.rows.shape[1]), np.float32)
+        size, places = genes.itemsize * genes.shape[1], genes.data.cast("B")
+        file = os.open(self._file, os.O_RDONLY)  # type: ignore[arg-type]  # the caller knows that there is one
+        try:
+            for place, row in enumerate(rows.tolist()):
+                if os.preadv(file, [places[place * size : (place + 1) * size]], row * size) != size:
+                    raise IndexError(f"{self._file} has no row {row}")
+        finally:
+            os.close(file)
+        return genes
+
+    def forget(self) -> None:
+        """Give back the memory of pages read so far, if the rows are mapped from a file; the file keeps them."""
+        if isinstance(self._mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def pack(local: LocalBones) -> Float32[np.ndarray, "n genes"]:
+    """Rows of genes; `unpack` is the inverse."""
+    planes = torch.cat(
+        [
+            local.directions.permute(2, 1, 0).flatten(0, 1),
+            local.upper.permute(1, 2, 0).flatten(0, 1),
+            local.lower.permute(1, 2, 0).flatten(0, 1),
+            local.lengths.T,
+            local.root.T,
+        ]
+    )
+    return planes.T.contiguous().numpy()
+
+
+def unpack(genes: Float32[Tensor, "n genes"], bones: int) -> LocalBones:
+    """Local bones of rows of genes, laid out as planes (see `evolift.evolution.kinematics.direction`)."""
+    n = len(genes)
+    planes = genes.T.contiguous()
+    directions, upper, lower, lengths, root = torch.split(planes, [3 * bones, 9, 9, bones, 3])
+    return LocalBones(
+        root.T,
+        lower.reshape(3, 3, n).permute(2, 0, 1),
+        upper.reshape(3, 3, n).permute(2, 0, 1),
+        directions.reshape(3, bones, n).permute(2, 1, 0),
+        lengths.T,
+    )

@@ -1,0 +1,1 @@
+"""Joint-angle limits: from the literature, fitted, and published; and reports on how poses keep them."""

@@ -1,0 +1,54 @@
+"""Limits from a store to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.limits.fitted_limits import FitSettings, FittedLimits, fit_limits
+from evolift.evolution.limits.limits_file import save_limits
+from evolift.posedata.errors import StoreError
+from evolift.posedata.output_file import sha256_of
+from evolift.posedata.store import PoseStore, Provenance
+
+READ_ROWS = 65536
+
+
+def fit_store(
+    store: PoseStore,
+    settings: FitSettings,
+    target: Path,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+    command: str = "evolift limits fit",
+) -> FittedLimits:
+    """Learn limits from a store of 3D poses and save them.
+
+    Args:
+        progress: called with the number of poses read since the last call.
+        command: for provenance.
+
+    Raises:
+        StoreError: the store has no 3D poses.
+        InputError: its skeleton has no kinematic tree, or no pose is whole.
+        OutputError: the target exists, or cannot be written.
+    """
+
+    def batches() -> Iterator[Tensor]:
+        for poses in store.batches(READ_ROWS):
+            if poses.joints_3d is None:
+                raise StoreError(f"{store.path}: it has no 3D poses to fit limits on")
+            yield torch.from_numpy(poses.joints_3d)
+            if progress is not None:
+                progress(len(poses))
+
+    limits = fit_limits(batches(), KinematicTree(store.skeleton), settings)
+    provenance = Provenance(command, asdict(settings), None, {store.path.name: sha256_of(store.path)})
+    save_limits(target, limits, provenance, overwrite=overwrite)
+    return limits

@@ -1,0 +1,1 @@
+"""Crossover, mutation and the choice of parents: pure functions of (generator, parents, rates)."""

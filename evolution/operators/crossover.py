@@ -1,0 +1,105 @@
+"""Crossover: two bodies exchange sub-trees of bones in their local frames.
+
+A sub-tree is named by its topmost bone; whatever hangs on that bone comes along with it. The receiving body keeps its
+root place, its orientation, its pelvis and, unless told otherwise, its bone lengths. Pure functions: parents are never
+changed, and all chance comes from the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.kinematics.local_bones import LocalBones
+
+LengthsOfChildren = Literal["kept", "swapped"]
+
+
+def crossover(
+    first: LocalBones,
+    second: LocalBones,
+    tree: KinematicTree,
+    generator: torch.Generator,
+    *,
+    two_point_rate: float = 0.5,
+    lengths: LengthsOfChildren = "kept",
+) -> tuple[LocalBones, Bool[Tensor, "n bones"]]:
+    """Children with the body of `first` and random sub-trees of `second`.
+
+    Args:
+        first, second: n parents each.
+        generator: of all draws.
+        two_point_rate: share of children with two cuts instead of one.
+        lengths: of the exchanged bones, see `exchange`.
+
+    Returns:
+        The children, and which of their bones come from `second`.
+    """
+    taken = draw_subtrees(tree, len(first), generator, two_point_rate=two_point_rate)
+    taken = taken.to(first.lengths.device)
+    return exchange(first, second, taken, tree, lengths=lengths), taken
+
+
+def draw_subtrees(
+    tree: KinematicTree, n: int, generator: torch.Generator, *, two_point_rate: float
+) -> Bool[Tensor, "n bones"]:
+    """Random sets of bones to exchange, never empty.
+
+    One cut takes the sub-tree of a bone drawn uniformly from all movable ones. Two cuts at different bones take what
+    is in exactly one of both sub-trees: both of them if they lie apart, the piece between the cuts if one holds the other.
+    """
+    roots = torch.tensor(tree.movable)
+    one = torch.randint(len(roots), (n,), generator=generator)
+    shift = torch.randint(1, max(len(roots), 2), (n,), generator=generator)
+    two_points = torch.rand(n, generator=generator) < two_point_rate
+    if len(roots) == 1:
+        two_points[:] = False
+    # Bones first in memory, as the directions have them that these will select.
+    members = tree.subtree.T
+    taken = members[:, roots[one]]
+    other = members[:, roots[(one + shift) % len(roots)]]
+    return (taken ^ (other & two_points)).T
+
+
+def exchange(
+    first: LocalBones,
+    second: LocalBones,
+    taken: Bool[Tensor, "n bones"],
+    tree: KinematicTree,
+    *,
+    lengths: LengthsOfChildren = "kept",
+) -> LocalBones:
+    """The bones of `first`, but the local directions of `second` where `taken`.
+
+    Args:
+        taken: which bones to take from `second`. The orientation of the upper torso comes with the last trunk bone.
+        lengths: "kept" are those of `first`; "swapped" are those of `second` for the bones taken and for their mirror
+            images, so that no body gets unequal sides.
+    """
+    with_upper = taken[:, tree.trunk[-1], None, None]
+    child_lengths = first.lengths
+    if lengths == "swapped":
+        both_sides = taken | taken[:, list(tree.mirror)]
+        child_lengths = torch.where(both_sides, second.lengths, first.lengths)
+    return first.with_values(
+        directions=torch.where(taken[..., None], second.directions, first.directions),
+        upper=torch.where(with_upper, second.upper, first.upper),
+        lengths=child_lengths,
+    )
+
+
+def draw_pairs(
+    n: int, population: int, generator: torch.Generator
+) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
+    """Two different members of a population for each of n children, uniformly.
+
+    Args:
+        population: number of members, at least 2.
+    """
+    first = torch.randint(population, (n,), generator=generator)
+    shift = torch.randint(1, population, (n,), generator=generator)
+    return first, (first + shift) % population

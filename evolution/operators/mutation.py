@@ -1,0 +1,205 @@
+"""Mutation: bones turned, bodies turned in the world, bones scaled, bodies mirrored.
+
+Pure functions of (bones, tree, generator, rates); what is passed in is never changed. Angles are radians.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from evolift.evolution.kinematics.direction import apply_matrix, dot, reflect, unit
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.kinematics.local_bones import LocalBones
+
+
+def mutate_bones(
+    bones: LocalBones,
+    tree: KinematicTree,
+    generator: torch.Generator,
+    *,
+    sigma: float,
+    per_bone_rate: float | None = None,
+) -> tuple[LocalBones, Bool[Tensor, "n bones"]]:
+    """Turn random bones, each with all that hangs on it, by gaussian rotations.
+
+    Args:
+        sigma: standard deviation of the turn about each of two axes across the bone, radians.
+        per_bone_rate: chance of each movable bone; None turns exactly one bone of each body (Algorithm 1).
+
+    Returns:
+        The mutants, and which bones were turned.
+    """
+    everyone = torch.ones(len(bones), dtype=torch.bool)
+    turned = draw_turned(tree, everyone, generator, per_bone_rate=per_bone_rate).to(bones.lengths.device)
+    return turn_bones(bones, turned, tree, generator, sigma=sigma), turned
+
+
+def draw_turned(
+    tree: KinematicTree,
+    mutated: Bool[Tensor, "n"],
+    generator: torch.Generator,
+    *,
+    per_bone_rate: float | None = None,
+) -> Bool[Tensor, "n bones"]:
+    """Which bones to turn.
+
+    Args:
+        mutated: which bodies get any bone turned.
+        per_bone_rate: chance of each movable bone of those; None turns exactly one of each.
+    """
+    n = len(mutated)
+    movable = torch.tensor(tree.movable)
+    turned = torch.zeros(len(tree.names), n, dtype=torch.bool)
+    if per_bone_rate is None:
+        chosen = movable[torch.randint(len(movable), (n,), generator=generator)]
+        turned[chosen, torch.arange(n)] = mutated
+    else:
+        turned[movable] = (torch.rand(len(movable), n, generator=generator) < per_bone_rate) & mutated
+    return turned.T
+
+
+def turn_bones(
+    bones: LocalBones,
+    turned: Bool[Tensor, "n bones"],
+    tree: KinematicTree,
+    generator: torch.Generator,
+    *,
+    sigma: float,
+) -> LocalBones:
+    r"""Turn the given bones by gaussian rotations; the last trunk bone also twists the shoulders about itself.
+
+    .. math:: u' = \cos|t|\, u + \frac{\sin|t|}{|t|}\, t, \qquad t = w - (w^\top u)\,u, \quad w \sim N(0, \sigma^2 I_3)
+
+    Args:
+        turned: which bones of which body.
+        sigma: radians.
+    """
+    # Only the bones that turn get a draw: one of sixteen in the usual setting.
+    columns, rows = turned.T.nonzero(as_tuple=True)
+    noise = torch.randn(3, len(rows), generator=generator).to(bones.lengths) * sigma
+    planes = bones.directions.permute(2, 1, 0).clone()
+    planes[:, columns, rows] = step_on_sphere(planes[:, columns, rows], noise)
+    trunk = turned[:, tree.trunk[-1]].nonzero()[:, 0]
+    twist = torch.randn(len(trunk), generator=generator).to(bones.lengths) * sigma
+    upper = bones.upper.clone()
+    upper[trunk] = turn_about_vertical(upper[trunk], twist)
+    return bones.with_values(directions=planes.permute(2, 1, 0), upper=upper)
+
+
+def step_on_sphere(directions: Float[Tensor, "3 n"], steps: Float[Tensor, "3 n"]) -> Float[Tensor, "3 n"]:
+    """Walk along the great circle that starts at a direction towards the tangential part of a step, as far as it is long."""
+    tangent = steps - directions * dot(steps, directions)
+    angle = torch.sqrt(dot(tangent, tangent))
+    # torch.sinc(x) is sin(pi x) / (pi x), smooth at zero.
+    moved = directions * torch.cos(angle) + tangent * torch.sinc(angle / math.pi)
+    return moved * torch.rsqrt(dot(moved, moved))
+
+
+def turn_about_vertical(axes: Float[Tensor, "n 3 3"], angle: Float[Tensor, "n"]) -> Float[Tensor, "n 3 3"]:
+    """Rotate orientations (columns) about z, counter-clockwise seen from above."""
+    cosine, sine = torch.cos(angle)[:, None], torch.sin(angle)[:, None]
+    x, y = axes[:, 0], axes[:, 1]
+    return torch.stack([cosine * x - sine * y, sine * x + cosine * y, axes[:, 2]], 1)
+
+
+def turn_bodies(
+    bones: LocalBones,
+    turned: Bool[Tensor, "n"],
+    generator: torch.Generator,
+    *,
+    tilt_sigma: float = 0.0,
+) -> LocalBones:
+    """Give bodies a new heading, uniform about the world's vertical (z), and optionally a gaussian tilt.
+
+    Args:
+        turned: which bodies.
+        tilt_sigma: standard deviation of the tilt about each horizontal axis, radians; 0 keeps people as upright as
+            they were.
+    """
+    rows = turned.nonzero()[:, 0]
+    heading = torch.rand(len(rows), generator=generator).to(bones.lengths) * (2 * math.pi)
+    lower = turn_about_vertical(bones.lower[rows], heading)
+    if tilt_sigma:
+        tilt = torch.randn(2, len(rows), generator=generator).to(bones.lengths) * tilt_sigma
+        lower = _tilt(lower, tilt)
+    turned_lower = bones.lower.clone()
+    turned_lower[rows] = lower
+    return bones.with_values(lower=turned_lower)
+
+
+def _tilt(axes: Float[Tensor, "n 3 3"], vector: Float[Tensor, "2 n"]) -> Float[Tensor, "n 3 3"]:
+    """Rotate by a rotation vector that lies in the horizontal plane (Rodrigues' formula)."""
+    angle = torch.sqrt(vector[0] ** 2 + vector[1] ** 2)
+    sine, cosine = torch.sinc(angle / math.pi), torch.cos(angle)
+    # (1 - cos a) / a^2 = sinc^2(a / 2) / 2
+    bend = torch.sinc(angle / (2 * math.pi)) ** 2 / 2
+    x, y = vector
+    matrix = torch.stack(
+        [
+            torch.stack([cosine + bend * x * x, bend * x * y, sine * y]),
+            torch.stack([bend * x * y, cosine + bend * y * y, -sine * x]),
+            torch.stack([-sine * y, sine * x, cosine]),
+        ]
+    )
+    columns = [apply_matrix(matrix, axes[:, :, column].T).T for column in range(3)]
+    return torch.stack(columns, -1)
+
+
+def scale_lengths(
+    bones: LocalBones,
+    tree: KinematicTree,
+    scaled: Bool[Tensor, "n"],
+    generator: torch.Generator,
+    *,
+    spread: float,
+) -> LocalBones:
+    """Scale bone lengths, left and right alike.
+
+    Args:
+        scaled: which bodies.
+        spread: factors are uniform in 1 - spread to 1 + spread, drawn for each bone and its mirror image together.
+    """
+    rows = scaled.nonzero()[:, 0]
+    draws = torch.rand(len(rows), len(tree.names), generator=generator) * 2 - 1
+    # A pair of bones takes the draw of whichever comes first.
+    own = torch.arange(len(tree.names))
+    draws = draws[:, torch.minimum(own, torch.tensor(tree.mirror))]
+    lengths = bones.lengths.clone()
+    lengths[rows] = lengths[rows] * (1 + spread * draws.to(lengths))
+    return bones.with_values(lengths=lengths)
+
+
+def mirror_bodies(bones: LocalBones, tree: KinematicTree, mirrored: Bool[Tensor, "n"]) -> LocalBones:
+    r"""Swap left and right: the mirror image of bodies in the upright plane through their root, across their hip line.
+
+    .. math:: J'_{k} = r + (I - 2 n n^\top) (J_{\bar k} - r), \qquad n = (x_1, x_2, 0) / |(x_1, x_2, 0)|
+
+    with the root r, the hip line x in the world, and the other side's joint k-bar. The plane is upright, so heights and
+    the direction of gravity stay as they were, and so does the heading. A hip line that stands upright itself leaves
+    the plane open: the world's x axis is its normal then.
+
+    Args:
+        mirrored: which bodies; with their bone lengths, should the sides differ.
+    """
+    rows = mirrored.nonzero()[:, 0]
+    flip = torch.tensor([-1.0, 1.0, 1.0]).to(bones.lengths)
+    other = list(tree.mirror)
+    images = bones[rows]
+    across = images.lower[:, :, 0].T * torch.tensor([[1.0], [1.0], [0.0]]).to(bones.lengths)
+    normal, _ = unit(across, torch.tensor([[1.0], [0.0], [0.0]]).to(bones.lengths))
+    # A reflected frame is left-handed; its x axis, which runs from left to right, changes its sign with the names.
+    lower = reflect(images.lower.permute(1, 2, 0), normal[:, None]).permute(2, 0, 1) * flip
+    changed = {
+        "lower": lower,
+        "upper": flip[:, None] * images.upper * flip,
+        "directions": images.directions[:, other] * flip,
+        "lengths": images.lengths[:, other],
+    }
+    values = {name: getattr(bones, name).clone() for name in changed}
+    for name, value in changed.items():
+        values[name][rows] = value
+    return bones.with_values(**values)

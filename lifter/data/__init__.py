@@ -1,0 +1,1 @@
+"""What lifters learn from: poses of stores, seen by sampled cameras with a detector's noise."""

@@ -1,0 +1,204 @@
+"""Poses to learn from: world joints drawn from pose stores, in memory or window by window when they are many.
+
+A part is a set of rows of one store. Parts with weights make a mixture; a draw is a pure function of the
+generator and the step, so batches do not depend on who makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from evolift.posedata.camera import camera_to_world
+from evolift.posedata.camera_rig import CameraBatch
+from evolift.posedata.errors import InputError
+from evolift.posedata.joint_mapping import JointMapping, mapping_between
+from evolift.posedata.poses import Poses
+from evolift.posedata.seeds import numpy_generator_at
+from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.store import CHUNK_ROWS, PoseStore
+
+ROWS_IN_MEMORY = 1_000_000
+"""A part with more rows is read window by window."""
+WINDOW_CHUNKS = 64
+WINDOW_STEPS = 1000
+"""A window is this many chunks of the store (262,144 rows) drawn at random, and serves this many steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bodies:
+    """Poses in the world frame, in the lifter's skeleton.
+
+    Args:
+        joints: mm, z up.
+        camera: index into the part's cameras, -1 for none.
+        pixels, visibility: 2D joints that the store holds of that camera, if it does.
+    """
+
+    joints: Float[Tensor, "bodies joints 3"]
+    camera: Int64[Tensor, "bodies"]
+    pixels: Float[Tensor, "bodies joints 2"] | None = None
+    visibility: UInt8[Tensor, "bodies joints"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def __getitem__(self, rows: Int64[Tensor, "chosen"]) -> Bodies:
+        """The chosen bodies, repeats allowed."""
+        pixels, visibility = self.pixels, self.visibility
+        return Bodies(
+            self.joints[rows],
+            self.camera[rows],
+            None if pixels is None else pixels[rows],
+            None if visibility is None else visibility[rows],
+        )
+
+
+class PosePart:
+    """Some rows of one store, as bodies in the lifter's skeleton.
+
+    Args:
+        path: of the store.
+        rows: increasing row numbers.
+        skeleton: of the lifter; joints of another skeleton are converted if a mapping is declared.
+        rows_in_memory: see `ROWS_IN_MEMORY`.
+
+    Raises:
+        InputError: the store has no 3D joints, or has them in camera frames without saying which camera, or its
+            skeleton lacks joints of the lifter's.
+        StoreError: the store is not sound.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        rows: Int64[np.ndarray, "rows"],
+        skeleton: Skeleton,
+        *,
+        rows_in_memory: int = ROWS_IN_MEMORY,
+    ) -> None:
+        self.path, self.skeleton, self.row_count = path, skeleton, len(rows)
+        self._store = PoseStore(path, validate=False)
+        try:
+            self._mapping = self._checked_mapping()
+            cameras = self._store.cameras
+            self.cameras = CameraBatch.of(cameras) if cameras else None
+            self.has_pixels = "joints_2d" in self._store.columns
+            self._memory: Bodies | None = None
+            self._rows = rows
+            self._window: tuple[tuple[int, int], Bodies] | None = None
+            if len(rows) <= rows_in_memory:
+                self._memory = self._bodies(self._store.read(rows))
+        finally:
+            # Reopened on demand by each process: an open file must not be carried through a fork.
+            self._store.close()
+
+    def _checked_mapping(self) -> JointMapping:
+        store = self._store
+        if store.coordinate_frame == "none":
+            raise InputError(f"{self.path} has no 3D joints: a lifter learns from 3D poses")
+        if store.coordinate_frame == "camera" and ("camera" not in store.columns or not store.cameras):
+            raise InputError(f"{self.path}: its joints are in camera frames but it has no cameras")
+        mapping = mapping_between(store.skeleton, self.skeleton)
+        lacking = [
+            name for name, row in zip(self.skeleton.joints, mapping.matrix, strict=True) if not row.any()
+        ]
+        if lacking:
+            raise InputError(
+                f"{self.path}: its skeleton {store.skeleton.name} lacks {', '.join(lacking)} of {self.skeleton.name}"
+            )
+        return mapping
+
+    def _bodies(self, poses: Poses) -> Bodies:
+        assert poses.joints_3d is not None  # checked by coordinate_frame
+        rows = len(poses)
+        camera = torch.full((rows,), -1) if poses.camera is None else torch.from_numpy(poses.camera).long()
+        joints = torch.from_numpy(self._mapping.convert(poses.joints_3d)[0])
+        if self._store.coordinate_frame == "camera":
+            if self.cameras is None or bool((camera < 0).any()):
+                raise InputError(f"{self.path}: a row in the camera frame has no camera")
+            of_rows = self.cameras[camera]
+            joints = camera_to_world(joints, of_rows.R, of_rows.t)
+        if poses.joints_2d is None:
+            return Bodies(joints, camera)
+        pixels, visibility = self._mapping.convert(poses.joints_2d, poses.visibility)
+        return Bodies(joints, camera, torch.from_numpy(pixels), torch.from_numpy(visibility))
+
+    def __len__(self) -> int:
+        return self.row_count
+
+    def bodies_at(self, step: int, seed: int) -> Bodies:
+        """The bodies that the draws of a step choose among: all, or the window of that step."""
+        if self._memory is not None:
+            return self._memory
+        key = (step // WINDOW_STEPS, seed)
+        if self._window is None or self._window[0] != key:
+            self._window = (key, self._read_window(*key))
+        return self._window[1]
+
+    def _read_window(self, number: int, seed: int) -> Bodies:
+        chunk_of_row = self._rows // CHUNK_ROWS
+        chunks = np.unique(chunk_of_row)
+        count = min(WINDOW_CHUNKS, len(chunks))
+        chosen = np.sort(numpy_generator_at(seed, number).choice(chunks, count, replace=False))
+        parts = []
+        for chunk in chosen:
+            first, last = np.searchsorted(chunk_of_row, [chunk, chunk + 1])
+            block = self._store.read(slice(int(chunk) * CHUNK_ROWS, (int(chunk) + 1) * CHUNK_ROWS))
+            parts.append(block[self._rows[first:last] - int(chunk) * CHUNK_ROWS])
+        return self._bodies(Poses.concatenate(parts))
+
+    def evenly(self, count: int) -> tuple[Bodies, Int64[np.ndarray, "bodies"]]:
+        """Up to `count` bodies, evenly spread over the rows, and their row numbers in the store."""
+        picked = self._rows[np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64)]
+        try:
+            return self._bodies(self._store.read(picked)), picked
+        finally:
+            self._store.close()
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Parts with the shares of draws that each gets.
+
+    Args:
+        parts: at least one.
+        weights: one per part, positive; normalised here.
+
+    Raises:
+        InputError: a weight is not positive or their number is another one.
+    """
+
+    parts: Sequence[PosePart]
+    weights: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if not self.parts or len(self.parts) != len(self.weights):
+            raise InputError(f"{len(self.parts)} sets of poses cannot have {len(self.weights)} weights")
+        if not all(weight > 0 for weight in self.weights):
+            raise InputError("weights of pose stores must be positive")
+
+    def draw(
+        self, count: int, step: int, seed: int, generator: torch.Generator
+    ) -> list[tuple[PosePart, Bodies]]:
+        """`count` bodies in all, each from a part chosen by weight and a row chosen uniformly.
+
+        Returns:
+            The bodies of each part that got any, in the order of the parts.
+        """
+        place = torch.rand(2, count, generator=generator, dtype=torch.float64)
+        share = torch.tensor(self.weights, dtype=torch.float64).cumsum(0)
+        chosen = torch.searchsorted(share / share[-1], place[0]).clamp(max=len(self.parts) - 1)
+        drawn = []
+        for number, part in enumerate(self.parts):
+            mine = place[1] if len(self.parts) == 1 else place[1][chosen == number]
+            if len(mine):
+                bodies = part.bodies_at(step, seed)
+                drawn.append((part, bodies[(mine * len(bodies)).long()]))
+        return drawn

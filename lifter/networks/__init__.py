@@ -1,0 +1,1 @@
+"""The networks that can be inside a lifter."""

@@ -1,0 +1,153 @@
+"""Predicted 3D poses with what is needed to use them: skeleton, frame of reference, units and camera.
+
+3D joints are millimetres in the frame of the camera (x right, y down, z forward), relative to the skeleton's root
+joint; `root_3d` is where that joint is, for cameras that are known. 2D joints are pixels of the picture. A joint that
+is not known is NaN, and its confidence 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int32, Int64
+
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import InputError
+from evolift.posedata.poses import NO_CAMERA
+from evolift.posedata.skeleton import Skeleton
+
+_MOST_FRAMES = 200_000  # two hours; files of longer clips are written if most of their frames are there
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """People, one a row.
+
+    Args:
+        skeleton: of the joints.
+        joints_2d: pixels; NaN where unknown.
+        joints_3d: mm relative to the root joint, in the camera's frame; NaN where unknown.
+        confidence: 0 to 1.
+        image: name of each row's picture or video.
+        frame: number of the video frame, 0 for pictures.
+        person: id of the person or track.
+        root_3d: the root joint in the camera's frame, mm; NaN where it cannot be known.
+        box: (left, top, width, height), pixels; NaN where there was none.
+        camera: index into `cameras`, `NO_CAMERA` (-1) for none.
+        cameras: that were given or assumed.
+        camera_assumption: one sentence on where the cameras come from.
+        provenance: command, versions, checkpoints: plain JSON values.
+
+    Raises:
+        ValueError: shapes do not fit each other or the skeleton, or a camera is not there.
+    """
+
+    skeleton: Skeleton
+    joints_2d: Float32[np.ndarray, "rows joints 2"]
+    joints_3d: Float32[np.ndarray, "rows joints 3"]
+    confidence: Float32[np.ndarray, "rows joints"]
+    image: tuple[str, ...]
+    frame: Int64[np.ndarray, "rows"]
+    person: tuple[str, ...]
+    root_3d: Float32[np.ndarray, "rows 3"]
+    box: Float32[np.ndarray, "rows 4"]
+    camera: Int32[np.ndarray, "rows"]
+    cameras: tuple[Camera, ...] = ()
+    camera_assumption: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows, joints = len(self.frame), len(self.skeleton)
+        shapes = {
+            "joints_2d": (rows, joints, 2),
+            "joints_3d": (rows, joints, 3),
+            "confidence": (rows, joints),
+            "root_3d": (rows, 3),
+            "box": (rows, 4),
+            "camera": (rows,),
+        }
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must have shape {shape} (got {getattr(self, name).shape})")
+        if len(self.image) != rows or len(self.person) != rows:
+            raise ValueError(f"image and person must have {rows} rows")
+        if rows and not NO_CAMERA <= self.camera.min() <= self.camera.max() < len(self.cameras):
+            raise ValueError(f"camera must be an index below {len(self.cameras)} or {NO_CAMERA}")
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __getitem__(self, rows: slice) -> Predictions:
+        """The chosen rows."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in ROW_FIELDS})
+
+    def tracks(self) -> dict[str, Int64[np.ndarray, "frames"]]:
+        """Rows of each person in the order of their frames, whatever their pictures are called."""
+        rows: dict[str, list[int]] = {}
+        for row, person in enumerate(self.person):
+            rows.setdefault(person, []).append(row)
+        ordered = {person: np.array(entry, np.int64) for person, entry in rows.items()}
+        return {
+            person: entry[np.argsort(self.frame[entry], kind="stable")] for person, entry in ordered.items()
+        }
+
+    @staticmethod
+    def concatenate(parts: Sequence[Predictions]) -> Predictions:
+        """One after the other; skeleton, assumption and provenance are the first part's, cameras are joined, each once.
+
+        Raises:
+            ValueError: there are no parts, or their skeletons differ.
+        """
+        if not parts:
+            raise ValueError("nothing to concatenate")
+        if any(part.skeleton != parts[0].skeleton for part in parts):
+            raise ValueError("predictions of different skeletons cannot be joined")
+        numbers: dict[Camera, int] = {}
+        renumbered = []
+        for part in parts:
+            of_part = [numbers.setdefault(camera, len(numbers)) for camera in part.cameras]
+            renumbered.append(np.array([*of_part, NO_CAMERA], np.int32)[part.camera])
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ROW_FIELDS
+            if name not in ("image", "person", "camera")
+        }
+        return replace(
+            parts[0],
+            image=tuple(name for part in parts for name in part.image),
+            person=tuple(name for part in parts for name in part.person),
+            camera=np.concatenate(renumbered),
+            cameras=tuple(numbers),
+            **columns,
+        )
+
+
+ROW_FIELDS = tuple(
+    entry.name
+    for entry in fields(Predictions)
+    if entry.name not in ("skeleton", "cameras", "camera_assumption", "provenance")
+)
+"""Names of the fields of `Predictions` that have one entry per row."""
+
+
+def require_near_frames(frames: Int64[np.ndarray, "rows"], what: str) -> None:
+    """Refuse frames with such gaps that a file with a place for each frame between would fill the memory.
+
+    Args:
+        frames: at least one.
+        what: name of the clip or track and of the format, for the message.
+
+    Raises:
+        InputError: naming the largest gap.
+    """
+    seen = np.unique(frames).tolist()  # Python's numbers, whose differences do not overflow
+    if seen[-1] - seen[0] < max(_MOST_FRAMES, 10 * len(seen)):
+        return
+    before, after = max(pairwise(seen), key=lambda pair: pair[1] - pair[0])
+    raise InputError(
+        f"{what}: frames {before} and {after} are too far apart for this format, which has a place for each frame between: number the frames without such gaps, or write another format"
+    )

@@ -1,0 +1,1 @@
+"""Which camera a prediction is seen by, and poses in its frame."""

@@ -1,0 +1,51 @@
+"""What was predicted of one picture, video or file of keypoints, and its smoothing over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.predictions.predictions import Predictions
+from evolift.prediction.one_euro import smoothed_predictions
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """What was predicted of one input.
+
+    Args:
+        label: of the input.
+        predictions: of its people.
+        frames_per_second: of its frames; of a single one it means nothing.
+        fault: why the people are no tracks over time, None if they are.
+    """
+
+    label: str
+    predictions: Predictions
+    frames_per_second: float
+    fault: str | None = None
+
+    @property
+    def is_over_time(self) -> bool:
+        """Whether there is more than one frame."""
+        return len(set(self.predictions.frame.tolist())) > 1
+
+    def tracked(self, format: str) -> Clip:
+        """The clip itself, for a file of tracks.
+
+        Raises:
+            InputError: its people are no tracks over time.
+        """
+        if self.fault is not None:
+            raise InputError(f"{self.fault}, so there is no track for a {format} file")
+        return self
+
+    def smoothed(self) -> Clip:
+        """The clip with 3D poses smoothed over time.
+
+        Raises:
+            InputError: its people are no tracks over time.
+        """
+        if self.fault is not None:
+            raise InputError(f"{self.fault}, which smoothing needs: leave out --smooth")
+        return replace(self, predictions=smoothed_predictions(self.predictions, self.frames_per_second))

@@ -1,0 +1,125 @@
+"""What the inputs of a prediction are: pictures, videos or files of keypoints; folders and patterns spelt out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.keypoint_files import SUFFIXES as KEYPOINT_ENDINGS
+from evolift.posedata.keypoint_formats.openpose_keypoints import FILE_PATTERN
+
+PICTURE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+VIDEO_ENDINGS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv")
+
+Kind = Literal["picture", "video", "keypoints"]
+
+
+class PredictionInput(NamedTuple):
+    """One thing to predict.
+
+    Args:
+        kind: told from the ending; a file of unknown ending counts as a picture.
+        path: of the file, or of the folder of OpenPose files.
+        label: its name, or its path if another input has the same name.
+    """
+
+    kind: Kind
+    path: Path
+    label: str
+
+
+class Spelt(NamedTuple):
+    """What paths stand for.
+
+    Args:
+        inputs: to predict.
+        notes: a sentence for each folder of which files were left out.
+        problems: a sentence for each path that stands for nothing.
+    """
+
+    inputs: list[PredictionInput]
+    notes: list[str]
+    problems: list[str]
+
+
+def prediction_inputs(paths: Sequence[Path], *, are_keypoints: bool = False) -> Spelt:
+    """Files that paths stand for, in their order.
+
+    Args:
+        paths: files, folders (of pictures and videos, or of OpenPose files), and patterns such as `*.jpg`.
+        are_keypoints: files that are neither pictures nor videos by their ending hold keypoints.
+
+    Raises:
+        InputError: none of the paths stands for anything.
+    """
+    found: list[tuple[Kind, Path]] = []
+    notes: list[str] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            found += _spelt_out(path, notes, are_keypoints)
+        except InputError as error:
+            problems.append(str(error))
+    if problems and not found:
+        raise InputError("; ".join(problems))
+    names = [path.name for _, path in found]
+    inputs = [
+        PredictionInput(kind, path, path.name if names.count(path.name) == 1 else str(path))
+        for kind, path in found
+    ]
+    return Spelt(inputs, notes, problems)
+
+
+def overlay_names(inputs: Sequence[PredictionInput]) -> list[str]:
+    """NAME_overlay.png for each picture and .mp4 for each video, with a number where names repeat."""
+    names: dict[PredictionInput, str] = {}
+    taken: set[str] = set()
+    for one in inputs:
+        ending = ".mp4" if one.kind == "video" else ".png"
+        number, name = 1, f"{one.path.stem}_overlay{ending}"
+        while name in taken:
+            number += 1
+            name = f"{one.path.stem}_{number}_overlay{ending}"
+        taken.add(names.setdefault(one, name))
+    return [names[one] for one in inputs]
+
+
+def _spelt_out(path: Path, notes: list[str], are_keypoints: bool) -> list[tuple[Kind, Path]]:
+    if path.is_dir():
+        return _folder(path, notes)
+    if path.is_file():
+        return [(_kind(path, are_keypoints), path)]
+    matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    if matches:
+        return [one for match in matches for one in _spelt_out(match, notes, are_keypoints)]
+    webcam = f"; for a webcam give --webcam {path}" if str(path).isdigit() else ""
+    raise InputError(f"{path}: there is no such file or folder{webcam}")
+
+
+def _folder(path: Path, notes: list[str]) -> list[tuple[Kind, Path]]:
+    if next(path.glob(FILE_PATTERN), None) is not None:
+        return [("keypoints", path)]
+    endings = (*PICTURE_ENDINGS, *VIDEO_ENDINGS)
+    files = sorted(entry for entry in path.iterdir() if entry.is_file())
+    found = [entry for entry in files if entry.suffix.lower() in endings]
+    if not found:
+        raise InputError(
+            f"{path}: there are no pictures in this folder, nor videos or OpenPose files ({', '.join(endings)} or {FILE_PATTERN})"
+        )
+    if others := len(files) - len(found):
+        of_endings = ", ".join(sorted({entry.suffix or entry.name for entry in files if entry not in found}))
+        notes.append(
+            f"{path}: {others} {'files were' if others > 1 else 'file was'} left out that by the ending is no picture or video ({of_endings}); give keypoints by name."
+        )
+    return [(_kind(entry), entry) for entry in found]
+
+
+def _kind(path: Path, are_keypoints: bool = False) -> Kind:
+    ending = path.suffix.lower()
+    if ending in KEYPOINT_ENDINGS:
+        return "keypoints"
+    if ending in VIDEO_ENDINGS:
+        return "video"
+    return "keypoints" if are_keypoints and ending not in PICTURE_ENDINGS else "picture"

@@ -1,0 +1,1 @@
+"""Where the people of an image are."""

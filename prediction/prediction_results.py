@@ -1,0 +1,138 @@
+"""All that one run of predictions has come to: clips, pictures for a page, what to say, and what could not be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evolift.posedata.errors import EvoliftError, InputError
+from evolift.posedata.predictions.bvh_tracks import write_bvh_tracks
+from evolift.posedata.predictions.prediction_files import write_predictions
+from evolift.posedata.predictions.prediction_store import write_prediction_store
+from evolift.posedata.predictions.predictions import Predictions
+from evolift.posedata.predictions.sleap_analysis import write_sleap_analysis
+from evolift.prediction.clip import Clip
+from evolift.prediction.frame_sample import FrameSample
+
+if TYPE_CHECKING:
+    from evolift.drawing.pose_page import EmbeddedPicture
+    from evolift.drawing.prediction_page import FrameKey
+
+FORMATS = ("json", "jsonl", "csv", "npz", "h5", "bvh", "sleap")
+MOST_SENTENCES = 10
+"""An error tells at most so many things that could not be done, and how many more there are."""
+_PICTURES_PER_SECOND = 10.0
+
+
+@dataclass(eq=False)
+class PredictionResults:
+    """What a run has predicted so far.
+
+    Args:
+        is_smooth: 3D poses are smoothed over the frames of each clip that is added.
+        clips: in the order of the inputs.
+        pictures: an even sample of the frames that people were found in.
+        notes: sentences to go with the results.
+        failed: a sentence for each thing that could not be done.
+        frames_per_second: of the last clip over time, for a page.
+    """
+
+    is_smooth: bool = False
+    clips: list[Clip] = field(default_factory=list)
+    pictures: FrameSample[FrameKey, EmbeddedPicture] = field(default_factory=FrameSample)
+    notes: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    frames_per_second: float = _PICTURES_PER_SECOND
+
+    def add(self, clip: Clip) -> None:
+        """Keep a clip if it has anybody in it.
+
+        Raises:
+            InputError: it shall be smoothed and its people are no tracks over time.
+        """
+        clip = clip.smoothed() if self.is_smooth else clip
+        if not len(clip.predictions):
+            return
+        self.clips.append(clip)
+        if clip.is_over_time:
+            self.frames_per_second = clip.frames_per_second
+            if self.is_smooth:
+                self.note(f"{clip.label}: 3D poses are smoothed over time.")
+
+    def note(self, sentence: str) -> None:
+        """Say something with the results, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def joined(self) -> Predictions:
+        """The predictions of all clips, of which there must be one; their provenance tells the notes."""
+        parts = [clip.predictions for clip in self.clips]
+        assumptions = dict.fromkeys(part.camera_assumption for part in parts)
+        joined = Predictions.concatenate(parts)
+        provenance = {**joined.provenance, "notes": list(self.notes)} if self.notes else joined.provenance
+        return replace(joined, camera_assumption=" ".join(assumptions), provenance=provenance)
+
+    def write_files(self, folder: Path, formats: Sequence[str]) -> list[Path]:
+        """Write `predictions.FORMAT` into a folder; for `bvh` a file for each track, for `sleap` one for each clip.
+
+        Returns:
+            What was written; what could not be is among `failed`.
+        """
+        written: list[Path] = []
+        predictions = self.joined()
+        of_clips = {"bvh": self._bvh, "sleap": self._sleap}
+        for ending in formats:
+            path = folder / f"predictions.{ending}"
+            for clip in self.clips if ending in of_clips else [None]:
+                try:
+                    if clip is not None:
+                        written += of_clips[ending](folder, clip)
+                        continue
+                    if ending == "h5":
+                        write_prediction_store(path, predictions)
+                    else:
+                        write_predictions(path, predictions)
+                    written.append(path)
+                except EvoliftError as error:
+                    self.failed.append(str(error))
+        return written
+
+    def _bvh(self, folder: Path, clip: Clip) -> list[Path]:
+        tracks = write_bvh_tracks(
+            folder, Path(clip.label).stem, clip.tracked("bvh").predictions, clip.frames_per_second
+        )
+        for track in tracks:
+            if track.interpolated:
+                self.note(
+                    f"{track.path.name}: {track.interpolated} of {track.frames} frames are interpolated."
+                )
+        return [track.path for track in tracks]
+
+    def _sleap(self, folder: Path, clip: Clip) -> list[Path]:
+        return [write_sleap_analysis(folder, Path(clip.label).stem, clip.tracked("sleap").predictions)]
+
+    def raise_failures(self) -> None:
+        """Raise what could not be done, as one error.
+
+        Raises:
+            InputError: there is something.
+        """
+        if self.failed:
+            more = len(self.failed) - MOST_SENTENCES
+            sentences = self.failed[:MOST_SENTENCES] + ([f"and {more} more like these"] if more > 0 else [])
+            raise InputError("; ".join(sentences))
+
+
+def formats_of(text: str) -> list[str]:
+    """Formats from a list with commas.
+
+    Raises:
+        InputError: there is none, or one that cannot be written.
+    """
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        raise InputError(f"--write {text}: choose some of {','.join(FORMATS)}")
+    return list(dict.fromkeys(names))

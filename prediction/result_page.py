@@ -1,0 +1,28 @@
+"""The page of predictions with joint angles, which `evolift predict` and `evolift app` give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evolift.drawing.prediction_page import write_prediction_page
+from evolift.prediction.joint_angles import NOTE, joint_readings
+from evolift.prediction.prediction_results import PredictionResults
+
+
+def write_result_page(path: Path, results: PredictionResults, title: str) -> None:
+    """Write a page of results, of which there must be some.
+
+    Raises:
+        OutputError: the file exists, or cannot be written.
+    """
+    predictions = results.joined()
+    readings = joint_readings(predictions.skeleton)
+    write_prediction_page(
+        path,
+        predictions,
+        title=title,
+        pictures=results.pictures.kept(),
+        readings=readings,
+        notes=[predictions.camera_assumption, *([NOTE] if readings else []), *results.notes],
+        frames_per_second=results.frames_per_second / results.pictures.stride,
+    )

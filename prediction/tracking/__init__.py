@@ -1,0 +1,1 @@
+"""People followed through the frames of a video."""

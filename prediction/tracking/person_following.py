@@ -1,0 +1,120 @@
+"""People followed through a video.
+
+One person is looked for where they were in the frame before, and searched for if lost; several are looked for by a
+person detector in every frame, and told apart by how their boxes overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from evolift.posedata.camera import Camera
+from evolift.prediction.pipeline import OutOfSightError, Pipeline, PosePrediction
+from evolift.prediction.tracking.box_tracker import BoxTracker
+
+LEAST_CONFIDENCE = 0.1
+"""Mean confidence of the joints below which nobody is taken to be there. A heatmap that says nothing has 0.016, one of
+a person seen clearly by a well-trained detector 0.3 and more (see `evolift.detector2d.soft_argmax.CLOSE`)."""
+_LEAST_SIDE = 8.0  # px; a smaller person cannot be told from a spot
+
+
+class PeopleFinder(NamedTuple):
+    """What finds everybody in a picture, and what is to be said of it.
+
+    Args:
+        boxes: picture (RGB) -> (left, top, width, height) of its people, pixels.
+        note: a sentence on how people are found.
+        nobody: the rest of a sentence on a picture in which there is nobody.
+    """
+
+    boxes: Callable[[UInt8[np.ndarray, "height width 3"]], Float[np.ndarray, "people 4"]]
+    note: str
+    nobody: str
+
+
+class PersonFollower:
+    """Finds a person in one frame after the other.
+
+    Args:
+        pipeline: of detector and lifter.
+        camera: of the video, None if it is unknown.
+        box: (left, top, width, height) of the person in the first frame, pixels; None to look for them.
+
+    Attributes:
+        out_of_sight: how often somebody was found whose joints span more than the camera can see.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, camera: Camera | None = None, box: Sequence[float] | None = None
+    ) -> None:
+        self.pipeline, self.camera, self._box = pipeline, camera, box
+        self.out_of_sight = 0
+        self._tracker = BoxTracker()
+
+    def __call__(self, image: UInt8[np.ndarray, "height width 3"]) -> list[tuple[PosePrediction, str]]:
+        """Pose and track of the person in the next frame, empty if nobody is found.
+
+        A person found far from where the last one was begins a new track.
+        """
+        try:
+            pose = None
+            if self._box is not None:
+                pose = self.pipeline.predict(image, self._box, self.camera)
+            if pose is None or not _is_there(pose):
+                pose = self.pipeline.predict(image, None, self.camera)
+        except OutOfSightError:
+            self.out_of_sight += 1
+            pose = None
+        if pose is None or not _is_there(pose):
+            self._box = None
+            self._tracker.update(np.zeros((0, 4)))
+            return []
+        self._box = pose.bounds
+        return [(pose, self._tracker.update(np.array([self._box]))[0])]
+
+
+class PeopleFollower:
+    """Finds all people in one frame after the other.
+
+    Args:
+        pipeline: of detector and lifter.
+        find: boxes (left, top, width, height) of the people in a frame, pixels.
+        camera: of the video, None if it is unknown.
+
+    Attributes:
+        out_of_sight: how often somebody was found whose joints span more than the camera can see.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        find: Callable[[UInt8[np.ndarray, "height width 3"]], Float[np.ndarray, "people 4"]],
+        camera: Camera | None = None,
+    ) -> None:
+        self.pipeline, self.find, self.camera = pipeline, find, camera
+        self.out_of_sight = 0
+        self._tracker = BoxTracker()
+
+    def __call__(self, image: UInt8[np.ndarray, "height width 3"]) -> list[tuple[PosePrediction, str]]:
+        """Pose and track of everybody in the next frame; empty if there is nobody."""
+        boxes = self.find(image)
+        answers = []
+        for box, track in zip(boxes, self._tracker.update(boxes), strict=True):
+            try:
+                answers.append((self.pipeline.predict(image, box.tolist(), self.camera), track))
+            except OutOfSightError:
+                self.out_of_sight += 1
+        return answers
+
+
+def _is_there(pose: PosePrediction) -> bool:
+    left, top, width, height = pose.bounds
+    in_picture = (
+        left < pose.image_size[0] and top < pose.image_size[1] and left + width > 0 and top + height > 0
+    )
+    is_large = max(width, height) >= _LEAST_SIDE
+    return in_picture and is_large and float(pose.confidence.mean()) >= LEAST_CONFIDENCE

@@ -1,0 +1,193 @@
+"""Joint angles of a human body and the joints (H36M17) that they put where: forward kinematics.
+
+Body frame: x forward, y to the left, z up. Every angle is 0 in the upright standing pose with hanging arms, and
+has the sign of its name: flexion brings the segment forward (a knee: backward), abduction takes it away from the
+body's middle, rotation is inward (medial). Left and right therefore share their signs; angles of the middle of the
+body count to the left. Radians.
+
+A thigh or upper arm is turned, in this order, about its own axis (rotation), away from the middle (abduction) and
+forward about the body's transverse axis (flexion): flexion 90 with an abduction sweeps the horizontal plane.
+
+References:
+    Ranges of motion: American Academy of Orthopaedic Surgeons (1965), Joint Motion; Boone & Azen (1979), J. Bone
+    Joint Surg. 61-A. Clavicle share of arm elevation: Inman, Saunders & Abbott (1944).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from evolift.posedata.skeleton import H36M17
+from evolift.synthetic.acting.bodies import Body
+
+Angles = Mapping[str, Float[np.ndarray, "frames"]]
+
+_MIDDLE_RANGES: dict[str, tuple[int, int]] = {
+    "pelvis_pitch": (-9999, 9999),
+    "pelvis_roll": (-9999, 9999),
+    "pelvis_yaw": (-9999, 9999),
+    "spine_flexion": (-22, 65),
+    "spine_bend": (-30, 30),
+    "spine_twist": (-40, 40),
+    "neck_flexion": (-45, 42),
+    "neck_bend": (-35, 35),
+    "neck_twist": (-65, 65),
+    "head_nod": (-18, 18),
+}
+_SIDE_RANGES: dict[str, tuple[int, int]] = {
+    "clavicle_elevation": (-6, 35),
+    "clavicle_protraction": (-15, 22),
+    "shoulder_flexion": (-50, 172),
+    "shoulder_abduction": (-35, 172),
+    "shoulder_rotation": (-88, 70),
+    "elbow_flexion": (3, 145),
+    "hip_flexion": (-22, 122),
+    "hip_abduction": (-18, 45),
+    "hip_rotation": (-42, 38),
+    "knee_flexion": (2, 140),
+}
+SIDES = ("left", "right")
+
+RANGES_OF_MOTION: dict[str, tuple[int, int]] = _MIDDLE_RANGES | {
+    f"{side}_{name}": limits for side in SIDES for name, limits in _SIDE_RANGES.items()
+}
+"""Least and greatest degrees of each angle of the actors. Pelvis angles, of the body in the
+world, may turn over and over."""
+
+MIRRORED_SIGN = ("pelvis_roll", "pelvis_yaw", "spine_bend", "spine_twist", "neck_bend", "neck_twist")
+"""Angles that change their sign in a mirror."""
+
+# The standing rest pose, after the means of motion-captured adults: the hip joints lie ahead of the lumbar spine, which
+# leans back above them, and the chest leans forward again; the shoulders lie a little behind and above their middle.
+_LUMBAR_REST, _CHEST_REST, _NECK_REST, _SKULL_REST = (
+    np.radians(degrees) for degrees in (-15.0, 7.0, 5.0, 3.0)
+)
+_SHOULDER_REST = {"left": (-0.10, 0.99, 0.05), "right": (-0.10, -0.99, 0.05)}
+_LUMBAR_SHARE = 0.4
+
+
+def mirror_angles(angles: Angles) -> dict[str, Float[np.ndarray, "frames"]]:
+    """The angles of the mirror image."""
+    swapped = {_other_side(name): value for name, value in angles.items()}
+    return {name: -value if name in MIRRORED_SIGN else value for name, value in swapped.items()}
+
+
+def _other_side(name: str) -> str:
+    if name.startswith("left_"):
+        return "right_" + name.removeprefix("left_")
+    if name.startswith("right_"):
+        return "left_" + name.removeprefix("right_")
+    return name
+
+
+def rotation_about(axis: str, angle: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch 3 3"]:
+    """Right-handed rotation matrices about a coordinate axis ("x", "y" or "z"), angle in radians."""
+    i = "xyz".index(axis)
+    j, k = (i + 1) % 3, (i + 2) % 3
+    matrix = np.zeros((*np.shape(angle), 3, 3))
+    matrix[..., i, i] = 1
+    matrix[..., j, j] = matrix[..., k, k] = np.cos(angle)
+    matrix[..., k, j] = np.sin(angle)
+    matrix[..., j, k] = -matrix[..., k, j]
+    return matrix
+
+
+def forward_kinematics(angles: Angles, body: Body) -> Float[np.ndarray, "frames 17 3"]:
+    """Joints of a body whose pelvis stays at the origin, mm, z up.
+
+    Args:
+        angles: radians by name of `RANGES_OF_MOTION`; all of them, equally long. Limits are not applied.
+        body: whose bones they move.
+    """
+    pelvis = _turned(angles["pelvis_yaw"], angles["pelvis_pitch"], angles["pelvis_roll"])
+    trunk = [angles[f"spine_{name}"] for name in ("twist", "flexion", "bend")]
+    lumbar = pelvis @ _turned(*(_LUMBAR_SHARE * angle for angle in trunk)) @ _leaning(_LUMBAR_REST)
+    # Arms hang from an upright chest: only the bones of the trunk have the rest pose's leans.
+    chest = pelvis @ _turned(*trunk)
+    neck = chest @ _turned(angles["neck_twist"], angles["neck_flexion"], angles["neck_bend"])
+    skull = neck @ rotation_about("y", angles["head_nod"] + _SKULL_REST)
+
+    joints = np.zeros((len(pelvis), len(H36M17), 3))
+    _extend(joints, "spine", lumbar, (0, 0, body.length("spine")))
+    _extend(joints, "thorax", chest @ _leaning(_CHEST_REST), (0, 0, body.length("thorax")))
+    _extend(joints, "neck", neck @ _leaning(_NECK_REST), (0, 0, body.length("neck")))
+    _extend(joints, "head", skull, (0, 0, body.length("head")))
+    for side in SIDES:
+        _add_leg(joints, angles, body, pelvis, side)
+        _add_arm(joints, angles, body, chest, side)
+    return joints
+
+
+def _turned(
+    to_left: Float[np.ndarray, "frames"],
+    forward: Float[np.ndarray, "frames"],
+    bend: Float[np.ndarray, "frames"],
+) -> Float[np.ndarray, "frames 3 3"]:
+    turned: np.ndarray = (
+        rotation_about("z", to_left) @ rotation_about("y", forward) @ rotation_about("x", -bend)
+    )
+    return turned
+
+
+def _leaning(angle: float) -> Float[np.ndarray, "3 3"]:
+    return rotation_about("y", np.asarray(angle))
+
+
+def _extend(
+    joints: Float[np.ndarray, "frames 17 3"],
+    joint: str,
+    rotation: Float[np.ndarray, "frames 3 3"],
+    offset: tuple[float | int, float | int, float | int],
+) -> None:
+    index = H36M17.index(joint)
+    joints[:, index] = joints[:, H36M17.parent_indices[index]] + rotation @ np.array(offset)
+
+
+def _ball(angles: Angles, joint: str, side: str) -> Float[np.ndarray, "frames 3 3"]:
+    outward = 1 if side == "left" else -1
+    rotation: np.ndarray = (
+        rotation_about("y", -angles[f"{side}_{joint}_flexion"])
+        @ rotation_about("x", outward * angles[f"{side}_{joint}_abduction"])
+        @ rotation_about("z", -outward * angles[f"{side}_{joint}_rotation"])
+    )
+    return rotation
+
+
+def _add_leg(
+    joints: Float[np.ndarray, "frames 17 3"],
+    angles: Angles,
+    body: Body,
+    pelvis: Float[np.ndarray, "frames 3 3"],
+    side: str,
+) -> None:
+    outward = 1 if side == "left" else -1
+    thigh = pelvis @ _ball(angles, "hip", side)
+    shank = thigh @ rotation_about("y", angles[f"{side}_knee_flexion"])
+    _extend(joints, f"{side}_hip", pelvis, (0, outward * body.length("hip"), 0))
+    _extend(joints, f"{side}_knee", thigh, (0, 0, -body.length("knee")))
+    _extend(joints, f"{side}_ankle", shank, (0, 0, -body.length("ankle")))
+
+
+def _add_arm(
+    joints: Float[np.ndarray, "frames 17 3"],
+    angles: Angles,
+    body: Body,
+    chest: Float[np.ndarray, "frames 3 3"],
+    side: str,
+) -> None:
+    outward = 1 if side == "left" else -1
+    clavicle = (
+        chest
+        @ rotation_about("z", -outward * angles[f"{side}_clavicle_protraction"])
+        @ rotation_about("x", outward * angles[f"{side}_clavicle_elevation"])
+    )
+    rest = np.array(_SHOULDER_REST[side])
+    x, y, z = (body.length("shoulder") * rest / np.linalg.norm(rest)).tolist()
+    upper_arm = chest @ _ball(angles, "shoulder", side)
+    forearm = upper_arm @ rotation_about("y", -angles[f"{side}_elbow_flexion"])
+    _extend(joints, f"{side}_shoulder", clavicle, (x, y, z))
+    _extend(joints, f"{side}_elbow", upper_arm, (0, 0, -body.length("elbow")))
+    _extend(joints, f"{side}_wrist", forearm, (0, 0, -body.length("wrist")))

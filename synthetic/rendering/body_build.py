@@ -1,0 +1,67 @@
+"""What the parts of a rendered person share: the build, and the directions of hips and chest in a pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from evolift.posedata.skeleton import H36M17
+from evolift.synthetic.rendering.surface_grid import Point, cross, square_to, unit
+
+PELVIS, SPINE, THORAX, NECK, HEAD = (
+    H36M17.index(name) for name in ("pelvis", "spine", "thorax", "neck", "head")
+)
+
+
+@dataclass(frozen=True)
+class Build:
+    """Thickness of a person's parts, relative to the mean; 1 everywhere is a slim adult.
+
+    Args:
+        limbs: girth of arms and legs.
+        belly, chest, hips: girth of the trunk at three heights.
+        shoulders: thickness of the shoulders.
+        head: size of the head.
+        face_turn, face_nod: turn of the face to the left and up, radians.
+        hair_length: 0 none beyond the scalp, 1 down to the shoulder blades.
+        sleeve, trouser: how far the cloth stands off the skin, mm.
+        skirt: place on the legs where a skirt ends (1 at the knees), 0 for none.
+        skirt_flare: how far it opens towards its end.
+    """
+
+    limbs: float = 1.0
+    belly: float = 1.0
+    chest: float = 1.0
+    hips: float = 1.0
+    shoulders: float = 1.0
+    head: float = 1.0
+    face_turn: float = 0.0
+    face_nod: float = 0.0
+    hair_length: float = 0.0
+    sleeve: float = 6.0
+    skirt: float = 0.0
+    skirt_flare: float = 0.3
+    trouser: float = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class BodyFrame:
+    """Directions of a pose that the parts share: left, up and front of hips and chest, unit vectors."""
+
+    left_hips: Point
+    up_hips: Point
+    front_hips: Point
+    left_chest: Point
+    up_chest: Point
+    front_chest: Point
+
+    @classmethod
+    def of(cls, joints: Float[np.ndarray, "17 3"]) -> BodyFrame:
+        """The frame of one pose."""
+        hips = unit(joints[H36M17.index("left_hip")] - joints[H36M17.index("right_hip")])
+        shoulders = unit(joints[H36M17.index("left_shoulder")] - joints[H36M17.index("right_shoulder")])
+        up_hips = square_to(joints[SPINE] - joints[PELVIS], hips, np.array([0.0, 0.0, 1.0]))
+        up_chest = square_to(joints[THORAX] - joints[SPINE], shoulders, up_hips)
+        return cls(hips, up_hips, cross(hips, up_hips), shoulders, up_chest, cross(shoulders, up_chest))

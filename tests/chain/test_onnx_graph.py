@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from evolift.chain.model import JointModel
+from evolift.chain.onnx_graph import joint_graph
+from evolift.detector2d.crop import crop_from_image, invert_affine, warp_crop
+from evolift.posedata.image_file import decode_image
+from evolift.prediction.pipeline import Pipeline
+from evolift.training.onnx_file import write_onnx
+from tests.settled_networks import settled_detector, settled_lifter
+
+
+@pytest.mark.parametrize(
+    ("how", "depth_bins", "lifter"),
+    [
+        ("box", 1, {"non_local": True}),
+        ("screen", 8, {"architecture": "martinez", "input_axes": 3}),
+    ],
+)
+def test_real_photographs_give_the_same_poses(
+    tmp_path: Path, data_folder: Path, how: str, depth_bins: int, lifter: dict[str, object]
+) -> None:
+    detector = settled_detector(depth_bins=depth_bins)
+    chain = JointModel(detector, settled_lifter(normalisation=how, **lifter))
+    path = tmp_path / "chain.onnx"
+    differences = write_onnx(path, joint_graph(chain))
+    assert list(differences) == ["joints_3d", "joints_2d", "confidence"]
+    with zipfile.ZipFile(data_folder / "lspet_subset.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith(".jpg")][:3]
+        images = [decode_image(archive.read(name), name) for name in names]
+    boxes = [(4.0, 6.0, image.shape[1] - 9.0, image.shape[0] - 11.0) for image in images]
+    size = chain.detector.settings.size
+    maps = [crop_from_image(box, size, padding=detector.settings.padding) for box in boxes]
+    given = {
+        "crop": np.stack([warp_crop(image, one, size) for image, one in zip(images, maps, strict=True)]),
+        "image_from_crop": np.stack([invert_affine(one) for one in maps]).astype(np.float32),
+    }
+    if how == "screen":
+        given["image_size"] = np.array([image.shape[1::-1] for image in images], np.float32)
+    joints_3d, joints_2d, confidence = onnxruntime.InferenceSession(str(path)).run(list(differences), given)
+    pipeline = Pipeline(chain)
+    for number, (image, box) in enumerate(zip(images, boxes, strict=True)):
+        expected = pipeline.predict(image, box)
+        width = size[0] / np.linalg.norm(maps[number][0, :2])
+        np.testing.assert_allclose(joints_3d[number], expected.joints_3d, atol=0.1)
+        np.testing.assert_allclose(joints_2d[number], expected.joints_2d, atol=1e-4 * width)
+        np.testing.assert_allclose(confidence[number], expected.confidence, atol=1e-4)
+    assert np.ptp(joints_3d) > 10

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from evolift.detector2d.detection import detect_joints
+from evolift.detector2d.model import DetectorModel, DetectorOutput, DetectorSettings
+from evolift.detector2d.soft_argmax import soft_argmax
+from evolift.prediction.persons.person_search import (
+    KEPT,
+    LOOKS,
+    WINDOWS,
+    box_of_joints,
+    find_person,
+    search_windows,
+)
+
+SIDE = 64
+
+
+class DotDetector(DetectorModel):
+    """Stands for a detector: all joints are at the red dot of the crop, spread as the dot is; sure if it fills the crop well.
+
+    Without a dot in the crop its heat map is flat. It counts the crops that it is shown.
+    """
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.settings = DetectorSettings("test_resnet", padding=1.25, input_width=SIDE, input_height=SIDE)
+        self.register_buffer("image_mean", torch.zeros(1))
+        self.looks: list[int] = []
+
+    def train(self, mode: bool = True) -> DotDetector:
+        return self
+
+    def scale_images(self, crops: Tensor) -> Tensor:
+        return crops.float().permute(0, 3, 1, 2)
+
+    def forward(self, images: Tensor, *, hard: bool = False) -> DetectorOutput:
+        del hard
+        self.looks.append(len(images))
+        red = (images[:, 0] - images[:, 1]).clamp(min=0) > 100
+        joints, confidence = [], []
+        for mask in red:
+            if not mask.any():
+                joints.append(torch.zeros(17, 2))
+                confidence.append(torch.full((17,), 0.02))
+                continue
+            rows, columns = torch.nonzero(mask, as_tuple=True)
+            low = torch.stack([columns.min(), rows.min()]) / SIDE - 0.5
+            high = torch.stack([columns.max() + 1, rows.max() + 1]) / SIDE - 0.5
+            joints.append(low + (high - low) * torch.linspace(0, 1, 17)[:, None])
+            fill = float((high - low).max())
+            confidence.append(torch.full((17,), 0.5 - abs(fill - 0.8) / 2))
+        heatmaps = torch.zeros(len(images), 17, 4, 4)
+        return DetectorOutput(
+            torch.stack(joints), torch.stack(confidence), heatmaps, soft_argmax(heatmaps).marginals
+        )
+
+
+def dotted(width: int, height: int, box: tuple[int, int, int, int]) -> np.ndarray:
+    image = np.full((height, width, 3), 40, np.uint8)
+    left, top, wide, high = box
+    cv2.rectangle(image, (left, top), (left + wide - 1, top + high - 1), (250, 20, 20), -1)
+    return image
+
+
+@pytest.mark.parametrize("box", [(280, 100, 30, 40), (4, 200, 30, 36), (140, 90, 60, 60), (60, 30, 200, 180)])
+def test_a_small_person_anywhere_is_found(box: tuple[int, int, int, int]) -> None:
+    model = DotDetector()
+    found = np.array(find_person(model, dotted(320, 240, box)))
+    assert np.abs(found - np.array(box)).max() < 0.08 * max(box[2:]) + 1.5, found
+    assert sum(model.looks) == LOOKS
+    assert len(model.looks) == len(KEPT)
+
+
+def test_in_a_large_picture_the_box_is_in_its_own_pixels() -> None:
+    box = (2400, 300, 300, 420)
+    found = np.array(find_person(DotDetector(), dotted(3000, 2000, box)))
+    assert np.abs(found - np.array(box)).max() < 30, found
+    joints = detect_joints(DotDetector(), dotted(3000, 2000, box), [found]).joints[0]
+    assert np.abs(joints[-1] - [2700, 720]).max() < 15
+
+
+def test_the_surest_over_all_looks_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the obvious loop over single crops, each candidate with its own history."""
+    generator = torch.Generator().manual_seed(3)
+    settings = DetectorSettings(
+        "test_resnet", padding=1.25, input_width=32, input_height=64, head="light", head_widths=(8,)
+    )
+    model = DetectorModel(settings).eval()
+    with torch.no_grad():
+        for weight in model.head.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator))
+    image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    candidates = [(0.0, box, 1.0) for box in search_windows(120, 90)]
+    for kept in KEPT:
+        seen = []
+        for score, box, padding in candidates:
+            one = detect_joints(model, image, [box], padding=padding)
+            seen.append((score + float(one.confidence.mean()), box_of_joints(one.joints[0]), 1.25))
+        candidates = sorted(seen, key=lambda entry: -entry[0])[:kept]
+    np.testing.assert_allclose(find_person(model, image), candidates[0][1], atol=0.02)
+
+
+def test_windows_reach_all_sides() -> None:
+    boxes = np.array(search_windows(200, 100))
+    assert len(boxes) == 1 + len(WINDOWS)
+    assert boxes[:, :2].min() == -0.5
+    assert (boxes[:, :2] + boxes[:, 2:]).max(0).tolist() == [199.5, 99.5]
+
+
+def test_a_detector_that_cannot_tell_its_confidence_looks_at_the_whole_picture() -> None:
+    settings = DetectorSettings(
+        "test_resnet", padding=1.25, input_width=64, input_height=96, head="regression"
+    )
+    model = DetectorModel(settings)
+    with torch.no_grad():
+        model.head.linear.bias.copy_(torch.tensor([0.25, -0.25]).repeat(17))  # type: ignore[union-attr,operator]
+        model.head.linear.weight.zero_()  # type: ignore[union-attr,operator]
+    image = np.zeros((96, 64, 3), np.uint8)
+    found = detect_joints(model, image, [find_person(model, image)])
+    # First at (47.5, 23.5); each further look is at 2 x 2 pixels there, widened to 2 x 3.
+    np.testing.assert_allclose(found.joints[0, 0], [47.5 + 3 * 0.25 * 2.5, 23.5 - 3 * 0.25 * 3.75], atol=1e-3)
+
+
+def test_box_of_joints() -> None:
+    assert box_of_joints(np.array([[3, 4], [9, 5]], np.float32)) == (3, 3.5, 6, 2)

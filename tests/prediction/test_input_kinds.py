@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from evolift.posedata.errors import InputError
+from evolift.prediction.frame_sample import FrameSample
+from evolift.prediction.input_kinds import prediction_inputs
+
+
+def test_files_folders_and_patterns_are_spelt_out(tmp_path: Path) -> None:
+    for name in ("a.JPG", "b.png", "k.json", "film.mp4", "odd.heic", "sub/a.JPG", "op/f_000_keypoints.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    paths = [tmp_path / "sub", tmp_path / "*.[Jp][Pn]*", tmp_path / "k.json", tmp_path / "film.mp4"]
+    found = prediction_inputs([*paths, tmp_path / "op", tmp_path / "odd.heic"]).inputs
+    assert [(one.kind, one.label) for one in found] == [
+        ("picture", str(tmp_path / "sub/a.JPG")),
+        ("picture", str(tmp_path / "a.JPG")),
+        ("picture", "b.png"),
+        ("keypoints", "k.json"),
+        ("video", "film.mp4"),
+        ("keypoints", "op"),
+        ("picture", "odd.heic"),
+    ]
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    for name in ("none.jpg", "no*.jpg"):
+        with pytest.raises(InputError, match="there is no such file or folder"):
+            prediction_inputs([tmp_path / name])
+    with pytest.raises(
+        InputError, match="there are no pictures in this folder, nor videos or OpenPose files"
+    ):
+        prediction_inputs([tmp_path])
+
+
+def test_what_is_there_is_taken_although_other_things_are_not(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    inputs, notes, problems = prediction_inputs([tmp_path / "none.jpg", tmp_path / "a.png", Path("0")])
+    assert [one.label for one in inputs] == ["a.png"]
+    assert not notes
+    assert problems == [
+        f"{tmp_path / 'none.jpg'}: there is no such file or folder",
+        "0: there is no such file or folder; for a webcam give --webcam 0",
+    ]
+
+
+def test_files_of_a_folder_that_are_left_out_are_told(tmp_path: Path) -> None:
+    for name in ("a.png", "b.doc", "c.json", "README"):
+        (tmp_path / name).touch()
+    inputs, notes, problems = prediction_inputs([tmp_path])
+    assert [one.label for one in inputs] == ["a.png"]
+    assert not problems
+    assert "3 files were left out" in notes[0]
+    assert "(.doc, .json, README)" in notes[0]
+
+
+def test_a_format_of_keypoints_makes_files_of_unknown_ending_keypoints(tmp_path: Path) -> None:
+    for name in ("k.txt", "a.png", "v.ts"):
+        (tmp_path / name).touch()
+    paths = [tmp_path / name for name in ("k.txt", "a.png", "v.ts")]
+    assert [one.kind for one in prediction_inputs(paths).inputs] == ["picture", "picture", "video"]
+    found = prediction_inputs(paths, are_keypoints=True).inputs
+    assert [one.kind for one in found] == ["keypoints", "picture", "video"]
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 100, 1000])
+def test_a_sample_keeps_evenly_spread_frames(count: int) -> None:
+    sample: FrameSample[int, int] = FrameSample(4)
+    made = []
+    for number in range(count):
+        sample.offer(number, lambda number=number: made.append(number) or number * 10)  # type: ignore[func-returns-value]
+    kept = list(sample.kept())
+    assert kept[0] == 0
+    assert min(4, count) / 2 < len(kept) <= 4
+    assert len({b - a for a, b in itertools.pairwise(kept)}) <= 1
+    assert sample.kept() == {number: number * 10 for number in kept}
+    assert len(made) <= 4 * 10  # only those that were kept for a while
+    with pytest.raises(ValueError, match="at least 2"):
+        FrameSample(1)

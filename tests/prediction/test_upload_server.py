@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evolift.posedata.errors import InputError
+from evolift.prediction.upload_server import Answer, Predict, UploadLimits, UploadServer
+
+
+@contextmanager
+def serving(predict: Predict, folder: Path, megabytes: int = 1) -> Iterator[UploadServer]:
+    with UploadServer("127.0.0.1", 0, predict, folder, UploadLimits(megabytes, 10)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def echo(path: Path, name: str) -> Answer:
+    return Answer(f"<p>{name} {path.suffix} {path.read_bytes().decode()}</p>", ("a note",))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[UploadServer]:
+    with serving(echo, tmp_path) as running:
+        yield running
+
+
+def ask(
+    server: UploadServer, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str], str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, told)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, dict(answer.getheaders()), text
+
+
+def post(
+    server: UploadServer, body: bytes, name: str = "photo.jpg", **headers: str
+) -> tuple[int, dict[str, Any]]:
+    status, _, text = ask(server, "POST", "/predict", body, X_File_Name=name, **headers)
+    return status, json.loads(text)
+
+
+def test_an_upload_is_predicted_shown_and_removed(server: UploadServer, tmp_path: Path) -> None:
+    status, told = post(server, b"pixels", "My%20photo.JPG")
+    assert status == 200
+    assert told["notes"] == ["a note"]
+    status, headers, page = ask(server, "GET", told["result"])
+    assert (status, page) == (200, "<p>My photo.JPG .jpg pixels</p>")
+    assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
+    assert not list(tmp_path.iterdir())
+    _, newer = post(server, b"other")
+    assert ask(server, "GET", told["result"])[0] == 404, "only the last result is held"
+    assert ask(server, "GET", newer["result"])[0] == 200
+
+
+def test_the_page_is_whole_and_may_load_nothing(server: UploadServer) -> None:
+    status, headers, page = ask(server, "GET", "/")
+    assert status == 200
+    assert "At most 1 MB" in page
+    assert "http://" not in page
+    assert "https://" not in page
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "frame-ancestors 'none'" in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "status", "sentence"),
+    [
+        ("big.jpg", 2_500_000, 413, "big.jpg has 2.5 MB, at most 1 are taken: make it smaller"),
+        ("x.txt", 5, 415, "x.txt is neither a picture nor a video: give a file such as .jpg, .png or .mp4"),
+        ("", 5, 415, "A file without a name is neither"),
+        ("..%2F..%2Fetc%2Fpasswd", 5, 415, "passwd is neither"),
+    ],
+)
+def test_what_cannot_be_taken_is_said_in_a_sentence(
+    server: UploadServer, tmp_path: Path, name: str, size: int, status: int, sentence: str
+) -> None:
+    found, told = post(server, b"x" * size, name)
+    assert found == status
+    assert sentence in told["error"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_limit_itself_is_taken(server: UploadServer) -> None:
+    assert post(server, b"x" * 1_000_000)[0] == 200
+
+
+def test_an_error_names_the_file_as_the_user_does_and_leaves_nothing(tmp_path: Path) -> None:
+    def refuse(path: Path, name: str) -> Answer:
+        (path.parent / "output").mkdir()
+        (path.parent / "output" / "half.png").write_bytes(b"half")
+        raise InputError(f"{path} is not a readable picture")
+
+    with serving(refuse, tmp_path) as server:
+        assert post(server, b"x", "a<b>.png") == (422, {"error": "a<b>.png is not a readable picture"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_defect_is_logged_and_the_server_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(path: Path, name: str) -> Answer:
+        if name == "bad.png":
+            raise ZeroDivisionError("ours")
+        return echo(path, name)
+
+    with serving(fail, tmp_path) as server, caplog.at_level(logging.ERROR):
+        status, told = post(server, b"x", "bad.png")
+        assert (status, told["error"][:21]) == (500, "The prediction failed")
+        assert "ZeroDivisionError: ours" in caplog.text
+        assert post(server, b"x", "good.png")[0] == 200
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_prediction_at_a_time(tmp_path: Path) -> None:
+    is_running, may_end = threading.Event(), threading.Event()
+
+    def wait(path: Path, name: str) -> Answer:
+        is_running.set()
+        assert may_end.wait(20)
+        return echo(path, name)
+
+    with serving(wait, tmp_path) as server:
+        answers: list[tuple[int, dict[str, Any]]] = []
+        first = threading.Thread(target=lambda: answers.append(post(server, b"first")))
+        first.start()
+        assert is_running.wait(20)
+        status, told = post(server, b"second")
+        assert (status, told["error"]) == (503, "Another prediction is running: try again when it is done.")
+        assert ask(server, "GET", "/")[0] == 200, "the page itself is still there"
+        may_end.set()
+        first.join()
+        assert answers[0][0] == 200
+        assert post(server, b"third")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://127.0.0.1:{port}"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_other_sites_may_not_post(server: UploadServer, headers: dict[str, str]) -> None:
+    port = str(server.server_address[1])
+    given = {name: value.format(port=port) for name, value in headers.items()}
+    status, told = post(server, b"x", **given)
+    assert (status, told["error"]) == (403, "Only this server's own page may send files to it.")
+    assert post(server, b"x", Origin=f"http://127.0.0.1:{port}")[0] == 200
+
+
+def test_foreign_names_of_this_machine_are_refused(server: UploadServer) -> None:
+    port = server.server_address[1]
+    for method, path in (("GET", "/"), ("POST", "/predict")):
+        status, _, text = ask(server, method, path, b"", Host=f"evil.example:{port}", X_File_Name="a.png")
+        assert status == 421
+        assert "answers to no other name" in text
+    assert ask(server, "GET", "/", Host=f"localhost:{port}")[0] == 200
+
+
+def raw(server: UploadServer, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=20) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(4096):
+            answer += part
+    return answer
+
+
+def test_uploads_without_size_or_end_are_refused(server: UploadServer, tmp_path: Path) -> None:
+    start = (
+        b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-File-Name: a.png\r\n" % server.server_address[1]
+    )
+    for length in (
+        b"",
+        b"Content-Length: -1\r\n",
+        b"Content-Length: ten\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+    ):
+        assert b" 411 " in raw(server, start + length + b"\r\n").split(b"\r\n")[0]
+    assert b"The upload broke off" in raw(server, start + b"Content-Length: 100\r\n\r\nhalf")
+    assert not list(tmp_path.iterdir())
+    assert post(server, b"x")[0] == 200, "the turn is given back"
+
+
+def test_unknown_pages_and_methods(server: UploadServer) -> None:
+    assert ask(server, "GET", "/result/x")[0] == 404
+    assert ask(server, "GET", "/../../etc/passwd")[0] == 404
+    assert ask(server, "POST", "/", b"x", X_File_Name="a.png")[0] == 404
+    assert ask(server, "PUT", "/predict", b"x")[0] == 501
+
+
+def test_a_port_in_use_is_named(server: UploadServer, tmp_path: Path) -> None:
+    port = server.server_address[1]
+    with pytest.raises(
+        InputError, match=rf"127.0.0.1 port {port} cannot be listened on \(.*\): give another --port"
+    ):
+        UploadServer("127.0.0.1", port, echo, tmp_path, UploadLimits(1, 10))
+    with pytest.raises(InputError, match=r"no\.such\.host\.invalid port 0 cannot be listened on"):
+        UploadServer("no.such.host.invalid", 0, echo, tmp_path, UploadLimits(1, 10))

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.seeds import generator_at
+from evolift.training.checkpoint import Checkpoint, load_checkpoint
+from evolift.training.trainer import Batch, StageModule, StepData, TrainingSettings, train
+
+
+class Line(StageModule):
+    """Fits y = 2x; drops inputs at random, so that a wrong random stream shows in the weights."""
+
+    monitor = "error"
+    monitor_mode = "min"
+
+    def __init__(self, poison_at: int | None = None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.dropout, self.poison_at = nn.Linear(1, 1), nn.Dropout(0.3), poison_at
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = (self.layer(self.dropout(batch["x"])) - 2 * batch["x"]).square().mean()
+        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True)
+        return loss * float("nan") if self.global_step == self.poison_at else loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.log("error", (self.layer(batch["x"]) - 2 * batch["x"]).abs().mean())
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.Adam(self.parameters(), lr=0.02)
+
+    def to_checkpoint(self) -> Checkpoint:
+        return Checkpoint("lifter", dict(self.layer.state_dict()), {"kind": "line"}, {"command": "test"})
+
+
+class Batches:
+    """Numbers that depend on the place alone; remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int, int]] = []
+
+    def __call__(self, step: int, rank: int, world_size: int) -> Batch:
+        self.asked.append((step, rank, world_size))
+        return {"x": torch.randn(8, 1, generator=generator_at(7, step, rank))}
+
+
+def run(
+    folder: Path,
+    *,
+    batches: Batches | None = None,
+    poison_at: int | None = None,
+    resume: bool = False,
+    **settings: Any,
+):
+    folder.mkdir(exist_ok=True)
+    values = {"steps": 12, "validate_every": 4, "accelerator": "cpu", "progress": False} | settings
+    chosen = TrainingSettings(**values)
+    validation = [{"x": torch.linspace(-1, 1, 9)[:, None]}]
+    return train(
+        Line(poison_at), StepData(batches or Batches(), validation, chosen), folder, chosen, resume=resume
+    )
+
+
+def test_each_step_is_asked_for_once_in_order_and_the_history_tells_all(tmp_path: Path) -> None:
+    batches = Batches()
+    history = run(tmp_path / "a", batches=batches, steps=10)
+    assert batches.asked == [(step, 0, 1) for step in range(10)]
+    assert history["step"].tolist() == [4, 8, 10]
+    assert not history[["train_loss", "error"]].isna().any(axis=None)
+    saved = load_checkpoint(tmp_path / "a/last.safetensors", "lifter")
+    assert saved.record["step"] == 10
+    assert saved.record["validation"]["error"] == pytest.approx(history["error"].iloc[-1])
+
+
+def test_accumulation_takes_several_batches_per_step(tmp_path: Path) -> None:
+    batches = Batches()
+    history = run(tmp_path / "a", batches=batches, steps=4, validate_every=2, accumulate=3)
+    assert batches.asked == [(step, 0, 1) for step in range(12)]
+    assert history["step"].tolist() == [2, 4]
+
+
+def test_workers_and_interruptions_change_no_byte(tmp_path: Path) -> None:
+    run(tmp_path / "whole")
+    run(tmp_path / "workers", workers=2)
+    run(tmp_path / "parts", steps=4)
+    run(tmp_path / "parts", resume=True)
+    for name in ("last.safetensors", "best.safetensors", "history.csv"):
+        expected = (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "workers" / name).read_bytes() == expected
+        assert (tmp_path / "parts" / name).read_bytes() == expected
+
+
+def test_an_averaged_run_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
+    run(tmp_path / "whole", average_decay=0.9)
+    run(tmp_path / "parts", steps=4, average_decay=0.9)
+    run(tmp_path / "parts", steps=8, average_decay=0.9, resume=True)
+    run(tmp_path / "parts", average_decay=0.9, resume=True)
+    run(tmp_path / "plain")
+    for name in ("last.safetensors", "best.safetensors", "history.csv"):
+        expected = (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "parts" / name).read_bytes() == expected
+        assert (tmp_path / "plain" / name).read_bytes() != expected
+
+
+class Recorded(Line):
+    """Remembers its weights after each step."""
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self.seen = [*getattr(self, "seen", []), self.layer.weight.detach().clone()]
+
+
+def test_what_is_saved_and_validated_is_the_average_of_the_weights_of_all_steps(tmp_path: Path) -> None:
+    settings = TrainingSettings(30, 10, accelerator="cpu", progress=False, average_decay=0.8)
+    module, validation = Recorded(), [{"x": torch.linspace(-1, 1, 9)[:, None]}]
+    history = train(module, StepData(Batches(), validation, settings), tmp_path, settings)
+    average = module.seen[0]
+    for count, weight in enumerate(module.seen[1:], start=1):
+        decay = min(0.8, (1 + count) / (10 + count))
+        average = decay * average + (1 - decay) * weight
+    saved = load_checkpoint(tmp_path / "last.safetensors", "lifter").tensors
+    torch.testing.assert_close(saved["weight"], average)
+    assert not torch.allclose(average, module.seen[-1], atol=1e-4)
+    x = validation[0]["x"]
+    error = (x @ saved["weight"].T + saved["bias"] - 2 * x).abs().mean()
+    assert history["error"].iloc[-1] == pytest.approx(float(error), rel=1e-5)
+
+
+def test_the_best_checkpoint_is_never_replaced_by_a_worse_one(tmp_path: Path) -> None:
+    history = run(tmp_path / "a", steps=40, validate_every=1)
+    best = load_checkpoint(tmp_path / "a/best.safetensors", "lifter").record["step"]
+    assert best == history["step"].iloc[int(history["error"].to_numpy().argmin())]
+
+
+def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the loss is nan at step 6: lower the learning rate"):
+        run(tmp_path / "a", poison_at=5)
+
+
+def test_what_cannot_be_had_is_told_in_one_sentence(tmp_path: Path) -> None:
+    for asked in ({"accelerator": "warp-drive"}, {"devices": "x"}):
+        with pytest.raises(InputError, match="training cannot run on accelerator") as caught:
+            run(tmp_path / "a", **asked)
+        assert "\n" not in str(caught.value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(InputError, match="float16 is for GPUs"):
+            run(tmp_path / "half", precision="16-mixed")
+    with pytest.raises(InputError, match="steps and validate_every must be at least 1"):
+        TrainingSettings(0, 1)
+    with pytest.raises(InputError, match=r"average_decay must be at least 0 and below 1, not 1.0"):
+        TrainingSettings(1, 1, average_decay=1.0)
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    run(tmp_path / "a", steps=4)
+    (tmp_path / "a/resume.ckpt").write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match="start again with --overwrite"):
+        run(tmp_path / "a", resume=True)

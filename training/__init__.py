@@ -1,0 +1,1 @@
+"""What all trainings share: the trainer, checkpoints, the weight average, devices and ONNX files."""

@@ -1,0 +1,324 @@
+"""How every stage is trained: lightning's Trainer over batches that are a pure function of (seed, step, rank).
+
+An epoch is `validate_every` steps; state is saved at its end. A run that is killed and resumed continues from
+the last such point, with the same batches and the same random numbers as an undisturbed run, and so ends with
+the same bytes on the same machine.
+
+A run folder holds `settings.json`, `history.csv`, `best.safetensors`, `last.safetensors` and `resume.ckpt`.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import logging
+import math
+import pickle
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import lightning
+import pandas as pd
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.output_file import write_text
+from evolift.posedata.seeds import seed_at
+from evolift.training.checkpoint import Checkpoint, save_checkpoint
+from evolift.training.freed_memory import keep_freed_memory
+from evolift.training.weight_average import MovingAverage
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long and on what to train; the same for every stage.
+
+    Args:
+        steps: optimiser steps in all.
+        validate_every: steps between validations (and between points that a run can be resumed from).
+        seed: of everything random.
+        workers: processes that make batches; 0 makes them in the training process. Never changes the result.
+        accelerator, devices, nodes, precision, accumulate: as lightning's Trainer takes them.
+        gradient_clip: largest gradient norm; 0 for no clipping.
+        average_decay: of the moving average of the weights that is validated and saved in place of the weights
+            themselves (`weight_average`), per step; 0 for none.
+        patience: validations without improvement before training stops early; 0 never stops.
+        progress: show a progress bar.
+
+    Raises:
+        InputError: a number is out of its range.
+    """
+
+    steps: int
+    validate_every: int
+    seed: int = 0
+    workers: int = 0
+    accelerator: str = "auto"
+    devices: str = "auto"
+    nodes: int = 1
+    precision: str = "32-true"
+    accumulate: int = 1
+    gradient_clip: float = 0.0
+    average_decay: float = 0.0
+    patience: int = 0
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.validate_every < 1:
+            raise InputError("steps and validate_every must be at least 1")
+        if self.seed < 0 or self.workers < 0 or self.patience < 0:
+            raise InputError("seed, workers and patience must not be negative")
+        if not 0 <= self.average_decay < 1:
+            raise InputError(f"average_decay must be at least 0 and below 1, not {self.average_decay}")
+
+
+@runtime_checkable
+class BatchMaker(Protocol):
+    """Makes training batches. Must be picklable; called in worker processes."""
+
+    def __call__(self, step: int, rank: int, world_size: int) -> Batch:
+        """The batch of one step on one of `world_size` processes, the same whenever it is asked for."""
+        ...
+
+
+class StageModule(lightning.LightningModule, abc.ABC):
+    """A model in training that knows how to become a checkpoint.
+
+    Validation must log the metric named by `monitor` (`self.log(..., sync_dist=True)`). The optimiser is to be a fused
+    one only if `may_fuse`: lightning does not clip the gradients of those in mixed precision. `train` sets it.
+    """
+
+    monitor: str
+    monitor_mode: Literal["min", "max"]
+    may_fuse = True
+
+    @abc.abstractmethod
+    def to_checkpoint(self) -> Checkpoint:
+        """The model as it is now, to be loaded by the other commands."""
+
+
+class _Steps(Dataset[Batch]):
+    def __init__(self, make_batch: BatchMaker, first: int, count: int, rank: int, world_size: int) -> None:
+        self.make_batch, self.first, self.count = make_batch, first, count
+        self.rank, self.world_size = rank, world_size
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, position: int) -> Batch:
+        if position >= self.count:
+            raise IndexError(position)
+        return self.make_batch(self.first + position, self.rank, self.world_size)
+
+
+class StepData(lightning.LightningDataModule):
+    """Training batches by step, validation batches from a plain loader.
+
+    Args:
+        make_batch: see `BatchMaker`.
+        validation: iterated in order at each validation; a `DataLoader` or a list of batches.
+        settings: gives steps, seed and workers.
+    """
+
+    def __init__(self, make_batch: BatchMaker, validation: Any, settings: TrainingSettings) -> None:
+        super().__init__()
+        self.make_batch, self.validation, self.settings = make_batch, validation, settings
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the current epoch: exactly the steps up to the next validation."""
+        trainer = self.trainer
+        assert trainer is not None
+        per_epoch = self.settings.validate_every * self.settings.accumulate
+        first = trainer.current_epoch * per_epoch
+        count = min(per_epoch, self.settings.steps * self.settings.accumulate - first)
+        steps = _Steps(self.make_batch, first, count, trainer.global_rank, trainer.world_size)
+        workers = self.settings.workers
+        return DataLoader(
+            steps,
+            batch_size=None,
+            num_workers=workers,
+            multiprocessing_context="fork" if workers else None,
+            prefetch_factor=4 if workers else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def val_dataloader(self) -> Any:
+        """Validation batches."""
+        if isinstance(self.validation, list):  # lightning takes a list for several loaders
+            return DataLoader(self.validation, batch_size=None)  # type: ignore[arg-type]  # a list is a data set
+        return self.validation
+
+
+class _SeedEachBatch(Callback):
+    """Dropout and the like draw from a stream that only depends on seed, epoch, batch and rank.
+
+    Not once per epoch: lightning makes the loader's iterator, which draws too, before or after that point
+    depending on whether the run was resumed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        torch.manual_seed(seed_at(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank))
+
+
+class _StopOnNonFiniteLoss(Callback):
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        if not math.isfinite(float(loss)):
+            raise InputError(
+                f"the loss is {float(loss)} at step {trainer.global_step}: lower the learning rate, clip gradients, or use precision 32-true"
+            )
+
+
+class _KeepCheckpoints(Callback):
+    """Writes history.csv, last.safetensors and best.safetensors after each validation."""
+
+    def __init__(self, folder: Path, average: MovingAverage | None) -> None:
+        self.folder, self.average = folder, average
+        self.rows: list[dict[str, float]] = []
+        self.best: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self.best = state_dict["rows"], state_dict["best"]
+
+    # At the end of the epoch, not of its validation: means over the training steps are known only then.
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not isinstance(pl_module, StageModule):
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.rows.append({"step": trainer.global_step, **metrics})
+        if not trainer.is_global_zero:  # the history is returned in every process, files are written by one
+            return
+        write_text(self.folder / "history.csv", pd.DataFrame(self.rows).to_csv(index=False))
+        score = metrics[pl_module.monitor]
+        sign = 1 if pl_module.monitor_mode == "min" else -1
+        is_best = self.best is None or sign * score < sign * self.best
+        with contextlib.nullcontext() if self.average is None else self.average.in_place(pl_module):
+            checkpoint = pl_module.to_checkpoint()
+            record = {**checkpoint.record, "step": trainer.global_step, "validation": metrics}
+            checkpoint = Checkpoint(checkpoint.stage, checkpoint.tensors, checkpoint.settings, record)
+            save_checkpoint(self.folder / "last.safetensors", checkpoint, overwrite=True)
+            if is_best:
+                self.best = score
+                save_checkpoint(self.folder / "best.safetensors", checkpoint, overwrite=True)
+
+
+def _trainer(**settings: Any) -> lightning.Trainer:
+    """Lightning's Trainer; what it refuses was asked for by the user.
+
+    Raises:
+        InputError: an accelerator, a number of devices or a precision cannot be had here.
+    """
+    try:
+        return lightning.Trainer(**settings)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        asked = ", ".join(f"{name} {settings[name]}" for name in ("accelerator", "devices", "precision"))
+        raise InputError(f"training cannot run on {asked}: {' '.join(str(error).split())}") from None
+
+
+def train(
+    module: StageModule, data: StepData, folder: Path, settings: TrainingSettings, *, resume: bool = False
+) -> pd.DataFrame:
+    """Train a stage; afterwards `folder` holds its checkpoints.
+
+    Args:
+        module: what to train.
+        data: its batches.
+        folder: an existing run folder (see `evolift.posedata.output_file.output_folder`).
+        settings: how long and on what.
+        resume: continue from `folder/resume.ckpt` if it is there, else begin.
+
+    Returns:
+        History: a row per validation with the column `step` and every logged metric.
+
+    Raises:
+        InputError: the loss became non-finite; the message names the step. Or float16 on a CPU.
+        CheckpointError: resume.ckpt is damaged.
+    """
+    keep_freed_memory()
+    module.may_fuse = not settings.precision.endswith("-mixed")
+    lightning.seed_everything(settings.seed, verbose=False)
+    average = MovingAverage(settings.average_decay) if settings.average_decay else None
+    keep = _KeepCheckpoints(folder, average)
+    callbacks: list[Callback] = [
+        _SeedEachBatch(settings.seed),
+        _StopOnNonFiniteLoss(),
+        keep,
+        # After `keep`, so that its rows are in the saved state. `resume.ckpt` is lightning's own format.
+        ModelCheckpoint(
+            dirpath=folder, filename="resume", enable_version_counter=False, save_on_train_epoch_end=True
+        ),
+    ]
+    if average is not None:
+        callbacks.append(average)
+    if settings.patience:
+        callbacks.append(EarlyStopping(module.monitor, mode=module.monitor_mode, patience=settings.patience))
+    if settings.progress:
+        callbacks.append(RichProgressBar())
+    for noisy in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    trainer = _trainer(
+        default_root_dir=folder,
+        accelerator=settings.accelerator,
+        devices=settings.devices if not settings.devices.isdigit() else int(settings.devices),
+        num_nodes=settings.nodes,
+        precision=settings.precision,
+        max_epochs=math.ceil(settings.steps / settings.validate_every),
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.gradient_clip or None,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=50,
+        use_distributed_sampler=False,
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=settings.progress,
+        enable_model_summary=False,
+        deterministic="warn" if torch.cuda.is_available() else True,
+    )
+    if settings.precision == "16-mixed" and isinstance(trainer.accelerator, CPUAccelerator):
+        raise InputError("float16 is for GPUs: train with precision bf16-mixed, or 32-true, on a CPU")
+    state = folder / "resume.ckpt"
+    with warnings.catch_warnings():
+        # Batches are cheap pure functions here: worker counts are the user's choice, not lightning's.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # What is frozen stays in evaluation mode on purpose.
+        warnings.filterwarnings("ignore", message=".*module.* in eval mode at the start of training.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+        # lightning 2.6 under torch 2.14.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        try:
+            trainer.fit(
+                module, data, ckpt_path=state if resume and state.exists() else None, weights_only=True
+            )
+        except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            if resume and state.exists() and trainer.global_step == 0:
+                why = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise CheckpointError(
+                    f"{state} is damaged or does not fit these settings ({why}): start again with --overwrite"
+                ) from error
+            raise
+    return pd.DataFrame(keep.rows)
