@@ -33,9 +33,9 @@ clean:
 
 .venv/installed: .venv/bin/python pyproject.toml
 	$(INSTALL) torch torchvision
-	$(INSTALL) --editable .
+	$(INSTALL) --editable ".[render]"
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(INSTALL) --editable ".[dev,onnx,pretrained]"
+	$(INSTALL) --editable ".[dev,all]"
 	touch $@

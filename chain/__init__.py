@@ -1,1 +1,1 @@
-"""The joint stage: detector and lifter as one network, trained end to end, scored, split and exported."""
+"""The chain: detector and lifter as one network, trained end to end, scored, split and exported."""

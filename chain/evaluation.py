@@ -1,8 +1,7 @@
-"""How good the chain of detector and lifter is on pictures with 3D joints, and which stage its error comes from."""
+"""How good the chain of detector and lifter is on images with 3D joints, and which stage its error comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +11,20 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from evolift.chain.model import JointModel
+from evolift.chain.model import ChainModel
 from evolift.detector2d.image_source import read_source
-from evolift.detector2d.samples import batches_in_order
-from evolift.detector2d.training import DetectorTraining, crop_settings
+from evolift.detector2d.samples import batches_in_order, crop_settings
 from evolift.posedata.errors import InputError
+from evolift.posedata.input_file import FilePath
 from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
 from evolift.posedata.metrics import COLUMNS, score_table
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.store import PoseStore
 
 
 @dataclass(frozen=True, eq=False)
 class ChainPredictions:
-    """What a chain says of the rows of a store with pictures and 3D joints.
+    """What a chain says of the rows of a store with images and 3D joints.
 
     3D joints are root-relative mm in the camera frame; where the lifter gives only depth, x and y are the truth's.
 
@@ -48,25 +48,25 @@ class ChainPredictions:
 
 @torch.no_grad()
 def predict_chain(
-    model: JointModel,
+    model: ChainModel,
     store: Path,
     *,
     batch_size: int = 32,
-    workers: int = 0,
+    num_workers: int = 0,
     rows: Int64[np.ndarray, "rows"] | None = None,
-    advance: Callable[[int], object] | None = None,
+    progress: Progress = no_progress,
 ) -> ChainPredictions:
-    """Run a chain over the pictures of a store.
+    """Run a chain over the images of a store.
 
     Args:
         model: the chain; put into evaluation mode.
-        store: with pictures, 2D and 3D joints.
-        batch_size, workers: how it is run.
-        rows: only these rows with pictures, counted from 0 in the order of the store; those without 3D joints are left out.
-        advance: called with the number of rows done.
+        store: with images, 2D and 3D joints.
+        batch_size, num_workers: how it is run.
+        rows: only these rows with images, counted from 0 in the order of the store; those without 3D joints are left out.
+        progress: counts rows.
 
     Raises:
-        InputError: the store has no picture with 3D joints.
+        InputError: the store has no image with 3D joints.
         StoreError: the store is damaged.
     """
     model.eval()
@@ -75,11 +75,11 @@ def predict_chain(
     if rows is not None:
         complete = complete[np.isin(complete, rows)]
     if not len(complete):
-        raise InputError(f"{store}: no picture has 3D joints, which the chain is scored on")
-    crops = crop_settings(model.detector, DetectorTraining(), augmented=False)
+        raise InputError(f"{store}: no image has 3D joints, which the chain is scored on")
+    crops = crop_settings(model.detector.settings, model.detector.scaling)
     device = next(model.parameters()).device
     parts: list[list[Tensor]] = []
-    for batch in batches_in_order([source.take(complete)], crops, batch_size, workers):
+    for batch in batches_in_order([source.take(complete)], crops, batch_size, num_workers):
         found = model(*(batch[name].to(device) for name in ("image", "image_from_crop", "image_size")))
         truth, truth_2d, visibility = batch["joints_3d"], batch["joints_2d"], batch["visibility"]
         labelled = model.lift_labels(
@@ -94,16 +94,39 @@ def predict_chain(
         correct = correct_keypoints(pixels, truth_2d, visibility, torso)
         lifted = [_with_true_plane(joints.cpu(), truth) for joints in (labelled, found.joints_3d)]
         parts.append([batch["row"], truth, *lifted, pixels, truth_2d, correct])
-        if advance is not None:
-            advance(len(truth))
+        progress(len(truth))
     return ChainPredictions(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def evaluate_chain(
+    model: ChainModel, store: FilePath, *, num_workers: int = 0, progress: Progress = no_progress
+) -> pd.DataFrame:
+    """Score a chain on the images of a store with 3D joints, stage by stage: what `evolift chain evaluate` prints.
+
+    Args:
+        model: put into evaluation mode.
+        store: with images, 2D and 3D joints.
+        num_workers: processes that make crops; never changes the result.
+        progress: counts rows.
+
+    Returns:
+        The rows of `chain_table`.
+
+    Raises:
+        InputError: the store has no image with 3D joints.
+        StoreError: the store is damaged.
+    """
+    store = Path(store)
+    # As in training: in this layout depthwise convolutions take half the time on a CPU.
+    model.detector.to(memory_format=torch.channels_last)
+    return chain_table(predict_chain(model, store, num_workers=num_workers, progress=progress), store, model)
 
 
 def _with_true_plane(prediction: Tensor, truth: Tensor) -> Tensor:
     return torch.cat([truth[..., :2], prediction], -1) if prediction.shape[-1] == 1 else prediction
 
 
-def chain_table(predictions: ChainPredictions, store: Path, model: JointModel) -> pd.DataFrame:
+def chain_table(predictions: ChainPredictions, store: Path, model: ChainModel) -> pd.DataFrame:
     """Scores of the chain, stage by stage, overall.
 
     Returns:

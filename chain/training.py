@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,76 +11,44 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from evolift.chain.model import JointModel, JointOutput
-from evolift.detector2d.losses import bone_loss as weighted_bone_loss
+from evolift.chain.model import ChainModel, ChainOutput
+from evolift.chain.settings import ChainTrainingSettings
 from evolift.detector2d.losses import joint_loss, spread_loss
-from evolift.detector2d.occlusion import Occluder
-from evolift.detector2d.samples import MixedBatches, batches_in_order
-from evolift.detector2d.training import DetectorTraining, crop_settings, read_sources
-from evolift.lifter.bone_losses import bone_loss
+from evolift.detector2d.occluder_choice import Occluders, chosen_occluders, told_occluders
+from evolift.detector2d.samples import MixedBatches, batches_in_order, crop_settings
+from evolift.detector2d.training import read_sources
 from evolift.lifter.normalisation import MM_PER_M
+from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
+from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.metrics import mpjpe
-from evolift.posedata.output_file import hashes_of
 from evolift.posedata.skeleton import Skeleton
-from evolift.training.checkpoint import Checkpoint
-from evolift.training.trainer import Batch, StageModule, StepData, TrainingSettings, train
+from evolift.training.learning_rate import with_schedule
+from evolift.training.run_folder import checkpoint_record, run_folder, run_record
+from evolift.training.trainer import Batch, StageModule, StepData, train
 
 
-@dataclass(frozen=True)
-class JointTraining:
-    """How the chain learns.
-
-    Args:
-        crops: batch size, boxes, augmentation and occlusion of the crops; weights of the detector's own losses; memory
-            layout; how much of the detector is
-            frozen (`all`, `all-but-last-block` for the report's row U, `none`, ...); its learning rate, that of
-            the detector's head, with the factor for its backbone; and its schedule.
-        lifter_learning_rate: of the lifter; 0 freezes it.
-        weight_3d: of the L1 error of 3D joints, summed over joints and axes, in metres.
-        weight_2d: of the detector's own loss (fractions of the crop), on every sample with 2D labels.
-        weight_bones_3d: of the L1 error of 3D bone vectors, in metres.
-
-    Raises:
-        InputError: a number is negative, or nothing is left to learn.
-    """
-
-    crops: DetectorTraining = field(default_factory=lambda: DetectorTraining(learning_rate=1e-4))
-    lifter_learning_rate: float = 1e-4
-    weight_3d: float = 1.0
-    weight_2d: float = 1.0
-    weight_bones_3d: float = 0.0
-
-    def __post_init__(self) -> None:
-        if min(self.lifter_learning_rate, self.weight_3d, self.weight_2d, self.weight_bones_3d) < 0:
-            raise InputError("learning rates and loss weights must not be negative")
-        if self.weight_3d == 0 and self.weight_2d == 0 and self.weight_bones_3d == 0:
-            raise InputError("all loss weights are 0: there is nothing to learn")
-        if self.lifter_learning_rate == 0 and self.crops.freeze == "all":
-            raise InputError("detector and lifter are both frozen: there is nothing to train")
-
-
-class JointModule(StageModule):
+class ChainModule(StageModule):
     """The chain in training; validation logs `mpjpe` (mm, root-relative; depth alone for target `z`).
 
     Args:
         model: to train.
         training: how.
-        steps: in all, for the schedule.
         record: what the checkpoint tells of its making.
     """
 
     monitor = "mpjpe"
     monitor_mode: Literal["min", "max"] = "min"
+    model: ChainModel
 
     def __init__(
-        self, model: JointModel, training: JointTraining, steps: int, record: dict[str, object]
+        self, model: ChainModel, training: ChainTrainingSettings, record: dict[str, object] | None = None
     ) -> None:
         super().__init__()
-        self.model, self.settings, self.steps, self.record = model, training, steps, record
-        self._layout = torch.channels_last if training.crops.channels_last else torch.contiguous_format
+        self.model, self.settings, self.record = model, training, record or {}
+        self._layout = torch.channels_last if training.channels_last else torch.contiguous_format
         model.detector.to(memory_format=self._layout)
-        model.detector.freeze(training.crops.freeze)
+        model.detector.freeze(training.freeze)
         model.lifter.requires_grad_(training.lifter_learning_rate > 0)
         self._errors: list[Tensor] = []
         self.train()  # loaded checkpoints come in evaluation mode
@@ -91,16 +58,16 @@ class JointModule(StageModule):
         if self.trainer.world_size > 1:
             self.model.detector.freeze_unused()
 
-    def train(self, mode: bool = True) -> JointModule:
+    def train(self, mode: bool = True) -> ChainModule:
         """As torch's; a frozen lifter stays in evaluation mode."""
         super().train(mode)
         if self.settings.lifter_learning_rate == 0:
             self.model.lifter.eval()
         return self
 
-    def _run(self, batch: Batch) -> JointOutput:
+    def _run(self, batch: Batch) -> ChainOutput:
         images = batch["image"].contiguous(memory_format=self._layout)
-        output: JointOutput = self.model(images, batch["image_from_crop"], batch["image_size"])
+        output: ChainOutput = self.model(images, batch["image_from_crop"], batch["image_size"])
         return output
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -109,12 +76,14 @@ class JointModule(StageModule):
         skeleton, settings = self.model.skeleton, self.settings
         joints, weight = batch["joints"], batch["weight"]
         parts = {"2d": joint_loss(output.detection.joints, joints, weight) * settings.weight_2d}
-        if settings.crops.spread_weight and output.detection.marginals:
+        if settings.spread_weight and output.detection.marginals:
             spread = spread_loss(output.detection.marginals, joints, weight)
-            parts["spread_2d"] = spread * settings.crops.spread_weight * settings.weight_2d
-        if settings.crops.bone_weight:
-            bones = weighted_bone_loss(output.detection.joints, joints, weight, skeleton)
-            parts["bones_2d"] = bones * settings.crops.bone_weight * settings.weight_2d
+            parts["spread_2d"] = spread * settings.spread_weight * settings.weight_2d
+        if settings.bone_weight:
+            found = output.detection.joints
+            axes = found.shape[-1]
+            bones = bone_loss(found, joints[..., :axes], skeleton, weight[..., :axes])
+            parts["bones_2d"] = bones.mean() * settings.bone_weight * settings.weight_2d
         target, known = batch["joints_3d"], batch["has_3d"]
         parts["3d"] = joint_loss_3d(output.joints_3d, target, known) * settings.weight_3d
         if settings.weight_bones_3d:
@@ -123,7 +92,7 @@ class JointModule(StageModule):
         return parts | {"loss": torch.stack(list(parts.values())).sum()}
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch."""
+        """The loss of one training batch, a scalar that lightning minimises."""
         parts = self.losses(batch)
         for name, value in parts.items():
             self.log(f"train_{name}", value.detach(), on_epoch=True, on_step=False, sync_dist=True)
@@ -136,37 +105,35 @@ class JointModule(StageModule):
         self._errors.append(error_3d(output.joints_3d[known], batch["joints_3d"][known]))
 
     def on_validation_epoch_end(self) -> None:
-        """Log their mean."""
+        """Log `mpjpe`, the mean 3D error over all validation poses, in mm."""
         errors = torch.cat(self._errors)
         self._errors.clear()
         if not len(errors):
-            raise InputError(
-                "no validation sample has 3D joints: give a validation store with 3D and pictures"
-            )
+            raise InputError("no validation sample has 3D joints: give a validation store with 3D and images")
         self.log("mpjpe", errors.mean(), prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """AdamW with a learning rate each for backbone, head and lifter, and one schedule for all."""
-        crops, detector = self.settings.crops, self.model.detector
+        settings, detector = self.settings, self.model.detector
         rates: list[tuple[nn.Module, float]] = [
-            (detector.head, crops.learning_rate),
-            (detector.backbone, crops.learning_rate * crops.backbone_factor),
-            (self.model.lifter, self.settings.lifter_learning_rate),
+            (detector.head, settings.learning_rate),
+            (detector.backbone, settings.learning_rate * settings.backbone_factor),
+            (self.model.lifter, settings.lifter_learning_rate),
         ]
         groups = [
             {"params": open_parameters, "lr": rate}
             for part, rate in rates
             if (open_parameters := [p for p in part.parameters() if p.requires_grad])
         ]
-        optimiser = torch.optim.AdamW(groups, weight_decay=crops.weight_decay, fused=self.may_fuse)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: crops.rate_at((step + 1) / (self.steps + 1))
+        optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=self.may_fuse)
+        return with_schedule(
+            optimiser,
+            settings.schedule,
+            settings.steps,
+            warm_up=settings.warm_up,
+            milestones=settings.milestones,
+            head_start=1,
         )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def to_checkpoint(self) -> Checkpoint:
-        """The chain as it is now."""
-        return self.model.to_checkpoint({**self.record, "training": asdict(self.settings)})
 
 
 def error_3d(
@@ -201,55 +168,67 @@ def bone_loss_3d(
     known: Bool[Tensor, "batch"],
     skeleton: Skeleton,
 ) -> Float[Tensor, ""]:
-    """`bone_losses.bone_loss` in metres, mean over the batch; arguments as of `joint_loss_3d`."""
+    """`bone_loss` in metres, mean over the batch; arguments as of `joint_loss_3d`."""
     axes = [2] if prediction.shape[-1] == 1 else [0, 1, 2]
     return (bone_loss(prediction, target[..., axes], skeleton) / MM_PER_M * known).mean()
 
 
 def finetune(
-    model: JointModel,
-    stores: Sequence[Path],
-    ratios: Sequence[float],
-    validation_stores: Sequence[Path],
-    folder: Path,
-    training: JointTraining,
-    settings: TrainingSettings,
+    stores: Sequence[FilePath],
+    output: FilePath,
     *,
-    occluders: tuple[Occluder, ...] | None = None,
-    record: dict[str, object] | None = None,
+    chain: ChainModel,
+    validation: Sequence[FilePath],
+    training: ChainTrainingSettings = ChainTrainingSettings(),
+    occluders: Occluders = None,
+    overwrite: bool = False,
     resume: bool = False,
 ) -> pd.DataFrame:
-    """Train the chain end to end; afterwards `folder` holds its joint checkpoints.
+    """Train a chain end to end; afterwards `output` holds its checkpoints (see `evolift.training.trainer`).
 
     Args:
-        model: changed by the training.
-        stores: with pictures; some have 3D joints, the others (photographs) keep teaching the detector.
-        ratios: relative shares of the stores in each batch.
-        validation_stores: with pictures and 3D joints, scored after every `settings.validate_every` steps.
-        folder: an existing run folder.
-        training: how the chain learns.
-        settings: how long, with which seed, on which devices.
-        occluders: what is pasted when `training.crops.occlusion` is set; synthetic ones if None.
-        record: told in the checkpoint, beside hashes of the stores.
+        stores: with images; some have 3D joints, the others (photographs) keep teaching the detector.
+        output: the run folder to make.
+        chain: to begin with; it is changed.
+        validation: stores with images and 3D joints, scored after every `training.validate_every` steps.
+        training: how it learns.
+        occluders: what is pasted where `training` occludes, see `evolift.detector2d.occluder_choice`.
+        overwrite: replace the folder if it exists.
         resume: continue an interrupted run.
 
     Returns:
         History, a row per validation.
 
     Raises:
-        InputError: a store has no usable picture, none has 3D joints, or the loss became non-finite.
+        InputError: a store has no usable image, none has 3D joints, or the loss became non-finite.
         StoreError: a store is damaged.
+        OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
     """
-    every = read_sources([*stores, *validation_stores], model.detector, folder, boxes=training.crops.boxes)
-    sources, validation = every[: len(stores)], every[len(stores) :]
-    if not any(source.known_3d.any() for source in sources):
-        raise InputError(
-            "none of the stores has pictures with 3D joints: add one, for example of rendered people"
-        )
-    crops = crop_settings(model.detector, training.crops, augmented=True, occluders=occluders)
-    batches = MixedBatches(sources, ratios, training.crops.batch_size, crops, settings.seed)
-    plain = crop_settings(model.detector, training.crops, augmented=False)
-    loader = batches_in_order(validation, plain, training.crops.batch_size * 2, settings.workers)
-    about = {**(record or {}), "stores": hashes_of([*stores, *validation_stores])}
-    module = JointModule(model, training, settings.steps, about)
-    return train(module, StepData(batches, loader, settings), folder, settings, resume=resume)
+    stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
+    detector = chain.detector
+    pasted = chosen_occluders(training.occlusion, occluders)
+    record = run_record(
+        "evolift finetune",
+        detector.settings,
+        chain.lifter.settings,
+        training,
+        stores=stores,
+        validation=validation,
+        chain=chain.origin,
+        detector=detector.origin,
+        lifter=chain.lifter.origin,
+        occluders=told_occluders(occluders),
+    )
+    with run_folder(output, record, overwrite=overwrite, resume=resume):
+        every = read_sources([*stores, *validation], detector, output, training)
+        sources, validation_sources = every[: len(stores)], every[len(stores) :]
+        if not any(source.known_3d.any() for source in sources):
+            raise InputError(
+                "none of the stores has images with 3D joints: add one, for example of rendered people"
+            )
+        crops = crop_settings(detector.settings, detector.scaling, training, pasted)
+        batches = MixedBatches(sources, training.ratios, training.batch_size, crops, training.seed)
+        plain = crop_settings(detector.settings, detector.scaling)
+        loader = batches_in_order(validation_sources, plain, training.batch_size * 2, training.num_workers)
+        module = ChainModule(chain, training, checkpoint_record(record, [*stores, *validation]))
+        return train(module, StepData(batches, loader, training), output, training, resume=resume)

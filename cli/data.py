@@ -142,14 +142,14 @@ def select(
     """
     from evolift.posedata.selection import select_rows
 
-    with progress_bar("selecting", None) as advance:
+    with progress_bar("selecting", None) as progress:
         kept = select_rows(
             source,
             output,
             share=share,
             seed=seed,
             overwrite=overwrite,
-            progress=advance,
+            progress=progress,
             **{key: _names(given, ()) for key, given in names.items()},
         )
     write_settings(ctx, output)
@@ -166,14 +166,14 @@ def _names(given: str | None, otherwise: tuple[str, ...]) -> list[str]:
     cls=RecipeCommand, epilog="Example:  evolift data render train.h5 -o people.h5 --images 2000 --size 256"
 )
 @click.argument("source", type=ExistingFile)
-@output_option("Pose store (.h5), with a folder of pictures beside it,")
-@click.option("--images", type=click.IntRange(1), default=1000, show_default=True, help="How many pictures.")
+@output_option("Pose store (.h5), with a folder of images beside it,")
+@click.option("--images", type=click.IntRange(1), default=1000, show_default=True, help="How many images.")
 @click.option(
     "--size", type=click.IntRange(32), default=256, show_default=True, help="Their width and height, pixels."
 )
 @seed_option
 @click.option(
-    "--workers",
+    "--num-workers",
     type=click.IntRange(0),
     default=0,
     show_default=True,
@@ -182,20 +182,13 @@ def _names(given: str | None, otherwise: tuple[str, ...]) -> list[str]:
 @overwrite_option
 @click.pass_context
 def render(ctx: click.RichContext, /, source: Path, output: Path, images: int, **options: Any) -> None:
-    """Render pictures of people in the poses of SOURCE (world frame), with 2D and 3D joints and occlusion flags."""
+    """Render images of people in the poses of SOURCE (world frame), with 2D and 3D joints and occlusion flags."""
     from evolift.synthetic.rendering.people import render_store
 
-    done_before = 0
-    with progress_bar("rendering", images) as advance:
-
-        def progress(done: int) -> None:
-            nonlocal done_before
-            advance(done - done_before)
-            done_before = done
-
+    with progress_bar("rendering", images) as progress:
         render_store(source, output, images=images, progress=progress, **options)
     write_settings(ctx, output)
-    click.echo(f"{output}: {images:,} pictures in {output.with_name(output.stem + '_images')}")
+    click.echo(f"{output}: {images:,} images in {output.with_name(output.stem + '_images')}")
 
 
 @data.command(cls=RecipeCommand, epilog="Example:  evolift data info train.h5")
@@ -217,7 +210,7 @@ def info(store: Path) -> None:
     epilog="Example:  evolift data view train.h5 -o walk.html --subject F1 --action walk --count 60",
 )
 @click.argument("store", type=ExistingFile)
-@output_option("Page (.html, the 3D skeleton turns by mouse) or contact sheet (.png)")
+@output_option("Page (.html, the mouse rotates the 3D skeleton) or contact sheet (.png)")
 @click.option("--subject", default=None, help="Only this subject.")
 @click.option("--action", default=None, help="Only this action.")
 @click.option(
@@ -264,8 +257,8 @@ def view(
         if is_page:
             write_store_page(opened, rows, output, overwrite=overwrite)
         else:
-            from evolift.synthetic.rendering.picture_file import write_picture
+            from evolift.posedata.image_file import write_image
 
             columns = min(8, math.ceil(math.sqrt(1.5 * len(rows))))
-            write_picture(output, store_sheet(opened, rows, columns=columns), overwrite=overwrite)
+            write_image(output, store_sheet(opened, rows, columns=columns), overwrite=overwrite)
     click.echo(f"{output}: {len(rows)} rows")

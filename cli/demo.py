@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -16,7 +15,6 @@ from evolift.cli.options import AnyPath, RecipeCommand, overwrite_option, run_fo
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evolift.training.trainer import TrainingSettings
 
 # As published.
 DROPOUT = {"martinez": 0.5, "semgcn": 0.0}
@@ -30,21 +28,23 @@ DROPOUT = {"martinez": 0.5, "semgcn": 0.0}
     "--quick", is_flag=True, help="A twentieth of the steps: shows that all stages run, not what they learn."
 )
 @click.option(
-    "--workers",
+    "--num-workers",
     type=click.IntRange(0),
     default=2,
     show_default=True,
-    help="Processes that render and cut out pictures; never changes the result.",
+    help="Processes that render and cut out images; never changes the result.",
 )
 @seed_option
 @overwrite_option
 @click.pass_context
-def demo(ctx: click.Context, /, output: Path, quick: bool, workers: int, seed: int, overwrite: bool) -> None:
+def demo(
+    ctx: click.Context, /, output: Path, quick: bool, num_workers: int, seed: int, overwrite: bool
+) -> None:
     """Run every stage on built-in synthetic people and write a report.
 
     Actors move, evolution breeds more poses, lifters learn with and without them and are tested on people and actions
-    that they never saw; people are rendered, a detector learns from the pictures, detector and lifter are chained and
-    fine-tuned end to end, and poses are predicted from held-out pictures. No data, no download, no GPU.
+    that they never saw; people are rendered, a detector learns from the images, detector and lifter are chained and
+    fine-tuned end to end, and poses are predicted from held-out images. No data, no download, no GPU.
 
     Example:
 
@@ -63,13 +63,13 @@ def demo(ctx: click.Context, /, output: Path, quick: bool, workers: int, seed: i
             ("lifters", _lift),
             ("rendered people", _render),
             ("detector", _detect),
-            ("joint stage", _finetune),
+            ("chain", _finetune),
             ("prediction", _predict),
         ]
         for number, (name, run) in enumerate(stages, 1):
             click.secho(f"{number}/{len(stages)} {name}", bold=True, err=True)
             start = time.perf_counter()
-            run(results, scale, seed, workers)
+            run(results, scale, seed, num_workers)
             results.seconds[name] = time.perf_counter() - start
         write_report(results)
         table = _summary(results)
@@ -78,7 +78,7 @@ def demo(ctx: click.Context, /, output: Path, quick: bool, workers: int, seed: i
         click.echo(f"{sum(results.seconds.values()):.0f} s in all. Report: {results.path('report.html')}")
 
 
-def _act(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+def _act(results: DemoResults, scale: float, seed: int, num_workers: int) -> None:
     from evolift.posedata.store import PoseStore
     from evolift.synthetic.acting.actors import (
         TEST_ACTIONS,
@@ -113,14 +113,14 @@ def _act(results: DemoResults, scale: float, seed: int, workers: int) -> None:
         results.say("actors", description, f"{len(table):,} of {people} people in {actions} actions")
 
 
-def _evolve(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+def _evolve(results: DemoResults, scale: float, seed: int, num_workers: int) -> None:
     from evolift.cli.progress import progress_bar
     from evolift.evolution.job.algorithm import evolve
     from evolift.evolution.settings import ALGORITHM_1
 
-    settings = replace(ALGORITHM_1, ratio=5.0, generations=2, seed=seed)
-    with progress_bar("evolving", None) as advance:
-        report = evolve(results.path("train.h5"), results.path("evolved.h5"), settings, progress=advance)
+    settings = ALGORITHM_1.replaced(ratio=5.0, generations=2, seed=seed)
+    with progress_bar("evolving", None) as progress:
+        report = evolve(results.path("train.h5"), results.path("evolved.h5"), settings, progress=progress)
     results.evolution = report.table()
     refused = sum(tally.refused for tally in report.generations)
     candidates = sum(tally.candidates for tally in report.generations)
@@ -130,39 +130,37 @@ def _evolve(results: DemoResults, scale: float, seed: int, workers: int) -> None
     results.say("evolution", "candidates refused by the joint-angle limits", f"{refused / candidates:.1%}")
 
 
-def _training(steps: int, scale: float, validations: int, seed: int, **rest: Any) -> TrainingSettings:
-    from evolift.training.trainer import TrainingSettings
-
-    steps = max(validations, round(steps * scale))
-    return TrainingSettings(steps, max(1, steps // validations), seed=seed, **rest)
-
-
-def _lift(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    from evolift.lifter.data.pairs import PairSettings
+def _lift(results: DemoResults, scale: float, seed: int, num_workers: int) -> None:
     from evolift.lifter.evaluation import evaluate_lifters, open_test_set
-    from evolift.lifter.model import LifterSettings, load_lifter
-    from evolift.lifter.training import DataSettings, LearningSettings, train_lifter
+    from evolift.lifter.model import LifterModel
+    from evolift.lifter.settings import LifterSettings, LifterTrainingSettings, PairSettings
+    from evolift.lifter.training import train_lifter
     from evolift.posedata.skeleton import H36M17
 
-    pairs = PairSettings(cameras="random", noise=1.5, flip=True)
-    learning = LearningSettings(learning_rate=1e-3)
+    pairs = PairSettings(cameras="random", noise=1.5)
+    steps = max(3, round(1500 * scale))
+    training = LifterTrainingSettings(
+        steps=steps,
+        validate_every=steps // 3,
+        seed=seed,
+        accelerator="cpu",
+        average_decay=0.0,
+        learning_rate=1e-3,
+        pairs=pairs,
+    )
     models = {}
     for name, (architecture, evolved) in LIFTERS.items():
         folder = results.path(f"lifter_{architecture}{'_evolved' if evolved else ''}")
-        folder.mkdir()
         results.histories[name] = train_lifter(
             [results.path("evolved.h5")],
             folder,
-            _training(1500, scale, 3, seed, accelerator="cpu", gradient_clip=1.0),
+            validation=[results.path("validation.h5")],
             lifter=LifterSettings(
                 architecture=architecture, normalisation="box", dropout=DROPOUT[architecture]
             ),
-            pairs=pairs,
-            learning=learning,
-            data=DataSettings(evolved_share=0.5 if evolved else 0.0),
-            validation_stores=[results.path("validation.h5")],
+            training=training.replaced(evolved_share=0.5 if evolved else 0.0),
         )
-        models[name] = load_lifter(folder / "best.safetensors")
+        models[name] = LifterModel.load(folder / "best.safetensors")
     tests = open_test_set(results.path("test.h5"), H36M17, pairs, seed=seed)
     scores = evaluate_lifters(models, tests)
     results.lifters = scores[scores["name"] == "overall"].set_index("checkpoint")
@@ -175,103 +173,113 @@ def _lift(results: DemoResults, scale: float, seed: int, workers: int) -> None:
         )
 
 
-def _render(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+def _render(results: DemoResults, scale: float, seed: int, num_workers: int) -> None:
     from evolift.cli.progress import progress_bar
     from evolift.synthetic.rendering.people import render_store
 
     counts = {}
     for number, (name, full) in enumerate((("train", 2000), ("validation", 200), ("test", 300))):
         images = counts[name] = max(32, round(full * scale))
-        with progress_bar(f"rendering {name}", images) as advance:
+        with progress_bar(f"rendering {name}", images) as progress:
             render_store(
                 results.path(f"{name}.h5"),
                 results.path(f"renders_{name}.h5"),
                 images=images,
                 size=192,
                 seed=seed + number,
-                workers=workers,
-                progress=_differences(advance),
+                num_workers=num_workers,
+                progress=progress,
             )
     results.say(
         "rendered people",
-        "pictures with 2D, 3D and true occlusion",
+        "images with 2D, 3D and true occlusion",
         ", ".join(f"{count:,} {name}" for name, count in counts.items()),
     )
 
 
-def _differences(advance: Callable[[int], None]) -> Callable[[int], None]:
-    """From totals, as rendering reports them, to steps, as the bar takes them."""
-    done = 0
-
-    def report(total: int) -> None:
-        nonlocal done
-        advance(total - done)
-        done = total
-
-    return report
+def _lengths(steps: int, scale: float, validations: int) -> tuple[int, int]:
+    """Steps of a training at this scale, and those between its validations."""
+    steps = max(validations, round(steps * scale))
+    return steps, max(1, steps // validations)
 
 
-def _detect(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    import torch
-
+def _detect(results: DemoResults, scale: float, seed: int, num_workers: int) -> None:
     from evolift.detector2d.evaluation import evaluate_detector
-    from evolift.detector2d.model import DetectorModel, DetectorSettings, load_detector
-    from evolift.detector2d.training import DetectorTraining, train_detector
+    from evolift.detector2d.model import DetectorModel
+    from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings
+    from evolift.detector2d.training import train_detector
 
-    torch.manual_seed(seed)
-    model = DetectorModel(
-        DetectorSettings(
-            "mobilenetv4_conv_small", input_width=96, input_height=96, head="light", head_widths=(64,)
-        )
-    )
     folder = results.path("detector")
-    folder.mkdir()
+    steps, validate_every = _lengths(1000, scale, 2)
     results.histories["detector"] = train_detector(
-        model,
         [results.path("renders_train.h5")],
-        [1.0],
-        [results.path("renders_validation.h5")],
         folder,
-        DetectorTraining(
-            batch_size=32, learning_rate=2e-3, schedule="cosine", warm_up=0.05, spread_weight=0.1
+        validation=[results.path("renders_validation.h5")],
+        detector=DetectorSettings(
+            backbone="mobilenetv4_conv_small",
+            input_width=96,
+            input_height=96,
+            head="light",
+            head_widths=(64,),
         ),
-        _training(1000, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+        training=DetectorTrainingSettings(
+            steps=steps,
+            validate_every=validate_every,
+            batch_size=32,
+            learning_rate=2e-3,
+            schedule="cosine",
+            warm_up=0.05,
+            spread_weight=0.1,
+            gradient_clip=5.0,
+            seed=seed,
+            num_workers=num_workers,
+            accelerator="cpu",
+        ),
     )
-    scores, _ = evaluate_detector(load_detector(folder / "best.safetensors"), results.path("renders_test.h5"))
+    scores, _ = evaluate_detector(
+        DetectorModel.load(folder / "best.safetensors"), results.path("renders_test.h5")
+    )
     pck = float(scores.loc[scores["name"] == "overall", "pck_0.2"].iloc[0])
-    results.say("detector", "PCK@0.2 of the torso on test pictures, from scratch", f"{pck:.1%}")
+    results.say("detector", "PCK@0.2 of the torso on test images, from scratch", f"{pck:.1%}")
 
 
-def _finetune(results: DemoResults, scale: float, seed: int, workers: int) -> None:
+def _finetune(results: DemoResults, scale: float, seed: int, num_workers: int) -> None:
     import pandas as pd
 
     from evolift.chain.evaluation import chain_table, predict_chain
-    from evolift.chain.model import JointModel, load_joint
-    from evolift.chain.training import JointTraining, finetune
-    from evolift.detector2d.model import load_detector
-    from evolift.detector2d.training import DetectorTraining
-    from evolift.lifter.model import load_lifter
+    from evolift.chain.model import ChainModel
+    from evolift.chain.settings import ChainTrainingSettings
+    from evolift.chain.training import finetune
+    from evolift.detector2d.model import DetectorModel
+    from evolift.lifter.model import LifterModel
 
     test = results.path("renders_test.h5")
-    start = JointModel(
-        load_detector(results.path("detector/best.safetensors")),
-        load_lifter(results.path("lifter_semgcn_evolved/best.safetensors")),
+    start = ChainModel(
+        DetectorModel.load(results.path("detector/best.safetensors")),
+        LifterModel.load(results.path("lifter_semgcn_evolved/best.safetensors")),
     )
     results.before = predict_chain(start, test)
     tables = {"before": chain_table(results.before, test, start)}
-    folder = results.path("joint")
-    folder.mkdir()
-    crops = DetectorTraining(batch_size=32, learning_rate=5e-4, schedule="cosine", warm_up=0.05)
-    results.histories["joint stage"] = finetune(
-        start,
+    folder = results.path("chain")
+    steps, validate_every = _lengths(300, scale, 2)
+    results.histories["chain"] = finetune(
         [results.path("renders_train.h5")],
-        [1.0],
-        [results.path("renders_validation.h5")],
         folder,
-        JointTraining(crops, lifter_learning_rate=5e-4),
-        _training(300, scale, 2, seed, accelerator="cpu", workers=workers, gradient_clip=5.0),
+        chain=start,
+        validation=[results.path("renders_validation.h5")],
+        training=ChainTrainingSettings(
+            steps=steps,
+            validate_every=validate_every,
+            batch_size=32,
+            learning_rate=5e-4,
+            lifter_learning_rate=5e-4,
+            gradient_clip=5.0,
+            seed=seed,
+            num_workers=num_workers,
+            accelerator="cpu",
+        ),
     )
-    tuned = load_joint(folder / "best.safetensors")
+    tuned = ChainModel.load(folder / "best.safetensors")
     results.after = predict_chain(tuned, test)
     tables["after"] = chain_table(results.after, test, tuned)
     results.chain = pd.concat(
@@ -280,34 +288,32 @@ def _finetune(results: DemoResults, scale: float, seed: int, workers: int) -> No
     for name, table in tables.items():
         detected = table.iloc[1]
         results.say(
-            "joint stage",
-            f"picture to 3D on test pictures {name} fine-tuning: MPJPE / P-MPJPE",
+            "chain",
+            f"image to 3D on test images {name} fine-tuning: MPJPE / P-MPJPE",
             f"{detected['mpjpe']:.1f} / {detected['p_mpjpe']:.1f} mm",
         )
 
 
-def _predict(results: DemoResults, scale: float, seed: int, workers: int) -> None:
-    from evolift.cli.predict import predict_inputs, write_results
+def _predict(results: DemoResults, scale: float, seed: int, num_workers: int) -> None:
+    from evolift.cli.progress import progress_bar
     from evolift.posedata.store import PoseStore
-    from evolift.prediction.cameras.camera_choice import CameraRule
-    from evolift.prediction.input_kinds import prediction_inputs
-    from evolift.prediction.picture_prediction import PicturePrediction
-    from evolift.prediction.pipeline import Pipeline
-    from evolift.prediction.prediction_results import PredictionResults
+    from evolift.prediction.file_prediction import predict_files
+    from evolift.prediction.settings import ModelSettings, PredictSettings
 
     with PoseStore(results.path("renders_test.h5"), validate=False) as store:
         poses = store.read(slice(0, 6))
-        pictures = [store.image_folder / name for name in poses.image or ()]
-    output = results.path("predictions")
-    output.mkdir()
-    pipeline = Pipeline.from_checkpoints(joint=results.path("joint/best.safetensors"))
-    predicted = PredictionResults()
-    cameras = CameraRule(pipeline.lifter.settings.normalisation)
-    prediction = PicturePrediction(pipeline, cameras, predicted, {"command": "evolift demo"})
-    predict_inputs(prediction_inputs(pictures).inputs, output, predicted, prediction)
-    write_results(output, predicted)
+        images = [store.image_folder / name for name in poses.image or ()]
+    models = ModelSettings(chain=str(results.path("chain/best.safetensors")))
+    with progress_bar("predicting", begins_when_told=True) as progress:
+        predicted = predict_files(
+            images,
+            results.path("predictions"),
+            PredictSettings(models=models),
+            progress=progress,
+            report=lambda sentence: click.echo(sentence, err=True),
+        )
     done = len(predicted.clips)
-    results.say("prediction", "test pictures predicted, without their person boxes", str(done))
+    results.say("prediction", "test images predicted, without their person boxes", str(done))
 
 
 def _summary(results: DemoResults) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from evolift.chain.evaluation import ChainPredictions
 from evolift.cli.demo_results import LIFTERS, DemoResults
 from evolift.drawing.figures import (
     draw_joints,
-    figure_picture,
+    figure_image,
+    image_sheet,
     new_figure,
-    picture_sheet,
     plot_bars,
     plot_curves,
     plot_pose,
@@ -25,7 +25,7 @@ from evolift.posedata.metrics import mpjpe
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore
 
-Picture = np.ndarray
+Image = np.ndarray
 
 
 def write_report(results: DemoResults) -> None:
@@ -43,57 +43,55 @@ def write_report(results: DemoResults) -> None:
     )
     page.heading("Evolution")
     page.paragraph(
-        "Parents in the first two columns, their child in the third: a sub-tree of bones is exchanged, bones are turned, "
+        "Parents in the first two columns, their child in the third: a sub-tree of bones is exchanged, bones are rotated, "
         "and children that break a joint-angle limit are refused."
     )
-    page.picture(_families(results.path("evolved.h5")), "Parents and children")
+    page.image(_families(results.path("evolved.h5")), "Parents and children")
     if results.evolution is not None:
         page.table(results.evolution, "Selection, generation by generation", index=False, decimals=2)
     page.heading("Lifters")
     if results.lifters is not None:
-        page.picture(
+        page.image(
             _bars(results.lifters[["mpjpe", "p_mpjpe"]]),
             "Error on unseen people and actions, true 2D with noise",
         )
     lifters = {name: results.histories[name] for name in LIFTERS}
-    page.picture(
+    page.image(
         _curves(lifters, "mpjpe", "mm", "validation MPJPE"), "Learning curves on the validation person"
     )
     page.heading("Detector")
-    page.picture(
+    page.image(
         _curves({"detector": results.histories["detector"]}, "pck", "share", "validation PCK@0.2"),
         "Learning curve",
     )
     if results.before is not None and results.after is not None and results.chain is not None:
-        page.heading("Joint stage")
-        page.table(
-            results.chain.set_index(["chain", "input"]), "Stage by stage, on test pictures", decimals=3
-        )
-        page.picture(
+        page.heading("Chain of detector and lifter")
+        page.table(results.chain.set_index(["chain", "input"]), "Stage by stage, on test images", decimals=3)
+        page.image(
             _before_and_after(results.path("renders_test.h5"), results.before, results.after),
-            "Test pictures: detection, truth, and the 3D pose before and after fine-tuning, from the best to the worst",
+            "Test images: detection, truth, and the 3D pose before and after fine-tuning, from the best to the worst",
         )
     page.heading("Prediction")
     page.paragraph(
-        "Poses of test pictures, found without their person boxes. The page lets you turn them by mouse."
+        "Poses of test images, found without their person boxes. The page lets you rotate them by mouse."
     )
     page.link(Path("predictions/page.html"), "Open the 3D poses")
     page.write(results.path("report.html"), overwrite=True)
 
 
-def _bars(table: pd.DataFrame) -> Picture:
+def _bars(table: pd.DataFrame) -> Image:
     figure = new_figure(7, 3.2)
     plot_bars(figure.add_subplot(), table.rename(columns={"mpjpe": "MPJPE", "p_mpjpe": "P-MPJPE"}), unit="mm")
-    return figure_picture(figure)
+    return figure_image(figure)
 
 
-def _curves(histories: dict[str, pd.DataFrame], column: str, unit: str, title: str) -> Picture:
+def _curves(histories: dict[str, pd.DataFrame], column: str, unit: str, title: str) -> Image:
     figure = new_figure(7, 3.2)
     plot_curves(figure.add_subplot(), histories, [column], unit=unit, title=title)
-    return figure_picture(figure)
+    return figure_image(figure)
 
 
-def _families(path: Path, rows: int = 3) -> Picture:
+def _families(path: Path, rows: int = 3) -> Image:
     with PoseStore(path, validate=False) as store:
         table = store.table()
         children = np.flatnonzero(
@@ -110,12 +108,10 @@ def _families(path: Path, rows: int = 3) -> Picture:
                 axes = pose_axes(figure, rows, 3, row * 3 + column + 1)
                 plot_pose(axes, joints - joints[0], H36M17, frame="world", radius=950)
                 axes.set_title(("parent", "parent", "child")[column], fontsize=8)
-    return figure_picture(figure)
+    return figure_image(figure)
 
 
-def _before_and_after(
-    store: Path, before: ChainPredictions, after: ChainPredictions, rows: int = 4
-) -> Picture:
+def _before_and_after(store: Path, before: ChainPredictions, after: ChainPredictions, rows: int = 4) -> Image:
     errors = mpjpe(after.from_detections, after.truth).numpy()
     order = np.argsort(errors, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, rows).round().astype(int)]
@@ -134,7 +130,7 @@ def _before_and_after(
         ):
             figure = new_figure(2.4, 2.4)
             plot_pose(pose_axes(figure), poses[index].numpy(), H36M17, radius=950)
-            tiles.append(figure_picture(figure))
+            tiles.append(figure_image(figure))
             error = float(mpjpe(poses[index], after.truth[index]))
             captions.append(label if label == "truth" else f"{label}: {error:.0f} mm")
-    return picture_sheet(tiles, captions, columns=4)
+    return image_sheet(tiles, captions, columns=4)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evolift.lifter.settings import Architecture
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from evolift.chain.evaluation import ChainPredictions
 
-LIFTERS = {
+LIFTERS: dict[str, tuple[Architecture, bool]] = {
     "Martinez MLP": ("martinez", False),
     "SemGCN": ("semgcn", False),
     "SemGCN + evolved": ("semgcn", True),
@@ -41,7 +43,7 @@ class DemoResults:
     after: ChainPredictions | None = None
 
     def say(self, stage: str, what: str, value: str) -> None:
-        """Add a line to the summary."""
+        """Add a row to the summary table: stage, what was measured, and its result as text."""
         self.lines.append({"stage": stage, "what": what, "result": value})
 
     def path(self, name: str) -> Path:

@@ -11,14 +11,14 @@ import rich_click as click
 from evolift.cli.options import (
     ExistingFile,
     RecipeCommand,
-    criteria_option,
+    num_workers_option,
     output_option,
     overwrite_option,
     resume_option,
-    seed_option,
-    workers_option,
     write_settings,
 )
+from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.evolution.settings import EvolutionSettings
 
 EXAMPLE = """
 Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
@@ -28,89 +28,11 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
 @click.command(cls=RecipeCommand, epilog=EXAMPLE)
 @click.argument("source", type=ExistingFile)
 @output_option("Pose store")
-@click.option(
-    "--ratio", type=float, default=20.0, show_default=True, help="Size of the result over the source."
-)
-@click.option("--target-size", type=click.IntRange(1), help="Poses in the result; wins over --ratio.")
-@click.option(
-    "--generations", type=click.IntRange(1), default=5, show_default=True, help="Rounds of breeding."
-)
-@click.option(
-    "--limits",
-    default="anatomical",
-    show_default=True,
-    help="Limits that children must keep: anatomical, fitted:FILE or akhter-black:FILE.",
-)
-@criteria_option
-@click.option(
-    "--crossover-rate", type=float, default=0.9, show_default=True, help="Share that exchanges sub-trees."
-)
-@click.option(
-    "--two-point-rate", type=float, default=0.5, show_default=True, help="Share of those with two cuts."
-)
-@click.option("--mutation-rate", type=float, default=1.0, show_default=True, help="Share with bones turned.")
-@click.option(
-    "--per-bone-rate",
-    type=float,
-    default=0.4,
-    show_default=True,
-    help="Chance of each bone of those to be turned; 0 turns exactly one.",
-)
-@click.option("--sigma", type=float, default=20.0, show_default=True, help="Size of a turn, degrees.")
-@click.option("--turn-rate", type=float, default=1.0, show_default=True, help="Share with a new heading.")
-@click.option("--tilt-sigma", type=float, default=25.0, show_default=True, help="Tilt of those, degrees.")
-@click.option(
-    "--crossed-lengths",
-    type=click.Choice(["kept", "swapped"]),
-    default="kept",
-    show_default=True,
-    help="Whose bone lengths an exchanged limb has: the receiver's or the giver's.",
-)
-@click.option("--length-rate", type=float, default=0.0, show_default=True, help="Share with bones scaled.")
-@click.option(
-    "--length-spread", type=float, default=0.1, show_default=True, help="Largest change of a length."
-)
-@click.option(
-    "--template-rate",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="Share that gets the bone lengths of a random subject of SOURCE.",
-)
-@click.option(
-    "--mirror-rate", type=float, default=0.5, show_default=True, help="Share mirrored left to right."
-)
-@click.option(
-    "--settle/--no-settle",
-    default=True,
-    show_default=True,
-    help="Move children up or down to stand as high as the parent whose body they have.",
-)
-@click.option(
-    "--sampling",
-    type=click.Choice(["uniform", "novelty", "hardness"]),
-    default="uniform",
-    show_default=True,
-    help="Parents: all alike, or more often those far from other poses, or those that the lifter of --hardness gets wrong.",
-)
+@settings_options(EvolutionSettings)
 @click.option(
     "--hardness",
     type=ExistingFile,
     help="Lifter checkpoint whose error weighs parents (--sampling hardness).",
-)
-@click.option(
-    "--min-change",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="Refuse children nearer than this to a parent, mm.",
-)
-@click.option(
-    "--min-distance",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="Refuse duplicates: children nearer than this, mm, to any pose before their generation or of their block.",
 )
 @click.option(
     "--preview",
@@ -122,8 +44,7 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
     type=ExistingFile,
     help="Store of other poses, for example of a held-out person: tell how near they lie to the nearest pose before and after.",
 )
-@seed_option
-@workers_option
+@num_workers_option
 @click.option(
     "--cluster", help="Address of a dask scheduler whose workers breed, instead of processes on this machine."
 )
@@ -137,7 +58,7 @@ def evolve(
     output: Path,
     overwrite: bool,
     resume: bool,
-    workers: int,
+    num_workers: int,
     cluster: str | None,
     preview: Path | None,
     hardness: Path | None,
@@ -155,16 +76,15 @@ def evolve(
     from evolift.evolution.job.coverage import require_probes
     from evolift.evolution.job.preview import write_preview
     from evolift.evolution.job.workers import block_workers
-    from evolift.evolution.settings import EvolutionSettings
     from evolift.lifter.pose_hardness import pose_hardness
     from evolift.posedata.errors import InputError
     from evolift.posedata.output_file import check_output
     from evolift.posedata.store import PoseStore
 
-    settings = EvolutionSettings(**options)
+    settings = taken_settings(EvolutionSettings, options)
     if (hardness is None) == (settings.sampling == "hardness"):
         raise InputError(
-            "--sampling hardness and --hardness LIFTER.safetensors belong together: give both or neither"
+            "`sampling` hardness and `hardness` LIFTER.safetensors belong together: give both or neither"
         )
     if preview is not None:
         check_output(preview, overwrite=overwrite)
@@ -174,7 +94,7 @@ def evolve(
             with PoseStore(coverage_of) as probes:
                 require_probes(probes, store.skeleton)
         score = pose_hardness(hardness, store.skeleton) if hardness is not None else None
-    with block_workers(workers, cluster) as who, progress_bar("breeding", children) as advance:
+    with block_workers(num_workers, cluster) as who, progress_bar("breeding", children) as progress:
         report = run(
             source,
             output,
@@ -184,16 +104,16 @@ def evolve(
             workers=who,
             hardness=score,
             further_inputs=[hardness] if hardness is not None else [],
-            progress=advance,
+            progress=progress,
         )
     record: dict[str, Any] = {"report": report.to_dict()}
     if coverage_of is not None:
         with (
             PoseStore(coverage_of) as probes,
             PoseStore(output, validate=False) as evolved,
-            progress_bar("comparing", len(evolved)) as advance,
+            progress_bar("comparing", len(evolved)) as progress,
         ):
-            covered = coverage(probes, evolved, progress=advance)
+            covered = coverage(probes, evolved, progress=progress)
         record["coverage"] = asdict(covered)
     write_settings(ctx, output, record)
     if preview is not None:

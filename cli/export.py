@@ -41,7 +41,7 @@ def export(checkpoint: Path, refiner: Path | None, output: Path, overwrite: bool
     Example:
 
     \b
-      evolift export runs/joint/best.safetensors -o chain.onnx
+      evolift export runs/chain/best.safetensors -o chain.onnx
     """
     from evolift.posedata.errors import InputError
     from evolift.posedata.output_file import sha256_of
@@ -71,27 +71,27 @@ def _graph(checkpoint: Path, refiner_file: Path | None) -> OnnxGraph:
     if stage == "detector":
         if refiner_file is not None:
             raise InputError("a detector gives no poses to refine: leave out --refiner")
-        from evolift.detector2d.model import load_detector
+        from evolift.detector2d.model import DetectorModel
         from evolift.detector2d.onnx_graph import detector_graph
 
-        return detector_graph(load_detector(checkpoint))
+        return detector_graph(DetectorModel.load(checkpoint))
     if stage == "lifter":
-        from evolift.lifter.model import load_lifter
+        from evolift.lifter.model import LifterModel
         from evolift.lifter.onnx_graph import lifter_graph
 
-        lifter = load_lifter(checkpoint)
+        lifter = LifterModel.load(checkpoint)
         if refiner_file is None:
             return lifter_graph(lifter)
-        from evolift.lifter.refiner import Refined, load_refiner
+        from evolift.lifter.refiner import Refined, RefinerModel
 
-        return lifter_graph(Refined(lifter, load_refiner(refiner_file)))
-    if stage == "joint":
-        from evolift.chain.model import load_joint
-        from evolift.chain.onnx_graph import joint_graph
-        from evolift.lifter.refiner import load_refiner
+        return lifter_graph(Refined(lifter, RefinerModel.load(refiner_file)))
+    if stage == "chain":
+        from evolift.chain.model import ChainModel
+        from evolift.chain.onnx_graph import chain_graph
+        from evolift.lifter.refiner import RefinerModel
 
-        refiner = None if refiner_file is None else load_refiner(refiner_file)
-        return joint_graph(load_joint(checkpoint), refiner)
+        refiner = None if refiner_file is None else RefinerModel.load(refiner_file)
+        return chain_graph(ChainModel.load(checkpoint), refiner)
     raise CheckpointError(
-        f"{checkpoint} is a checkpoint of the stage {stage!r}: give one of a detector, a lifter or the joint stage"
+        f"{checkpoint} is a checkpoint of the stage {stage!r}: give one of a detector, a lifter or a chain"
     )

@@ -55,7 +55,7 @@ def capture_frame_options(function: Function) -> Function:
 @fps_option
 @click.option("--subjects", default=None, help="Only these, with commas: 01,03. All if not given.")
 @click.option(
-    "--workers",
+    "--num-workers",
     type=click.IntRange(1),
     default=2,
     show_default=True,
@@ -68,12 +68,12 @@ def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options:
     from evolift.posedata.importers import cmu_asfamc
 
     subjects = options.pop("subjects")
-    with progress_bar("clips", None) as advance:
+    with progress_bar("clips", None) as progress:
         summary = cmu_asfamc.import_cmu(
             source,
             output,
             subjects=names(subjects),
-            progress=advance,
+            progress=progress,
             **options,
         )
     write_settings(ctx, output)
@@ -104,8 +104,8 @@ def import_bvh(ctx: click.RichContext, /, source: Path, output: Path, **options:
     """BVH motion capture: SOURCE is a .bvh file, or a folder or zip of them."""
     from evolift.posedata.importers import bvh
 
-    with progress_bar("files", None) as advance:
-        summary = bvh.import_bvh(source, output, progress=advance, **options)
+    with progress_bar("files", None) as progress:
+        summary = bvh.import_bvh(source, output, progress=progress, **options)
     write_settings(ctx, output)
     click.echo(
         f"{output}: {summary.poses} poses of {summary.files} files; {_frame_of(summary)}; "
@@ -141,8 +141,8 @@ def import_smpl_joints(ctx: click.RichContext, /, source: Path, output: Path, **
     """
     from evolift.posedata.importers import smpl_joints
 
-    with progress_bar("files", None) as advance:
-        summary = smpl_joints.import_smpl_joints(source, output, progress=advance, **options)
+    with progress_bar("files", None) as progress:
+        summary = smpl_joints.import_smpl_joints(source, output, progress=progress, **options)
     write_settings(ctx, output)
     click.echo(
         f"{output}: {summary.poses} poses of {summary.files} files; {_frame_of(summary)}; "
@@ -152,6 +152,6 @@ def import_smpl_joints(ctx: click.RichContext, /, source: Path, output: Path, **
 
 def _frame_of(summary: BvhSummary | SmplSummary) -> str:
     """What the files' unit and axes were taken for, and which of them were told from the poses."""
-    told = f" ({', '.join(summary.detected)} detected)" if summary.detected else ""
+    detected = f" ({', '.join(summary.detected)} detected)" if summary.detected else ""
     side = "mirrored" if summary.mirrored else "not mirrored"
-    return f"unit {summary.millimetres:g} mm, {summary.up} up, {side}{told}"
+    return f"unit {summary.millimetres:g} mm, {summary.up} up, {side}{detected}"

@@ -64,9 +64,9 @@ def import_videopose3d(
     """
     from evolift.posedata.importers import videopose3d
 
-    with progress_bar("sequences", None) as advance:
+    with progress_bar("sequences", None) as progress:
         summary = videopose3d.import_videopose3d(
-            sources, output, choice=_choice(subjects, with_shifted), progress=advance, **options
+            sources, output, choice=_choice(subjects, with_shifted), progress=progress, **options
         )
     write_settings(ctx, output)
     click.echo(f"{output}: {summary.sentence()}")
@@ -107,13 +107,13 @@ def import_human36m(
     """
     from evolift.posedata.importers import human36m_cdf
 
-    with progress_bar("sequences", None) as advance:
+    with progress_bar("sequences", None) as progress:
         summary = human36m_cdf.import_human36m(
-            source, output, choice=_choice(subjects, with_shifted), progress=advance, **options
+            source, output, choice=_choice(subjects, with_shifted), progress=progress, **options
         )
     write_settings(ctx, output)
-    pictures = f", pictures in {summary.images}" if summary.images is not None else ""
-    click.echo(f"{output}: {summary.sentence()}{pictures}")
+    where = f", images in {summary.images}" if summary.images is not None else ""
+    click.echo(f"{output}: {summary.sentence()}{where}")
 
 
 @click.command(
@@ -129,7 +129,7 @@ def import_human36m(
     "--images",
     type=ExistingFolder,
     default=None,
-    help="Folder that the names of the pictures are relative to.",
+    help="Folder that the names of the images are relative to.",
 )
 @subjects_option
 @with_shifted_option
@@ -150,9 +150,9 @@ def import_mmpose(
     """
     from evolift.posedata.importers import mmpose_npz
 
-    with progress_bar("rows", None) as advance:
+    with progress_bar("rows", None) as progress:
         summary = mmpose_npz.import_mmpose(
-            source, output, choice=_choice(subjects, with_shifted), progress=advance, **options
+            source, output, choice=_choice(subjects, with_shifted), progress=progress, **options
         )
     write_settings(ctx, output)
     click.echo(f"{output}: {summary.sentence()}")
@@ -196,14 +196,14 @@ def import_mpi_inf_3dhp(
     from evolift.posedata.importers import mpi_inf_3dhp, mpi_inf_3dhp_test_set
 
     chosen = names(subjects)
-    with progress_bar("views", None) as advance:
+    with progress_bar("views", None) as progress:
         if any(source.glob("TS*/annot_data.mat")):
             if videos or fps is not None:
                 raise click.UsageError(
-                    "--videos and --fps are for the training set: the test set has pictures, not videos"
+                    "--videos and --fps are for the training set: the test set has images, not videos"
                 )
             summary = mpi_inf_3dhp_test_set.import_mpi_inf_3dhp_test_set(
-                source, output, subjects=chosen, overwrite=overwrite, progress=advance
+                source, output, subjects=chosen, overwrite=overwrite, progress=progress
             )
         else:
             summary = mpi_inf_3dhp.import_mpi_inf_3dhp(
@@ -214,11 +214,11 @@ def import_mpi_inf_3dhp(
                 fps=fps,
                 subjects=chosen,
                 overwrite=overwrite,
-                progress=advance,
+                progress=progress,
             )
     write_settings(ctx, output)
-    faults = "".join(f"; {view} left out: {fault}" for view, fault in summary.left_out.items())
+    problems = "".join(f"; {view} left out: {problem}" for view, problem in summary.left_out.items())
     unmarked = (
         f"; {summary.unmarked} frames left out that are not marked as valid" if summary.unmarked else ""
     )
-    click.echo(f"{output}: {summary.poses} poses of {summary.sequences} sequences{faults}{unmarked}")
+    click.echo(f"{output}: {summary.poses} poses of {summary.sequences} sequences{problems}{unmarked}")

@@ -16,7 +16,7 @@ subjects_option = click.option(
 with_shifted_option = click.option(
     "--with-shifted",
     is_flag=True,
-    help="Keep the three sequences of S9 whose poses are shifted against the pictures; published figures mostly include them.",
+    help="Keep the three sequences of S9 whose poses are shifted against the images; published figures mostly include them.",
 )
 
 

@@ -19,10 +19,10 @@ from evolift.cli.options import (
 from evolift.cli.progress import progress_bar
 
 images_option = click.option(
-    "--images", type=ExistingFolder, required=True, help="Folder of the pictures; they stay where they are."
+    "--images", type=ExistingFolder, required=True, help="Folder of the images; they stay where they are."
 )
-fewest_option = click.option(
-    "--fewest",
+min_joints_option = click.option(
+    "--min-joints",
     type=click.IntRange(1),
     default=6,
     show_default=True,
@@ -48,8 +48,8 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
     """
     from evolift.posedata.importers import lsp
 
-    with progress_bar("photographs", None) as advance:
-        summary = lsp.import_lsp(source, output, progress=advance, **options)
+    with progress_bar("photographs", None) as progress:
+        summary = lsp.import_lsp(source, output, progress=progress, **options)
     write_settings(ctx, output)
     click.echo(
         f"{output}: {summary.poses} photographs of {summary.variant}, in {summary.images}; "
@@ -72,7 +72,7 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
     show_default=True,
     help="Of the store's joints.",
 )
-@fewest_option
+@min_joints_option
 @overwrite_option
 @click.pass_context
 def import_coco(
@@ -82,13 +82,13 @@ def import_coco(
     from evolift.posedata.importers import coco
     from evolift.posedata.skeleton import skeleton_by_name
 
-    with progress_bar("pictures", None) as advance:
+    with progress_bar("images", None) as progress:
         summary = coco.import_coco(
-            source, images, output, skeleton=skeleton_by_name(skeleton), progress=advance, **options
+            source, images, output, skeleton=skeleton_by_name(skeleton), progress=progress, **options
         )
     write_settings(ctx, output)
     click.echo(
-        f"{output}: {summary.people} people in {summary.pictures} pictures; {summary.crowds} crowds and "
+        f"{output}: {summary.people} people in {summary.images} images; {summary.crowds} crowds and "
         f"{summary.bare} people with too few labelled joints left out"
     )
 
@@ -108,7 +108,7 @@ def import_coco(
     show_default=True,
     help="Of the store's joints.",
 )
-@fewest_option
+@min_joints_option
 @overwrite_option
 @click.pass_context
 def import_mpii(
@@ -118,13 +118,13 @@ def import_mpii(
     from evolift.posedata.importers import mpii
     from evolift.posedata.skeleton import skeleton_by_name
 
-    with progress_bar("pictures", None) as advance:
+    with progress_bar("images", None) as progress:
         summary = mpii.import_mpii(
-            source, images, output, skeleton=skeleton_by_name(skeleton), progress=advance, **options
+            source, images, output, skeleton=skeleton_by_name(skeleton), progress=progress, **options
         )
     write_settings(ctx, output)
-    test_set = f", and {summary.unlabelled} pictures of the test set" if summary.unlabelled else ""
+    test_set = f", and {summary.unlabelled} images of the test set" if summary.unlabelled else ""
     click.echo(
-        f"{output}: {summary.people} people in {summary.pictures} pictures; {summary.bare} people with too few "
+        f"{output}: {summary.people} people in {summary.images} images; {summary.bare} people with too few "
         f"labelled joints or no scale left out{test_set}"
     )

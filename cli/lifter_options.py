@@ -2,81 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rich_click as click
 from click.core import ParameterSource
 
-from evolift.cli.options import Function, taken
 from evolift.cli.recipe_file import flags_of
-
-if TYPE_CHECKING:
-    from evolift.lifter.model import LifterSettings
-    from evolift.posedata.skeleton import Skeleton
-
-_OPTIONS = (
-    click.option(
-        "--architecture",
-        type=click.Choice(["semgcn", "martinez", "cascade"]),
-        default="semgcn",
-        show_default=True,
-    ),
-    click.option(
-        "--target",
-        type=click.Choice(["xyz", "z"]),
-        default="xyz",
-        show_default=True,
-        help="Whole joints, or depth alone.",
-    ),
-    click.option(
-        "--normalisation",
-        type=click.Choice(["screen", "box"]),
-        default="screen",
-        show_default=True,
-        help="Of the 2D input: by the image, or by the person's box (for photographs of unknown camera).",
-    ),
-    click.option(
-        "--input-axes",
-        type=click.IntRange(2, 3),
-        default=2,
-        show_default=True,
-        help="3 takes a volumetric detector's depth too.",
-    ),
-    click.option(
-        "--hidden", type=click.IntRange(1), help="Channels inside; the published number if left out."
-    ),
-    click.option(
-        "--blocks", type=click.IntRange(0), help="Residual blocks; the published number if left out."
-    ),
-    click.option(
-        "--dropout",
-        type=click.FloatRange(0, 1, max_open=True),
-        help="If left out 0.1 for semgcn, and the published 0.5 for the others.",
-    ),
-    click.option("--stages", type=click.IntRange(1), help="Of a cascade; 2 if left out."),
-    click.option(
-        "--non-local/--local", default=False, show_default=True, help="Non-local blocks (semgcn only)."
-    ),
-    click.option(
-        "--grouping",
-        default="none",
-        show_default=True,
-        help="Of the non-local blocks: concat, self, related (17 joints), pairs (16 joints), consecutive (in the joint order), none, or own groups: 0,1;2,3,4;...",
-    ),
-    click.option(
-        "--joint-order",
-        default="declared",
-        show_default=True,
-        help="Inside the network: declared (the skeleton's), published (pair after pair), or all joints by name, with commas between.",
-    ),
-)
+from evolift.cli.settings_options import flag_of, flat_fields, settings_options, taken_settings
+from evolift.lifter.settings import LifterSettings
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import Skeleton
 
 
-def lifter_options(function: Function) -> Function:
-    """Give a command the options of `evolift.lifter.model.LifterSettings`, but the skeleton."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+class Grouping(click.ParamType[Any]):
+    """A grouping of joints by name, or groups of joint numbers such as `0,1;2,3`."""
+
+    name = "grouping"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name, or the groups."""
+        if not isinstance(value, str) or not value[:1].isdigit():
+            return value
+        try:
+            return tuple(tuple(int(joint) for joint in group.split(",")) for group in value.split(";"))
+        except ValueError:
+            self.fail(f"{value!r}: groups of joint numbers look like 0,1;2,3,4;5", param, ctx)
+
+
+class JointOrder(click.ParamType[Any]):
+    """An order of joints by name, or all joints by name with commas between."""
+
+    name = "joints"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name, or the joints."""
+        return tuple(value.split(",")) if isinstance(value, str) and "," in value else value
+
+
+LIFTER_TYPES: dict[str, click.ParamType[Any]] = {"grouping": Grouping(), "joint_order": JointOrder()}
+"""For `settings_options(LifterSettings, special=...)`."""
+
+lifter_options = settings_options(LifterSettings, leave_out=("skeleton",), special=LIFTER_TYPES)
+"""Give a command the options of a lifter that gets its skeleton from elsewhere."""
 
 
 def lifter_flags() -> set[str]:
@@ -90,12 +57,7 @@ def lifter_flags() -> set[str]:
 
 def lifter_settings(options: dict[str, Any], skeleton: Skeleton) -> LifterSettings:
     """Take the values of `lifter_options` out of a command's options."""
-    from evolift.lifter.model import LifterSettings
-
-    options["grouping"] = _grouping(options["grouping"])
-    if "," in options["joint_order"]:
-        options["joint_order"] = tuple(options["joint_order"].split(","))
-    return LifterSettings(skeleton=skeleton, **taken(options, LifterSettings))
+    return taken_settings(LifterSettings, options, skeleton=skeleton)
 
 
 def drop_lifter_options(ctx: click.Context, options: dict[str, Any], mend: str) -> None:
@@ -104,21 +66,7 @@ def drop_lifter_options(ctx: click.Context, options: dict[str, Any], mend: str) 
     Raises:
         InputError: one was given on the command line, where it would do nothing.
     """
-    from evolift.lifter.model import LifterSettings
-    from evolift.posedata.errors import InputError
-
-    for name in taken(options, LifterSettings):
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise InputError(f"--{name.replace('_', '-')} does nothing here: {mend}")
-
-
-def _grouping(text: str) -> Any:
-    """A grouping's name, or joint indices from `0,1;2,3`."""
-    from evolift.posedata.errors import InputError
-
-    if not text[:1].isdigit():
-        return text
-    try:
-        return tuple(tuple(int(joint) for joint in group.split(",")) for group in text.split(";"))
-    except ValueError:
-        raise InputError(f"--grouping {text!r}: groups of joint numbers look like 0,1;2,3,4;5") from None
+    for field in flat_fields(LifterSettings):
+        options.pop(field.name, None)
+        if ctx.get_parameter_source(field.name) is ParameterSource.COMMANDLINE:
+            raise InputError(f"{flag_of(field.name)} does nothing here: {mend}")

@@ -27,10 +27,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lifter": ("evolift.cli.lifter", "Stage two: train and evaluate the 2D-to-3D graph network."),
     "finetune": (
         "evolift.cli.finetune",
-        "Joint stage: chain detector and lifter, and train them end to end.",
+        "Chain detector and lifter, and train them end to end.",
     ),
-    "split": ("evolift.cli.split", "Take detector and lifter out of a joint checkpoint."),
-    "evaluate": ("evolift.cli.evaluate", "Score the chain of detector and lifter, stage by stage."),
+    "chain": (
+        "evolift.cli.chain",
+        "Score the chain of detector and lifter stage by stage, or take it apart.",
+    ),
     "reproduce": (
         "evolift.cli.reproduce",
         "Run the 14 rows of the report's table, or some, and set them in one table.",

@@ -23,7 +23,8 @@ from typing import Any
 
 import rich_click as click
 
-from evolift.posedata.errors import InputError
+from evolift.cli.settings_options import in_flags
+from evolift.posedata.errors import EvoliftError, InputError
 
 REQUIRED_KEYS = {"purpose", "command", "options"}
 RECIPE_KEYS = REQUIRED_KEYS | {"expected", "hardware", "time", "stages", "extends"}
@@ -165,6 +166,13 @@ class RecipeCommand(click.RichCommand):
                 help="Take defaults from a recipe: a name from cli/recipes, or a TOML file. Flags win.",
             )
         )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors of the library, which name fields, then name its flags."""
+        try:
+            return super().invoke(ctx)
+        except EvoliftError as error:
+            raise in_flags(error, self) from error
 
 
 def _apply_recipe(ctx: click.Context, parameter: click.Parameter, name: str | None) -> None:

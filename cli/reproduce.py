@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "stores",
     type=ExistingFile,
     multiple=True,
-    help="Store of photographs, of pictures with 3D joints, or of 3D poses (people are rendered in them); repeat for more. Built-in actors if there are no 3D joints.",
+    help="Store of photographs, of images with 3D joints, or of 3D poses (people are rendered in them); repeat for more. Built-in actors if there are no 3D joints.",
 )
 @click.option(
     "--scale",
@@ -57,7 +57,9 @@ if TYPE_CHECKING:
     "-o", "--output", type=AnyPath, default=Path("runs/reproduce"), show_default=True, help="Folder to write."
 )
 @click.option("--plan", "only_plan", is_flag=True, help="Check and print the stages, and run nothing.")
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="As stages take it.")
+@click.option(
+    "--num-workers", type=click.IntRange(0), default=1, show_default=True, help="As stages take it."
+)
 @click.option("--accelerator", default="auto", show_default=True, help="As stages take it.")
 @click.option("--devices", default="auto", show_default=True, help="As stages take it.")
 @seed_option
@@ -70,7 +72,7 @@ def reproduce(
     ROWS look like 3, 1-9, or 10-14x2 (each with two seeds). What rows have in common runs once. Run the same command
     again to go on: finished stages are skipped and interrupted trainings resumed. A stage that fails costs the rows that
     need it; the others go on, and the exit code is 1. The output folder gets table.md, table.csv, orderings.csv,
-    report.html with pictures of each row, and stages/, each with its log.
+    report.html with images of each row, and stages/, each with its log.
 
     Example:
 
@@ -99,19 +101,21 @@ def reproduce(
         division,
         seed=options["seed"],
         occluders=options["occluders"],
-        execution={name: options[name] for name in ("workers", "accelerator", "devices")},
+        execution={
+            name.replace("_", "-"): options[name] for name in ("num_workers", "accelerator", "devices")
+        },
     )
     if only_plan:
         _print_plan(plan, output)
         return
     _prepare(ctx, output)
-    with _ended_by_signals():
+    with ended_by_signals():
         result = run_plan(
             plan,
             output,
             execute=stage_run.in_a_process,
-            begin=lambda number, stage: _tell_stage(plan, number, stage),
-            end=_tell_result,
+            begin=lambda number, stage: _print_stage(plan, number, stage),
+            end=_print_result,
         )
     _write_results(plan, result, output)
     if result.has_failed:
@@ -152,11 +156,11 @@ def _prepare(ctx: click.Context, output: Path) -> None:
     write_json(output / SETTINGS, command_record(ctx))
 
 
-def _tell_stage(plan: Plan, number: int, stage: Stage) -> None:
+def _print_stage(plan: Plan, number: int, stage: Stage) -> None:
     click.echo(f"{number}/{len(plan.stages)} {stage.name} for {_rows_of(plan, stage)}", err=True)
 
 
-def _tell_result(result: StageResult) -> None:
+def _print_result(result: StageResult) -> None:
     if result.problem is not None:
         click.echo(f"Error: {result.problem}", err=True)
     else:
@@ -181,7 +185,7 @@ def _write_results(plan: Plan, result: PlanResult, output: Path) -> None:
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """While a stage runs, a request to end (SIGTERM) ends it too, as Ctrl+C does."""
 
     def end(number: int, frame: object) -> None:

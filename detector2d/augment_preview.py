@@ -1,4 +1,4 @@
-"""A picture sheet that shows what augmentation and occlusion do to crops and their labels."""
+"""An image sheet that shows what augmentation and occlusion do to crops and their labels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 
 from evolift.detector2d.image_source import ImageSource
 from evolift.detector2d.samples import CropSettings, Sample, make_sample
+from evolift.drawing.image_sheet import image_sheet
 from evolift.drawing.overlay import draw_joints
-from evolift.drawing.picture_sheet import picture_sheet
 from evolift.posedata.seeds import numpy_generator_at
 
 
@@ -27,17 +27,17 @@ def augmentation_sheet(
         seed: of chance.
 
     Raises:
-        InputError: a picture cannot be read.
+        InputError: an image cannot be read.
     """
     chosen = np.unique(np.linspace(0, len(source) - 1, rows).round().astype(int))
     plain = dataclasses.replace(settings, augmentation=None, occlusion=None)
-    pictures = []
+    images = []
     for index in chosen:
-        pictures.append(_drawn(make_sample(source, int(index), plain), settings))
+        images.append(_drawn(make_sample(source, int(index), plain), settings))
         for draw in range(columns):
             generator = numpy_generator_at(seed, int(index), draw)
-            pictures.append(_drawn(make_sample(source, int(index), settings, generator), settings))
-    return picture_sheet(pictures, columns=columns + 1, tile=settings.size)
+            images.append(_drawn(make_sample(source, int(index), settings, generator), settings))
+    return image_sheet(images, columns=columns + 1, tile=settings.size)
 
 
 def _drawn(sample: Sample, settings: CropSettings) -> np.ndarray:

@@ -9,41 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from evolift.posedata.errors import InputError
-
-
-@dataclass(frozen=True)
-class AugmentationSettings:
-    """How much the crops of a person differ.
-
-    Args:
-        rotation: degrees; the angle is rotation * clip(N(0, 1), -rotation_clip, rotation_clip).
-        rotation_clip: 1 keeps angles within +-rotation; 2 is the published integral regression.
-        rotation_probability: of a rotation at all.
-        flip_probability: of mirroring.
-        scale: the crop shows 1 + scale * clip(N(0, 1), -1, 1) times the padded box.
-        colour: each channel is multiplied by a number in [1 - colour, 1 + colour], uniformly.
-
-    Raises:
-        InputError: a value is out of range.
-    """
-
-    rotation: float = 30.0
-    rotation_clip: float = 1.0
-    rotation_probability: float = 0.6
-    flip_probability: float = 0.5
-    scale: float = 0.25
-    colour: float = 0.2
-
-    def __post_init__(self) -> None:
-        for name in ("rotation_probability", "flip_probability"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
-        for name in ("scale", "colour"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
-        if self.rotation < 0 or self.rotation_clip < 0:
-            raise InputError("rotation and rotation_clip must not be negative")
+from evolift.detector2d.settings import AugmentationSettings
 
 
 @dataclass(frozen=True)
@@ -53,7 +19,7 @@ class Augmentation:
     Args:
         angle: radians, clockwise as seen.
         flip: mirror left and right.
-        scale: of the shown part of the picture; above 1 the person looks smaller.
+        scale: of the shown part of the image; above 1 the person looks smaller.
         gains: of red, green and blue.
     """
 
@@ -65,12 +31,12 @@ class Augmentation:
 
 def draw_augmentation(generator: np.random.Generator, settings: AugmentationSettings) -> Augmentation:
     """Draw one; always the same number of draws from the generator."""
-    turned, normal_angle, normal_scale = generator.random(), *generator.standard_normal(2)
+    rotation_draw, normal_angle, normal_scale = generator.random(), *generator.standard_normal(2)
     flip = generator.random() < settings.flip_probability
     gains = generator.uniform(1 - settings.colour, 1 + settings.colour, 3)
     angle = settings.rotation * float(np.clip(normal_angle, -settings.rotation_clip, settings.rotation_clip))
     return Augmentation(
-        angle=math.radians(angle) if turned < settings.rotation_probability else 0.0,
+        angle=math.radians(angle) if rotation_draw < settings.rotation_probability else 0.0,
         flip=bool(flip),
         scale=1 + settings.scale * float(np.clip(normal_scale, -1, 1)),
         gains=(float(gains[0]), float(gains[1]), float(gains[2])),

@@ -42,7 +42,7 @@ def back_projected(
     Args:
         store: with 3D joints and cameras.
         rows: of the store.
-        pixels: of the store's pictures.
+        pixels: of the store's images.
         depth: relative to the root, mm.
         skeleton: of the joints.
         root_from_labels: the depth of the root is that of the labels, as published; else `depth_of_an_adult`.
@@ -66,9 +66,9 @@ def back_projected(
     known = (labelled[:, root] > 0) & np.isfinite(in_camera).all((1, 2)) & (poses.camera >= 0)
     chosen = torch.from_numpy(known)
     of_rows = CameraBatch.of(cameras)[torch.from_numpy(poses.camera[known]).long()]
-    lens = None if of_rows.distortion is None else of_rows.distortion.double()
+    distortion = None if of_rows.distortion is None else of_rows.distortion.double()
     rays = unproject(
-        pixels[chosen].double(), torch.ones(*depth[chosen].shape).double(), of_rows.K.double(), lens
+        pixels[chosen].double(), torch.ones(*depth[chosen].shape).double(), of_rows.K.double(), distortion
     )
     relative = depth[chosen].double()
     if root_from_labels:

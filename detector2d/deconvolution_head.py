@@ -88,7 +88,7 @@ class LightHead(nn.Module):
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]  # it has one
 
     def forward(self, features: list[Tensor]) -> Float[Tensor, "batch joints *cells"]:
-        """Logits, as `DeconvolutionHead`."""
+        """Logits of the heatmaps from the backbone's feature maps, as of `DeconvolutionHead`."""
         x: Tensor | None = None
         for stride, smoothing in zip(self.wanted, self.smoothings, strict=True):
             if x is not None:

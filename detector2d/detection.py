@@ -1,4 +1,4 @@
-"""Joints of the people in given boxes of a picture."""
+"""Joints of the people in given boxes of an image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
 
 
 class DetectedJoints(NamedTuple):
-    """What a detector finds in boxes of a picture, one person in each.
+    """What a detector finds in boxes of an image, one person in each.
 
     Args:
         joints: pixels.
@@ -38,7 +38,7 @@ def detect_joints(
     hard: bool = False,
     flip: bool = False,
 ) -> DetectedJoints:
-    """Joints in each of several boxes of a picture, found in one batch.
+    """Joints in each of several boxes of an image, found in one batch.
 
     Args:
         model: put into evaluation mode.

@@ -1,4 +1,4 @@
-"""A picture sheet of what a detector found, from its best people to its worst."""
+"""An image sheet of what a detector found, from its best people to its worst."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 from evolift.detector2d.crop import apply_affine, crop_from_image, warp_crop
 from evolift.detector2d.evaluation import Detections
 from evolift.detector2d.image_source import ImageSource
-from evolift.detector2d.model import PADDING
+from evolift.detector2d.settings import DetectorSettings
+from evolift.drawing.image_sheet import image_sheet
 from evolift.drawing.overlay import draw_joints
-from evolift.drawing.picture_sheet import picture_sheet
 from evolift.posedata.image_file import read_image
 from evolift.posedata.skeleton import Skeleton
 
@@ -27,9 +27,9 @@ def relative_errors(found: Detections) -> Float[Tensor, "rows"]:
     labelled = found.visibility > 0
     distance = torch.linalg.vector_norm(found.joints - found.truth, dim=-1)
     distance = torch.where(labelled, distance, torch.nan)
-    least = torch.where(labelled[..., None], found.truth, torch.inf).amin(1)
-    most = torch.where(labelled[..., None], found.truth, -torch.inf).amax(1)
-    return distance.nanmean(1) / (most - least).amax(-1).clamp(min=1)
+    lower = torch.where(labelled[..., None], found.truth, torch.inf).amin(1)
+    upper = torch.where(labelled[..., None], found.truth, -torch.inf).amax(1)
+    return distance.nanmean(1) / (upper - lower).amax(-1).clamp(min=1)
 
 
 def evenly_ranked(errors: Float[Tensor, "rows"], count: int) -> Int64[Tensor, "chosen"]:
@@ -49,22 +49,22 @@ def detection_sheet(
 
     Args:
         found: of all rows of `source`, in its order.
-        source: gives the pictures.
+        source: gives the images.
         skeleton: of the joints.
         count: people, see `evenly_ranked`.
 
     Raises:
-        InputError: a picture cannot be read.
+        InputError: an image cannot be read.
     """
     errors = relative_errors(found)
-    pictures, captions = [], []
+    images, captions = [], []
     for index in evenly_ranked(errors, count).tolist():
-        affine = crop_from_image(source.boxes[index], (TILE, TILE), padding=PADDING)
+        affine = crop_from_image(source.boxes[index], (TILE, TILE), padding=DetectorSettings().padding)
         crop = warp_crop(read_image(source.paths[index]), affine, (TILE, TILE))
         truth, joints = (
             apply_affine(affine, points[index].numpy()) for points in (found.truth, found.joints)
         )
-        pictures.append(draw_joints(crop, truth, skeleton, visibility=found.visibility[index].numpy()))
-        pictures.append(draw_joints(crop, joints, skeleton, confidence=found.confidence[index].numpy()))
+        images.append(draw_joints(crop, truth, skeleton, visibility=found.visibility[index].numpy()))
+        images.append(draw_joints(crop, joints, skeleton, confidence=found.confidence[index].numpy()))
         captions += [f"row {source.rows[index]}: labelled", f"found, {float(errors[index]):.1%} away"]
-    return picture_sheet(pictures, captions, columns=2 * PAIRS, tile=(TILE, TILE))
+    return image_sheet(images, captions, columns=2 * PAIRS, tile=(TILE, TILE))

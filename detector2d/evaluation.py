@@ -1,8 +1,8 @@
-"""Scores of a trained detector on stores with pictures."""
+"""Scores of a trained detector on stores with images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from evolift.detector2d.crop import crop_to_image
 from evolift.detector2d.flip_test import detect_crops
 from evolift.detector2d.image_source import read_source
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
-from evolift.detector2d.samples import batches_in_order
-from evolift.detector2d.training import DetectorTraining, crop_settings
+from evolift.detector2d.samples import batches_in_order, crop_settings
+from evolift.posedata.input_file import FilePath
 from evolift.posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
 from evolift.posedata.metrics import joint_errors
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import Skeleton
 from evolift.training.trainer import Batch
 
@@ -34,7 +35,7 @@ class Detections:
 
     Args:
         row: in the store.
-        joints, truth: pixels of the pictures.
+        joints, truth: pixels of the images.
         confidence: of the detector.
         visibility: of the labels.
         depth: root-relative mm; None from a 2D detector.
@@ -67,7 +68,7 @@ def detect_in_batches(
     flip: bool = False,
     channels_last: bool = True,
     precision: str = "32-true",
-    advance: Callable[[int], object] | None = None,
+    progress: Progress = no_progress,
 ) -> Detections:
     """Run a detector over batches of crops.
 
@@ -76,9 +77,9 @@ def detect_in_batches(
         batches: from `samples.batches_in_order`.
         hard: largest cell instead of the expectation.
         flip: average with what is found in the mirrored crop (twice the time, a little better).
-        channels_last: memory layout of pictures and weights.
+        channels_last: memory layout of images and weights.
         precision: "32-true", or "bf16-mixed" for autocast.
-        advance: called with the number of rows done.
+        progress: counts rows.
 
     Raises:
         InputError: `hard` with a head that has no heatmaps.
@@ -98,48 +99,48 @@ def detect_in_batches(
         if joints.shape[-1] == 3:
             part["depth"] = joints[..., 2].cpu() * DEPTH_RANGE
         parts.append(part)
-        if advance is not None:
-            advance(len(joints))
+        progress(len(joints))
     joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return Detections(**{"depth": None, **joined})  # type: ignore[arg-type]  # names are those of the fields
 
 
 def evaluate_detector(
     model: DetectorModel,
-    store: Path,
+    store: FilePath,
     *,
     boxes: str = "joints",
     batch_size: int = 32,
-    workers: int = 0,
+    num_workers: int = 0,
     hard: bool = False,
     flip: bool = False,
     channels_last: bool = True,
     precision: str = "32-true",
     rows: Int64[np.ndarray, "rows"] | None = None,
-    advance: Callable[[int], object] | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[pd.DataFrame, Detections]:
-    """Score a detector on all pictures of a store.
+    """Score a detector on all images of a store.
 
     Args:
         model: the detector.
         store: path.
-        boxes: as in training, see `training.DetectorTraining`.
-        batch_size, workers: how it is run.
-        rows: only these rows with pictures, counted from 0 in the order of the store; all if None.
-        hard, flip, channels_last, precision, advance: see `detect_in_batches`.
+        boxes: as in training, see `settings.DetectorTrainingSettings`.
+        batch_size, num_workers: how it is run.
+        rows: only these rows with images, counted from 0 in the order of the store; all if None.
+        hard, flip, channels_last, precision, progress: see `detect_in_batches`.
 
     Returns:
         `score_detections`' table, and the detections.
 
     Raises:
-        InputError: the store has no pictures, one cannot be read, or `hard` with a head that has no heatmaps.
+        InputError: the store has no images, one cannot be read, or `hard` with a head that has no heatmaps.
         StoreError: the store is damaged.
     """
+    store = Path(store)
     source = read_source(store, model.settings.skeleton, boxes)
     if rows is not None:
         source = source.take(rows)
-    crops = crop_settings(model, DetectorTraining(), augmented=False)
-    loader = batches_in_order([source], crops, batch_size, workers)
+    crops = crop_settings(model.settings, model.scaling)
+    loader = batches_in_order([source], crops, batch_size, num_workers)
     found = detect_in_batches(
         model,
         loader,
@@ -147,7 +148,7 @@ def evaluate_detector(
         flip=flip,
         channels_last=channels_last,
         precision=precision,
-        advance=advance,
+        progress=progress,
     )
     return _scored(found, store, model.settings.skeleton)
 

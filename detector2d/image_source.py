@@ -1,4 +1,4 @@
-"""The rows of a pose store that have pictures, in memory and ready to be cropped."""
+"""The rows of a pose store that have images, in memory and ready to be cropped."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from evolift.posedata.poses import Poses
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore
 
-LEAST_JOINTS = 3
+MIN_JOINTS = 3
 """Fewer labelled joints do not show where a person is."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSource:
-    """Labels of pictures, without the pictures.
+    """Labels of images, without the images.
 
     Args:
         name: of the store.
-        paths: of the pictures.
+        paths: of the images.
         rows: of the store.
         joints_2d: pixels.
         visibility: 0, 1 or 2.
@@ -49,14 +49,14 @@ class ImageSource:
         return len(self.rows)
 
     def take(self, indices: Int64[np.ndarray, "rows"]) -> ImageSource:
-        """Some of the rows."""
+        """The source with only the rows of these indices, in their order."""
         arrays = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         taken = {name: value[indices] for name, value in arrays.items() if isinstance(value, np.ndarray)}
         return ImageSource(name=self.name, paths=tuple(self.paths[i] for i in indices), **taken)
 
 
 def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageSource:
-    """The rows of a store that have a picture and labelled 2D joints.
+    """The rows of a store that have an image and labelled 2D joints.
 
     3D joints of a store in world coordinates are brought into the frame of each row's camera; 2D joints are
     projected through it when the store has none.
@@ -70,11 +70,11 @@ def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageS
 
     Raises:
         StoreError: the store is damaged.
-        InputError: it has no pictures or no boxes, or no mapping to the skeleton is declared.
+        InputError: it has no images or no boxes, or no mapping to the skeleton is declared.
     """
     with PoseStore(path) as store:
         if "image" not in store.columns:
-            raise InputError(f"{path}: it has no pictures, which a detector is trained and scored on")
+            raise InputError(f"{path}: it has no images, which a detector is trained and scored on")
         mapping = mapping_between(store.skeleton, skeleton)
         poses = store.read()
         in_camera = joints_in_camera(poses, store)
@@ -89,11 +89,13 @@ def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageS
         known_3d = (labelled > 0) & rooted[:, None]
         joints_3d[:] = np.where(known_3d[..., None], converted - converted[:, [skeleton.root]], 0)
     images = list(poses.image or [])
-    least = LEAST_JOINTS if boxes == "joints" else 1
+    min_joints = MIN_JOINTS if boxes == "joints" else 1
     labelled_joints = (visibility > UNLABELLED).sum(1)
-    keep = np.flatnonzero(np.array([bool(image) for image in images]) & (labelled_joints >= least))
+    keep = np.flatnonzero(np.array([bool(image) for image in images]) & (labelled_joints >= min_joints))
     if not len(keep):
-        raise InputError(f"{path}: none of its rows has both a picture and labelled joints ({least} or more)")
+        raise InputError(
+            f"{path}: none of its rows has both an image and labelled joints ({min_joints} or more)"
+        )
     whole = ImageSource(
         name=path.stem,
         paths=tuple(folder / image for image in images),
@@ -150,10 +152,10 @@ def _boxes(path: Path, poses: Poses, joints: np.ndarray, visibility: np.ndarray,
 def _bounds(joints: np.ndarray, visibility: np.ndarray) -> np.ndarray:
     """Bounds of the labelled joints, at least one pixel wide and high."""
     labelled = (visibility > UNLABELLED)[..., None]
-    least = np.where(labelled, joints, np.inf).min(1)
-    most = np.where(labelled, joints, -np.inf).max(1)
-    size = np.maximum(most - least, 1)
-    bounds = np.concatenate([(least + most - size) / 2, size], 1)
+    lower = np.where(labelled, joints, np.inf).min(1)
+    upper = np.where(labelled, joints, -np.inf).max(1)
+    size = np.maximum(upper - lower, 1)
+    bounds = np.concatenate([(lower + upper - size) / 2, size], 1)
     return np.where(np.isfinite(bounds).all(1, keepdims=True), bounds, 0).astype(np.float32)
 
 
@@ -173,7 +175,7 @@ class Skipped:
 
 
 def without_unreadable(source: ImageSource, threads: int = 4) -> tuple[ImageSource, list[Skipped]]:
-    """Read every picture once; leave out the rows whose pictures cannot be read.
+    """Read every image once; leave out the rows whose images cannot be read.
 
     Raises:
         InputError: none can be read; the message says why for the first.
@@ -187,9 +189,7 @@ def without_unreadable(source: ImageSource, threads: int = 4) -> tuple[ImageSour
         if reason is not None
     ]
     if not len(readable):
-        raise InputError(
-            f"{source.name}: none of its {len(source)} pictures can be read ({skipped[0].reason})"
-        )
+        raise InputError(f"{source.name}: none of its {len(source)} images can be read ({skipped[0].reason})")
     return (source if not skipped else source.take(readable)), skipped
 
 
@@ -202,7 +202,7 @@ def _why_unreadable(path: Path) -> str | None:
 
 
 def skipped_table(skipped: Sequence[Skipped]) -> str:
-    """As CSV."""
+    """The skipped rows as the text of a CSV file with the columns store, row and reason."""
     lines = ["store,row,reason"]
     lines += [f'{entry.source},{entry.row},"{entry.reason.replace(chr(34), chr(39))}"' for entry in skipped]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from evolift.detector2d.soft_argmax import cell_centres
-from evolift.posedata.skeleton import Skeleton
 
 
 def joint_loss(
@@ -26,26 +25,6 @@ def joint_loss(
     axes = prediction.shape[-1]
     distance = (prediction - target[..., :axes]).abs() * weight[..., :axes]
     return distance.sum() / prediction.shape[0]
-
-
-def bone_loss(
-    prediction: Float[Tensor, "batch joints axes"],
-    target: Float[Tensor, "batch joints 3"],
-    weight: Float[Tensor, "batch joints 3"],
-    skeleton: Skeleton,
-) -> Float[Tensor, ""]:
-    r"""L1 distance between bones, vectors from a joint to its parent (row B of the report's table).
-
-    .. math:: L_B = \frac{1}{B} \sum_{b, k} \| \hat B_{bk} - B_{bk} \|_1, \qquad B_k = J_{parent(k)} - J_k
-
-    A coordinate of a bone counts when both of its ends are known.
-    """
-    axes = prediction.shape[-1]
-    parents, children = (list(ends) for ends in zip(*skeleton.bones, strict=True))
-    difference = prediction - target[..., :axes]
-    known = weight[..., :axes]
-    bones = (difference[:, parents] - difference[:, children]).abs() * known[:, parents] * known[:, children]
-    return bones.sum() / prediction.shape[0]
 
 
 def spread_loss(

@@ -6,108 +6,23 @@ root-relative depth / 2000 mm, so that the depth bins span +-1000 mm. Sun et al.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from evolift.detector2d.backbone import build_backbone
+from evolift.detector2d.backbone import InputScaling, build_backbone
 from evolift.detector2d.deconvolution_head import DeconvolutionHead, LightHead, levels_to
 from evolift.detector2d.freezing import frozen_parts
 from evolift.detector2d.regression_head import RegressionHead
+from evolift.detector2d.settings import DetectorSettings
 from evolift.detector2d.soft_argmax import hard_argmax, soft_argmax
-from evolift.posedata.errors import CheckpointError, InputError
-from evolift.posedata.skeleton import H36M17, Skeleton
-from evolift.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from evolift.posedata.errors import InputError
+from evolift.training.checkpoint import CheckpointedModel
 
 DEPTH_RANGE = 2000.0
 """Millimetres from the front of the first depth bin to the back of the last; the root is in the middle."""
-
-PADDING = 1.25
-"""Published factor of crops over person boxes (Sun et al. 2018, for MPII and COCO)."""
-
-HEADS = ("deconvolution", "light", "regression")
-
-
-@dataclass(frozen=True)
-class DetectorSettings:
-    """All that rebuilds a detector's architecture.
-
-    Args:
-        backbone: a timm name, or "alexnet".
-        skeleton: of its joints.
-        padding: the crop shows this many times the person box, in training as in use.
-        input_width, input_height: of the crop, pixels; multiples of the backbone's coarsest stride.
-        depth_bins: 1 for a 2D detector; 64 or 72 in the volumetric ones. With the regression head, any number
-            above 1 means that z is regressed too.
-        head: "deconvolution" (published), "light", or "regression".
-        head_widths: channels of each deconvolution; the light head uses the first.
-        feature_dropout, heatmap_dropout: probabilities, while training.
-
-    Raises:
-        InputError: a value is out of range.
-    """
-
-    backbone: str = "resnet50"
-    skeleton: Skeleton = H36M17
-    padding: float = PADDING
-    input_width: int = 256
-    input_height: int = 256
-    depth_bins: int = 1
-    head: str = "deconvolution"
-    head_widths: tuple[int, ...] = (256, 256, 256)
-    feature_dropout: float = 0.0
-    heatmap_dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.input_width < 32 or self.input_height < 32:
-            raise InputError(f"input size {self.input_width}x{self.input_height} is below 32 pixels")
-        if not self.padding > 0:
-            raise InputError(f"padding must be positive, not {self.padding}")
-        if self.depth_bins < 1:
-            raise InputError(f"depth_bins must be at least 1, not {self.depth_bins}")
-        if self.head not in HEADS:
-            raise InputError(f"there is no head {self.head!r}: choose one of {', '.join(HEADS)}")
-        if not self.head_widths or min(self.head_widths) < 1:
-            raise InputError("head_widths must be one or more positive numbers")
-        for name in ("feature_dropout", "heatmap_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
-        if self.head == "regression" and self.heatmap_dropout:
-            raise InputError("the regression head has no heatmaps: leave heatmap_dropout at 0")
-
-    @property
-    def dimensions(self) -> int:
-        """2, or 3 for a volumetric detector."""
-        return 2 if self.depth_bins == 1 else 3
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the crop."""
-        return self.input_width, self.input_height
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON; `from_dict` is the inverse."""
-        values: dict[str, Any] = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        return values | {"skeleton": self.skeleton.to_dict(), "head_widths": list(self.head_widths)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> DetectorSettings:
-        """Settings from what `to_dict` gave.
-
-        Raises:
-            InputError: a key is unknown or missing, or a value is out of range.
-        """
-        known = {entry.name for entry in fields(cls)}
-        if set(values) != known:
-            raise InputError(f"detector settings must have exactly {', '.join(sorted(known))}")
-        rest = {name: values[name] for name in known - {"skeleton", "head_widths"}}
-        return cls(
-            skeleton=Skeleton.from_dict(values["skeleton"]), head_widths=tuple(values["head_widths"]), **rest
-        )
 
 
 class DetectorOutput(NamedTuple):
@@ -126,7 +41,7 @@ class DetectorOutput(NamedTuple):
     marginals: tuple[Tensor, ...]
 
 
-class DetectorModel(nn.Module):
+class DetectorModel(CheckpointedModel):
     """Crops in, joints out.
 
     Args:
@@ -137,6 +52,9 @@ class DetectorModel(nn.Module):
         InputError: the backbone cannot be had, or does not fit the input size.
     """
 
+    stage = "detector"
+    settings_class = DetectorSettings
+    settings: DetectorSettings
     image_mean: Tensor
     image_std: Tensor
 
@@ -153,10 +71,16 @@ class DetectorModel(nn.Module):
         self.register_buffer("image_std", torch.tensor(self.backbone.scaling.std))
         self._frozen: list[nn.Module] = []
 
+    @property
+    def scaling(self) -> InputScaling:
+        """Of its input."""
+        mean, std = (tuple(values.tolist()) for values in (self.image_mean, self.image_std))
+        return InputScaling(mean, std)
+
     def scale_images(
         self, images: UInt8[Tensor, "batch height width 3"]
     ) -> Float[Tensor, "batch 3 height width"]:
-        """RGB pictures 0-255 in the input scaling of the backbone."""
+        """RGB images 0-255 in the input scaling of the backbone."""
         scaled = (images.to(self.image_mean.dtype) / 255 - self.image_mean) / self.image_std
         return scaled.permute(0, 3, 1, 2)
 
@@ -219,10 +143,6 @@ class DetectorModel(nn.Module):
             part.eval()
         return self
 
-    def to_checkpoint(self, record: dict[str, object] | None = None) -> Checkpoint:
-        """This model as a checkpoint of the stage "detector"."""
-        return Checkpoint("detector", dict(self.state_dict()), self.settings.to_dict(), record or {})
-
 
 def _build_head(settings: DetectorSettings, channels: tuple[int, ...], strides: tuple[int, ...]) -> nn.Module:
     joints = len(settings.skeleton)
@@ -232,36 +152,3 @@ def _build_head(settings: DetectorSettings, channels: tuple[int, ...], strides: 
         levels = levels_to(strides[-1])
         return LightHead(channels, strides, settings.head_widths[0], levels, joints, settings.depth_bins)
     return DeconvolutionHead(channels[-1], settings.head_widths, joints, settings.depth_bins)
-
-
-def save_detector(
-    path: Path, model: DetectorModel, record: dict[str, object] | None = None, *, overwrite: bool = False
-) -> None:
-    """Write a detector's checkpoint.
-
-    Raises:
-        OutputError: `path` exists and `overwrite` is False, or cannot be written.
-    """
-    save_checkpoint(path, model.to_checkpoint(record), overwrite=overwrite)
-
-
-def load_detector(path: Path) -> DetectorModel:
-    """The detector of a checkpoint, on the CPU, in evaluation mode.
-
-    Raises:
-        CheckpointError: the file is not a sound checkpoint of a detector.
-    """
-    checkpoint = load_checkpoint(path, "detector")
-    return detector_from_checkpoint(checkpoint, path)
-
-
-def detector_from_checkpoint(checkpoint: Checkpoint, path: Path) -> DetectorModel:
-    """As `load_detector`, from a checkpoint in memory; `path` is for messages."""
-    try:
-        model = DetectorModel(DetectorSettings.from_dict(checkpoint.settings))
-        model.load_state_dict(checkpoint.tensors)
-    except (InputError, RuntimeError, TypeError, KeyError) as error:
-        raise CheckpointError(
-            f"{path}: its settings and tensors do not fit this evolift ({str(error).splitlines()[0]})"
-        ) from error
-    return model.eval()

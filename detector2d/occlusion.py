@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from evolift.posedata.errors import InputError
+from evolift.detector2d.settings import OcclusionSettings
 from evolift.posedata.joint_mapping import HIDDEN, VISIBLE
 from evolift.posedata.seeds import numpy_generator_at
 
@@ -43,7 +43,7 @@ class Occluder:
         return cls(cv2.multiply(rgb, cv2.merge([opacity] * 3), scale=1 / 255), 255 - opacity)
 
     def halved(self) -> Occluder:
-        """The same at half its size."""
+        """The occluder at half its width and height, at least one pixel each."""
         height, width = self.transparency.shape
         half = (max(1, width // 2), max(1, height // 2))
         return Occluder(
@@ -58,38 +58,6 @@ class Occluder:
         while len(levels) < 4:
             levels.append(levels[-1].halved())
         return tuple(levels)
-
-
-@dataclass(frozen=True)
-class OcclusionSettings:
-    """How crops are occluded; as published.
-
-    Args:
-        probability: that a crop is occluded at all.
-        least, most: occluders on one crop, uniformly, both included.
-        smallest, largest: scale of each, uniformly, times min(width, height) / 256.
-
-    Raises:
-        InputError: a value is out of range.
-    """
-
-    probability: float = 1.0
-    least: int = 1
-    most: int = 8
-    smallest: float = 0.2
-    largest: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise InputError(f"the probability of occlusion must be between 0 and 1, not {self.probability}")
-        if not 1 <= self.least <= self.most:
-            raise InputError(
-                f"occluders must be at least 1 and least <= most, not {self.least} to {self.most}"
-            )
-        if not 0 < self.smallest <= self.largest:
-            raise InputError(
-                f"occluder scales must be positive and ordered, not {self.smallest} to {self.largest}"
-            )
 
 
 def occlude(
@@ -113,14 +81,15 @@ def occlude(
     Returns:
         The crop, and visibility: a visible joint under an occluder that is at least half opaque is hidden.
     """
-    if generator.random() >= settings.probability:
+    if generator.random() >= settings.occlusion_probability:
         return image, visibility
     height, width = image.shape[:2]
     image, clear = image.copy(), np.full((height, width), 255, np.uint8)
-    count = int(generator.integers(settings.least, settings.most, endpoint=True))
+    count = int(generator.integers(settings.min_occluders, settings.max_occluders, endpoint=True))
     chosen = generator.integers(len(occluders), size=count).tolist()
     side = min(width, height) / FULL_SIZE
-    scales = (generator.uniform(settings.smallest, settings.largest, count) * side).tolist()
+    low, high = settings.min_occluder_scale, settings.max_occluder_scale
+    scales = (generator.uniform(low, high, count) * side).tolist()
     centres = (generator.random((count, 2)) * (width, height) - 0.5).tolist()
     for number, (u, v), scale in zip(chosen, centres, scales, strict=True):
         paste(image, occluders[number], (u, v), scale, clear)
@@ -182,8 +151,8 @@ def _draw_occluder(generator: np.random.Generator) -> Occluder:
     middle, axes = (width / 2, height / 2), np.array([width, height]) * 0.42
     kind = generator.integers(3)
     if kind == 0:
-        turned = cv2.boxPoints((middle, (width * 0.7, height * 0.7), float(generator.uniform(-20, 20))))
-        cv2.fillPoly(shape, [np.rint(turned).astype(np.int32)], 255)
+        rotated = cv2.boxPoints((middle, (width * 0.7, height * 0.7), float(generator.uniform(-20, 20))))
+        cv2.fillPoly(shape, [np.rint(rotated).astype(np.int32)], 255)
     else:
         angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
         radius = np.ones(60)

@@ -1,6 +1,6 @@
 """The detector as an ONNX graph: what it takes and gives when it runs without torch.
 
-It takes crops as OpenCV cuts them, 8-bit RGB, and scales their colours itself; and it gives pixels of the picture, so
+It takes crops as OpenCV cuts them, 8-bit RGB, and scales their colours itself; and it gives pixels of the image, so
 that a user of the file needs neither the backbone's scaling nor the convention of heatmap cells.
 """
 
@@ -21,10 +21,10 @@ from evolift.training.onnx_file import (
     GraphInput,
     GraphOutput,
     OnnxGraph,
-    made_up_pictures,
+    made_up_images,
 )
 
-_ZOOM = 2.0  # pixels of the picture per pixel of the crop, in examples
+_ZOOM = 2.0  # pixels of the image per pixel of the crop, in examples
 
 
 class DetectorGraph(nn.Module):
@@ -41,7 +41,7 @@ class DetectorGraph(nn.Module):
     def forward(
         self, crop: UInt8[Tensor, "batch height width 3"], image_from_crop: Float[Tensor, "batch 2 3"]
     ) -> tuple[Tensor, ...]:
-        """Joints in pixels of the picture, confidence, and depth in mm if the detector is volumetric."""
+        """Joints in pixels of the image, confidence, and depth in mm if the detector is volumetric."""
         found = self.detector(self.detector.scale_images(crop))
         pixels = crop_to_image(found.joints, image_from_crop, self.detector.settings.size)
         if self.detector.settings.dimensions == 2:
@@ -63,15 +63,15 @@ def detector_graph(detector: DetectorModel) -> OnnxGraph:
 def crop_inputs(detector: DetectorModel) -> tuple[GraphInput, GraphInput]:
     """What any graph that begins with a detector takes."""
     width, height = detector.settings.size
-    crop = f"uint8 (batch, {height}, {width}, 3): upright RGB crops of one person each, as `image_from_crop` tells; black outside the picture"
-    affine = "float32 (batch, 2, 3): affine map from pixels of the crop to pixels of the picture, without turn and mirroring"
+    crop = f"uint8 (batch, {height}, {width}, 3): upright RGB crops of one person each, as `image_from_crop` tells; black outside the image"
+    affine = "float32 (batch, 2, 3): affine map from pixels of the crop to pixels of the image, without rotation and mirroring"
 
     def example(generator: np.random.Generator, batch: int) -> np.ndarray:
         shift = generator.uniform(0, 300, (batch, 2, 1))
         return np.concatenate([np.tile(np.eye(2) * _ZOOM, (batch, 1, 1)), shift], 2).astype(np.float32)
 
     return (
-        GraphInput("crop", crop, made_up_pictures(width, height)),
+        GraphInput("crop", crop, made_up_images(width, height)),
         GraphInput("image_from_crop", affine, example),
     )
 

@@ -1,4 +1,4 @@
-"""Batches of crops from pose stores with pictures, mixed by ratio: the input of detector and joint training.
+"""Batches of crops from pose stores with images, mixed by ratio: the input of detector and chain training.
 
 A batch is a pure function of (seed, step, rank). It is a dictionary with, for B crops of J joints:
 
@@ -7,16 +7,16 @@ image               B 3 H W     the crop, in the model's own input scaling
 joints              B J 3       (u, v, z) in fractions of the crop (see `crop`; z = root-relative mm / 2000)
 weight              B J 3       1 where that coordinate is known and the joint lies inside the crop, else 0
 visibility          B J         0 unlabelled, 1 hidden (also under a pasted occluder), 2 visible; uint8
-joints_3d           B J 3       root-relative mm in the camera frame, turned and mirrored as the crop is; else 0
+joints_3d           B J 3       root-relative mm in the camera frame, rotated and mirrored as the crop is; else 0
 has_3d              B           whether all of joints_3d is known; bool
-image_from_crop     B 2 3       crop pixels -> picture pixels
-image_size          B 2         (width, height) of the picture, pixels
-joints_2d           B J 2       labels in pixels of the picture; left and right as the crop shows them
+image_from_crop     B 2 3       crop pixels -> image pixels
+image_size          B 2         (width, height) of the image, pixels
+joints_2d           B J 2       labels in pixels of the image; left and right as the crop shows them
 source, row         B           which source, and which row of its store; int64
 ==================  ==========  =====================================================================================
 
 Mirroring a crop mirrors the person: left and right joints are swapped in `joints`, `visibility`, `joints_3d` and
-`joints_2d` alike, so `image_from_crop` always takes `joints` to `joints_2d`. See `crop.turn_3d` for what turning
+`joints_2d` alike, so `image_from_crop` always takes `joints` to `joints_2d`. See `crop.rotate_3d` for what rotating
 a crop does to 3D.
 """
 
@@ -32,12 +32,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch.utils.data import DataLoader, Dataset
 
-from evolift.detector2d.augmentation import (
-    Augmentation,
-    AugmentationSettings,
-    change_colours,
-    draw_augmentation,
-)
+from evolift.detector2d.augmentation import Augmentation, change_colours, draw_augmentation
 from evolift.detector2d.backbone import InputScaling
 from evolift.detector2d.crop import (
     affine_of_resized,
@@ -45,14 +40,20 @@ from evolift.detector2d.crop import (
     crop_from_image,
     crop_to_fraction,
     invert_affine,
-    turn_3d,
+    rotate_3d,
     warp_crop,
 )
 from evolift.detector2d.image_source import ImageSource
-from evolift.detector2d.model import DEPTH_RANGE, PADDING
-from evolift.detector2d.occlusion import Occluder, OcclusionSettings, occlude
+from evolift.detector2d.model import DEPTH_RANGE
+from evolift.detector2d.occlusion import Occluder, occlude
+from evolift.detector2d.settings import (
+    AugmentationSettings,
+    DetectorSettings,
+    DetectorTrainingSettings,
+    OcclusionSettings,
+)
 from evolift.posedata.errors import InputError
-from evolift.posedata.image_file import picture_size, read_reduced_image
+from evolift.posedata.image_file import read_image_size, read_reduced_image
 from evolift.posedata.joint_mapping import UNLABELLED
 from evolift.posedata.seeds import numpy_generator_at
 from evolift.posedata.skeleton import Skeleton
@@ -79,7 +80,7 @@ class CropSettings:
     size: tuple[int, int]
     skeleton: Skeleton
     scaling: InputScaling = field(default_factory=InputScaling)
-    padding: float = PADDING
+    padding: float = DetectorSettings().padding
     augmentation: AugmentationSettings | None = None
     occlusion: OcclusionSettings | None = None
     occluders: tuple[Occluder, ...] = ()
@@ -89,9 +90,37 @@ class CropSettings:
             raise InputError("occlusion needs occluders")
 
 
+def crop_settings(
+    detector: DetectorSettings,
+    scaling: InputScaling,
+    training: DetectorTrainingSettings | None = None,
+    occluders: tuple[Occluder, ...] = (),
+) -> CropSettings:
+    """How rows are cropped for a detector.
+
+    Args:
+        detector: gives size, padding and skeleton.
+        scaling: of its input.
+        training: gives augmentation and occlusion; None for plain crops, as of validation.
+        occluders: what is pasted, see `occluder_choice`.
+    """
+    occlusion = None if training is None else training.occlusion
+    if occlusion is not None and not occlusion.occlusion_probability:
+        occlusion = None
+    return CropSettings(
+        size=detector.size,
+        skeleton=detector.skeleton,
+        scaling=scaling,
+        padding=detector.padding,
+        augmentation=training.augmentation if training is not None and training.augment else None,
+        occlusion=occlusion,
+        occluders=occluders if occlusion is not None else (),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One crop, before scaling: the picture in 8 bits and the labels, named as in the batch."""
+    """One crop, before scaling: the image in 8 bits and the labels, named as in the batch."""
 
     image: UInt8[np.ndarray, "height width 3"]
     joints: Float[np.ndarray, "joints 3"]
@@ -116,7 +145,7 @@ def make_sample(
         generator: of chance; None for no augmentation and no occlusion.
 
     Raises:
-        InputError: the picture cannot be read; the message names it.
+        InputError: the image cannot be read; the message names it.
     """
     draw = Augmentation()
     if generator is not None and settings.augmentation is not None:
@@ -139,7 +168,7 @@ def make_sample(
             crop, in_crop, visibility, settings.occluders, generator, settings.occlusion
         )
     known_3d = source.known_3d[index][order]
-    joints_3d = turn_3d(source.joints_3d[index][order], affine)
+    joints_3d = rotate_3d(source.joints_3d[index][order], affine)
     joints, weight = _targets(in_crop, visibility, joints_3d, known_3d, settings.size)
     return Sample(
         image=crop,
@@ -156,14 +185,14 @@ def make_sample(
 
 def _cut_out(path: Path, affine: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
     zoom = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
-    # The largest reduction that still leaves the crop no larger than its part of the picture.
+    # The largest reduction that still leaves the crop no larger than its part of the image.
     wanted = next(factor for factor in (8, 4, 2, 1) if factor * zoom <= 1 or factor == 1)
     image, factor = read_reduced_image(path, wanted)
     height, width = image.shape[:2]
     whole = (width * factor, height * factor)
     crop = warp_crop(image, affine_of_resized(affine, whole, (width, height)), size)
-    # The reduced picture is rounded up, so `whole` may be some pixels more than the picture has.
-    return crop, whole if factor == 1 else picture_size(path)
+    # The reduced image is rounded up, so `whole` may be some pixels more than the image has.
+    return crop, whole if factor == 1 else read_image_size(path)
 
 
 def _targets(
@@ -212,7 +241,7 @@ class MixedBatches:
 
     Args:
         sources: where rows come from.
-        ratios: relative shares of the sources in a batch.
+        ratios: relative shares of the sources in a batch; equal ones if empty.
         batch_size: crops per step and process.
         settings: of the crops.
         seed: of chance.
@@ -262,22 +291,21 @@ def _order(seed: int, source: int, epoch: int, count: int) -> np.ndarray:
 
 
 def shares_of(ratios: Sequence[float], sources: int, batch_size: int) -> list[int]:
-    """Crops per batch from each source: the ratios rounded by largest remainder.
+    """Crops per batch from each source: the ratios, all equal if there are none, rounded by largest remainder.
 
     Raises:
-        InputError: there are not as many ratios as sources, one is not positive, or one is below one crop.
+        InputError: there are not as many ratios as sources, or one is below one crop.
     """
+    ratios = ratios or (1.0,) * sources
     if len(ratios) != sources or sources == 0:
-        raise InputError(f"{sources} stores need as many ratios, not {len(ratios)}")
-    if not all(np.isfinite(ratio) and ratio > 0 for ratio in ratios):
-        raise InputError(f"ratios must be positive, not {', '.join(map(str, ratios))}")
+        raise InputError(f"{sources} stores need as many `ratios`, not {len(ratios)}")
     exact = np.array(ratios, np.float64) / sum(ratios) * batch_size
     shares = np.floor(exact).astype(int)
     for index in np.argsort(shares - exact, kind="stable")[: batch_size - shares.sum()]:
         shares[index] += 1
     if shares.min() < 1:
         raise InputError(
-            f"a batch of {batch_size} has no crop of store number {int(shares.argmin()) + 1}: enlarge the batch or its ratio"
+            f"a batch of {batch_size} has no crop of store number {int(shares.argmin()) + 1}: enlarge `batch_size` or its ratio"
         )
     return [int(share) for share in shares]
 
@@ -305,13 +333,13 @@ class _Collate:
 
 
 def batches_in_order(
-    sources: Sequence[ImageSource], settings: CropSettings, batch_size: int, workers: int = 0
+    sources: Sequence[ImageSource], settings: CropSettings, batch_size: int, num_workers: int = 0
 ) -> DataLoader[Batch]:
     """All rows in order, neither augmented nor occluded: for validation and evaluation."""
     return DataLoader(
         _AllRows(sources, settings),  # type: ignore[arg-type]  # the loader gives what the collation makes of samples
         batch_size=batch_size,
-        num_workers=workers,
+        num_workers=num_workers,
         collate_fn=_Collate(settings.scaling),
-        multiprocessing_context="fork" if workers else None,
+        multiprocessing_context="fork" if num_workers else None,
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,87 +10,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from evolift.detector2d.augmentation import AugmentationSettings
-from evolift.detector2d.backbone import InputScaling
 from evolift.detector2d.crop import crop_to_image
 from evolift.detector2d.image_source import ImageSource, read_source, skipped_table, without_unreadable
-from evolift.detector2d.losses import bone_loss, joint_loss, spread_loss
+from evolift.detector2d.losses import joint_loss, spread_loss
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
-from evolift.detector2d.occlusion import Occluder, OcclusionSettings, synthetic_occluders
-from evolift.detector2d.samples import CropSettings, MixedBatches, batches_in_order
+from evolift.detector2d.occluder_choice import Occluders, chosen_occluders, told_occluders
+from evolift.detector2d.samples import MixedBatches, batches_in_order, crop_settings
+from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings
+from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
+from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
-from evolift.posedata.output_file import SKIPPED_IMAGES, hashes_of, write_text
-from evolift.training.checkpoint import Checkpoint
+from evolift.posedata.output_file import SKIPPED_IMAGES, write_text
+from evolift.training.learning_rate import with_schedule
 from evolift.training.process_rank import is_first_process
-from evolift.training.trainer import Batch, StageModule, StepData, TrainingSettings, train
-
-
-@dataclass(frozen=True)
-class DetectorTraining:
-    """How a detector learns.
-
-    Args:
-        batch_size: crops per step and process.
-        learning_rate: of Adam, for the head.
-        backbone_factor: the backbone's learning rate is this many times the head's.
-        weight_decay: decoupled (AdamW).
-        schedule: "steps" multiplies the rate by 0.1 at each of `milestones`; "cosine" lets it fall to 0; "constant".
-        milestones: as parts of the whole training (the report: 55/65 and 60/65).
-        warm_up: part of the training in which the rate rises from 0.
-        freeze: see `freezing.frozen_parts`.
-        bone_weight: of the bone loss, 0 for none.
-        spread_weight: of the heatmap regulariser, 0 for none.
-        boxes: "joints" or "store", see `image_source.read_source`.
-        augmentation, occlusion: None for none.
-        channels_last: memory layout of pictures and weights. On a CPU, networks of depthwise convolutions train several
-            times faster so.
-
-    Raises:
-        InputError: a value is out of range.
-    """
-
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    backbone_factor: float = 1.0
-    weight_decay: float = 0.0
-    schedule: str = "steps"
-    milestones: tuple[float, ...] = (55 / 65, 60 / 65)
-    warm_up: float = 0.0
-    freeze: str = "none"
-    bone_weight: float = 0.0
-    spread_weight: float = 0.0
-    boxes: str = "joints"
-    augmentation: AugmentationSettings | None = field(default_factory=AugmentationSettings)
-    occlusion: OcclusionSettings | None = None
-    channels_last: bool = True
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"the batch size must be at least 1, not {self.batch_size}")
-        if not self.learning_rate > 0 or not self.backbone_factor > 0:
-            raise InputError("learning_rate and backbone_factor must be positive")
-        if (
-            min(self.weight_decay, self.bone_weight, self.spread_weight, self.warm_up) < 0
-            or self.warm_up >= 1
-        ):
-            raise InputError(
-                "weight_decay, bone_weight, spread_weight and warm_up (a part of 1) must not be negative"
-            )
-        if self.schedule not in ("steps", "cosine", "constant"):
-            raise InputError(f"there is no schedule {self.schedule!r}: choose steps, cosine or constant")
-        if not all(0 < milestone < 1 for milestone in self.milestones):
-            raise InputError("milestones are parts of the training, between 0 and 1")
-
-    def rate_at(self, progress: float) -> float:
-        """Factor on the learning rate when `progress` (0 to 1) of the training is done."""
-        if progress < self.warm_up:
-            return progress / self.warm_up
-        if self.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-        if self.schedule == "steps":
-            return float(0.1 ** sum(progress >= milestone for milestone in self.milestones))
-        return 1.0
+from evolift.training.run_folder import checkpoint_record, run_folder, run_record
+from evolift.training.trainer import Batch, StageModule, StepData, train
 
 
 class DetectorModule(StageModule):
@@ -103,26 +36,25 @@ class DetectorModule(StageModule):
     Args:
         model: to train.
         training: how.
-        steps: of the whole training, for the schedule.
         names: of the validation stores.
         record: what the checkpoint tells of its making.
     """
 
     monitor = "pck"
     monitor_mode = "max"
+    model: DetectorModel
 
     def __init__(
         self,
         model: DetectorModel,
-        training: DetectorTraining,
-        steps: int,
+        training: DetectorTrainingSettings,
         names: Sequence[str] = ("validation",),
         record: dict[str, object] | None = None,
     ) -> None:
         super().__init__()
         if training.spread_weight and model.settings.head == "regression":
-            raise InputError("the regression head has no heatmaps: leave spread_weight at 0")
-        self.settings, self.steps, self.names, self.record = training, steps, tuple(names), record or {}
+            raise InputError("the regression head has no heatmaps: leave `spread_weight` at 0")
+        self.settings, self.names, self.record = training, tuple(names), record or {}
         layout = torch.channels_last if training.channels_last else torch.contiguous_format
         self.model = model.to(memory_format=layout)
         self.model.freeze(training.freeze)
@@ -141,7 +73,11 @@ class DetectorModule(StageModule):
         parts = {"joint_loss": joint_loss(output.joints, joints, weight)}
         total = parts["joint_loss"]
         if self.settings.bone_weight:
-            parts["bone_loss"] = bone_loss(output.joints, joints, weight, self.model.settings.skeleton)
+            axes = output.joints.shape[-1]
+            bones = bone_loss(
+                output.joints, joints[..., :axes], self.model.settings.skeleton, weight[..., :axes]
+            )
+            parts["bone_loss"] = bones.mean()
             total = total + self.settings.bone_weight * parts["bone_loss"]
         if self.settings.spread_weight and output.marginals:
             parts["spread_loss"] = spread_loss(output.marginals, joints, weight)
@@ -149,7 +85,7 @@ class DetectorModule(StageModule):
         return parts | {"loss": total}
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch."""
+        """The loss of one training batch, a scalar that lightning minimises."""
         try:
             loss = self.losses(batch)["loss"]
         except ValueError as error:
@@ -162,7 +98,7 @@ class DetectorModule(StageModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Collect the scores of one batch, in pixels of the pictures."""
+        """Collect the scores of one batch, in pixels of the images."""
         output = self.model(batch["image"].contiguous(memory_format=self._layout))
         pixels = crop_to_image(output.joints, batch["image_from_crop"], self.model.settings.size)
         skeleton, visibility = self.model.settings.skeleton, batch["visibility"]
@@ -177,7 +113,7 @@ class DetectorModule(StageModule):
         self._scores.append(scores)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means of all batches."""
+        """Log the mean scores over all validation batches."""
         scores = {name: torch.cat([part[name] for part in self._scores]) for name in self._scores[0]}
         self._scores.clear()
         correct = scores["correct"]
@@ -204,72 +140,39 @@ class DetectorModule(StageModule):
         ]
         groups = [group for group in groups if group["params"]]
         if not groups:
-            raise InputError(f"freeze {settings.freeze!r} leaves nothing to train")
+            raise InputError(f"`freeze` {settings.freeze} leaves nothing to train")
         optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=self.may_fuse)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: settings.rate_at((step + 1) / (self.steps + 1))
+        return with_schedule(
+            optimiser,
+            settings.schedule,
+            settings.steps,
+            warm_up=settings.warm_up,
+            milestones=settings.milestones,
+            head_start=1,
         )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def to_checkpoint(self) -> Checkpoint:
-        """The detector as it is now."""
-        return self.model.to_checkpoint({**self.record, "training": asdict(self.settings)})
-
-
-def crop_settings(
-    model: DetectorModel,
-    training: DetectorTraining,
-    *,
-    augmented: bool,
-    occluders: tuple[Occluder, ...] | None = None,
-) -> CropSettings:
-    """How rows are cropped for this model.
-
-    Args:
-        model: gives size, padding, skeleton and input scaling.
-        training: gives augmentation and occlusion.
-        augmented: False for validation.
-        occluders: what is pasted; synthetic ones if None.
-    """
-    mean, std = (tuple(values.tolist()) for values in (model.image_mean, model.image_std))
-    occlusion = training.occlusion if augmented else None
-    if occlusion is not None and occluders is None:
-        occluders = synthetic_occluders()
-    return CropSettings(
-        size=model.settings.size,
-        skeleton=model.settings.skeleton,
-        scaling=InputScaling(mean, std),
-        padding=model.settings.padding,
-        augmentation=training.augmentation if augmented else None,
-        occlusion=occlusion,
-        occluders=(occluders or ()) if occlusion is not None else (),
-    )
 
 
 def read_sources(
     stores: Sequence[Path],
     model: DetectorModel,
     folder: Path,
-    *,
-    boxes: str = "joints",
-    check_images: bool = True,
+    training: DetectorTrainingSettings,
 ) -> list[ImageSource]:
-    """Sources of the stores, without rows whose pictures cannot be read.
+    """Sources of the stores, without rows whose images cannot be read.
 
     Args:
         stores: paths.
         model: whose skeleton is wanted.
         folder: where `skipped_images.csv` is written if there are such rows.
-        boxes: see `image_source.read_source`.
-        check_images: read every picture once; without, an unreadable one stops the training when it is met.
+        training: says which boxes are taken, and whether every image is read once.
 
     Raises:
-        InputError: a store has no usable picture.
+        InputError: a store has no usable image.
     """
     sources, skipped = [], []
     for path in stores:
-        source = read_source(path, model.settings.skeleton, boxes)
-        if check_images:
+        source = read_source(path, model.settings.skeleton, training.boxes)
+        if training.check_images:
             source, unreadable = without_unreadable(source)
             skipped += unreadable
         sources.append(source)
@@ -279,51 +182,68 @@ def read_sources(
 
 
 def train_detector(
-    model: DetectorModel,
-    stores: Sequence[Path],
-    ratios: Sequence[float],
-    validation_stores: Sequence[Path],
-    folder: Path,
-    training: DetectorTraining,
-    settings: TrainingSettings,
+    stores: Sequence[FilePath],
+    output: FilePath,
     *,
-    occluders: tuple[Occluder, ...] | None = None,
-    check_images: bool = True,
-    record: dict[str, object] | None = None,
+    validation: Sequence[FilePath],
+    detector: DetectorSettings | DetectorModel = DetectorSettings(),
+    training: DetectorTrainingSettings = DetectorTrainingSettings(),
+    pretrained: str = "none",
+    occluders: Occluders = None,
+    overwrite: bool = False,
     resume: bool = False,
 ) -> pd.DataFrame:
-    """Train a detector; afterwards `folder` holds its checkpoints (see `evolift.training.trainer.train`).
+    """Train a detector; afterwards `output` holds its checkpoints (see `evolift.training.trainer`).
 
     Args:
-        model: changed by the training.
-        stores: to train on.
-        ratios: relative shares of the stores in each batch.
-        validation_stores: scored after every `settings.validate_every` steps.
-        folder: an existing run folder.
-        training: how the detector learns.
-        settings: how long, with which seed, on which devices.
-        occluders: what is pasted when `training.occlusion` is set; synthetic ones if None.
-        check_images: read every picture before training, those of the validation too; unreadable ones are left out and
-            listed in `skipped_images.csv`.
-        record: told in the checkpoint, beside hashes of the stores.
+        stores: with images, to train on.
+        output: the run folder to make.
+        validation: stores that are scored after every `training.validate_every` steps.
+        detector: what a new one is built like; or one that goes on learning, which is changed.
+        training: how it learns.
+        pretrained: weights of a new one's backbone, see `backbone.build_backbone`.
+        occluders: what is pasted where `training` occludes, see `occluder_choice`.
+        overwrite: replace the folder if it exists.
         resume: continue an interrupted run.
 
     Returns:
         History, a row per validation.
 
     Raises:
-        InputError: a store has no usable picture, a ratio does not fit, or the loss became non-finite.
+        InputError: a store has no usable image, a ratio does not fit, or the loss became non-finite.
         StoreError: a store is damaged.
+        OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
     """
-    every = read_sources(
-        [*stores, *validation_stores], model, folder, boxes=training.boxes, check_images=check_images
+    stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
+    pasted = chosen_occluders(training.occlusion, occluders)
+    model = _beginning(detector, pretrained, training.seed)
+    record = run_record(
+        "evolift detector train",
+        model.settings,
+        training,
+        stores=stores,
+        validation=validation,
+        start=model.origin,
+        pretrained=pretrained,
+        occluders=told_occluders(occluders),
     )
-    sources, validation = every[: len(stores)], every[len(stores) :]
-    crops = crop_settings(model, training, augmented=True, occluders=occluders)
-    batches = MixedBatches(sources, ratios, training.batch_size, crops, settings.seed)
-    plain = crop_settings(model, training, augmented=False)
-    loader = batches_in_order(validation, plain, training.batch_size * 2, settings.workers)
-    names = [source.name for source in validation]
-    about = {**(record or {}), "stores": hashes_of([*stores, *validation_stores])}
-    module = DetectorModule(model, training, settings.steps, names, about)
-    return train(module, StepData(batches, loader, settings), folder, settings, resume=resume)
+    with run_folder(output, record, overwrite=overwrite, resume=resume):
+        every = read_sources([*stores, *validation], model, output, training)
+        sources, validation_sources = every[: len(stores)], every[len(stores) :]
+        crops = crop_settings(model.settings, model.scaling, training, pasted)
+        batches = MixedBatches(sources, training.ratios, training.batch_size, crops, training.seed)
+        plain = crop_settings(model.settings, model.scaling)
+        loader = batches_in_order(validation_sources, plain, training.batch_size * 2, training.num_workers)
+        names = [source.name for source in validation_sources]
+        about = checkpoint_record(record, [*stores, *validation])
+        module = DetectorModule(model, training, names, about)
+        return train(module, StepData(batches, loader, training), output, training, resume=resume)
+
+
+def _beginning(detector: DetectorSettings | DetectorModel, pretrained: str, seed: int) -> DetectorModel:
+    if isinstance(detector, DetectorSettings):
+        torch.manual_seed(seed)  # of the initial weights
+        return DetectorModel(detector, pretrained)
+    if pretrained != "none":
+        raise InputError(f"`pretrained` {pretrained} is for new detectors, and this one has its weights")
+    return detector

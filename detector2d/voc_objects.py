@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -23,22 +23,23 @@ from evolift.detector2d.occlusion import Occluder
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.image_file import read_image
 from evolift.posedata.output_file import whole_file
+from evolift.posedata.progress import Progress, no_progress
 
-LEAST_PIXELS = 500
+MIN_PIXELS = 500
 RIM_OPACITY = 192
 _FOLDERS = ("Annotations", "JPEGImages", "SegmentationObject")
 _EROSION = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (8, 8))
 
 
 def voc_occluders(
-    folder: Path, *, limit: int | None = None, advance: Callable[[int], object] | None = None
+    folder: Path, *, limit: int | None = None, progress: Progress = no_progress
 ) -> tuple[Occluder, ...]:
     """Cut out all fitting objects.
 
     Args:
         folder: VOC2012, or VOCdevkit/VOC2012 inside it.
         limit: stop after so many objects.
-        advance: called with 1 after each annotation.
+        progress: counts annotations.
 
     Raises:
         InputError: the folder is not that of VOC, a file of it is damaged, or no object fits.
@@ -47,15 +48,14 @@ def voc_occluders(
     occluders: list[Occluder] = []
     for annotation in sorted((root / "Annotations").glob("*.xml")):
         segmentation = root / "SegmentationObject" / f"{annotation.stem}.png"
-        if segmentation.is_file():  # most pictures of VOC are not segmented
+        if segmentation.is_file():  # most images of VOC are not segmented
             occluders += _objects_of(root, annotation, segmentation)
-        if advance is not None:
-            advance(1)
+        progress(1)
         if limit is not None and len(occluders) >= limit:
             break
     if not occluders:
         raise InputError(
-            f"{root}: no object is segmented, larger than {LEAST_PIXELS} pixels, and neither person, difficult nor truncated"
+            f"{root}: no object is segmented, larger than {MIN_PIXELS} pixels, and neither person, difficult nor truncated"
         )
     return tuple(occluders[:limit])
 
@@ -82,13 +82,13 @@ def _objects_of(root: Path, annotation: Path, segmentation: Path) -> Iterator[Oc
     if not wanted:
         return
     numbers = _object_numbers(segmentation)
-    picture = read_image(root / "JPEGImages" / f"{annotation.stem}.jpg")
-    if picture.shape[:2] != numbers.shape:
+    image = read_image(root / "JPEGImages" / f"{annotation.stem}.jpg")
+    if image.shape[:2] != numbers.shape:
         raise InputError(f"{segmentation} and its photograph differ in size: copy the data set again")
     for number in wanted:
         mask = numbers == number
-        if mask.sum() >= LEAST_PIXELS:
-            yield cut_out(picture, mask)
+        if mask.sum() >= MIN_PIXELS:
+            yield cut_out(image, mask)
 
 
 def _wanted_objects(annotation: Path) -> list[int]:
@@ -111,13 +111,13 @@ def _object_numbers(segmentation: Path) -> UInt8[np.ndarray, "height width"]:
     try:
         with Image.open(segmentation) as image:
             if image.mode not in ("P", "L"):
-                raise InputError(f"{segmentation} is not a palette picture of object numbers")
+                raise InputError(f"{segmentation} is not a palette image of object numbers")
             return np.asarray(image)
     except (OSError, SyntaxError) as error:
         raise InputError(f"{segmentation} cannot be read ({error}): copy the data set again") from None
 
 
-def cut_out(picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]) -> Occluder:
+def cut_out(image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]) -> Occluder:
     """One object at half its size, with a soft edge."""
     rows, columns = np.nonzero(mask)
     box = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
@@ -125,7 +125,7 @@ def cut_out(picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray,
     solid = np.pad(mask[box].astype(np.uint8), 8)
     core = cv2.erode(solid, _EROSION)[8:-8, 8:-8]
     opacity = np.where(core > 0, 255, np.where(mask[box], RIM_OPACITY, 0)).astype(np.uint8)
-    return Occluder.from_rgb(np.ascontiguousarray(picture[box]), opacity).halved()
+    return Occluder.from_rgb(np.ascontiguousarray(image[box]), opacity).halved()
 
 
 def save_occluders(path: Path, occluders: tuple[Occluder, ...], *, overwrite: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""Figures and pages: skeletons on pictures, stick figures, charts, pages that work offline."""
+"""Figures and pages: skeletons on images, stick figures, charts, pages that work offline."""

@@ -193,10 +193,10 @@ def _series_colour(number: int) -> str:
 def _ring(axes: Axes, centre: float, angle: float) -> None:
     """Circle of all directions `angle` degrees from the middle of a disc."""
     radius = np.sqrt(2) * np.sin(np.radians(angle) / 2)
-    turn = np.linspace(0, 2 * np.pi, 181)
+    angles = np.linspace(0, 2 * np.pi, 181)
     axes.plot(
-        centre + radius * np.cos(turn),
-        radius * np.sin(turn),
+        centre + radius * np.cos(angles),
+        radius * np.sin(angles),
         color="0.4" if angle == 90.0 else "0.85",
         linewidth=0.8,
         zorder=0,

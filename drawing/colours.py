@@ -1,4 +1,4 @@
-"""The colours that every picture, chart and page of this package uses for the two sides of a body.
+"""The colours that every image, chart and page of this package uses for the two sides of a body.
 
 They are from the palette of Okabe and Ito (2008), which people with each kind of colour blindness tell apart,
 and each stands out from white and from near-black paper by a contrast of at least 3 to 1 (WCAG 2.2, 1.4.11).
@@ -18,11 +18,11 @@ LEFT_COLOUR: Colour = (0, 114, 178)
 TORSO_COLOUR: Colour = (0, 158, 115)
 """Joints that belong to no side: bluish green."""
 HALO_COLOUR: Colour = (255, 255, 255)
-"""Rim around lines and joints, so that they stand out on dark pictures."""
+"""Rim around lines and joints, so that they stand out on dark images."""
 PAPER_COLOUR: Colour = (255, 255, 255)
 """Background of sheets and charts."""
 INK_COLOUR: Colour = (32, 32, 32)
-"""Text."""
+"""Colour of text and of lines that belong to no side of the body."""
 
 SERIES_COLOURS: tuple[Colour, ...] = (
     (0, 114, 178),

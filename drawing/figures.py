@@ -1,6 +1,6 @@
-"""All drawing in one place: skeletons on pictures, stick figures, contact sheets, charts.
+"""All drawing in one place: skeletons on images, stick figures, contact sheets, charts.
 
-The parts are `overlay`, `picture_sheet`, `pose_figure`, `charts` and `colours`; this module only gathers their names,
+The parts are `overlay`, `image_sheet`, `pose_figure`, `charts` and `colours`; this module only gathers their names,
 and importing it loads OpenCV and matplotlib.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from evolift.drawing.charts import plot_bars, plot_curves, plot_directions
 from evolift.drawing.colours import LEFT_COLOUR, RIGHT_COLOUR, TORSO_COLOUR, hexadecimal, joint_colours
+from evolift.drawing.image_sheet import fit_image, image_sheet
 from evolift.drawing.overlay import draw_box, draw_joints
-from evolift.drawing.picture_sheet import fit_picture, picture_sheet
-from evolift.drawing.pose_figure import figure_picture, new_figure, plot_pose, pose_axes
+from evolift.drawing.pose_figure import figure_image, new_figure, plot_pose, pose_axes
 
 __all__ = [
     "LEFT_COLOUR",
@@ -18,12 +18,12 @@ __all__ = [
     "TORSO_COLOUR",
     "draw_box",
     "draw_joints",
-    "figure_picture",
-    "fit_picture",
+    "figure_image",
+    "fit_image",
     "hexadecimal",
+    "image_sheet",
     "joint_colours",
     "new_figure",
-    "picture_sheet",
     "plot_bars",
     "plot_curves",
     "plot_directions",

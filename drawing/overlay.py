@@ -1,7 +1,7 @@
-"""Skeletons and person boxes drawn on pictures.
+"""Skeletons and person boxes drawn on images.
 
-Pictures are RGB, uint8, (height, width, 3); pixels are (u, v) = (column, row) with (0, 0) the centre of the
-top-left one, as everywhere in this package. Nothing is drawn in place: each function returns a new picture.
+Images are RGB, uint8, (height, width, 3); pixels are (u, v) = (column, row) with (0, 0) the centre of the
+top-left one, as everywhere in this package. Nothing is drawn in place: each function returns a new image.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, VISIBLE_
 from evolift.posedata.skeleton import Skeleton
 
 LINE_PER_SIDE = 1 / 160
-"""Width of a bone as a part of the picture's shorter side; at least one pixel."""
+"""Width of a bone as a part of the image's shorter side; at least one pixel."""
 TEXT_PER_SIDE = 1 / 28
-"""Height of capital letters as a part of the picture's shorter side."""
+"""Height of capital letters as a part of the image's shorter side."""
 _FARTHEST = 1e9  # pixels; differences of larger ones could overflow
 _SHIFT = 4  # OpenCV takes coordinates as integers of 1/16 pixel
 
@@ -33,20 +33,20 @@ def draw_joints(
     visibility: UInt8[np.ndarray, "*people joints"] | None = None,
     confidence: Float[np.ndarray, "*people joints"] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A copy of a picture with one or several skeletons on it, lines scaled to the picture.
+    """A copy of an image with one or several skeletons on it, lines scaled to the image.
 
-    Right side vermilion, left blue, the rest green (see `evolift.drawing.colours`). A hidden or unsure joint is a ring
+    Right side vermilion, left blue, the rest green (see `evolift.drawing.colours`). A hidden joint, or one of low confidence, is a ring
     and its bones are thin; an unlabelled joint, or one that is not finite, is left out with its bones.
 
     Args:
-        image: RGB picture.
+        image: RGB image.
         joints_2d: pixels; any number of leading dimensions for people.
         skeleton: of the joints.
         visibility: 0 unlabelled, 1 hidden, 2 visible; all visible if None.
         confidence: 0 to 1; joints below `VISIBLE_CONFIDENCE` are drawn as hidden ones.
 
     Raises:
-        ValueError: shapes do not fit each other or the skeleton, or the picture is not RGB uint8.
+        ValueError: shapes do not fit each other or the skeleton, or the image is not RGB uint8.
     """
     joints, seen = _people(image, joints_2d, skeleton, visibility, confidence)
     canvas = np.ascontiguousarray(image).copy()
@@ -63,18 +63,18 @@ def draw_box(
     colour: Colour = INK_COLOUR,
     label: str = "",
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A copy of a picture with a person box (left, top, width, height; pixels) on it.
+    """A copy of an image with a person box (left, top, width, height; pixels) on it.
 
     Args:
-        image: RGB picture.
+        image: RGB image.
         box: of the person.
         colour: of the box.
         label: written inside the upper left corner of what can be seen of the box; letters beyond ASCII show as "?".
 
     Raises:
-        ValueError: the box is not finite, or the picture is not RGB uint8.
+        ValueError: the box is not finite, or the image is not RGB uint8.
     """
-    _check_picture(image)
+    _check_image(image)
     if np.shape(box) != (4,) or not np.isfinite(box).all():
         raise ValueError(f"a box must be four finite numbers (got {box})")
     canvas = np.ascontiguousarray(image).copy()
@@ -105,17 +105,17 @@ def _write(
     (text_width, text_height), below = cv2.getTextSize(plain, cv2.FONT_HERSHEY_SIMPLEX, size, width)
     gap = 2 * width + 1
     extent = np.array([text_width, text_height + below]) + 2 * gap
-    most = np.array([canvas.shape[1], canvas.shape[0]]) - extent
-    left, top = np.clip(np.round(corner), 0, np.maximum(most, 0)).astype(int).tolist()
+    limit = np.array([canvas.shape[1], canvas.shape[0]]) - extent
+    left, top = np.clip(np.round(corner), 0, np.maximum(limit, 0)).astype(int).tolist()
     canvas[top : top + extent[1], left : left + extent[0]] = HALO_COLOUR
     base = (left + gap, top + gap + text_height)
     cv2.putText(canvas, plain, base, cv2.FONT_HERSHEY_SIMPLEX, size, colour, width, cv2.LINE_AA)
 
 
-def _check_picture(image: npt.NDArray[np.generic]) -> None:
+def _check_image(image: npt.NDArray[np.generic]) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(
-            f"a picture must be uint8 of shape (height, width, 3) (got {image.dtype} of shape {image.shape})"
+            f"an image must be uint8 of shape (height, width, 3) (got {image.dtype} of shape {image.shape})"
         )
 
 
@@ -127,7 +127,7 @@ def _people(
     confidence: Float[np.ndarray, "*people joints"] | None,
 ) -> tuple[Float[np.ndarray, "people joints 2"], UInt8[np.ndarray, "people joints"]]:
     """Joints of all people and how each is to be drawn (0 not, 1 hollow, 2 filled)."""
-    _check_picture(image)
+    _check_image(image)
     if joints_2d.shape[-2:] != (len(skeleton), 2):
         raise ValueError(
             f"joints of skeleton {skeleton.name} must end in ({len(skeleton)}, 2) (got {joints_2d.shape})"
@@ -139,8 +139,8 @@ def _people(
     if visibility is not None:
         seen = visibility.astype(np.uint8)
     if confidence is not None:
-        unsure = ~(confidence >= VISIBLE_CONFIDENCE)  # NaN is unsure
-        seen = np.where(unsure, np.minimum(seen, HIDDEN), seen).astype(np.uint8)
+        is_uncertain = ~(confidence >= VISIBLE_CONFIDENCE)  # NaN is uncertain
+        seen = np.where(is_uncertain, np.minimum(seen, HIDDEN), seen).astype(np.uint8)
     seen = np.where(np.isfinite(joints_2d).all(-1), seen, UNLABELLED).astype(np.uint8)
     joints = np.clip(joints_2d.reshape(-1, len(skeleton), 2).astype(np.float64), -_FARTHEST, _FARTHEST)
     return joints, seen.reshape(-1, len(skeleton))
@@ -200,9 +200,9 @@ def _fixed_point(point: Float[np.ndarray, "2"]) -> tuple[int, int]:
 def _clipped(
     start: Float[np.ndarray, "2"], end: Float[np.ndarray, "2"], width: int, height: int
 ) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]] | None:
-    """The part of a segment near the picture, None if there is none (Liang and Barsky 1984).
+    """The part of a segment near the image, None if there is none (Liang and Barsky 1984).
 
-    Joints of a wrong detection may lie anywhere, and OpenCV's integers overflow far outside the picture.
+    Joints of a wrong detection may lie anywhere, and OpenCV's integers overflow far outside the image.
     """
     margin = float(max(width, height))
     low, high = np.array([-margin, -margin]), np.array([width + margin, height + margin])

@@ -1,6 +1,6 @@
 """Stick figures in 3D, made with matplotlib's objects (no pyplot, no global state, no window).
 
-`plot_pose` draws into axes that the caller made with `new_figure` and `pose_axes`; `figure_picture` turns a figure
+`plot_pose` draws into axes that the caller made with `new_figure` and `pose_axes`; `figure_image` turns a figure
 into pixels for a report.
 """
 
@@ -31,7 +31,7 @@ def pose_axes(figure: Figure, rows: int = 1, columns: int = 1, number: int = 1) 
     return axes
 
 
-def figure_picture(figure: Figure, *, dpi: int = 100) -> UInt8[np.ndarray, "height width 3"]:
+def figure_image(figure: Figure, *, dpi: int = 100) -> UInt8[np.ndarray, "height width 3"]:
     """The pixels of a figure, RGB."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)

@@ -1,12 +1,12 @@
 // Viewer of predicted poses: no libraries, no network. The data are in the page, see posedata/pose_page.py.
-// Coordinates of the 3D view are the camera's (x right, y down, z forward, mm) and are only turned here.
+// Coordinates of the 3D view are the camera's (x right, y down, z forward, mm) and are only rotated here.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const [poseCanvas, photoCanvas] = [byId("pose"), byId("photo")];
   const RESET = { yaw: 0.35, pitch: 0.15, zoom: 1 };
-  const [SURE, GRID_MM] = [0.3, 250];
+  const [MIN_CONFIDENCE, GRID_MM] = [0.3, 250];
   const state = { ...RESET, frame: 0, person: data.people[0], marked: -1, playing: null };
   const images = data.frames.map((frame) => {
     if (!frame.image) return null;
@@ -121,7 +121,7 @@
         const radius = Math.max(3, thick * 0.75 * part.at.scale);
         disc(context, part.at, radius + 1.5, css("--paper"));
         disc(context, part.at, radius, skeleton.colours[part.joint]);
-        if (isUnsure(one, part.joint)) disc(context, part.at, radius * 0.5, css("--paper"));
+        if (isUncertain(one, part.joint)) disc(context, part.at, radius * 0.5, css("--paper"));
         if (part.joint === state.marked) mark(context, part.at, radius + 5);
       } else {
         const stroke = Math.max(2, thick * (part.a.scale + part.b.scale) / 2);
@@ -131,7 +131,7 @@
     });
   }
 
-  const isUnsure = (one, joint) => Boolean(one.confidence && !(one.confidence[joint] >= SURE));
+  const isUncertain = (one, joint) => Boolean(one.confidence && !(one.confidence[joint] >= MIN_CONFIDENCE));
 
   function mark(context, at, radius) {
     context.strokeStyle = css("--ink");
@@ -166,7 +166,7 @@
       if (!at) return;
       disc(context, at, thick + 2.5, "#ffffff");
       disc(context, at, thick + 1, skeleton.colours[joint]);
-      if (isUnsure(one, joint)) disc(context, at, thick * 0.5 + 0.5, "#ffffff");
+      if (isUncertain(one, joint)) disc(context, at, thick * 0.5 + 0.5, "#ffffff");
       if (isChosen && joint === state.marked) mark(context, at, thick + 6);
     });
   }
@@ -238,7 +238,7 @@
     bounds = extent();
   }
 
-  function turn(yaw, pitch) {
+  function rotate(yaw, pitch) {
     state.yaw += yaw;
     state.pitch = Math.max(-Math.PI / 2, Math.min(Math.PI / 2, state.pitch + pitch));
     drawPose();
@@ -270,13 +270,13 @@
     const old = pointers.size === 2 ? spread() : 0;
     pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     if (pointers.size === 2 && old > 0) zoom(spread() / old);
-    else if (pointers.size === 1) turn((before.x - event.clientX) * 0.01, (event.clientY - before.y) * 0.01);
+    else if (pointers.size === 1) rotate((before.x - event.clientX) * 0.01, (event.clientY - before.y) * 0.01);
   });
   ["pointerup", "pointercancel"].forEach((name) => poseCanvas.addEventListener(name, (event) => pointers.delete(event.pointerId)));
   poseCanvas.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY * 0.001)); }, { passive: false });
   poseCanvas.addEventListener("keydown", (event) => {
     const actions = {
-      ArrowLeft: () => turn(0.1, 0), ArrowRight: () => turn(-0.1, 0), ArrowUp: () => turn(0, -0.1), ArrowDown: () => turn(0, 0.1),
+      ArrowLeft: () => rotate(0.1, 0), ArrowRight: () => rotate(-0.1, 0), ArrowUp: () => rotate(0, -0.1), ArrowDown: () => rotate(0, 0.1),
       "+": () => zoom(1.1), "=": () => zoom(1.1), "-": () => zoom(1 / 1.1), 0: () => view(RESET),
     };
     if (actions[event.key] && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); actions[event.key](); }

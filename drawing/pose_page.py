@@ -1,6 +1,6 @@
-"""A self-contained page of predicted poses: the picture with its joints beside a skeleton that can be turned.
+"""A self-contained page of predicted poses: the image with its joints beside a skeleton that can be rotated.
 
-The page is one HTML file that works without a network: data, pictures and the viewer (`pose_page.js`, no libraries) are
+The page is one HTML file that works without a network: data, images and the viewer (`pose_page.js`, no libraries) are
 inside, and its content security policy forbids it to load or run anything else. It tells frame and units.
 """
 
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from evolift.drawing.colours import LEFT_COLOUR, RIGHT_COLOUR, TORSO_COLOUR, hexadecimal, joint_colours
-from evolift.drawing.picture_sheet import fit_picture
+from evolift.drawing.image_sheet import fit_image
+from evolift.posedata.image_file import image_url
 from evolift.posedata.output_file import check_output, write_text
 from evolift.posedata.skeleton import Skeleton
 
@@ -50,12 +50,12 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class EmbeddedPicture:
-    """A picture as the page holds it, much smaller in memory than its pixels; `embedded_picture` makes it.
+class EmbeddedImage:
+    """An image as the page holds it, much smaller in memory than its pixels; `embedded_image` makes it.
 
     Args:
         url: a data URL.
-        width, height: of the picture that joints are told in, pixels.
+        width, height: of the image that joints are told in, pixels.
     """
 
     url: str
@@ -65,25 +65,25 @@ class EmbeddedPicture:
 
 @dataclass(frozen=True, eq=False)
 class PosePageItem:
-    """One person in one picture or frame.
+    """One person in one image or frame.
 
     Args:
-        image: RGB picture, embedded or not, or None; people of the same frame share that of the first that has one.
-        joints_2d: pixels of that picture, NaN where unknown; or None.
+        image: RGB image, embedded or not, or None; people of the same frame share that of the first that has one.
+        joints_2d: pixels of that image, NaN where unknown; or None.
         joints_3d: millimetres relative to the root joint, in the camera's frame (x right, y down, z forward);
             NaN where unknown.
         confidence: 0 to 1 per joint, or None.
         skeleton: of the joints.
-        caption: of the picture or frame, for example its file name.
-        frame: number of the picture or frame; items of the same number are shown together.
+        caption: of the image or frame, for example its file name.
+        frame: number of the image or frame; items of the same number are shown together.
         person: name of the person or track, the same over frames.
         readings: shown in a table.
 
     Raises:
-        ValueError: shapes do not fit the skeleton, or the picture is not RGB uint8.
+        ValueError: shapes do not fit the skeleton, or the image is not RGB uint8.
     """
 
-    image: UInt8[np.ndarray, "height width 3"] | EmbeddedPicture | None
+    image: UInt8[np.ndarray, "height width 3"] | EmbeddedImage | None
     joints_2d: Float[np.ndarray, "joints 2"] | None
     joints_3d: Float[np.ndarray, "joints 3"]
     confidence: Float[np.ndarray, "joints"] | None
@@ -109,7 +109,7 @@ class PosePageItem:
         if isinstance(image, np.ndarray) and (
             image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3
         ):
-            raise ValueError(f"a picture must be uint8 of shape (height, width, 3) (got {image.shape})")
+            raise ValueError(f"an image must be uint8 of shape (height, width, 3) (got {image.shape})")
 
 
 def write_pose_page(
@@ -131,7 +131,7 @@ def write_pose_page(
         overwrite: replace an existing file.
         notes: sentences below the pose, for example which camera was assumed.
         frames_per_second: of the play button, at most as fast as the browser draws.
-        largest_side: larger pictures are embedded at this many pixels.
+        largest_side: larger images are embedded at this many pixels.
 
     Raises:
         OutputError: the file exists, or cannot be written.
@@ -176,20 +176,14 @@ def pose_page(
     return page.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
 
 
-def embedded_picture(
+def embedded_image(
     image: UInt8[np.ndarray, "height width 3"], largest_side: int = LARGEST_SIDE
-) -> EmbeddedPicture:
-    """A picture as JPEG, made smaller if a side is larger than `largest_side` pixels."""
+) -> EmbeddedImage:
+    """An image as JPEG, made smaller if a side is larger than `largest_side` pixels."""
     height, width = image.shape[:2]
     larger = max(height, width) > largest_side
-    shown = fit_picture(image, largest_side, largest_side) if larger else image
-    return EmbeddedPicture(embedded_jpeg(shown), width, height)
-
-
-def embedded_jpeg(image: UInt8[np.ndarray, "height width 3"], *, quality: int = JPEG_QUALITY) -> str:
-    """An RGB picture as a data URL."""
-    _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return "data:image/jpeg;base64," + base64.b64encode(code.tobytes()).decode()
+    shown = fit_image(image, largest_side, largest_side) if larger else image
+    return EmbeddedImage(image_url(shown, quality=JPEG_QUALITY), width, height)
 
 
 def _frame_text(items: Sequence[PosePageItem]) -> str:
@@ -197,7 +191,7 @@ def _frame_text(items: Sequence[PosePageItem]) -> str:
     skeletons = sorted({item.skeleton.name for item in items})
     return (
         f"Coordinates are millimetres relative to the {' or '.join(roots)}, in the camera's frame: x to the right of "
-        "the picture, y down, z away from the camera. Grid lines are 250 mm apart, at the height of the lowest joint. "
+        "the image, y down, z away from the camera. Grid lines are 250 mm apart, at the height of the lowest joint. "
         f"Skeleton: {', '.join(skeletons)}."
     )
 
@@ -234,11 +228,11 @@ def _frame_data(items: Sequence[PosePageItem], largest_side: int) -> dict[str, o
     image = next((item.image for item in items if item.image is not None), None)
     caption = next((item.caption for item in items if item.caption), "")
     if image is None:
-        width, height = _size_without_picture(items)
+        width, height = _size_without_image(items)
         embedded = None
     else:
-        picture = image if isinstance(image, EmbeddedPicture) else embedded_picture(image, largest_side)
-        width, height, embedded = picture.width, picture.height, picture.url
+        shown = image if isinstance(image, EmbeddedImage) else embedded_image(image, largest_side)
+        width, height, embedded = shown.width, shown.height, shown.url
     return {
         "image": embedded,
         "width": width,
@@ -248,8 +242,8 @@ def _frame_data(items: Sequence[PosePageItem], largest_side: int) -> dict[str, o
     }
 
 
-def _size_without_picture(items: Sequence[PosePageItem]) -> tuple[int, int]:
-    """Width and height that hold all joints, for pages of keypoints without pictures."""
+def _size_without_image(items: Sequence[PosePageItem]) -> tuple[int, int]:
+    """Width and height that hold all joints, for pages of keypoints without images."""
     points = [item.joints_2d for item in items if item.joints_2d is not None]
     known = np.concatenate([*points, np.zeros((1, 2))])
     known = known[np.isfinite(known).all(-1)]

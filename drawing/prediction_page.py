@@ -1,4 +1,4 @@
-"""The page of a set of predictions: chosen frames with their people, pictures where there are any, and read-outs."""
+"""The page of a set of predictions: chosen frames with their people, images where there are any, and read-outs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from evolift.drawing.pose_page import EmbeddedPicture, PosePageItem, Reading, write_pose_page
+from evolift.drawing.pose_page import EmbeddedImage, PosePageItem, Reading, write_pose_page
 from evolift.posedata.predictions.predictions import Predictions
 
-MOST_FRAMES = 300
+MAX_FRAMES = 300
 """A page shows at most so many frames, spread evenly, so that browsers can open it."""
-MOST_PEOPLE = 1000
+MAX_PEOPLE = 1000
 """And so many people: a crowd makes for fewer frames."""
 
 FrameKey = tuple[str, int]
-"""Name of the picture or video, and number of the frame."""
+"""Name of the image or video, and number of the frame."""
 Readings = Callable[[Float32[np.ndarray, "rows joints 3"]], Sequence[Sequence[Reading]]]
 """Root-relative poses in the camera's frame, mm -> the numbers to show beside each."""
 
@@ -27,7 +27,7 @@ def write_prediction_page(
     predictions: Predictions,
     *,
     title: str,
-    pictures: Mapping[FrameKey, EmbeddedPicture] | None = None,
+    images: Mapping[FrameKey, EmbeddedImage] | None = None,
     readings: Readings | None = None,
     notes: Sequence[str] = (),
     frames_per_second: float = 10.0,
@@ -38,7 +38,7 @@ def write_prediction_page(
         path: of the HTML file.
         predictions: at least one.
         title: of the page.
-        pictures: of frames; if there are any, only these frames are shown.
+        images: of frames; if there are any, only these frames are shown.
         readings: numbers to show beside each pose.
         notes: sentences below the poses.
         frames_per_second: of the play button.
@@ -49,21 +49,21 @@ def write_prediction_page(
     by_frame: dict[FrameKey, list[int]] = {}
     for row, key in enumerate(zip(predictions.image, predictions.frame.tolist(), strict=True)):
         by_frame.setdefault(key, []).append(row)
-    keys = [key for key in by_frame if not pictures or key in pictures]
-    most = max(1, min(MOST_FRAMES, MOST_PEOPLE * len(keys) // sum(len(by_frame[key]) for key in keys)))
+    keys = [key for key in by_frame if not images or key in images]
+    max_shown = max(1, min(MAX_FRAMES, MAX_PEOPLE * len(keys) // sum(len(by_frame[key]) for key in keys)))
     shown = [
         keys[place]
-        for place in np.unique(np.linspace(0, len(keys) - 1, min(most, len(keys))).round().astype(int))
+        for place in np.unique(np.linspace(0, len(keys) - 1, min(max_shown, len(keys))).round().astype(int))
     ]
-    rows = [row for key in shown for row in by_frame[key][:MOST_PEOPLE]]
+    rows = [row for key in shown for row in by_frame[key][:MAX_PEOPLE]]
     numbers = dict(
         zip(rows, readings(predictions.joints_3d[rows]) if readings else [()] * len(rows), strict=True)
     )
     items = []
     for number, key in enumerate(shown):
-        names = _distinct([predictions.person[row] for row in by_frame[key][:MOST_PEOPLE]])
+        names = _distinct([predictions.person[row] for row in by_frame[key][:MAX_PEOPLE]])
         for name, row in zip(names, by_frame[key], strict=False):
-            items.append(_item(predictions, row, number, name, (pictures or {}).get(key), numbers[row]))
+            items.append(_item(predictions, row, number, name, (images or {}).get(key), numbers[row]))
     if len(shown) < len(by_frame):
         notes = [
             *notes,
@@ -77,13 +77,13 @@ def _item(
     row: int,
     number: int,
     person: str,
-    picture: EmbeddedPicture | None,
+    image: EmbeddedImage | None,
     readings: Sequence[Reading],
 ) -> PosePageItem:
     is_of_many = len(predictions) > 1 and bool((predictions.frame != 0).any())
     caption = predictions.image[row] + (f", frame {predictions.frame[row]}" if is_of_many else "")
     return PosePageItem(
-        picture,
+        image,
         predictions.joints_2d[row],
         predictions.joints_3d[row],
         predictions.confidence[row],

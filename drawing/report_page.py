@@ -1,4 +1,4 @@
-"""A report as one self-contained HTML page: headings, paragraphs, tables, pictures and links.
+"""A report as one self-contained HTML page: headings, paragraphs, tables, images and links.
 
 Every text that a caller gives is shown as it is: markup in it (a file named `<script>`) has no effect. The page follows
 the reader's light or dark setting, prints well, and loads nothing from elsewhere.
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-import cv2
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
+from evolift.posedata.image_file import encoded_image
 from evolift.posedata.output_file import write_text
 
 _STYLE = """
@@ -66,7 +65,7 @@ class PageLink:
         return self.text or str(self.target)
 
     def element(self) -> str:
-        """Its HTML."""
+        """The link as an HTML element."""
         address = str(self.target)
         if isinstance(self.target, Path):
             address = quote(self.target.as_posix())
@@ -87,24 +86,16 @@ class ReportPage:
         self._parts: list[str] = []
 
     def heading(self, text: str, level: Literal[2, 3] = 2) -> ReportPage:
-        """A heading below the title."""
+        """Add a heading of level 2 or 3; returns the page."""
         return self._add(f"<h{level}>{html.escape(text)}</h{level}>")
 
     def paragraph(self, text: str) -> ReportPage:
-        """A paragraph of plain text."""
+        """Add a paragraph of plain text; returns the page."""
         return self._add(f"<p>{html.escape(text)}</p>")
 
     def code(self, text: str) -> ReportPage:
         """Text with its line breaks, such as a command and its output."""
         return self._add(f"<pre><code>{html.escape(text)}</code></pre>")
-
-    def facts(self, values: Mapping[str, object]) -> ReportPage:
-        """Names with values, such as settings."""
-        rows = (
-            f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>"
-            for name, value in values.items()
-        )
-        return self._add(f"<dl>{''.join(rows)}</dl>")
 
     def table(
         self, table: pd.DataFrame, caption: str = "", *, index: bool = True, decimals: int = 1
@@ -137,7 +128,7 @@ class ReportPage:
             f'<div class="wide"><table>{title}<thead><tr>{"".join(head)}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
         )
 
-    def picture(
+    def image(
         self,
         image: UInt8[np.ndarray, "height width 3"],
         caption: str = "",
@@ -145,7 +136,7 @@ class ReportPage:
         alternative: str = "",
         lossless: bool | None = None,
     ) -> ReportPage:
-        """An RGB picture, embedded.
+        """An RGB image, embedded.
 
         Args:
             image: uint8.
@@ -157,9 +148,10 @@ class ReportPage:
             ValueError: it is not RGB uint8.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise ValueError(f"a picture must be uint8 of shape (height, width, 3) (got {image.shape})")
+            raise ValueError(f"an image must be uint8 of shape (height, width, 3) (got {image.shape})")
         kinds = {True: ("png",), False: ("jpeg",), None: ("png", "jpeg")}[lossless]
-        kind, code = min(((kind, _encoded(image, kind)) for kind in kinds), key=lambda pair: len(pair[1]))
+        codes = [(kind, encoded_image(image, f".{kind}", quality=88, compression=9)) for kind in kinds]
+        kind, code = min(codes, key=lambda pair: len(pair[1]))
         source = f"data:image/{kind};base64,{base64.b64encode(code).decode()}"
         text = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
         height, width = image.shape[:2]
@@ -180,7 +172,7 @@ class ReportPage:
         return self._add(f"<p>{PageLink(target, text).element()}</p>")
 
     def page(self) -> str:
-        """The whole page as text."""
+        """The whole page as the text of an HTML file."""
         title = html.escape(self.title)
         page = (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -224,9 +216,3 @@ def _written(value: object, decimals: int) -> str:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return f"{value:,}".replace("-", "−").replace(",", "\u202f")
     return str(value)
-
-
-def _encoded(image: UInt8[np.ndarray, "height width 3"], kind: str) -> bytes:
-    parameters = [cv2.IMWRITE_JPEG_QUALITY, 88] if kind == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    _, code = cv2.imencode(f".{kind}", image[..., ::-1], parameters)
-    return code.tobytes()

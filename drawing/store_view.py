@@ -1,4 +1,4 @@
-"""Pictures of the rows of a pose store: a contact sheet, or a page with a 3D skeleton that the mouse turns."""
+"""Images of the rows of a pose store: a contact sheet, or a page with a 3D skeleton that the mouse rotates."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32, Int64, UInt8
 
+from evolift.drawing.image_sheet import image_sheet
 from evolift.drawing.overlay import draw_joints
-from evolift.drawing.picture_sheet import picture_sheet
-from evolift.drawing.pose_figure import figure_picture, new_figure, plot_pose, pose_axes
+from evolift.drawing.pose_figure import figure_image, new_figure, plot_pose, pose_axes
 from evolift.drawing.pose_page import PosePageItem, write_pose_page
 from evolift.posedata.errors import InputError
 from evolift.posedata.poses import Poses
@@ -43,7 +43,7 @@ def chosen_rows(
     rows = np.flatnonzero(fits)[start:]
     if not len(rows):
         known = ", ".join(f"{name}s {' '.join(store.labels[name])}" for name in ("subject", "action"))
-        raise InputError(f"{store.path}: no row fits --subject, --action and --start (it has {known})")
+        raise InputError(f"{store.path}: no row fits `subject`, `action` and `start` (it has {known})")
     if spread and len(rows) > count:
         return rows[np.linspace(0, len(rows) - 1, count).round().astype(np.int64)]
     return rows[:count]
@@ -52,30 +52,30 @@ def chosen_rows(
 def store_sheet(
     store: PoseStore, rows: Int64[np.ndarray, "rows"], *, columns: int = 6
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Contact sheet: the rows' pictures with their 2D joints where there are any, else stick figures.
+    """Contact sheet: the rows' images with their 2D joints where there are any, else stick figures.
 
     Raises:
-        InputError: a picture is missing or not a picture, or the rows have neither picture nor 3D joints.
+        InputError: an image is missing or not an image, or the rows have neither image nor 3D joints.
     """
     poses = store.read(rows)
     tiles = [_tile(store, poses, i) for i in range(len(poses))]
-    return picture_sheet(tiles, _captions(poses, rows), columns=columns, tile=(TILE, TILE))
+    return image_sheet(tiles, _captions(poses, rows), columns=columns, tile=(TILE, TILE))
 
 
 def write_store_page(
     store: PoseStore, rows: Int64[np.ndarray, "rows"], path: Path, *, overwrite: bool = False
 ) -> None:
-    """Self-contained HTML page with the rows as frames: slider, play button, 3D skeleton, and pictures if any.
+    """Self-contained HTML page with the rows as frames: slider, play button, 3D skeleton, and images if any.
 
     Raises:
-        InputError: a picture is missing or not a picture.
+        InputError: an image is missing or not an image.
         OutputError: the file exists, or cannot be written.
     """
     poses = store.read(rows)
     captions = _captions(poses, rows)
     items = [
         PosePageItem(
-            _picture(store, poses, i),
+            _image(store, poses, i),
             None if poses.joints_2d is None else _seen_joints(poses, i),
             _rooted(store, poses, i),
             None,
@@ -96,16 +96,16 @@ def _captions(poses: Poses, rows: Int64[np.ndarray, "rows"]) -> list[str]:
     ]
 
 
-def _picture(store: PoseStore, poses: Poses, i: int) -> UInt8[np.ndarray, "height width 3"] | None:
+def _image(store: PoseStore, poses: Poses, i: int) -> UInt8[np.ndarray, "height width 3"] | None:
     if poses.image is None or not poses.image[i]:
         return None
     path = store.image_folder / poses.image[i]
     if not path.is_file():
-        raise InputError(f"{path} is missing: {store.path} names it as a picture")
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise InputError(f"{path} is not a picture that can be read")
-    return np.ascontiguousarray(picture[..., ::-1])
+        raise InputError(f"{path} is missing: {store.path} names it as an image")
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise InputError(f"{path} is not an image that can be read")
+    return np.ascontiguousarray(image[..., ::-1])
 
 
 def _seen_joints(poses: Poses, i: int) -> Float32[np.ndarray, "joints 2"]:
@@ -128,23 +128,23 @@ def _rooted(store: PoseStore, poses: Poses, i: int) -> Float32[np.ndarray, "join
 
 
 def _tile(store: PoseStore, poses: Poses, i: int) -> UInt8[np.ndarray, "height width 3"]:
-    picture = _picture(store, poses, i)
-    if picture is not None:
+    image = _image(store, poses, i)
+    if image is not None:
         if poses.joints_2d is None or poses.visibility is None:
-            return picture
-        scale = TILE / max(picture.shape[:2])
+            return image
+        scale = TILE / max(image.shape[:2])
         small = cv2.resize(
-            picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         )
         # Pixel centres: the middle of pixel 0 is 0 before and after.
         joints = (poses.joints_2d[i] + 0.5) * scale - 0.5
         return draw_joints(small, joints, store.skeleton, visibility=poses.visibility[i])
     if poses.joints_3d is None:
-        raise InputError(f"{store.path}: it has neither pictures nor 3D joints to show")
+        raise InputError(f"{store.path}: it has neither images nor 3D joints to show")
     figure = new_figure(2.56, 2.56)
     axes = pose_axes(figure)
     in_world = store.coordinate_frame == "world"
     plot_pose(axes, poses.joints_3d[i], store.skeleton, frame="world" if in_world else "camera")
     axes.set_axis_off()
     axes.set_box_aspect((1, 1, 1), zoom=1.6)  # no labels, so the figure may fill the tile
-    return figure_picture(figure)
+    return figure_image(figure)

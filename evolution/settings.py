@@ -1,113 +1,123 @@
-"""The settings of an evolution run: all that changes its result."""
+"""The settings of an evolution run and of fitted joint-angle limits: all that changes their results."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from evolift.evolution.criteria.criterion_sources import names_of
+from msgspec import Meta
+
 from evolift.posedata.errors import InputError
-
-_RATES = (
-    "crossover_rate",
-    "two_point_rate",
-    "mutation_rate",
-    "turn_rate",
-    "length_rate",
-    "template_rate",
-    "mirror_rate",
-)
+from evolift.posedata.settings import Settings
 
 
-@dataclass(frozen=True)
-class EvolutionSettings:
+def _share(description: str) -> Meta:
+    return Meta(ge=0, le=1, description=description)
+
+
+class EvolutionSettings(Settings, frozen=True, kw_only=True):
     """How a store is evolved.
 
-    The defaults were chosen by what lifters gain from them on another person (README, "On real data");
-    `ALGORITHM_1` and the recipe `evolve-report` are the report's.
-
-    Args:
-        ratio: size of the result over that of the source (2.5 in Li et al. 2020).
-        target_size: poses in the result; wins over `ratio`.
-        generations: rounds of breeding; each makes the same number of children (give or take one) and all of them may
-            be parents in the next.
-        limits: name of the joint-angle limits, see `evolift.evolution.limits.limit_sources`.
-        criteria: further criteria that children must meet, with commas between them, see `evolift.evolution.criteria.criterion_sources`.
-        crossover_rate: share of candidates that exchange sub-trees.
-        two_point_rate: share of those with two cuts.
-        mutation_rate: share of candidates whose bones are turned.
-        per_bone_rate: chance of each bone of those; 0 turns exactly one.
-        sigma: standard deviation of a turn, degrees.
-        turn_rate: share of candidates with a new heading about the vertical.
-        tilt_sigma: tilt of those, degrees; 0 keeps them upright.
-        crossed_lengths: bone lengths of exchanged sub-trees, "kept" or "swapped".
-        length_rate: share of candidates whose bone lengths are scaled.
-        length_spread: largest relative change of a bone length.
-        template_rate: share of candidates that get all bone lengths of a subject of the source drawn at random.
-        mirror_rate: share of candidates mirrored left to right, see `mutation.mirror_bodies`.
-        settle: move candidates up or down to stand as high as the parent whose body they have, see `ground.settle`.
-        sampling: how parents are drawn, see `evolift.evolution.operators.parent_sampling`: "uniform", "novelty", or "hardness" (by a
-            function that is handed to `evolve`).
-        min_change: candidates nearer than this to one of their parents are refused as copies, mm (root mean square over
-            joints, in the torso frame, with the candidate's bone lengths).
-        min_distance: candidates nearer than this to a pose of the generations before, or to an earlier child of their
-            block, are refused as duplicates, mm (see `evolift.evolution.criteria.near_duplicates`).
-        seed: of all draws.
-
-    Raises:
-        InputError: a value cannot be.
+    The defaults were chosen by what lifters gain from them on another person (README, "On real data"); `ALGORITHM_1` and the
+    recipe `evolve-report` are the report's.
     """
 
-    ratio: float = 20.0
-    target_size: int | None = None
-    generations: int = 5
-    limits: str = "anatomical"
-    criteria: str = ""
-    crossover_rate: float = 0.9
-    two_point_rate: float = 0.5
-    mutation_rate: float = 1.0
-    per_bone_rate: float = 0.4
-    sigma: float = 20.0
-    turn_rate: float = 1.0
-    tilt_sigma: float = 25.0
-    crossed_lengths: Literal["kept", "swapped"] = "kept"
-    length_rate: float = 0.0
-    length_spread: float = 0.1
-    template_rate: float = 0.0
-    mirror_rate: float = 0.5
-    settle: bool = True
-    sampling: Literal["uniform", "novelty", "hardness"] = "uniform"
-    min_change: float = 0.0
-    min_distance: float = 0.0
-    seed: int = 0
+    ratio: Annotated[
+        float, Meta(gt=1, description="Size of the result over that of the source; 2.5 in Li et al. 2020.")
+    ] = 20.0
+    target_size: (
+        Annotated[int, Meta(ge=1, description="Poses in the result; wins over the ratio.")] | None
+    ) = None
+    generations: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Rounds of breeding of equal size; the children of each may be parents in the next.",
+        ),
+    ] = 5
+    limits: Annotated[
+        str,
+        Meta(description="Limits that children must keep: anatomical, fitted:FILE or akhter-black:FILE."),
+    ] = "anatomical"
+    criteria: Annotated[
+        tuple[Literal["ground", "capsules"], ...],
+        Meta(
+            description="Further criterion of plausibility: ground (stands where its ancestor stood, on a foot) or capsules (no limb through the trunk or another limb); repeatable.",
+            extra={"flag": "criterion"},
+        ),
+    ] = ()
+    crossover_rate: Annotated[float, _share("Share of candidates that exchange sub-trees.")] = 0.9
+    two_point_rate: Annotated[float, _share("Share of those with two cuts.")] = 0.5
+    mutation_rate: Annotated[float, _share("Share of candidates whose bones are rotated.")] = 1.0
+    per_bone_rate: Annotated[
+        float, _share("Probability of each of their bones to be rotated; 0 rotates exactly one.")
+    ] = 0.4
+    sigma: Annotated[float, Meta(ge=0, le=180, description="Standard deviation of a rotation, degrees.")] = (
+        20.0
+    )
+    rotation_rate: Annotated[float, _share("Share of candidates with a new heading about the vertical.")] = (
+        1.0
+    )
+    tilt_sigma: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=180,
+            description="Standard deviation of the tilt of those, degrees; 0 keeps them upright.",
+        ),
+    ] = 25.0
+    crossed_lengths: Annotated[
+        Literal["kept", "swapped"],
+        Meta(description="Whose bone lengths an exchanged limb has: the receiver's or the giver's."),
+    ] = "kept"
+    length_rate: Annotated[float, _share("Share of candidates whose bone lengths are scaled.")] = 0.0
+    length_spread: Annotated[
+        float, Meta(ge=0, lt=1, description="Largest relative change of a bone length.")
+    ] = 0.1
+    template_rate: Annotated[
+        float, _share("Share of candidates that get all bone lengths of a random subject of the source.")
+    ] = 0.0
+    mirror_rate: Annotated[float, _share("Share of candidates mirrored left to right.")] = 0.5
+    settle: Annotated[
+        bool,
+        Meta(description="Move children up or down to stand as high as the parent whose body they have."),
+    ] = True
+    sampling: Annotated[
+        Literal["uniform", "novelty", "hardness"],
+        Meta(
+            description="Parents: all alike, or more often those far from other poses, or those that a lifter gets wrong."
+        ),
+    ] = "uniform"
+    min_change: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Refuse children nearer than this to a parent, mm (root mean square over joints in the torso frame, with the child's bone lengths).",
+        ),
+    ] = 0.0
+    min_distance: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Refuse duplicates: children nearer than this, mm, to any pose before their generation or of their block.",
+        ),
+    ] = 0.0
+    seed: Annotated[
+        int,
+        Meta(ge=0, lt=2**32, description="Seed of everything random; the same seed gives the same bytes."),
+    ] = 0
 
-    def __post_init__(self) -> None:
-        names_of(self.criteria)
-        for name in _RATES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{_option(name)} must lie between 0 and 1, not {getattr(self, name)}")
-        if not 0 <= self.per_bone_rate <= 1:
-            raise InputError(f"--per-bone-rate must lie between 0 and 1, not {self.per_bone_rate}")
-        if self.target_size is None and not (math.isfinite(self.ratio) and self.ratio > 1):
-            raise InputError(f"--ratio must be larger than 1, not {self.ratio}: nothing would be bred")
-        if self.generations < 1:
-            raise InputError(f"--generations must be at least 1, not {self.generations}")
-        for name in ("sigma", "tilt_sigma"):
-            if not 0 <= getattr(self, name) <= 180:
-                raise InputError(
-                    f"{_option(name)} must lie between 0 and 180 degrees, not {getattr(self, name)}"
-                )
-        if not 0 <= self.length_spread < 1:
-            raise InputError(f"--length-spread must be at least 0 and below 1, not {self.length_spread}")
-        if self.crossed_lengths not in ("kept", "swapped"):
-            raise InputError(f"--crossed-lengths must be kept or swapped, not {self.crossed_lengths!r}")
-        if self.sampling not in ("uniform", "novelty", "hardness"):
-            raise InputError(f"--sampling must be uniform, novelty or hardness, not {self.sampling!r}")
-        for name in ("min_change", "min_distance"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise InputError(f"{_option(name)} must be at least 0 mm, not {getattr(self, name)}")
-        if not any(getattr(self, name) for name in _RATES if name != "two_point_rate"):
+    def check(self) -> None:
+        """Refuse runs that would breed nothing, and a criterion that is named twice.
+
+        Raises:
+            InputError: naming the field.
+        """
+        if len(set(self.criteria)) < len(self.criteria):
+            raise InputError(f"`criteria` names one twice: {', '.join(self.criteria)}")
+        operators = (
+            self.crossover_rate, self.mutation_rate, self.rotation_rate, self.length_rate, self.template_rate, self.mirror_rate
+        )  # fmt: skip
+        if not any(operators):
             raise InputError("every operator has rate 0: nothing would be bred")
 
     def size_from(self, originals: int) -> int:
@@ -119,15 +129,9 @@ class EvolutionSettings:
         size = self.target_size if self.target_size is not None else round(originals * self.ratio)
         if size <= originals:
             raise InputError(
-                f"the source has {originals} poses already and the result shall have {size}: give a larger --ratio or --target-size"
+                f"the source has {originals} poses already and the result shall have {size}: give a larger `ratio` or `target_size`"
             )
         return size
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for provenance, without the seed, which has its own place there."""
-        values = asdict(self)
-        del values["seed"]
-        return values
 
 
 ALGORITHM_1 = EvolutionSettings(
@@ -135,13 +139,35 @@ ALGORITHM_1 = EvolutionSettings(
     mutation_rate=0.5,
     per_bone_rate=0.0,
     sigma=10.0,
-    turn_rate=0.0,
+    rotation_rate=0.0,
     tilt_sigma=0.0,
     mirror_rate=0.0,
     settle=False,
 )
-"""Algorithm 1 of the report as it stands: crossover, then one bone of half of the children is turned a little."""
+"""Algorithm 1 of the report as it stands: crossover, then one bone of half of the children is rotated a little."""
 
 
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+class FitSettings(Settings, frozen=True, kw_only=True):
+    """How tightly joint-angle limits are fitted to poses; angles are at least the size of a cell of directions."""
+
+    smoothing: Annotated[
+        float,
+        Meta(
+            ge=5, le=180, description="Every seen direction of a bone allows all within this angle, degrees."
+        ),
+    ] = 25.0
+    parent_smoothing: Annotated[
+        float,
+        Meta(
+            ge=10,
+            le=180,
+            description="Forearms, shins and the like are compared with poses whose parent bone points within this angle, degrees.",
+        ),
+    ] = 45.0
+    support: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Poses that must lie within both angles; 1 lets every single pose widen the limits, more guards against glitches.",
+        ),
+    ] = 1

@@ -1,10 +1,10 @@
 """The 3D pose of the person in a photograph from an exported chain, without torch and without evolift.
 
-evolift export runs/joint/best.safetensors -o chain.onnx
+evolift export runs/chain/best.safetensors -o chain.onnx
 python examples/predict_onnx.py chain.onnx photo.jpg LEFT,TOP,WIDTH,HEIGHT
 
 Needs numpy, opencv-python-headless and onnxruntime. The box of the person is in pixels, from a detector of people or by
-hand (evolift predict can also search for the person); without one the person should fill the picture. Prints, for each
+hand (evolift predict can also search for the person); without one the person should fill the image. Prints, for each
 joint, millimetres relative to the root, pixels, and the confidence.
 """
 
@@ -16,19 +16,19 @@ import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession(sys.argv[1])
-told = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
-width, height = told["input_size"]
-picture = cv2.imread(sys.argv[2])
-if picture is None:
-    sys.exit(f"{sys.argv[2]} is not a readable picture")
-image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+metadata = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
+width, height = metadata["input_size"]
+bgr = cv2.imread(sys.argv[2])
+if bgr is None:
+    sys.exit(f"{sys.argv[2]} is not a readable image")
+image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 extent = np.array(image.shape[1::-1])
-box = [-0.5, -0.5, *extent]  # the whole picture: the centre of its top-left pixel is (0, 0)
+box = [-0.5, -0.5, *extent]  # the whole image: the centre of its top-left pixel is (0, 0)
 if len(sys.argv) > 3:
     box = [float(number) for number in sys.argv[3].split(",")]
 
-# The crop around the box, and the map from its pixels to those of the picture.
-step = max(box[2], box[3] * width / height) * told["padding"] / width
+# The crop around the box, and the map from its pixels to those of the image.
+step = max(box[2], box[3] * width / height) * metadata["padding"] / width
 corner = np.add(box[:2], np.divide(box[2:], 2)) - step * (np.array([width, height]) - 1) / 2
 image_from_crop = np.array([[step, 0, corner[0]], [0, step, corner[1]]])
 less = np.maximum(1, np.rint(extent / max(1, int(step)))).astype(int).tolist()
@@ -44,5 +44,7 @@ given = {
 }
 taken = {one.name: given[one.name][None] for one in session.get_inputs()}
 answers = session.run(["joints_3d", "joints_2d", "confidence"], taken)
-for name, mm, px, sure in zip(told["skeleton"]["joints"], *(each[0] for each in answers), strict=True):
-    print(f"{name:15}", *(f"{value:9.1f}" for value in (*mm, *px)), f"{sure:6.2f}")
+for name, mm, px, confidence in zip(
+    metadata["skeleton"]["joints"], *(each[0] for each in answers), strict=True
+):
+    print(f"{name:15}", *(f"{value:9.1f}" for value in (*mm, *px)), f"{confidence:6.2f}")

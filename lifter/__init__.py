@@ -1,1 +1,1 @@
-"""Stage two: 2D joints -> 3D joints, by SemGCN and its rivals; and the joint stage that chains both (`evolift.chain.model`)."""
+"""Stage two: 2D joints -> 3D joints, by SemGCN and its rivals; and the chain of both (`evolift.chain.model`)."""

@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from evolift.lifter.data.pairs import Pairs, PairSettings, fixed_pairs
+from evolift.lifter.data.pairs import Pairs, fixed_pairs
 from evolift.lifter.data.pose_source import PosePart
-from evolift.lifter.data.split import Split
-from evolift.lifter.model import Lifter
+from evolift.lifter.data.split import split_rows
+from evolift.lifter.lifter import Lifter
+from evolift.lifter.settings import EVALUATION_PAIRS, PairSettings, Split
 from evolift.posedata.errors import InputError
+from evolift.posedata.input_file import FilePath
 from evolift.posedata.metrics import COLUMNS, score_table
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore
@@ -53,9 +55,9 @@ class TestSet:
 
 
 def open_test_set(
-    path: Path,
+    path: FilePath,
     skeleton: Skeleton,
-    pairs: PairSettings,
+    pairs: PairSettings = EVALUATION_PAIRS,
     *,
     seed: int = 0,
     subjects: tuple[str, ...] = (),
@@ -67,8 +69,8 @@ def open_test_set(
     Args:
         path: of the store.
         skeleton: of the lifters.
-        pairs: cameras and faults.
-        seed: of cameras and faults.
+        pairs: cameras and noise; flips are left out.
+        seed: of cameras and noise.
         subjects, actions: use only these; all if empty.
         poses: at most so many, evenly spread.
 
@@ -76,9 +78,10 @@ def open_test_set(
         InputError: a name is not in the store, or nothing is left.
         StoreError: the store is not sound.
     """
+    path = Path(path)
     with PoseStore(path) as store:
         table = store.table()
-    rows, _ = Split(subjects=subjects, actions=actions, validation_share=0.0).rows(table)
+    rows, _ = split_rows(table, Split(subjects=subjects, actions=actions, validation_share=0.0), seed)
     part = PosePart(path, rows, skeleton, rows_in_memory=0)
     seen, shown = fixed_pairs(part, pairs, seed, count=poses)
     labels = table.iloc[shown]
@@ -100,9 +103,9 @@ def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[
     given = pairs.pixels
     if model.settings.input_axes == 3:
         given = torch.cat([given, truth[..., 2:]], -1)
-    model.eval()
+    fast = model.folded()
     parts = [
-        model.lift(
+        fast.lift(
             given[at : at + BLOCK],
             pairs.visibility[at : at + BLOCK],
             pairs.cameras.size[at : at + BLOCK],

@@ -4,7 +4,7 @@
 and size of the person in the image stay visible to the lifter, so it is for the camera that it was trained with.
 
 `box`: the middle of the bounding box of the person's labelled joints becomes 0 and half of its longer side 1. It is
-computed from the joints themselves, so the answer is the same for any crop, shift or scale of the picture: for
+computed from the joints themselves, so the answer is the same for any crop, shift or scale of the image: for
 photographs of unknown camera.
 
 In both an unlabelled joint becomes (0, 0), the middle. A third input axis, depth from a volumetric detector, is
@@ -13,13 +13,14 @@ in millimetres relative to the root and becomes metres. All is differentiable in
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from evolift.lifter.settings import Normalisation
 from evolift.posedata.errors import InputError
-
-NORMALISATIONS = ("screen", "box")
 
 MM_PER_M = 1000.0
 
@@ -49,7 +50,9 @@ def normalise(
     elif how == "box":
         plane = box(joints[..., :2], labelled)
     else:
-        raise InputError(f"there is no normalisation {how!r}: choose one of {', '.join(NORMALISATIONS)}")
+        raise InputError(
+            f"there is no normalisation {how!r}: choose one of {', '.join(get_args(Normalisation))}"
+        )
     normalised = torch.cat([plane, joints[..., 2:] / MM_PER_M], -1)
     return torch.where(labelled[..., None], normalised, 0.0)
 

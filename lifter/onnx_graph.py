@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from evolift.lifter.model import Lifter
+from evolift.lifter.lifter import FoldedLifter, Lifter
+from evolift.posedata.errors import InputError
 from evolift.training.onnx_file import CAMERA_FRAME, PIXELS, TOLERANCE, GraphInput, GraphOutput, OnnxGraph
 
 
@@ -39,7 +40,12 @@ def pose_or_depth(lifter: Lifter, lifted: Float[Tensor, "batch joints out"]) -> 
 
 
 def lifter_graph(lifter: Lifter) -> OnnxGraph:
-    """A lifter ready to be written as ONNX; it is put into evaluation mode."""
+    """A lifter ready to be written as ONNX; it is put into evaluation mode.
+
+    Raises:
+        InputError: the lifter is folded.
+    """
+    refuse_folded(lifter)
     joints, axes = len(lifter.skeleton), lifter.settings.input_axes
     root = lifter.skeleton.joints[lifter.skeleton.root]
     depth = f", and depth in mm behind the {root}" if axes == 3 else ""
@@ -69,15 +75,27 @@ def lifter_graph(lifter: Lifter) -> OnnxGraph:
     )
 
 
+def refuse_folded(lifter: Lifter) -> None:
+    """Refuse a lifter whose batches go through in parts, which a graph for batches of any size cannot hold.
+
+    Raises:
+        InputError: the lifter is folded.
+    """
+    if isinstance(lifter, FoldedLifter):
+        raise InputError(
+            "a folded lifter cannot be written as ONNX: write the lifter that it was folded from"
+        )
+
+
 def size_input(lifter: Lifter) -> tuple[GraphInput, ...]:
-    """The size of the picture, which only a lifter of normalisation `screen` takes."""
+    """The size of the image, which only a lifter of normalisation `screen` takes."""
     if lifter.settings.normalisation != "screen":
         return ()
 
     def example(generator: np.random.Generator, batch: int) -> np.ndarray:
         return generator.integers(600, 1900, (batch, 2)).astype(np.float32)
 
-    return (GraphInput("image_size", "float32 (batch, 2): width and height of the picture, pixels", example),)
+    return (GraphInput("image_size", "float32 (batch, 2): width and height of the image, pixels", example),)
 
 
 def pose_output(lifter: Lifter) -> GraphOutput:

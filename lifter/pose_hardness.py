@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 
-from evolift.lifter.model import Lifter, load_lifter
-from evolift.posedata.camera_rig import CameraBatch, RandomRig, RingRig
+from evolift.lifter.lifter import Lifter
+from evolift.lifter.model import LifterModel
+from evolift.posedata.camera_rig import CameraBatch, sample_random, sample_ring
 from evolift.posedata.errors import InputError
+from evolift.posedata.rig_settings import RandomRig, RingRig
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.skeleton import Skeleton
 
@@ -28,19 +30,19 @@ class PoseHardness:
     """Mean error of a lifter on poses, over joints and cameras.
 
     Args:
-        lifter: in evaluation mode. One of normalisation "box" sees the poses by random cameras, one of "screen" by those in
-            the corners of a room, turned at random: as they are trained.
+        lifter: a folded copy of it is used. One of normalisation "box" sees the poses by random cameras, one of "screen" by those in
+            the corners of a room, rotated at random: as they are trained.
         seed: of the cameras.
     """
 
     def __init__(self, lifter: Lifter, *, seed: int = 0) -> None:
-        self.lifter = lifter
+        self.lifter = lifter.folded()
         standing = torch.tensor(_STANDING).expand(VIEWS, -1, -1)
         generator = generator_at(seed)
         if lifter.settings.normalisation == "box":
-            self._cameras: CameraBatch = RandomRig().sample(standing, 0, generator)
+            self._cameras: CameraBatch = sample_random(RandomRig(), standing, 0, generator)
         else:
-            self._cameras = RingRig(radius=0.0, turn=True).sample(standing, 0, generator)
+            self._cameras = sample_ring(RingRig(ring_radius=0.0), standing, 0, generator)
 
     @torch.no_grad()
     def __call__(self, joints: Float[np.ndarray, "n joints 3"]) -> Float32[np.ndarray, "n"]:
@@ -80,7 +82,7 @@ def pose_hardness(path: Path, skeleton: Skeleton, *, seed: int = 0) -> PoseHardn
         CheckpointError: the file is no sound lifter checkpoint.
         InputError: the lifter is of another skeleton.
     """
-    lifter = load_lifter(path)
+    lifter = LifterModel.load(path)
     if lifter.skeleton != skeleton:
         raise InputError(
             f"{path}: this lifter is of the skeleton {lifter.skeleton.name}, the poses have {skeleton.name}: give a lifter trained on such poses"

@@ -28,7 +28,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.lifter.model import LifterModel
+from evolift.lifter.settings import LifterSettings
 from evolift.posedata.errors import CheckpointError
 from evolift.posedata.skeleton import H36M16
 

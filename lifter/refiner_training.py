@@ -1,9 +1,8 @@
-"""Training of a refiner on clean poses that are spoilt as a lifter spoils them."""
+"""Training of a refiner on clean poses, corrupted as a lifter's predictions are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,84 +10,58 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from evolift.lifter.data.pairs import Pairs, PairSettings, drawn_pairs
-from evolift.lifter.data.pose_source import Mixture
-from evolift.lifter.refiner import RefinerModel, RefinerSettings, refiner_to_checkpoint
-from evolift.lifter.training import DataSettings, LearningSettings, PoseModule, open_data, validation_batches
-from evolift.posedata.errors import InputError
+from evolift.lifter.data.pairs import Pairs, drawn_views, fixed_views
+from evolift.lifter.data.pose_source import Mixture, PosePart
+from evolift.lifter.refiner import RefinerModel
+from evolift.lifter.settings import PoseNoise, RefinerSettings, RefinerTrainingSettings
+from evolift.lifter.training import PoseModule, open_data, validation_batches
+from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.metrics import mpjpe
-from evolift.posedata.output_file import hashes_of
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.skeleton import Skeleton
-from evolift.training.checkpoint import Checkpoint
-from evolift.training.trainer import Batch, StepData, TrainingSettings, train
+from evolift.training.run_folder import checkpoint_record, run_folder, run_record
+from evolift.training.trainer import Batch, StepData, train
 
 
-@dataclass(frozen=True)
-class PoseFaults:
-    """What is done to clean poses.
-
-    Args:
-        noise: standard deviation of the gaussian error of x and y of each joint, mm.
-        depth_noise: of its z, mm; a lifter errs most along the line of sight.
-        dropped: probability that a joint is lost; it is then at the root's place.
-
-    Raises:
-        InputError: a number is out of its range.
-    """
-
-    noise: float = 20.0
-    depth_noise: float = 40.0
-    dropped: float = 0.05
-
-    def __post_init__(self) -> None:
-        if self.noise < 0 or self.depth_noise < 0 or not 0 <= self.dropped < 1:
-            raise InputError("noise must not be negative, dropped at least 0 and below 1")
-
-
-def spoilt(
-    joints: Float[Tensor, "batch joints 3"], faults: PoseFaults, root: int, generator: torch.Generator
+def corrupted(
+    joints: Float[Tensor, "batch joints 3"], noise: PoseNoise, root: int, generator: torch.Generator
 ) -> Float[Tensor, "batch joints 3"]:
-    """Root-relative poses with faults; the root stays at 0, as in what a lifter gives."""
-    deviation = joints.new_tensor([faults.noise, faults.noise, faults.depth_noise])
+    """Root-relative poses with noise and masked joints; the root stays at 0, as in what a lifter gives."""
+    deviation = joints.new_tensor([noise.noise, noise.noise, noise.depth_noise])
     noisy = joints + deviation * torch.randn(joints.shape, generator=generator)
-    lost = torch.rand(joints.shape[:2], generator=generator) < faults.dropped
-    lost[:, root] = True
-    return noisy.masked_fill(lost[..., None], 0.0)
+    is_masked = torch.rand(joints.shape[:2], generator=generator) < noise.masked
+    is_masked[:, root] = True
+    return noisy.masked_fill(is_masked[..., None], 0.0)
 
 
-class SpoiltPoses:
+def corrupted_batch(clean: Pairs, noise: PoseNoise, root: int, generator: torch.Generator) -> Batch:
+    """Corrupted poses as `inputs`, clean ones as `target`."""
+    target = clean.root_relative(root)
+    return {"inputs": corrupted(target, noise, root, generator), "target": target}
+
+
+class CorruptedPoses:
     """Training batches as a pure function of (seed, step, rank); a `evolift.training.trainer.BatchMaker`.
 
     Args:
         mixture: where poses come from.
-        pairs: cameras that see them, batch size and flips.
-        faults: that are to be mended.
         skeleton: of the poses.
-        seed: of all draws.
+        training: cameras that see them, batch size, flips, noise, and the seed of all draws.
     """
 
-    def __init__(
-        self, mixture: Mixture, pairs: PairSettings, faults: PoseFaults, skeleton: Skeleton, seed: int
-    ) -> None:
-        self.mixture, self.pairs, self.faults = mixture, pairs, faults
-        self.skeleton, self.seed = skeleton, seed
+    def __init__(self, mixture: Mixture, skeleton: Skeleton, training: RefinerTrainingSettings) -> None:
+        self.mixture, self.skeleton, self.training = mixture, skeleton, training
 
     def __call__(self, step: int, rank: int, world_size: int) -> Batch:
         """`inputs` and `target`, both (batch, joints, 3), mm."""
-        generator = generator_at(self.seed, step, rank)
-        clean = drawn_pairs(self.mixture, self.pairs, self.skeleton, step, self.seed, generator)
-        return spoilt_batch(clean, self.faults, self.skeleton.root, generator)
-
-
-def spoilt_batch(clean: Pairs, faults: PoseFaults, root: int, generator: torch.Generator) -> Batch:
-    """Spoilt poses as `inputs`, clean ones as `target`."""
-    target = clean.root_relative(root)
-    return {"inputs": spoilt(target, faults, root, generator), "target": target}
+        training = self.training
+        generator = generator_at(training.seed, step, rank)
+        clean = drawn_views(self.mixture, training.views, self.skeleton, step, training.seed, generator)
+        return corrupted_batch(clean, training.pose_noise, self.skeleton.root, generator)
 
 
 class RefinerModule(PoseModule):
-    """A refiner in training; validation logs `mpjpe` of mended and `mpjpe_given` of spoilt poses, mm."""
+    """A refiner in training; validation logs `mpjpe` of mended and `mpjpe_given` of corrupted poses, mm."""
 
     model: RefinerModel
 
@@ -105,59 +78,57 @@ class RefinerModule(PoseModule):
             batch_size=len(batch["inputs"]),
         )
 
-    def to_checkpoint(self) -> Checkpoint:
-        """The refiner as it is now."""
-        return refiner_to_checkpoint(self.model, self.record)
-
 
 def train_refiner(
-    stores: Sequence[Path],
-    folder: Path,
-    training: TrainingSettings,
+    stores: Sequence[FilePath],
+    output: FilePath,
     *,
-    refiner: RefinerSettings | None = None,
-    pairs: PairSettings | None = None,
-    faults: PoseFaults | None = None,
-    learning: LearningSettings | None = None,
-    data: DataSettings | None = None,
-    validation_stores: Sequence[Path] = (),
-    record: dict[str, object] | None = None,
+    validation: Sequence[FilePath] = (),
+    refiner: RefinerSettings = RefinerSettings(),  # noqa: B008 - frozen
+    training: RefinerTrainingSettings = RefinerTrainingSettings(),  # noqa: B008
+    overwrite: bool = False,
     resume: bool = False,
 ) -> pd.DataFrame:
-    """Train a refiner; `folder` then holds best.safetensors, last.safetensors and history.csv.
+    """Train a refiner; `output` then holds best.safetensors, last.safetensors, history.csv and settings.json.
 
     Args:
         stores: of 3D poses.
-        folder: an existing run folder (`evolift.posedata.output_file.output_folder`).
-        training: how long; its seed is that of everything random.
+        output: the run folder to make.
+        validation: validate on all poses of these stores, instead of on a split of `stores`.
         refiner: what to build.
-        pairs: cameras, batch size and flips; its 2D faults are not used.
-        faults: that are to be mended.
-        learning: loss and schedule.
-        data: split and mixture.
-        validation_stores: validate on all poses of these, instead of on a split of `stores`.
-        record: about the command, kept in the checkpoints beside hashes of the stores.
-        resume: continue an interrupted run.
+        training: how, and on what of the stores.
+        overwrite: replace the folder if it exists.
+        resume: continue an interrupted run in it.
 
     Returns:
         A row per validation with `step`, `loss`, `mpjpe` and `mpjpe_given`.
 
     Raises:
         InputError: the data do not fit, there is nothing to validate on, or the loss became non-finite.
+        OutputError: the folder exists, and neither flag is given.
         StoreError: a store is not sound.
     """
-    refiner, pairs, faults = refiner or RefinerSettings(), pairs or PairSettings(), faults or PoseFaults()
-    learning, data = learning or LearningSettings(), data or DataSettings()
-    opened = open_data(stores, refiner.skeleton, data, validation_stores)
-    torch.manual_seed(training.seed)  # of the initial weights
-    about = {**(record or {}), "stores": hashes_of([*stores, *validation_stores])}
-    module = RefinerModule(RefinerModel(refiner), refiner.skeleton, learning, training.steps, about)
-    batches = validation_batches(
-        opened.validation,
-        pairs,
-        training.seed,
-        learning.validation_poses,
-        lambda seen, generator: spoilt_batch(seen, faults, refiner.skeleton.root, generator),
+    stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
+    record = run_record(
+        "evolift lifter train-refiner",
+        refiner,
+        training,
+        stores=stores,
+        validation=validation,
+        output=output,
     )
-    made = SpoiltPoses(opened.mixture, pairs, faults, refiner.skeleton, training.seed)
-    return train(module, StepData(made, batches, training), folder, training, resume=resume)
+    with run_folder(output, record, overwrite=overwrite, resume=resume):
+        skeleton = refiner.skeleton
+        data = open_data(stores, skeleton, training, validation)
+        torch.manual_seed(training.seed)  # of the initial weights
+        model = RefinerModel(refiner)
+        about = checkpoint_record(record, [*stores, *validation])
+        module = RefinerModule(model, skeleton, training, about)
+
+        def to_batch(part: PosePart, count: int, generator: torch.Generator) -> Batch:
+            clean, _ = fixed_views(part, training.views, training.seed, count=count)
+            return corrupted_batch(clean, training.pose_noise, skeleton.root, generator)
+
+        batches = validation_batches(data.validation, training, to_batch)
+        made = CorruptedPoses(data.mixture, skeleton, training)
+        return train(module, StepData(made, batches, training), output, training, resume=resume)

@@ -186,7 +186,7 @@ def look_at(
 
     Args:
         position, target: world points, mm; the line between them must not be vertical.
-        roll: rotation about the optical axis, radians; positive turns the picture clockwise.
+        roll: rotation about the optical axis, radians; positive rotates the image clockwise.
 
     Raises:
         InputError: the camera would look straight up or down, or stands on its target.

@@ -1,8 +1,8 @@
 """Cameras drawn at random around a person, batched: what pairs of 2D and 3D joints are made with.
 
-Two rigs: `RingRig`, the four cameras of Human3.6M's capture room, and `RandomRig`, cameras of any distance,
-height, tilt and focal length within ranges. World: millimetres, z up, the person near the origin. Pixels and frames
-are those of `camera`. Everything random is drawn from the generator given, on the CPU.
+Two rigs (`rig_settings`): `sample_ring` draws from the four cameras of Human3.6M's capture room, `sample_random` cameras
+of any distance, height, tilt and focal length within ranges. World: millimetres, z up, the person near the origin. Pixels
+and frames are those of `camera`. Everything random is drawn from the generator given, on the CPU.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from evolift.posedata.camera import Camera, project, world_to_camera
-from evolift.posedata.errors import InputError
+from evolift.posedata.rig_settings import RandomRig, RingRig
 
 NEAREST_DEPTH = 500.0
 """No joint comes nearer to the image plane than this, mm: a camera that is too near is moved back."""
@@ -44,7 +44,7 @@ class CameraBatch:
         return len(self.K)
 
     def __getitem__(self, which: Int64[Tensor, "chosen"]) -> CameraBatch:
-        """The chosen cameras, repeats allowed."""
+        """The cameras of the chosen rows; rows may repeat."""
         distortion = None if self.distortion is None else self.distortion[which]
         return CameraBatch(self.K[which], self.R[which], self.t[which], self.size[which], distortion)
 
@@ -76,7 +76,7 @@ class CameraBatch:
 
     @classmethod
     def of(cls, cameras: Sequence[Camera]) -> CameraBatch:
-        """Calibrated cameras as float32 tensors."""
+        """A batch of calibrated cameras, as float32 tensors."""
 
         def stacked(name: str) -> Tensor:
             return torch.tensor(np.stack([getattr(camera, name) for camera in cameras]), dtype=torch.float32)
@@ -85,60 +85,37 @@ class CameraBatch:
         return cls(stacked("K"), stacked("R"), stacked("t"), size, stacked("distortion"))
 
 
-@dataclass(frozen=True)
-class RingRig:
-    """Four cameras in the corners of a room, as in Human3.6M (Ionescu et al. 2014).
+def sample_ring(
+    rig: RingRig,
+    poses: Float[Tensor, "batch joints 3"],
+    root: int,
+    generator: torch.Generator,
+    which: Int64[Tensor, "batch"] | None = None,
+) -> CameraBatch:
+    """A camera of the ring for each pose.
 
-    Facts of that room, rounded: cameras 5.2 m (three of them) and 4.1 m from the middle, 1.5 to 1.6 m high, focal
+    Facts of Human3.6M's room, rounded: cameras 5.2 m (three of them) and 4.1 m from the middle, 1.5 to 1.6 m high, focal
     length 1145 px on images of 1000 x 1000 px, all looking at the middle, 0.9 m above the floor.
 
     Args:
-        radius: the person stands at random within this distance of the middle, mm; 0 for the middle.
-        turn: turn the ring about the vertical by a random angle for each pose, which is as good as turning
-            the person; False keeps the four directions.
+        rig: where people stand in the ring, and whether it is rotated.
+        poses: world joints, mm; only their place and extent matter.
+        root: index of the root joint, which is brought over the ring's middle (plus a random offset).
+        generator: of the draws.
+        which: index of the camera for each pose, below `RING_CAMERAS`; drawn if None.
     """
-
-    radius: float = 1000.0
-    turn: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.radius <= 2500:
-            raise InputError(
-                f"the radius of a ring of cameras must be within 0 and 2500 mm, not {self.radius}"
-            )
-
-    @property
-    def cameras(self) -> int:
-        """How many cameras the ring has."""
-        return len(_RING_POSITIONS)
-
-    def sample(
-        self,
-        poses: Float[Tensor, "batch joints 3"],
-        root: int,
-        generator: torch.Generator,
-        which: Int64[Tensor, "batch"] | None = None,
-    ) -> CameraBatch:
-        """A camera for each pose.
-
-        Args:
-            poses: world joints, mm; only their place and extent matter.
-            root: index of the root joint, which is brought over the ring's middle (plus a random offset).
-            generator: of the draws.
-            which: index of the camera for each pose; drawn if None.
-        """
-        batch = len(poses)
-        if which is None:
-            which = torch.randint(len(_RING_POSITIONS), (batch,), generator=generator)
-        position = torch.tensor(_RING_POSITIONS, dtype=poses.dtype)[which]
-        target = torch.tensor([0.0, 0.0, 900.0], dtype=poses.dtype).expand(batch, 3)
-        if self.turn:
-            position = _turned(position, 2 * math.pi * _uniform(batch, generator, poses.dtype))
-        middle = _place(poses, root, self.radius, generator)
-        size = torch.full((batch, 2), 1000.0, dtype=poses.dtype)
-        focal = torch.full((batch,), 1145.0, dtype=poses.dtype)
-        R, t = look_at_batched(position + middle, target + middle)
-        return _kept_clear(poses, CameraBatch(_intrinsics(focal, size), R, t, size))
+    batch = len(poses)
+    if which is None:
+        which = torch.randint(RING_CAMERAS, (batch,), generator=generator)
+    position = torch.tensor(_RING_POSITIONS, dtype=poses.dtype)[which]
+    target = torch.tensor([0.0, 0.0, 900.0], dtype=poses.dtype).expand(batch, 3)
+    if rig.rotate_ring:
+        position = _rotated(position, 2 * math.pi * _uniform(batch, generator, poses.dtype))
+    middle = _place(poses, root, rig.ring_radius, generator)
+    size = torch.full((batch, 2), 1000.0, dtype=poses.dtype)
+    focal = torch.full((batch,), 1145.0, dtype=poses.dtype)
+    R, t = look_at_batched(position + middle, target + middle)
+    return _kept_clear(poses, CameraBatch(_intrinsics(focal, size), R, t, size))
 
 
 _RING_POSITIONS = (
@@ -147,68 +124,44 @@ _RING_POSITIONS = (
     (-1850.0, 5200.0, 1490.0),
     (-1790.0, -3720.0, 1570.0),
 )
+RING_CAMERAS = len(_RING_POSITIONS)
 
 
-@dataclass(frozen=True)
-class RandomRig:
-    """Cameras of any direction, for photographs of unknown camera. Each pair is a range drawn from uniformly.
+def sample_random(
+    rig: RandomRig, poses: Float[Tensor, "batch joints 3"], root: int, generator: torch.Generator
+) -> CameraBatch:
+    """A camera of any direction for each pose.
 
     Args:
-        distance: horizontal, from the root joint, mm.
-        height: of the camera above the lowest joint, mm.
-        pan, tilt: the optical axis misses the root joint by up to this much sideways and upwards, degrees.
-        roll: about the optical axis, degrees.
-        focal: focal length over the image's longer side (0.8 is a phone, 1.15 Human3.6M, 2 a short telephoto lens).
-        aspect: width over height; the longer side is 1000 px.
-
-    Raises:
-        InputError: a range is empty or a distance, focal length or aspect is not positive.
+        rig: the ranges.
+        poses: world joints, mm.
+        root: index of the root joint, which the cameras look at, but for pan and tilt.
+        generator: of the draws.
     """
+    batch, dtype = len(poses), poses.dtype
 
-    distance: tuple[float, float] = (2500.0, 8000.0)
-    height: tuple[float, float] = (300.0, 2600.0)
-    pan: tuple[float, float] = (-8.0, 8.0)
-    tilt: tuple[float, float] = (-8.0, 8.0)
-    roll: tuple[float, float] = (-5.0, 5.0)
-    focal: tuple[float, float] = (0.8, 2.0)
-    aspect: tuple[float, float] = (0.6, 1.7)
+    def draw(bounds: tuple[float, float]) -> Tensor:
+        return bounds[0] + (bounds[1] - bounds[0]) * _uniform(batch, generator, dtype)
 
-    def __post_init__(self) -> None:
-        for name, (low, high) in vars(self).items():
-            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise InputError(
-                    f"the range of {name} of random cameras is {low} to {high}: give the smaller first"
-                )
-            if name in ("distance", "focal", "aspect") and low <= 0:
-                raise InputError(f"{name} of random cameras must be positive")
-
-    def sample(
-        self, poses: Float[Tensor, "batch joints 3"], root: int, generator: torch.Generator
-    ) -> CameraBatch:
-        """A camera for each pose (world joints, mm; `root` is the index of the root joint)."""
-        batch, dtype = len(poses), poses.dtype
-
-        def draw(bounds: tuple[float, float]) -> Tensor:
-            return bounds[0] + (bounds[1] - bounds[0]) * _uniform(batch, generator, dtype)
-
-        middle = poses[:, root]
-        azimuth = 2 * math.pi * _uniform(batch, generator, dtype)
-        distance, height = draw(self.distance), poses[..., 2].amin(-1) + draw(self.height)
-        position = torch.stack(
-            [
-                middle[:, 0] + distance * azimuth.cos(),
-                middle[:, 1] + distance * azimuth.sin(),
-                height,
-            ],
-            -1,
-        )
-        R, t = look_at_batched(position, middle)
-        offset = euler_batched(*(torch.deg2rad(draw(bounds)) for bounds in (self.tilt, self.pan, self.roll)))
-        R, t = offset @ R, (offset @ t[..., None])[..., 0]
-        aspect = draw(self.aspect)
-        size = 1000.0 * torch.stack([aspect.clamp(max=1), (1 / aspect).clamp(max=1)], -1).round(decimals=3)
-        K = _intrinsics(1000.0 * draw(self.focal), size)
-        return _kept_clear(poses, CameraBatch(K, R, t, size))
+    middle = poses[:, root]
+    azimuth = 2 * math.pi * _uniform(batch, generator, dtype)
+    distance, height = draw(rig.camera_distance), poses[..., 2].amin(-1) + draw(rig.camera_height)
+    position = torch.stack(
+        [
+            middle[:, 0] + distance * azimuth.cos(),
+            middle[:, 1] + distance * azimuth.sin(),
+            height,
+        ],
+        -1,
+    )
+    R, t = look_at_batched(position, middle)
+    angles = (torch.deg2rad(draw(bounds)) for bounds in (rig.camera_tilt, rig.camera_pan, rig.camera_roll))
+    offset = euler_batched(*angles)
+    R, t = offset @ R, (offset @ t[..., None])[..., 0]
+    aspect = draw(rig.camera_aspect)
+    size = 1000.0 * torch.stack([aspect.clamp(max=1), (1 / aspect).clamp(max=1)], -1).round(decimals=3)
+    K = _intrinsics(1000.0 * draw(rig.camera_focal), size)
+    return _kept_clear(poses, CameraBatch(K, R, t, size))
 
 
 def look_at_batched(
@@ -238,7 +191,7 @@ def euler_batched(
 
 
 def _place(poses: Tensor, root: int, radius: float, generator: torch.Generator) -> Tensor:
-    # The ring is moved instead of the person, which gives the same picture and keeps the world joints.
+    # The ring is moved instead of the person, which gives the same image and keeps the world joints.
     distance = radius * _uniform(len(poses), generator, poses.dtype).sqrt()
     angle = 2 * math.pi * _uniform(len(poses), generator, poses.dtype)
     offset = torch.stack([distance * angle.cos(), distance * angle.sin(), torch.zeros_like(angle)], -1)
@@ -246,7 +199,7 @@ def _place(poses: Tensor, root: int, radius: float, generator: torch.Generator) 
     return poses[:, root] * floor - offset
 
 
-def _turned(position: Tensor, angle: Tensor) -> Tensor:
+def _rotated(position: Tensor, angle: Tensor) -> Tensor:
     c, s = angle.cos(), angle.sin()
     x, y, z = position.unbind(-1)
     return torch.stack([c * x - s * y, s * x + c * y, z], -1)

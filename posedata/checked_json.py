@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.input_file import read_text
 
 
 def read_json(path: Path) -> Any:
@@ -23,13 +24,7 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: it cannot be read, is not UTF-8, or is not JSON.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8: give a JSON file") from None
-    return parse_json(text, str(path))
+    return parse_json(read_text(path, "give a JSON file"), str(path))
 
 
 def parse_json(text: str, where: str) -> Any:

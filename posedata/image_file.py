@@ -1,7 +1,8 @@
-"""Pictures from files: 8-bit RGB, upright, whatever the file holds."""
+"""Images from files: 8-bit RGB, upright, whatever the file holds."""
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.input_file import reading
 from evolift.posedata.opencv_quiet import quiet_opencv
 from evolift.posedata.output_file import whole_file
 
+JPEG_QUALITY = 95
 _JPEG, _PNG, _PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND"
 _TIFF = (b"II*\0", b"MM\0*")
 _ANIMATED = ("GIF", "PNG", "WEBP")
@@ -27,13 +30,13 @@ _REDUCED = {
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
-    """Read a picture as RGB.
+    """Read an image as RGB.
 
     The EXIF orientation is applied, grey becomes three equal channels, 16 bits become 8, and transparent
     parts are laid on white.
 
     Raises:
-        InputError: the file cannot be read, is not a picture, or is cut off.
+        InputError: the file cannot be read, is not an image, or is cut off.
     """
     return _decode(path, _bytes_of(path), 1)
 
@@ -42,25 +45,25 @@ def decode_image(data: bytes, label: str) -> UInt8[np.ndarray, "height width 3"]
     """As `read_image`, from the bytes of a file; `label` names it in messages.
 
     Raises:
-        InputError: they are not a picture, or cut off.
+        InputError: they are not an image, or cut off.
     """
     if not data:
-        raise InputError(f"{label} is empty: it should be a picture")
+        raise InputError(f"{label} is empty: it should be an image")
     return _decode(Path(label), np.frombuffer(data, np.uint8), 1)
 
 
 def read_reduced_image(path: Path, factor: int) -> tuple[UInt8[np.ndarray, "height width 3"], int]:
     """Read a JPEG at 1/2, 1/4 or 1/8 of its size, which is much faster than reading all of it.
 
-    Pixel i of the result is the mean of pixels factor * i to factor * i + factor - 1 of the picture (the last
+    Pixel i of the result is the mean of pixels factor * i to factor * i + factor - 1 of the image (the last
     one may hang over its edge).
 
     Args:
-        path: of the picture.
+        path: of the image.
         factor: 1, 2, 4 or 8.
 
     Returns:
-        The picture, and the factor that was used: 1 for other formats than JPEG, and for JPEGs with EXIF
+        The image, and the factor that was used: 1 for other formats than JPEG, and for JPEGs with EXIF
         data, whose orientation could put the overhanging edge first.
     """
     data = _bytes_of(path)
@@ -69,49 +72,97 @@ def read_reduced_image(path: Path, factor: int) -> tuple[UInt8[np.ndarray, "heig
     return _decode(path, data, factor), factor
 
 
-def write_png(path: Path, image: UInt8[np.ndarray, "height width 3"], *, overwrite: bool = True) -> None:
-    """Write an RGB picture.
+def write_image(
+    path: Path,
+    image: UInt8[np.ndarray, "height width 3"],
+    *,
+    overwrite: bool = False,
+    quality: int = JPEG_QUALITY,
+) -> None:
+    """Write an RGB image in the format that the path's ending names (.png, .jpg, ...), whole or not at all.
+
+    Args:
+        path: of the file.
+        image: as it is to be seen.
+        overwrite: replace an existing file.
+        quality: of JPEG, 1 to 100.
 
     Raises:
-        OutputError: the file exists and `overwrite` is False, or cannot be written.
-    """
-    _, encoded = cv2.imencode(".png", image[..., ::-1])
-    with whole_file(path, overwrite=overwrite) as partial:
-        partial.write_bytes(encoded.tobytes())
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) of a picture file as it is stored, from its header alone.
-
-    Raises:
-        InputError: it is not a readable picture.
+        OutputError: the file exists and `overwrite` is False, cannot be written, or there is no such format.
     """
     try:
-        with Image.open(path) as picture:
-            return picture.size
+        data = encoded_image(image, path.suffix, quality=quality)
+    except ValueError:
+        raise OutputError(f"{path}: images cannot be written as {path.suffix!r}: use .png or .jpg") from None
+    with whole_file(path, overwrite=overwrite) as partial:
+        partial.write_bytes(data)
+
+
+def encoded_image(
+    image: UInt8[np.ndarray, "height width 3"],
+    ending: str,
+    *,
+    quality: int = JPEG_QUALITY,
+    compression: int | None = None,
+) -> bytes:
+    """An RGB image as the bytes of a file.
+
+    Args:
+        image: as it is to be seen.
+        ending: of such files: .png, .jpg, ...
+        quality: of JPEG, 1 to 100.
+        compression: of PNG, 0 to 9, 9 the smallest and slowest; OpenCV's own quick one if None.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    if compression is not None:
+        parameters += [cv2.IMWRITE_PNG_COMPRESSION, compression]
+    try:
+        _, data = cv2.imencode(ending, np.ascontiguousarray(image[..., ::-1]), parameters)
+    except cv2.error:
+        raise ValueError(f"there is no image format {ending!r}") from None
+    return data.tobytes()
+
+
+def image_url(image: UInt8[np.ndarray, "height width 3"], *, quality: int = JPEG_QUALITY) -> str:
+    """An RGB image as a data URL of JPEG."""
+    return (
+        "data:image/jpeg;base64," + base64.b64encode(encoded_image(image, ".jpg", quality=quality)).decode()
+    )
+
+
+def read_image_size(path: Path) -> tuple[int, int]:
+    """(width, height) of an image file as it is stored, from its header alone.
+
+    Raises:
+        InputError: it is not a readable image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
     except (OSError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is not a readable picture ({error})") from None
+        raise InputError(f"{path} is not a readable image ({error})") from None
 
 
 def is_animated(path: Path) -> bool:
-    """Whether a picture file holds several frames, of which `read_image` gives the first.
+    """Whether an image file holds several frames, of which `read_image` gives the first.
 
     Only formats that are made for it count: cameras put small copies into JPEG files.
     """
     try:
-        with Image.open(path) as picture:
-            return picture.format in _ANIMATED and getattr(picture, "n_frames", 1) > 1
+        with Image.open(path) as image:
+            return image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1
     except (OSError, Image.DecompressionBombError):
         return False
 
 
 def _bytes_of(path: Path) -> np.ndarray:
-    try:
+    with reading(path):
         data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     if not len(data):
-        raise InputError(f"{path} is empty: it should be a picture")
+        raise InputError(f"{path} is empty: it should be an image")
     return data
 
 
@@ -119,20 +170,20 @@ def _decode(path: Path, data: np.ndarray, factor: int) -> np.ndarray:
     start = data[:4].tobytes()
     is_jpeg = start.startswith(_JPEG)
     if (is_jpeg and _is_cut_off(data)) or (start == _PNG and data.tobytes().rfind(_PNG_END) < 0):
-        raise InputError(f"{path} is cut off before the end of its picture: copy it again")
+        raise InputError(f"{path} is cut off before the end of its image: copy it again")
     if not is_jpeg:  # only so does OpenCV keep transparency and 16 bits; it then leaves the orientation to us
         image = _to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
-        return image if start in _TIFF else _upright(image, data)  # OpenCV turns TIFFs always
+        return image if start in _TIFF else _upright(image, data)  # OpenCV always rotates TIFFs
     if factor == 1:
         return _imdecode(path, data, cv2.IMREAD_COLOR_RGB)
     return cv2.cvtColor(_imdecode(path, data, _REDUCED[factor]), cv2.COLOR_BGR2RGB)
 
 
 def _upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """Turned and mirrored as the EXIF orientation of the file says (EXIF 2.3, 4.6.4 A: 1 to 8)."""
+    """Rotated and mirrored as the EXIF orientation of the file says (EXIF 2.3, 4.6.4 A: 1 to 8)."""
     try:
-        with Image.open(io.BytesIO(data.tobytes())) as picture:
-            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        with Image.open(io.BytesIO(data.tobytes())) as opened:
+            orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
     except (OSError, Image.DecompressionBombError, ValueError):
         return image  # a format that only OpenCV reads, or damaged EXIF data
     if orientation in (5, 6, 7, 8):
@@ -151,7 +202,7 @@ def _imdecode(path: Path, data: np.ndarray, flags: int) -> np.ndarray:
         except cv2.error:
             image = None
     if image is None:
-        raise InputError(f"{path} is not a readable picture: give a JPEG, PNG, BMP, TIFF, WebP or GIF file")
+        raise InputError(f"{path} is not a readable image: give a JPEG, PNG, BMP, TIFF, WebP or GIF file")
     return image
 
 

@@ -89,8 +89,8 @@ class JointMapping:
         labelled = np.where(visibility[..., None] == UNLABELLED, 0, joints)
         converted = np.einsum("ts,...sa->...ta", self.matrix, labelled).astype(joints.dtype)
         used = self.matrix != 0
-        least = np.where(used, visibility[..., None, :], VISIBLE).min(-1)
-        converted_visibility = np.where(used.any(-1), least, UNLABELLED).astype(np.uint8)
+        lowest = np.where(used, visibility[..., None, :], VISIBLE).min(-1)
+        converted_visibility = np.where(used.any(-1), lowest, UNLABELLED).astype(np.uint8)
         converted[converted_visibility == UNLABELLED] = 0
         return converted, converted_visibility
 
@@ -118,7 +118,7 @@ _FACE: dict[str, dict[str, float]] = {
     "head": _middle("left_eye", "right_eye", "left_ear", "right_ear"),
 }
 
-_MAPPINGS: tuple[JointMapping, ...] = (
+MAPPINGS: tuple[JointMapping, ...] = (
     JointMapping(
         COCO17,
         H36M17,
@@ -193,8 +193,8 @@ def _without_neck(mapping: JointMapping) -> JointMapping:
     return JointMapping(mapping.source, H36M16, kept)
 
 
-_MAPPINGS += tuple(
-    _without_neck(mapping) for mapping in _MAPPINGS if mapping.target == H36M17 and mapping.source != H36M16
+MAPPINGS += tuple(
+    _without_neck(mapping) for mapping in MAPPINGS if mapping.target == H36M17 and mapping.source != H36M16
 )
 
 
@@ -206,8 +206,8 @@ def mapping_between(source: Skeleton, target: Skeleton) -> JointMapping:
     """
     if source == target:
         return JointMapping(source, target, _same(*source.joints))
-    for mapping in _MAPPINGS:
+    for mapping in MAPPINGS:
         if mapping.source == source and mapping.target == target:
             return mapping
-    known = ", ".join(f"{m.source.name} to {m.target.name}" for m in _MAPPINGS)
+    known = ", ".join(f"{m.source.name} to {m.target.name}" for m in MAPPINGS)
     raise InputError(f"no mapping from {source.name} to {target.name} is declared (there are: {known})")

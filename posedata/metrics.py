@@ -29,7 +29,7 @@ _TABLE_BLOCK = 65536
 def root_relative(
     joints: Float[Tensor, "*batch joints 3"], root: int = 0
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Joints minus the root joint."""
+    """Joints relative to the root joint, in the units of the joints."""
     return joints - joints[..., root : root + 1, :]
 
 

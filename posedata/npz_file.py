@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.input_file import reading
 
 # What numpy and zipfile raise for files with damaged bytes.
 _DAMAGES = (
@@ -35,10 +36,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: it cannot be read, is damaged, or holds pickled objects.
     """
-    try:
+    with reading(path):
         file = path.open("rb")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     with file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy warns of headers that Python 2 wrote
         try:

@@ -15,12 +15,13 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.errors import OutputError
+from evolift.posedata.input_file import reading
 
 SETTINGS = "settings.json"
 """Name of the resolved settings in every run folder; its presence tells that a folder is ours."""
 SKIPPED_IMAGES = "skipped_images.csv"
-"""List of the pictures that a training leaves out."""
+"""List of the images that a training leaves out."""
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -30,7 +31,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         OutputError: with the mend.
     """
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists: choose another output or add --overwrite")
+        raise OutputError(f"{path} exists: choose another output or add `overwrite`")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -62,16 +63,16 @@ def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def output_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[None]:
+def output_folder(path: Path, *, overwrite: bool = False, resume: bool | None = None) -> Iterator[None]:
     """A folder for the outputs of one run, made for the block; what is written into it stays.
 
-    If the block fails before it has written more than settings and the list of skipped pictures, the folder vanishes again, and one that was to
+    If the block fails before it has written more than settings and the list of skipped images, the folder vanishes again, and one that was to
     be overwritten comes back.
 
     Args:
         path: the folder.
         overwrite: replace it if it exists.
-        resume: keep what is there.
+        resume: keep what is there; None if such a run cannot be resumed.
 
     Raises:
         OutputError: it exists and is not empty, and neither flag is given; or it cannot be made; or it shall be
@@ -82,7 +83,8 @@ def output_folder(path: Path, *, overwrite: bool = False, resume: bool = False) 
     replaced: Path | None = None
     if path.is_dir() and any(path.iterdir()) and not resume:
         if not overwrite:
-            raise OutputError(f"{path} is not empty: choose another output, or add --overwrite or --resume")
+            flags = "`overwrite`" if resume is None else "`overwrite` or `resume`"
+            raise OutputError(f"{path} is not empty: choose another output, or add {flags}")
         if not (path / SETTINGS).exists():
             raise OutputError(
                 f"{path} was not made by evolift (no {SETTINGS} in it), so it is not overwritten"
@@ -151,8 +153,5 @@ def sha256_of(path: Path) -> str:
     Raises:
         InputError: the file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -31,7 +31,7 @@ class Lineage:
 
     @classmethod
     def unbred(cls, rows: int) -> Lineage:
-        """Lineage of `rows` original poses."""
+        """The lineage of `rows` original poses, which have no parents."""
         none = np.full(rows, NO_PARENT, np.int64)
         return cls(np.zeros(rows, np.int32), none, none, repeated_label("", rows))
 
@@ -47,7 +47,7 @@ class Poses:
         joints_2d: pixels of the row's image or camera; 0 where unlabelled.
         visibility: 0 unlabelled, 1 labelled but hidden, 2 visible; given exactly when `joints_2d` is.
         camera: index into the store's cameras, `NO_CAMERA` (-1) for none.
-        image: path of each row's picture, relative to the store's image root ("" for none).
+        image: path of each row's image, relative to the store's image root ("" for none).
         box: person box (left, top, width, height), pixels.
         lineage: of evolved stores.
 
@@ -117,7 +117,7 @@ class Poses:
 
 
 def repeated_label(label: str, rows: int) -> pd.Categorical:
-    """The same label for every row."""
+    """A categorical column of `rows` rows that all have the same label."""
     return labelled(np.zeros(rows, np.int32), [label])
 
 

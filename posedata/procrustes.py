@@ -31,7 +31,7 @@ _BLOCK = 8192
 def procrustes_align(
     prediction: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]
 ) -> Float[Tensor, "*batch joints 3"]:
-    r"""The prediction moved, turned and scaled onto the truth in the least-squares sense.
+    r"""The prediction translated, rotated and scaled onto the truth in the least-squares sense.
 
     .. math:: \min_{s \ge 0, R \in SO(3), t} \sum_j \lVert s R x_j + t - y_j \rVert^2
 
@@ -81,7 +81,7 @@ def scale_align(
 def optimal_rotation(correlation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
     r"""Proper rotation that maximises :math:`\operatorname{tr}(R^T H)`.
 
-    With :math:`H = \sum_j y_j x_j^T` of centred points, R turns x onto y best.
+    With :math:`H = \sum_j y_j x_j^T` of centred points, R rotates x onto y best.
 
     Args:
         correlation: H, any scale.
@@ -121,7 +121,7 @@ class _OptimalRotation(torch.autograd.Function):
         system = (
             trace[:, None, None] * torch.eye(3, dtype=symmetric.dtype, device=symmetric.device) - symmetric
         )
-        # Directions about which the pose may turn freely get no gradient. A pose that is not finite must not stop
+        # Directions about which the pose may rotate freely get no gradient. A pose that is not finite must not stop
         # the others: its own gradient stays NaN through `gradient` and `rotation`.
         inverse = torch.linalg.pinv(system.nan_to_num(0, 0, 0), rtol=1e-10, hermitian=True)
         along = _vee(rotation.transpose(-1, -2) @ gradient)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from evolift.posedata.errors import InputError
 from evolift.posedata.output_file import sha256_of
 from evolift.posedata.poses import Poses
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 READ_ROWS = 65536
@@ -27,11 +28,11 @@ def select_rows(
     share: float = 1.0,
     seed: int = 0,
     overwrite: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> int:
     """Copy the rows of some subjects and actions.
 
-    Cameras stay; pictures stay where they are. Evolved stores are refused: children carry limbs of poses that the choice
+    Cameras stay; images stay where they are. Evolved stores are refused: children carry limbs of poses that the choice
     may leave out, so rows are chosen first and evolved then.
 
     Args:
@@ -41,7 +42,7 @@ def select_rows(
         share: of the rows that are left, keep this share, chosen at random and at least one, in their order.
         seed: of that choice.
         overwrite: replace an existing target.
-        progress: called with the number of rows read since the last call.
+        progress: counts rows read.
 
     Returns:
         How many rows were kept.
@@ -93,8 +94,7 @@ def select_rows(
             for poses in store.batches(READ_ROWS):
                 writer.append(_without_lineage(poses)[keep[start : start + len(poses)]])
                 start += len(poses)
-                if progress is not None:
-                    progress(len(poses))
+                progress(len(poses))
     return int(keep.sum())
 
 

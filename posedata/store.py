@@ -17,6 +17,7 @@ import pandas as pd
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, StoreError
+from evolift.posedata.input_file import FilePath
 from evolift.posedata.poses import Lineage, Poses, labelled
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store_layout import (
@@ -54,7 +55,7 @@ class PoseStore:
             dataset, links out of itself, or has a value that cannot be; the message names file, dataset and row.
     """
 
-    def __init__(self, path: Path, *, skeleton: Skeleton | None = None, validate: bool = True) -> None:
+    def __init__(self, path: FilePath, *, skeleton: Skeleton | None = None, validate: bool = True) -> None:
         self.path = Path(path)
         self._file: h5py.File | None = open_hdf5(self.path)
         try:
@@ -283,7 +284,7 @@ class PoseStore:
         return pd.DataFrame(table)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the HDF5 file, if it is open."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -43,10 +43,10 @@ def _cameras(store: PoseStore) -> str:
     sizes = sorted({(camera.width, camera.height) for camera in store.cameras})
     names = ", ".join(camera.name or "unnamed" for camera in store.cameras[:4])
     more = ", ..." if len(store.cameras) > 4 else ""
-    pictured = ", ".join(f"{width}x{height}" for width, height in sizes[:4]) + (
+    image_sizes = ", ".join(f"{width}x{height}" for width, height in sizes[:4]) + (
         ", ..." if len(sizes) > 4 else ""
     )
-    return f"cameras: {len(store.cameras)} ({names}{more}), {pictured} px"
+    return f"cameras: {len(store.cameras)} ({names}{more}), {image_sizes} px"
 
 
 def _visibility(store: PoseStore) -> str:

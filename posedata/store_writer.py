@@ -83,7 +83,7 @@ class PoseStoreWriter:
             raise OutputError(f"{self.path} could not be written: {error}") from None
 
     def __len__(self) -> int:
-        """Rows appended so far."""
+        """Number of rows appended so far, those in the buffer included."""
         return self._rows + self._buffered
 
     def add_camera(self, camera: Camera) -> int:

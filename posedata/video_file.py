@@ -27,7 +27,7 @@ RATE_UNKNOWN = 30.0
 _CODEC = "mp4v"
 _NO_NAME = "is not UTF-8, which OpenCV needs of the names of videos: rename it"  # it crashes on others
 _MISSING = 0.01
-_MOST_FRAMES = 1e9
+_MAX_FRAMES = 1e9
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
@@ -67,7 +67,7 @@ class VideoReader:
         self.frames_per_second = float(rate) if math.isfinite(rate) and 0 < rate < 1000 else RATE_UNKNOWN
         self.size = (first.shape[1], first.shape[0])
         count = 0.0 if isinstance(source, int) else self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.count = int(count) if 0 < count < _MOST_FRAMES else 0  # damaged files tell nonsense
+        self.count = int(count) if 0 < count < _MAX_FRAMES else 0  # damaged files tell nonsense
         self.read = 0
         self._queue: queue.Queue[np.ndarray | BaseException | None] = queue.Queue(AHEAD)
         self._stop = threading.Event()
@@ -80,7 +80,7 @@ class VideoReader:
         return self.read < self.count - 1 - _MISSING * self.count
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames in order."""
+        """The frames of the video in order, RGB."""
         while (frame := self._queue.get()) is not None:
             if isinstance(frame, BaseException):
                 raise frame
@@ -155,7 +155,7 @@ class VideoWriter:
         self._thread.start()
 
     def write(self, frame: Frame) -> None:
-        """The next frame."""
+        """Queue the next frame (RGB) for encoding."""
         self._queue.put(frame)
 
     def _encode(self) -> None:

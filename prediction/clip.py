@@ -1,4 +1,4 @@
-"""What was predicted of one picture, video or file of keypoints, and its smoothing over time."""
+"""What was predicted of one image, video or file of keypoints, and its smoothing over time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Clip:
         label: of the input.
         predictions: of its people.
         frames_per_second: of its frames; of a single one it means nothing.
-        fault: why the people are no tracks over time, None if they are.
+        problem: why the people are no tracks over time, None if they are.
     """
 
     label: str
     predictions: Predictions
     frames_per_second: float
-    fault: str | None = None
+    problem: str | None = None
 
     @property
     def is_over_time(self) -> bool:
@@ -36,8 +36,8 @@ class Clip:
         Raises:
             InputError: its people are no tracks over time.
         """
-        if self.fault is not None:
-            raise InputError(f"{self.fault}, so there is no track for a {format} file")
+        if self.problem is not None:
+            raise InputError(f"{self.problem}, so there is no track for a {format} file")
         return self
 
     def smoothed(self) -> Clip:
@@ -46,6 +46,6 @@ class Clip:
         Raises:
             InputError: its people are no tracks over time.
         """
-        if self.fault is not None:
-            raise InputError(f"{self.fault}, which smoothing needs: leave out --smooth")
+        if self.problem is not None:
+            raise InputError(f"{self.problem}, which smoothing needs: leave out `smooth`")
         return replace(self, predictions=smoothed_predictions(self.predictions, self.frames_per_second))

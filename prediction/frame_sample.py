@@ -10,22 +10,22 @@ Kept = TypeVar("Kept")
 
 
 class FrameSample(Generic[Key, Kept]):
-    """Keeps every frame, then every second, every fourth, ... so that never more than `most` are kept.
+    """Keeps every frame, then every second, every fourth, ... so that never more than `max_frames` are kept.
 
     Args:
-        most: kept frames; at least 2.
+        max_frames: largest number of kept frames; at least 2.
 
     Attributes:
         stride: offered frames from one kept to the next.
 
     Raises:
-        ValueError: `most` is below 2.
+        ValueError: `max_frames` is below 2.
     """
 
-    def __init__(self, most: int = 300) -> None:
-        if most < 2:
-            raise ValueError(f"a sample must keep at least 2 frames (got {most})")
-        self.most = most
+    def __init__(self, max_frames: int = 300) -> None:
+        if max_frames < 2:
+            raise ValueError(f"a sample must keep at least 2 frames (got {max_frames})")
+        self.max_frames = max_frames
         self.stride, self._count = 1, 0
         self._kept: list[tuple[int, Key, Kept]] = []
 
@@ -34,7 +34,7 @@ class FrameSample(Generic[Key, Kept]):
         if self._count % self.stride == 0:
             self._kept.append((self._count, key, make()))
         self._count += 1
-        if len(self._kept) > self.most:
+        if len(self._kept) > self.max_frames:
             self.stride *= 2
             self._kept = [entry for entry in self._kept if entry[0] % self.stride == 0]
 

@@ -1,4 +1,4 @@
-"""What the inputs of a prediction are: pictures, videos or files of keypoints; folders and patterns spelt out."""
+"""What the inputs of a prediction are: images, videos or files of keypoints; folders and patterns spelt out."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.keypoint_formats.keypoint_files import SUFFIXES as KEYPOINT_ENDINGS
 from evolift.posedata.keypoint_formats.openpose_keypoints import FILE_PATTERN
 
-PICTURE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 VIDEO_ENDINGS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv")
 
-Kind = Literal["picture", "video", "keypoints"]
+Kind = Literal["image", "video", "keypoints"]
 
 
 class PredictionInput(NamedTuple):
     """One thing to predict.
 
     Args:
-        kind: told from the ending; a file of unknown ending counts as a picture.
+        kind: told from the ending; a file of unknown ending counts as an image.
         path: of the file, or of the folder of OpenPose files.
         label: its name, or its path if another input has the same name.
     """
@@ -48,8 +48,8 @@ def prediction_inputs(paths: Sequence[Path], *, are_keypoints: bool = False) -> 
     """Files that paths stand for, in their order.
 
     Args:
-        paths: files, folders (of pictures and videos, or of OpenPose files), and patterns such as `*.jpg`.
-        are_keypoints: files that are neither pictures nor videos by their ending hold keypoints.
+        paths: files, folders (of images and videos, or of OpenPose files), and patterns such as `*.jpg`.
+        are_keypoints: files that are neither images nor videos by their ending hold keypoints.
 
     Raises:
         InputError: none of the paths stands for anything.
@@ -73,7 +73,7 @@ def prediction_inputs(paths: Sequence[Path], *, are_keypoints: bool = False) -> 
 
 
 def overlay_names(inputs: Sequence[PredictionInput]) -> list[str]:
-    """NAME_overlay.png for each picture and .mp4 for each video, with a number where names repeat."""
+    """NAME_overlay.png for each image and .mp4 for each video, with a number where names repeat."""
     names: dict[PredictionInput, str] = {}
     taken: set[str] = set()
     for one in inputs:
@@ -94,24 +94,24 @@ def _spelt_out(path: Path, notes: list[str], are_keypoints: bool) -> list[tuple[
     matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
     if matches:
         return [one for match in matches for one in _spelt_out(match, notes, are_keypoints)]
-    webcam = f"; for a webcam give --webcam {path}" if str(path).isdigit() else ""
+    webcam = f"; for a webcam give `webcam` {path}" if str(path).isdigit() else ""
     raise InputError(f"{path}: there is no such file or folder{webcam}")
 
 
 def _folder(path: Path, notes: list[str]) -> list[tuple[Kind, Path]]:
     if next(path.glob(FILE_PATTERN), None) is not None:
         return [("keypoints", path)]
-    endings = (*PICTURE_ENDINGS, *VIDEO_ENDINGS)
+    endings = (*IMAGE_ENDINGS, *VIDEO_ENDINGS)
     files = sorted(entry for entry in path.iterdir() if entry.is_file())
     found = [entry for entry in files if entry.suffix.lower() in endings]
     if not found:
         raise InputError(
-            f"{path}: there are no pictures in this folder, nor videos or OpenPose files ({', '.join(endings)} or {FILE_PATTERN})"
+            f"{path}: there are no images in this folder, nor videos or OpenPose files ({', '.join(endings)} or {FILE_PATTERN})"
         )
     if others := len(files) - len(found):
         of_endings = ", ".join(sorted({entry.suffix or entry.name for entry in files if entry not in found}))
         notes.append(
-            f"{path}: {others} {'files were' if others > 1 else 'file was'} left out that by the ending is no picture or video ({of_endings}); give keypoints by name."
+            f"{path}: {others} {'files were' if others > 1 else 'file was'} left out that by the ending is no image or video ({of_endings}); give keypoints by name."
         )
     return [(_kind(entry), entry) for entry in found]
 
@@ -122,4 +122,4 @@ def _kind(path: Path, are_keypoints: bool = False) -> Kind:
         return "keypoints"
     if ending in VIDEO_ENDINGS:
         return "video"
-    return "keypoints" if are_keypoints and ending not in PICTURE_ENDINGS else "picture"
+    return "keypoints" if are_keypoints and ending not in IMAGE_ENDINGS else "image"

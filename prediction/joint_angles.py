@@ -17,7 +17,7 @@ from evolift.posedata.skeleton import Skeleton
 
 NOTE = (
     "Angles are marked where a bone leaves the range of motion of healthy adults (clinical literature, with its "
-    "tolerances); that may be the person, or a fault of the prediction."
+    "tolerances); that may be the person, or an error of the prediction."
 )
 # End of the bone, without its side -> what is read, and the direction in its local frame (x right, y forward, z up) that
 # counts as 0 on the right side. A straight elbow or knee is -z (see `evolift.evolution.kinematics.local_bones`).
@@ -66,19 +66,19 @@ def joint_readings(skeleton: Skeleton) -> Callable[[np.ndarray], Sequence[Sequen
             what, zero = _READ[part]
             mirrored = np.array([-1 if side == "left" else 1, 1, 1]) * zero
             angles = np.degrees(np.arccos(np.clip(directions[:, bone] @ mirrored, -1, 1)))
-            most = hinges[part].flexion + HINGE_TOLERANCE if part in hinges else None
+            high = hinges[part].flexion + HINGE_TOLERANCE if part in hinges else None
             for row, (angle, is_kept) in enumerate(
                 zip(angles.tolist(), keeps[:, bone].tolist(), strict=True)
             ):
-                is_askew = not is_kept and most is not None and angle <= most
+                is_askew = not is_kept and high is not None and angle <= high
                 label = f"{side} {what}".strip() + (", bent out of its plane" if is_askew else "")
-                low = None if most is None else 0.0
-                rows[row].append(Reading(label, angle, low, most, is_outside=not is_kept))
+                low = None if high is None else 0.0
+                rows[row].append(Reading(label, angle, low, high, is_outside=not is_kept))
         return rows
 
     return read
 
 
 def _part(name: str) -> str:
-    """A joint's name without its side."""
+    """A joint's name without `left_` or `right_`."""
     return name.removeprefix("left_").removeprefix("right_")

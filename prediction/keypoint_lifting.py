@@ -7,7 +7,7 @@ whom too little is known are left out, each with a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,17 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int32
 
-from evolift.lifter.model import Lifter
+from evolift.lifter.lifter import Lifter
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import UNLABELLED
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.poses import NO_CAMERA
 from evolift.posedata.predictions.predictions import Predictions
+from evolift.posedata.progress import Progress, no_progress
 from evolift.prediction.cameras.camera_lifting import lift_in_camera
 
-LEAST_JOINTS = 1 / 3
+MIN_JOINTS = 1 / 3
 """People with a smaller part of the lifter's joints are not lifted."""
 ROWS_AT_ONCE = 4096
 _LARGEST_PIXEL = 1e6  # of farther ones float32 keeps no fraction of a pixel
@@ -52,12 +53,12 @@ def lift_keypoints(
     camera: Int32[np.ndarray, "rows"] | None = None,
     camera_assumption: str = "",
     provenance: Mapping[str, Any] | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress = no_progress,
 ) -> LiftedKeypoints:
     """Lift people.
 
     Args:
-        lifter: of target `xyz` and two input axes; put into evaluation mode.
+        lifter: of target `xyz` and two input axes; a folded copy of it is used.
         keypoints: in a skeleton that has a mapping to the lifter's.
         source: their file, for messages, and as image name of rows that have none.
         cameras: with intrinsics that can be trusted.
@@ -65,7 +66,7 @@ def lift_keypoints(
             their place in it, see `evolift.prediction.cameras.camera_lifting`.
         camera_assumption: one sentence on where the cameras come from.
         provenance: of the predictions.
-        progress: called with the number of people done since the last call.
+        progress: counts people.
 
     Raises:
         InputError: the lifter takes or gives something else, no mapping is declared, or the lifter needs image sizes
@@ -80,7 +81,7 @@ def lift_keypoints(
     camera = np.full(len(people), NO_CAMERA, np.int32) if camera is None else camera
     _require_sizes(lifter, people, source)
     fit, skipped = _fit_rows(people, source)
-    joints, root = _lifted(lifter.eval(), people, cameras, camera, fit, progress)
+    joints, root = _lifted(lifter.folded(), people, cameras, camera, fit, progress)
     unseen = fit & ~np.isfinite(joints).all((1, 2))
     skipped += [
         f"{_who(people, row, source)} spans more than a camera with these intrinsics can see: give others"
@@ -119,28 +120,31 @@ def require_pose_lifter(lifter: Lifter) -> None:
 def _require_sizes(lifter: Lifter, people: Keypoints, source: str) -> None:
     if lifter.settings.normalisation == "screen" and not (people.image_size > 0).all():
         raise InputError(
-            f"{source} does not tell the size of its pictures, which this lifter (normalisation 'screen') needs: give --image-size WIDTH HEIGHT"
+            f"{source} does not tell the size of its images, which this lifter (normalisation 'screen') needs: give `image_size` WIDTH HEIGHT"
         )
 
 
 def _fit_rows(people: Keypoints, source: str) -> tuple[Bool[np.ndarray, "rows"], list[str]]:
     """Which rows can be lifted, and a sentence for each of the others."""
     labelled = people.visibility != UNLABELLED
-    least = int(np.ceil(LEAST_JOINTS * len(people.skeleton)))
-    enough = labelled.sum(1) >= least
+    min_joints = int(np.ceil(MIN_JOINTS * len(people.skeleton)))
+    enough = labelled.sum(1) >= min_joints
     in_range = (np.abs(people.joints_2d) < _LARGEST_PIXEL).all((1, 2))
     low = np.where(labelled[..., None], people.joints_2d, np.inf).min(1)
     high = np.where(labelled[..., None], people.joints_2d, -np.inf).max(1)
     has_extent = (high > low).any(1)
-    faults = (
-        (~enough, f"has fewer than {least} of the {len(people.skeleton)} joints of {people.skeleton.name}"),
+    problems = (
+        (
+            ~enough,
+            f"has fewer than {min_joints} of the {len(people.skeleton)} joints of {people.skeleton.name}",
+        ),
         (enough & ~in_range, "has joints millions of pixels away"),
         (enough & in_range & ~has_extent, "has all joints in one place"),
     )
     skipped = [
-        f"{_who(people, row, source)} {fault}, so it is left out"
-        for is_faulty, fault in faults
-        for row in np.flatnonzero(is_faulty)
+        f"{_who(people, row, source)} {problem}, so it is left out"
+        for has_problem, problem in problems
+        for row in np.flatnonzero(has_problem)
     ]
     return enough & in_range & has_extent, skipped
 
@@ -156,7 +160,7 @@ def _lifted(
     cameras: Sequence[Camera],
     camera: Int32[np.ndarray, "rows"],
     fit: Bool[np.ndarray, "rows"],
-    progress: Callable[[int], object] | None,
+    progress: Progress,
 ) -> tuple[Float32[np.ndarray, "rows joints 3"], Float32[np.ndarray, "rows 3"]]:
     joints = np.full((*people.joints_2d.shape[:2], 3), np.nan, np.float32)
     root = np.full((len(people), 3), np.nan, np.float32)
@@ -172,12 +176,13 @@ def _lifted(
             size = torch.from_numpy(people.image_size[rows]).to(device, torch.float32)
             with torch.no_grad():
                 if has_camera:
-                    lens = [torch.from_numpy(values[camera[rows]]).to(device) for values in (K, distortion)]
-                    placed = lift_in_camera(lifter, pixels, visibility, lens[0], lens[1], size)
+                    calibration = [
+                        torch.from_numpy(values[camera[rows]]).to(device) for values in (K, distortion)
+                    ]
+                    placed = lift_in_camera(lifter, pixels, visibility, calibration[0], calibration[1], size)
                     root[rows] = placed.root_3d.float().cpu().numpy()
                     joints[rows] = placed.joints_3d.float().cpu().numpy()
                 else:
                     joints[rows] = lifter.lift(pixels, visibility, size).float().cpu().numpy()
-            if progress is not None:
-                progress(len(rows))
+            progress(len(rows))
     return joints, root

@@ -80,7 +80,7 @@ def smoothed_predictions(
     """Predictions whose 3D joints and root are smoothed over the frames of each person.
 
     Args:
-        predictions: of the tracked people of one video, or of pictures that are frames of one, in any order of frames.
+        predictions: of the tracked people of one video, or of images that are frames of one, in any order of frames.
         frames_per_second: of the video.
         minimum_cutoff, beta: of `OneEuroFilter`; beta is per mm/s.
 

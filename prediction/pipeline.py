@@ -1,4 +1,4 @@
-"""From a picture to a 3D pose with trained stages: what `evolift predict` runs, for use from Python.
+"""From an image to a 3D pose with trained stages: what `evolift predict` runs, for use from Python.
 
 pipeline = Pipeline.from_pretrained()
 pose = pipeline.predict("photo.jpg")
@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from evolift.artifacts.shipped_weights import PHOTO_POSE, shipped_weights
-from evolift.chain.model import JointModel, JointOutput, load_joint
+from evolift.artifacts.shipped_files import PHOTO_POSE, shipped_weights
+from evolift.chain.model import ChainModel, ChainOutput
 from evolift.detector2d.crop import crop_from_image, invert_affine, warp_crop
 from evolift.detector2d.folded_detector import folded
-from evolift.detector2d.model import DEPTH_RANGE, load_detector
-from evolift.lifter.model import Lifter, load_lifter
+from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
+from evolift.lifter.lifter import Lifter
+from evolift.lifter.model import LifterModel
 from evolift.lifter.refiner import Refined, RefinerModel
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
@@ -44,7 +45,7 @@ class OutOfSightError(InputError):
 
 @dataclass(frozen=True, eq=False)
 class PosePrediction:
-    """One person in one picture.
+    """One person in one image.
 
     Args:
         joints_3d: mm relative to the root joint, in the camera's frame: x right, y down, z away from the camera. If no
@@ -52,7 +53,7 @@ class PosePrediction:
             person (see `evolift.prediction.cameras.camera_lifting`).
         root_3d: the root joint in the camera's frame, mm; NaN if no camera is given.
         camera: that was given.
-        joints_2d: pixels of the picture.
+        joints_2d: pixels of the image.
         confidence: of each 2D joint, 0 to 1.
         box: (left, top, width, height) that the person was looked for in, pixels.
         box_source: "given", or "found" by a search (`evolift.prediction.persons.person_search`).
@@ -76,10 +77,10 @@ class PosePrediction:
         return box_of_joints(self.joints_2d)
 
     def plot(self, image: UInt8[np.ndarray, "height width 3"] | None = None) -> Figure:
-        """A matplotlib figure of the 3D pose; with the picture (RGB) given, beside the 2D joints on it.
+        """A matplotlib figure of the 3D pose; with the image (RGB) given, beside the 2D joints on it.
 
         Raises:
-            InputError: the picture is not the one that was predicted.
+            InputError: the image is not the one that was predicted.
         """
         # Here, because matplotlib is slow to load and only plots need it.
         from evolift.drawing.figures import (  # noqa: PLC0415
@@ -95,7 +96,7 @@ class PosePrediction:
             return figure
         if (image.shape[1], image.shape[0]) != self.image_size:
             raise InputError(
-                f"the pose is of a picture of {self.image_size[0]} x {self.image_size[1]} pixels, this one has {image.shape[1]} x {image.shape[0]}: give the picture that was predicted"
+                f"the pose is of an image of {self.image_size[0]} x {self.image_size[1]} pixels, this one has {image.shape[1]} x {image.shape[0]}: give the image that was predicted"
             )
         figure = new_figure(8, 4)
         axes = figure.add_subplot(1, 2, 1)
@@ -107,10 +108,10 @@ class PosePrediction:
 
 
 class Pipeline:
-    """A trained chain ready to be shown pictures.
+    """A trained chain ready to be shown images.
 
     Args:
-        model: the chain; put into evaluation mode. Of its detector a faster copy is used (`evolift.detector2d.folded_detector`).
+        model: the chain; put into evaluation mode. Of its stages faster copies are used (`evolift.detector2d.folded_detector`, `Lifter.folded`).
         device: "cpu", "cuda", ...
         refiner: mends the poses of the chain's lifter, see `evolift.lifter.refiner`.
 
@@ -120,15 +121,13 @@ class Pipeline:
     """
 
     def __init__(
-        self, model: JointModel, *, device: str = "cpu", refiner: RefinerModel | None = None
+        self, model: ChainModel, *, device: str = "cpu", refiner: RefinerModel | None = None
     ) -> None:
         require_pose_lifter(model.lifter)
         whole = on_device(model, device).eval()
-        self.model = JointModel(folded(whole.detector), whole.lifter).eval()
-        self.refiner = None if refiner is None else on_device(refiner, device).eval()
-        self.lifter: Lifter = (
-            self.model.lifter if self.refiner is None else Refined(self.model.lifter, self.refiner)
-        )
+        lifter = whole.lifter if refiner is None else Refined(whole.lifter, on_device(refiner, device).eval())
+        self.lifter: Lifter = lifter.folded()
+        self.model = ChainModel(folded(whole.detector), self.lifter).eval()
         self.device = device
 
     @classmethod
@@ -139,38 +138,38 @@ class Pipeline:
         device: str = "cpu",
         refiner: RefinerModel | None = None,
     ) -> Pipeline:
-        """A pipeline of a joint checkpoint: a file, or one that comes with the package (`evolift.artifacts.shipped_weights`).
+        """A pipeline of a chain checkpoint: a file, or one that comes with the package (`evolift.artifacts.shipped_files`).
 
         Raises:
             InputError: there is no such file and none of that name comes with the package.
-            CheckpointError: the file is no sound joint checkpoint.
+            CheckpointError: the file is no sound checkpoint of a chain.
         """
         path = Path(path_or_name)
-        joint = load_joint(path if path.is_file() else shipped_weights(str(path_or_name)))
-        return cls(joint, device=device, refiner=refiner)
+        chain = ChainModel.load(path if path.is_file() else shipped_weights(str(path_or_name)))
+        return cls(chain, device=device, refiner=refiner)
 
     @classmethod
     def from_checkpoints(
         cls,
         *,
-        joint: Path | None = None,
+        chain: Path | None = None,
         detector: Path | None = None,
         lifter: Path | None = None,
         device: str = "cpu",
         refiner: RefinerModel | None = None,
     ) -> Pipeline:
-        """A pipeline of a joint checkpoint, or of a detector's and a lifter's.
+        """A pipeline of a chain checkpoint, or of a detector's and a lifter's.
 
         Raises:
             InputError: neither is given whole.
             CheckpointError: a file is no sound checkpoint of its stage, or the stages do not fit.
         """
-        if joint is not None and detector is None and lifter is None:
-            return cls(load_joint(joint), device=device, refiner=refiner)
-        if joint is None and detector is not None and lifter is not None:
-            chain = JointModel(load_detector(detector), load_lifter(lifter))
-            return cls(chain, device=device, refiner=refiner)
-        raise InputError("give a joint checkpoint, or one of a detector and one of a lifter")
+        if chain is not None and detector is None and lifter is None:
+            return cls(ChainModel.load(chain), device=device, refiner=refiner)
+        if chain is None and detector is not None and lifter is not None:
+            both = ChainModel(DetectorModel.load(detector), LifterModel.load(lifter))
+            return cls(both, device=device, refiner=refiner)
+        raise InputError("give a chain checkpoint, or one of a detector and one of a lifter")
 
     @overload
     def predict(
@@ -189,20 +188,20 @@ class Pipeline:
     ) -> list[PosePrediction]: ...
 
     def predict(self, image: Any, box: Any = None, camera: Camera | None = None) -> Any:
-        """The pose of the person in a box; of one picture, or of each in a list.
+        """The pose of the person in a box; of one image, or of each in a list.
 
         Args:
-            image: RGB, or the path of a picture file, or a list of them.
-            box: (left, top, width, height) of the person, pixels; of each picture if there is a list. Without one the
-                person is searched for in the whole picture, in windows of it, and in the boxes of the joints found there.
+            image: RGB, or the path of an image file, or a list of them.
+            box: (left, top, width, height) of the person, pixels; of each image if there is a list. Without one the
+                person is searched for in the whole image, in windows of it, and in the boxes of the joints found there.
             camera: intrinsics of the camera that took it; then the answer is in its frame, with the place of the person.
 
         Returns:
-            A pose, or a list of one pose for each picture.
+            A pose, or a list of one pose for each image.
 
         Raises:
-            InputError: a picture cannot be read or is not RGB in bytes, the box has no area in it, there are not as many boxes as pictures, or
-                the camera is for pictures of another size.
+            InputError: an image cannot be read or is not RGB in bytes, the box has no area in it, there are not as many boxes as images, or
+                the camera is for images of another size.
             OutOfSightError: the joints that were found span more than the camera can see.
         """
         if isinstance(image, str | Path):
@@ -210,26 +209,26 @@ class Pipeline:
         if isinstance(image, list | tuple):
             boxes = [None] * len(image) if box is None else box
             if len(boxes) != len(image):
-                raise InputError(f"there are {len(image)} pictures but {len(boxes)} boxes: give one for each")
+                raise InputError(f"there are {len(image)} images but {len(boxes)} boxes: give one for each")
             return [self.predict(one, its, camera) for one, its in zip(image, boxes, strict=True)]
         if not isinstance(image, np.ndarray):
             raise InputError(
-                f"a picture must be an array, RGB in bytes, or the path of a file, not a {type(image).__name__}: np.asarray(picture.convert('RGB')) makes one of a Pillow picture"
+                f"an image must be an array, RGB in bytes, or the path of a file, not a {type(image).__name__}: np.asarray(image.convert('RGB')) makes one of a Pillow image"
             )
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(
-                f"a picture must be RGB in bytes, (height, width, 3) of uint8, not {image.shape} of {image.dtype}"
+                f"an image must be RGB in bytes, (height, width, 3) of uint8, not {image.shape} of {image.dtype}"
             )
         source = "given"
         if box is None:
             box, source = find_person(self.model.detector, image), "found"
         elif not _is_in_sight(box, image.shape[1], image.shape[0]):
             raise InputError(
-                f"the box {' '.join(f'{float(value):g}' for value in box)} (left, top, width, height) has no area in the picture of {image.shape[1]} x {image.shape[0]} pixels: give the person's"
+                f"the box {' '.join(f'{float(value):g}' for value in box)} (left, top, width, height) has no area in the image of {image.shape[1]} x {image.shape[0]} pixels: give the person's"
             )
         if camera is not None and (camera.width, camera.height) != (image.shape[1], image.shape[0]):
             raise InputError(
-                f"the camera is for pictures of {camera.width} x {camera.height} pixels, this one has {image.shape[1]} x {image.shape[0]}: scale its intrinsics"
+                f"the camera is for images of {camera.width} x {camera.height} pixels, this one has {image.shape[1]} x {image.shape[0]}: scale its intrinsics"
             )
         return self._predict(image, box, source, camera)
 
@@ -250,8 +249,7 @@ class Pipeline:
         back = torch.from_numpy(invert_affine(affine))[None].float().to(self.device)
         extent = torch.tensor([[image.shape[1], image.shape[0]]], device=self.device)
         found = self.model(self.model.detector.scale_images(crop), back, extent)
-        joints = found.joints_3d if self.refiner is None else self.refiner(found.joints_3d)
-        placed = PlacedPose(joints, torch.full((1, 3), torch.nan))
+        placed = PlacedPose(found.joints_3d, torch.full((1, 3), torch.nan))
         if camera is not None:
             placed = self._placed(found, camera, extent)
         return PosePrediction(
@@ -266,13 +264,15 @@ class Pipeline:
             camera=camera,
         )
 
-    def _placed(self, found: JointOutput, camera: Camera, extent: torch.Tensor) -> PlacedPose:
+    def _placed(self, found: ChainOutput, camera: Camera, extent: torch.Tensor) -> PlacedPose:
         pixels = found.joints_2d
-        if self.model.lifter.settings.input_axes == 3:
+        if self.lifter.settings.input_axes == 3:
             pixels = torch.cat([pixels, found.detection.joints[..., 2:] * DEPTH_RANGE], -1)
         everywhere = torch.full(pixels.shape[:2], VISIBLE, dtype=torch.uint8, device=self.device)
-        K, lens = (torch.from_numpy(value)[None].to(self.device) for value in (camera.K, camera.distortion))
-        placed = lift_in_camera(self.lifter, pixels, everywhere, K, lens, extent.float())
+        K, distortion = (
+            torch.from_numpy(value)[None].to(self.device) for value in (camera.K, camera.distortion)
+        )
+        placed = lift_in_camera(self.lifter, pixels, everywhere, K, distortion, extent.float())
         if not placed.joints_3d.isfinite().all():
             raise OutOfSightError(
                 "the joints that were found span more than this camera can see: give other intrinsics"
@@ -281,7 +281,7 @@ class Pipeline:
 
 
 def _is_in_sight(box: Sequence[float], width: int, height: int) -> bool:
-    """Whether a box has an area, and some of it is in a picture of that size."""
+    """Whether a box has an area, and some of it is in an image of that size."""
     left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
     return box[2] > 0 and box[3] > 0 and left < width and top < height and right > 0 and bottom > 0
 
@@ -295,11 +295,11 @@ def predictions_of(
     camera_assumption: str = "",
     provenance: Mapping[str, Any] | None = None,
 ) -> Predictions:
-    """Poses of one picture or video as a table that can be written.
+    """Poses of one image or video as a table that can be written.
 
     Args:
         poses: at least one, all with the same camera or none.
-        image: name of the picture or video.
+        image: name of the image or video.
         frames, people: of each pose.
         camera_assumption: one sentence on the camera.
         provenance: command, versions, checkpoints.

@@ -1,4 +1,4 @@
-"""All that one run of predictions has come to: clips, pictures for a page, what to say, and what could not be done."""
+"""All that one run of predictions has come to: clips, images for a page, what to say, and what could not be done."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from evolift.prediction.clip import Clip
 from evolift.prediction.frame_sample import FrameSample
 
 if TYPE_CHECKING:
-    from evolift.drawing.pose_page import EmbeddedPicture
+    from evolift.drawing.pose_page import EmbeddedImage
     from evolift.drawing.prediction_page import FrameKey
 
-FORMATS = ("json", "jsonl", "csv", "npz", "h5", "bvh", "sleap")
-MOST_SENTENCES = 10
+MAX_SENTENCES = 10
 """An error tells at most so many things that could not be done, and how many more there are."""
-_PICTURES_PER_SECOND = 10.0
+_IMAGES_PER_SECOND = 10.0
 
 
 @dataclass(eq=False)
@@ -33,18 +32,20 @@ class PredictionResults:
     Args:
         is_smooth: 3D poses are smoothed over the frames of each clip that is added.
         clips: in the order of the inputs.
-        pictures: an even sample of the frames that people were found in.
+        images: an even sample of the frames that people were found in.
         notes: sentences to go with the results.
         failed: a sentence for each thing that could not be done.
         frames_per_second: of the last clip over time, for a page.
+        written: the files of poses, and the page.
     """
 
     is_smooth: bool = False
     clips: list[Clip] = field(default_factory=list)
-    pictures: FrameSample[FrameKey, EmbeddedPicture] = field(default_factory=FrameSample)
+    images: FrameSample[FrameKey, EmbeddedImage] = field(default_factory=FrameSample)
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    frames_per_second: float = _PICTURES_PER_SECOND
+    frames_per_second: float = _IMAGES_PER_SECOND
+    written: list[Path] = field(default_factory=list)
 
     def add(self, clip: Clip) -> None:
         """Keep a clip if it has anybody in it.
@@ -62,9 +63,14 @@ class PredictionResults:
                 self.note(f"{clip.label}: 3D poses are smoothed over time.")
 
     def note(self, sentence: str) -> None:
-        """Say something with the results, once."""
+        """Add a sentence that is printed with the results, unless it is among them."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    @property
+    def poses(self) -> int:
+        """How many poses there are."""
+        return sum(len(clip.predictions) for clip in self.clips)
 
     def joined(self) -> Predictions:
         """The predictions of all clips, of which there must be one; their provenance tells the notes."""
@@ -74,30 +80,31 @@ class PredictionResults:
         provenance = {**joined.provenance, "notes": list(self.notes)} if self.notes else joined.provenance
         return replace(joined, camera_assumption=" ".join(assumptions), provenance=provenance)
 
-    def write_files(self, folder: Path, formats: Sequence[str]) -> list[Path]:
+    def write_files(self, folder: Path, formats: Sequence[str]) -> None:
         """Write `predictions.FORMAT` into a folder; for `bvh` a file for each track, for `sleap` one for each clip.
 
-        Returns:
-            What was written; what could not be is among `failed`.
+        What could not be written is among `failed`.
+
+        Args:
+            folder: to write into.
+            formats: some of `evolift.prediction.settings.FORMATS`.
         """
-        written: list[Path] = []
         predictions = self.joined()
         of_clips = {"bvh": self._bvh, "sleap": self._sleap}
-        for ending in formats:
+        for ending in dict.fromkeys(formats):
             path = folder / f"predictions.{ending}"
             for clip in self.clips if ending in of_clips else [None]:
                 try:
                     if clip is not None:
-                        written += of_clips[ending](folder, clip)
+                        self.written += of_clips[ending](folder, clip)
                         continue
                     if ending == "h5":
                         write_prediction_store(path, predictions)
                     else:
                         write_predictions(path, predictions)
-                    written.append(path)
+                    self.written.append(path)
                 except EvoliftError as error:
                     self.failed.append(str(error))
-        return written
 
     def _bvh(self, folder: Path, clip: Clip) -> list[Path]:
         tracks = write_bvh_tracks(
@@ -120,19 +127,6 @@ class PredictionResults:
             InputError: there is something.
         """
         if self.failed:
-            more = len(self.failed) - MOST_SENTENCES
-            sentences = self.failed[:MOST_SENTENCES] + ([f"and {more} more like these"] if more > 0 else [])
+            more = len(self.failed) - MAX_SENTENCES
+            sentences = self.failed[:MAX_SENTENCES] + ([f"and {more} more like these"] if more > 0 else [])
             raise InputError("; ".join(sentences))
-
-
-def formats_of(text: str) -> list[str]:
-    """Formats from a list with commas.
-
-    Raises:
-        InputError: there is none, or one that cannot be written.
-    """
-    names = [name.strip().lower() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in FORMATS]
-    if unknown or not names:
-        raise InputError(f"--write {text}: choose some of {','.join(FORMATS)}")
-    return list(dict.fromkeys(names))

@@ -21,8 +21,8 @@ def write_result_page(path: Path, results: PredictionResults, title: str) -> Non
         path,
         predictions,
         title=title,
-        pictures=results.pictures.kept(),
+        images=results.images.kept(),
         readings=readings,
         notes=[predictions.camera_assumption, *([NOTE] if readings else []), *results.notes],
-        frames_per_second=results.frames_per_second / results.pictures.stride,
+        frames_per_second=results.frames_per_second / results.images.stride,
     )

@@ -18,7 +18,6 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
@@ -27,11 +26,12 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from evolift.posedata.errors import EvoliftError, InputError
-from evolift.prediction.input_kinds import PICTURE_ENDINGS, VIDEO_ENDINGS
+from evolift.prediction.input_kinds import IMAGE_ENDINGS, VIDEO_ENDINGS
+from evolift.prediction.settings import UploadSettings
 
 BYTES_PER_MEGABYTE = 1_000_000
 _CHUNK = 1 << 16
-_MOST_DISCARDED = 16 * BYTES_PER_MEGABYTE
+_MAX_DISCARDED = 16 * BYTES_PER_MEGABYTE
 _IDLE_SECONDS = 30.0
 _LONGEST_NAME = 200
 
@@ -54,28 +54,13 @@ Predict = Callable[[Path, str], Answer]
 """(file, its name as the user knows it) -> answer; raises an `EvoliftError` for what the user can mend."""
 
 
-@dataclass(frozen=True)
-class UploadLimits:
-    """What is taken.
-
-    Args:
-        megabytes: most of an upload.
-        frames: most of a video that are predicted; only told on the page.
-    """
-
-    megabytes: int
-    frames: int
-
-
 class UploadServer(ThreadingHTTPServer):
     """The server; a context manager, to be run with `serve_forever`.
 
     Args:
-        host: address to listen on.
-        port: 0 for any that is free.
+        settings: where it listens, and what it takes; how many frames of a video are predicted is only told on the page.
         predict: called with one upload at a time.
         folder: for uploads during their prediction.
-        limits: of uploads.
 
     Raises:
         InputError: host and port cannot be listened on.
@@ -83,24 +68,25 @@ class UploadServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, predict: Predict, folder: Path, limits: UploadLimits) -> None:
-        self.predict, self.folder, self.limits = predict, folder, limits
+    def __init__(self, settings: UploadSettings, predict: Predict, folder: Path) -> None:
+        self.predict, self.folder, self.settings = predict, folder, settings
+        host, port = settings.host, settings.port
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.turn = threading.Lock()
+        self.prediction_lock = threading.Lock()
         self.shown = ("", "")
-        self.page, self.policy = _upload_page(limits)
+        self.page, self.policy = _upload_page(settings)
         try:
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(
-                f"{host} port {port} cannot be listened on ({reason}): give another --port or --host"
+                f"{host} port {port} cannot be listened on ({reason}): give another `port` or `host`"
             ) from None
         self.is_local = _is_loopback(str(self.server_address[0]))
 
     @property
     def url(self) -> str:
-        """Address of the page."""
+        """Address of the server's page, for a browser on this machine."""
         host, port = self.server_address[:2]
         return f"http://{_bracketed(str(host))}:{port}/"
 
@@ -159,13 +145,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _predict(self, length: int) -> None:
         name, ending = self._name()
-        most = self.server.limits.megabytes
-        if length > most * BYTES_PER_MEGABYTE:
+        limit = self.server.settings.max_megabytes
+        if length > limit * BYTES_PER_MEGABYTE:
             raise _RefusalError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"{name} has {length / BYTES_PER_MEGABYTE:.1f} MB, at most {most} are taken: make it smaller",
+                f"{name} has {length / BYTES_PER_MEGABYTE:.1f} MB, at most {limit} are taken: make it smaller",
             )
-        if not self.server.turn.acquire(blocking=False):
+        if not self.server.prediction_lock.acquire(blocking=False):
             raise _RefusalError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Another prediction is running: try again when it is done."
             )
@@ -175,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._receive(path, length)
                 answer = self._answer(path, name)
         finally:
-            self.server.turn.release()
+            self.server.prediction_lock.release()
         address = f"/result/{secrets.token_urlsafe(16)}"
         self.server.shown = (address, answer.page)
         self._send_json(HTTPStatus.OK, {"result": address, "notes": answer.notes})
@@ -209,20 +195,22 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusalError(HTTPStatus.FORBIDDEN, "Only this server's own page may send files to it.")
 
     def _length(self) -> int:
-        told = self.headers.get("Content-Length", "")
-        if not (told.isascii() and told.isdigit()):
+        header = self.headers.get("Content-Length", "")
+        if not (header.isascii() and header.isdigit()):
             raise _RefusalError(HTTPStatus.LENGTH_REQUIRED, "Say the size of the file with Content-Length.")
-        return int(told)
+        return int(header)
 
     def _name(self) -> tuple[str, str]:
         """The file's name without folders and control characters, and its ending."""
-        told = unquote(self.headers.get("X-File-Name", "")).replace("\\", "/")
-        name = "".join(letter for letter in PurePosixPath(told).name if letter.isprintable())[-_LONGEST_NAME:]
+        header = unquote(self.headers.get("X-File-Name", "")).replace("\\", "/")
+        name = "".join(letter for letter in PurePosixPath(header).name if letter.isprintable())[
+            -_LONGEST_NAME:
+        ]
         ending = PurePosixPath(name).suffix.lower()
-        if ending not in (*PICTURE_ENDINGS, *VIDEO_ENDINGS):
+        if ending not in (*IMAGE_ENDINGS, *VIDEO_ENDINGS):
             raise _RefusalError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                f"{name or 'A file without a name'} is neither a picture nor a video: give a file such as .jpg, .png or .mp4",
+                f"{name or 'A file without a name'} is neither an image nor a video: give a file such as .jpg, .png or .mp4",
             )
         return name, ending
 
@@ -241,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _discard(self, length: int) -> None:
         """Read what was sent of a refused file, within reason: a browser that cannot send does not read the answer."""
-        left = 0 if self.is_body_read else min(length, _MOST_DISCARDED)
+        left = 0 if self.is_body_read else min(length, _MAX_DISCARDED)
         try:
             while left and (part := self.rfile.read(min(_CHUNK, left))):
                 left -= len(part)
@@ -277,15 +265,15 @@ class _Handler(BaseHTTPRequestHandler):
         _log.info(format, *values)
 
 
-def _upload_page(limits: UploadLimits) -> tuple[str, str]:
+def _upload_page(settings: UploadSettings) -> tuple[str, str]:
     """The page, and the content security policy that allows it its own script and its result."""
     here = Path(__file__)
     script = here.with_name("upload_page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = Template(here.with_name("upload_page.html").read_text(encoding="utf-8")).substitute(
-        accept=html.escape(",".join((*PICTURE_ENDINGS, *VIDEO_ENDINGS))),
-        megabytes=limits.megabytes,
-        frames=limits.frames,
+        accept=html.escape(",".join((*IMAGE_ENDINGS, *VIDEO_ENDINGS))),
+        megabytes=settings.max_megabytes,
+        frames=settings.max_frames,
         script=script,
     )
     policy = _policy(

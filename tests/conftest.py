@@ -83,8 +83,10 @@ def make_poses(standing_pose: np.ndarray) -> Callable[..., Poses]:
             parent = H36M17.parent_indices[joint]
             bone = (standing_pose[joint] - standing_pose[parent]).astype(float)
             length = np.linalg.norm(bone)
-            turned = bone / length + rng.normal(0, 0.25, (rows, 3))
-            joints[:, joint] = joints[:, parent] + length * turned / np.linalg.norm(turned, axis=-1)[:, None]
+            rotated = bone / length + rng.normal(0, 0.25, (rows, 3))
+            joints[:, joint] = (
+                joints[:, parent] + length * rotated / np.linalg.norm(rotated, axis=-1)[:, None]
+            )
         number = np.arange(rows)
         return Poses(
             labelled((number % 2).astype(np.int32), ["ann", "bob"]),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from evolift.detector2d.model import DetectorModel, DetectorSettings
-from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.settings import DetectorSettings
+from evolift.lifter.model import LifterModel
+from evolift.lifter.settings import LifterSettings
 
 
 def settled_detector(**settings: object) -> DetectorModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -34,6 +35,8 @@ SLOW_PACKAGES = {
 }  # fmt: skip
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "misc", "base", "core", "tools"}
 LONGEST_FILE = 500
+FLAGLESS = set(MAY_IMPORT) - {"cli", "evolift"}
+"""Rooms whose messages name fields in backquotes, which the command line turns into flags."""
 
 FILES = [path for room in MAY_IMPORT for path in sorted((ROOT / room).glob("*.py"))]
 FILES += [
@@ -68,6 +71,15 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
             assert node.level == 0, f"line {node.lineno}: a relative import hides which room it reaches"
             yield node.module or "", node.lineno
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def raised_texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and text of every piece of text in what is raised."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise):
+            for part in ast.walk(node):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.lineno, part.value
 
 
 def module_level(tree: ast.Module) -> ast.Module:
@@ -167,6 +179,13 @@ def test_a_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(parse(path)), f"{name_of(path)} has no docstring"
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if room_of(path) in FLAGLESS], ids=name_of)
+def test_errors_of_the_library_name_fields_not_flags(path: Path) -> None:
+    for line, text in raised_texts(parse(path)):
+        said = re.sub("`evolift [^`]*`", "", text)  # whole commands may be named
+        assert not re.search(r"(^|[\s(])--[a-z]", said), f"{name_of(path)}:{line} names a flag: {text}"
+
+
 def test_the_rules_themselves_catch_what_they_should() -> None:
     tree = ast.parse(
         "import torch\nfrom evolift.cli.main import evolift\ndef f():\n    import cv2\nif TYPE_CHECKING:\n    import h5py\n"
@@ -179,6 +198,7 @@ def test_the_rules_themselves_catch_what_they_should() -> None:
         "h5py",
     ]
     assert [module for module, _ in imports(module_level(tree))][:1] == ["torch"]
+    assert list(raised_texts(ast.parse("raise E(f'{x}: add --y')"))) == [(1, ": add --y")]
     assert circle_in({"a": {"b"}, "b": {"a"}}) is not None
     assert circle_in({"a": {"b"}, "b": set()}) is None
     with pytest.raises(AssertionError, match="a relative import"):

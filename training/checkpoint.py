@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from evolift.posedata.errors import CheckpointError
+from evolift.posedata.errors import CheckpointError, EvoliftError
+from evolift.posedata.input_file import FilePath
 from evolift.posedata.output_file import whole_file
 from evolift.posedata.version import __version__
 
 FORMAT = "evolift-checkpoint"
 FORMAT_VERSION = 1
-STAGES = ("detector", "lifter", "refiner", "joint")
+
+# Not typing.Self, which the shape checks of the tests (beartype, method by method) cannot follow.
+Model = TypeVar("Model", bound="CheckpointedModel")
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Checkpoint:
     """The weights of one stage with all that is needed to rebuild and trust it.
 
     Args:
-        stage: one of `STAGES`.
+        stage: detector, lifter, refiner or chain.
         tensors: state dict of the model.
         settings: plain JSON values that rebuild the model (architecture, skeleton, normalisation, target, ...).
         record: plain JSON values about its making (command, seed, data hashes, scores).
@@ -120,3 +124,93 @@ def _header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
             f"{path} has checkpoint version {header.get('version')}, this evolift reads {FORMAT_VERSION}: update evolift"
         )
     return header
+
+
+class ModelSettings(Protocol):
+    """What rebuilds a network: a settings class that becomes plain JSON values and comes back from them."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        ...
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelSettings:
+        """Settings from what `to_dict` gave.
+
+        Raises:
+            InputError: they are not such settings.
+        """
+        ...
+
+
+class CheckpointedModel(nn.Module):
+    """A network that its settings rebuild, so that one file can keep it.
+
+    A subclass names its stage and the class of its settings, and sets `settings`. It is built from them alone, or
+    overrides `from_settings`.
+
+    Attributes:
+        stage: detector, lifter, refiner or chain.
+        settings_class: of `settings`.
+        settings: what rebuilds the network; its weights are then those of a checkpoint.
+        origin: the file that its weights were loaded from, if they were.
+    """
+
+    stage: ClassVar[str]
+    settings_class: ClassVar[type[ModelSettings]]
+    settings: Any
+    origin: Path | None = None
+
+    @classmethod
+    def from_settings(cls: type[Model], settings: Any) -> Model:
+        """A new network, with weights as they are initialised."""
+        return cls(settings)
+
+    def to_checkpoint(self, record: Mapping[str, object] | None = None) -> Checkpoint:
+        """This network as it is now; `record` says how it was made."""
+        return Checkpoint(self.stage, dict(self.state_dict()), self.settings.to_dict(), dict(record or {}))
+
+    def save(
+        self, path: FilePath, record: Mapping[str, object] | None = None, *, overwrite: bool = False
+    ) -> None:
+        """Write `to_checkpoint` to a file.
+
+        Raises:
+            OutputError: the file exists and `overwrite` is False, or cannot be written.
+        """
+        save_checkpoint(Path(path), self.to_checkpoint(record), overwrite=overwrite)
+
+    @classmethod
+    def load(cls: type[Model], path: FilePath) -> Model:
+        """The network of a checkpoint file, on the CPU, in evaluation mode.
+
+        Raises:
+            CheckpointError: the file is damaged or of another stage, or its tensors do not fit its settings.
+        """
+        path = Path(path)
+        model = cls.from_checkpoint(load_checkpoint(path, cls.stage), path)
+        model.origin = path
+        return model
+
+    @classmethod
+    def from_checkpoint(cls: type[Model], checkpoint: Checkpoint, path: Path) -> Model:
+        """As `load`, from a checkpoint in memory; `path` is for messages."""
+        try:
+            model = cls.from_settings(cls.settings_class.from_dict(checkpoint.settings))
+        except EvoliftError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+        except (TypeError, KeyError) as error:  # a value of another type than its setting
+            raise CheckpointError(
+                f"{path}: its settings do not fit this evolift ({error}): make it again"
+            ) from error
+        expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
+        given = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+        wrong = sorted(
+            name for name in expected.keys() | given.keys() if expected.get(name) != given.get(name)
+        )
+        if wrong:
+            raise CheckpointError(
+                f"{path}: tensor {wrong[0]!r} is missing, unknown or of another shape ({len(wrong)} such tensors): train the {cls.stage} again"
+            )
+        model.load_state_dict(checkpoint.tensors)
+        return model.eval()

@@ -21,4 +21,4 @@ def on_device(model: Module, device: str) -> Module:
     try:
         return model.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"`device` {device}: {str(error).splitlines()[0]}") from None

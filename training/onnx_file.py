@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.extras import require_extra
 from evolift.posedata.output_file import check_output, whole_file
 from evolift.posedata.version import __version__
 
@@ -34,8 +35,8 @@ OPSET = 18
 TOLERANCE = 1e-4
 """Largest allowed difference from torch: of a metre, of a heatmap's width, or of a confidence of 1."""
 CHECKED_BATCHES = (1, 3)
-CAMERA_FRAME = "camera: x to the right of the picture, y down, z away from the camera"
-PIXELS = "pixels of the picture; the centre of its top-left pixel is (0, 0)"
+CAMERA_FRAME = "camera: x to the right of the image, y down, z away from the camera"
+PIXELS = "pixels of the image; the centre of its top-left pixel is (0, 0)"
 
 Example = Callable[[np.random.Generator, int], np.ndarray]
 """Makes an input for a batch of the given size."""
@@ -74,7 +75,7 @@ class OnnxGraph:
     """A network ready to be written.
 
     Args:
-        stage: "detector", "lifter" or "joint".
+        stage: "detector", "lifter" or "chain".
         module: in evaluation mode, on the CPU; takes the inputs and gives a tuple of the outputs, in order.
         inputs, outputs: of the graph.
         description: plain JSON values that a user of the file needs, such as the skeleton.
@@ -126,14 +127,7 @@ def require_onnx() -> None:
     Raises:
         InputError: one is missing.
     """
-    try:
-        import onnx  # noqa: F401, PLC0415
-        import onnxruntime  # noqa: F401, PLC0415
-        import onnxscript  # noqa: F401, PLC0415
-    except ImportError as error:
-        raise InputError(
-            f'the package {error.name} is missing, which ONNX files need: pip install "evolift[onnx]"'
-        ) from None
+    require_extra("onnx", "onnx", "onnxruntime", "onnxscript")
 
 
 def onnx_differences(path: Path, graph: OnnxGraph) -> dict[str, float]:
@@ -172,8 +166,8 @@ def examples(graph: OnnxGraph, batch: int) -> dict[str, np.ndarray]:
     return {one.name: one.example(generator, batch) for one in graph.inputs}
 
 
-def made_up_pictures(width: int, height: int) -> Example:
-    """Example of uint8 pictures with soft blotches of colour, (batch, height, width, 3)."""
+def made_up_images(width: int, height: int) -> Example:
+    """Example of uint8 images with soft blotches of colour, (batch, height, width, 3)."""
 
     def example(generator: np.random.Generator, batch: int) -> np.ndarray:
         coarse = torch.from_numpy(generator.uniform(0, 255, (batch, 3, 9, 9)))
@@ -184,7 +178,7 @@ def made_up_pictures(width: int, height: int) -> Example:
 
 
 def _captured(graph: OnnxGraph) -> Any:
-    """The graph as onnx's ModelProto."""
+    """The network exported as onnx's ModelProto."""
     given = tuple(map(torch.from_numpy, examples(graph, 2).values()))
     batch = torch.export.Dim("batch")
     with _quiet():

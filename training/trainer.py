@@ -9,13 +9,11 @@ A run folder holds `settings.json`, `history.csv`, `best.safetensors`, `last.saf
 
 from __future__ import annotations
 
-import abc
 import contextlib
 import logging
 import math
 import pickle
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -31,54 +29,12 @@ from torch.utils.data import DataLoader, Dataset
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.output_file import write_text
 from evolift.posedata.seeds import seed_at
-from evolift.training.checkpoint import Checkpoint, save_checkpoint
-from evolift.training.freed_memory import keep_freed_memory
+from evolift.training.checkpoint import CheckpointedModel
+from evolift.training.memory_allocator import reuse_freed_memory
+from evolift.training.settings import RunSettings
 from evolift.training.weight_average import MovingAverage
 
 Batch = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How long and on what to train; the same for every stage.
-
-    Args:
-        steps: optimiser steps in all.
-        validate_every: steps between validations (and between points that a run can be resumed from).
-        seed: of everything random.
-        workers: processes that make batches; 0 makes them in the training process. Never changes the result.
-        accelerator, devices, nodes, precision, accumulate: as lightning's Trainer takes them.
-        gradient_clip: largest gradient norm; 0 for no clipping.
-        average_decay: of the moving average of the weights that is validated and saved in place of the weights
-            themselves (`weight_average`), per step; 0 for none.
-        patience: validations without improvement before training stops early; 0 never stops.
-        progress: show a progress bar.
-
-    Raises:
-        InputError: a number is out of its range.
-    """
-
-    steps: int
-    validate_every: int
-    seed: int = 0
-    workers: int = 0
-    accelerator: str = "auto"
-    devices: str = "auto"
-    nodes: int = 1
-    precision: str = "32-true"
-    accumulate: int = 1
-    gradient_clip: float = 0.0
-    average_decay: float = 0.0
-    patience: int = 0
-    progress: bool = True
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.validate_every < 1:
-            raise InputError("steps and validate_every must be at least 1")
-        if self.seed < 0 or self.workers < 0 or self.patience < 0:
-            raise InputError("seed, workers and patience must not be negative")
-        if not 0 <= self.average_decay < 1:
-            raise InputError(f"average_decay must be at least 0 and below 1, not {self.average_decay}")
 
 
 @runtime_checkable
@@ -90,20 +46,22 @@ class BatchMaker(Protocol):
         ...
 
 
-class StageModule(lightning.LightningModule, abc.ABC):
-    """A model in training that knows how to become a checkpoint.
+class StageModule(lightning.LightningModule):
+    """A model in training.
 
     Validation must log the metric named by `monitor` (`self.log(..., sync_dist=True)`). The optimiser is to be a fused
     one only if `may_fuse`: lightning does not clip the gradients of those in mixed precision. `train` sets it.
+
+    Attributes:
+        model: what is trained, and kept in the checkpoints.
+        record: what the checkpoints tell of its making.
     """
 
     monitor: str
     monitor_mode: Literal["min", "max"]
     may_fuse = True
-
-    @abc.abstractmethod
-    def to_checkpoint(self) -> Checkpoint:
-        """The model as it is now, to be loaded by the other commands."""
+    model: CheckpointedModel
+    record: dict[str, object]
 
 
 class _Steps(Dataset[Batch]):
@@ -129,7 +87,7 @@ class StepData(lightning.LightningDataModule):
         settings: gives steps, seed and workers.
     """
 
-    def __init__(self, make_batch: BatchMaker, validation: Any, settings: TrainingSettings) -> None:
+    def __init__(self, make_batch: BatchMaker, validation: Any, settings: RunSettings) -> None:
         super().__init__()
         self.make_batch, self.validation, self.settings = make_batch, validation, settings
 
@@ -141,18 +99,18 @@ class StepData(lightning.LightningDataModule):
         first = trainer.current_epoch * per_epoch
         count = min(per_epoch, self.settings.steps * self.settings.accumulate - first)
         steps = _Steps(self.make_batch, first, count, trainer.global_rank, trainer.world_size)
-        workers = self.settings.workers
+        num_workers = self.settings.num_workers
         return DataLoader(
             steps,
             batch_size=None,
-            num_workers=workers,
-            multiprocessing_context="fork" if workers else None,
-            prefetch_factor=4 if workers else None,
+            num_workers=num_workers,
+            multiprocessing_context="fork" if num_workers else None,
+            prefetch_factor=4 if num_workers else None,
             pin_memory=torch.cuda.is_available(),
         )
 
     def val_dataloader(self) -> Any:
-        """Validation batches."""
+        """The loader of the validation batches, which lightning asks for."""
         if isinstance(self.validation, list):  # lightning takes a list for several loaders
             return DataLoader(self.validation, batch_size=None)  # type: ignore[arg-type]  # a list is a data set
         return self.validation
@@ -217,13 +175,11 @@ class _KeepCheckpoints(Callback):
         sign = 1 if pl_module.monitor_mode == "min" else -1
         is_best = self.best is None or sign * score < sign * self.best
         with contextlib.nullcontext() if self.average is None else self.average.in_place(pl_module):
-            checkpoint = pl_module.to_checkpoint()
-            record = {**checkpoint.record, "step": trainer.global_step, "validation": metrics}
-            checkpoint = Checkpoint(checkpoint.stage, checkpoint.tensors, checkpoint.settings, record)
-            save_checkpoint(self.folder / "last.safetensors", checkpoint, overwrite=True)
+            record = {**pl_module.record, "step": trainer.global_step, "validation": metrics}
+            pl_module.model.save(self.folder / "last.safetensors", record, overwrite=True)
             if is_best:
                 self.best = score
-                save_checkpoint(self.folder / "best.safetensors", checkpoint, overwrite=True)
+                pl_module.model.save(self.folder / "best.safetensors", record, overwrite=True)
 
 
 def _trainer(**settings: Any) -> lightning.Trainer:
@@ -240,7 +196,7 @@ def _trainer(**settings: Any) -> lightning.Trainer:
 
 
 def train(
-    module: StageModule, data: StepData, folder: Path, settings: TrainingSettings, *, resume: bool = False
+    module: StageModule, data: StepData, folder: Path, settings: RunSettings, *, resume: bool = False
 ) -> pd.DataFrame:
     """Train a stage; afterwards `folder` holds its checkpoints.
 
@@ -258,7 +214,7 @@ def train(
         InputError: the loss became non-finite; the message names the step. Or float16 on a CPU.
         CheckpointError: resume.ckpt is damaged.
     """
-    keep_freed_memory()
+    reuse_freed_memory()
     module.may_fuse = not settings.precision.endswith("-mixed")
     lightning.seed_everything(settings.seed, verbose=False)
     average = MovingAverage(settings.average_decay) if settings.average_decay else None
@@ -318,7 +274,7 @@ def train(
             if resume and state.exists() and trainer.global_step == 0:
                 why = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise CheckpointError(
-                    f"{state} is damaged or does not fit these settings ({why}): start again with --overwrite"
+                    f"{state} is damaged or does not fit these settings ({why}): start again with `overwrite`"
                 ) from error
             raise
     return pd.DataFrame(keep.rows)

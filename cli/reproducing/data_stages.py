@@ -1,7 +1,7 @@
 """From the user's stores to what rows train on and are scored on, as stages.
 
-A store's content says what it is for: photographs (pictures, no 3D joints) teach the detectors; pictures with 3D joints
-teach and score everything; poses alone teach the lifters, and if there are no pictures with 3D joints, people are
+A store's content says what it is for: photographs (images, no 3D joints) teach the detectors; images with 3D joints
+teach and score everything; poses alone teach the lifters, and if there are no images with 3D joints, people are
 rendered in them. Without any store of 3D joints, the built-in actors act. 3D joints are divided by subject, or
 validation by action; photographs all train.
 """
@@ -46,13 +46,13 @@ class DataSets:
     """What rows learn from and are scored on.
 
     Args:
-        pictures: with 3D joints, by split.
-        counts: of those pictures.
+        images: with 3D joints, by split.
+        counts: of those images.
         poses: for lifters and evolution, by split.
         photographs: that all train.
     """
 
-    pictures: dict[str, Product]
+    images: dict[str, Product]
     counts: dict[str, int]
     poses: dict[str, Product]
     photographs: tuple[Product, ...]
@@ -61,7 +61,7 @@ class DataSets:
 @dataclass(frozen=True)
 class _Content:
     path: Path
-    has_pictures: bool
+    has_images: bool
     has_3d: bool
     table: Any
 
@@ -87,33 +87,33 @@ def data_sets(
         StoreError: a store is not sound.
     """
     contents = [_content_of(path) for path in stores]
-    pictured = [content for content in contents if content.has_3d and content.has_pictures]
-    posed = [content for content in contents if content.has_3d and not content.has_pictures]
-    for kind, several in (("pictures with 3D joints", pictured), ("3D poses without pictures", posed)):
+    with_images = [content for content in contents if content.has_3d and content.has_images]
+    posed = [content for content in contents if content.has_3d and not content.has_images]
+    for kind, several in (("images with 3D joints", with_images), ("3D poses without images", posed)):
         if len(several) > 1:
             names = " and ".join(str(content.path) for content in several)
             raise InputError(f"{names} are both stores of {kind}: give one")
-    _require_names(division, [*pictured, *posed])
+    _require_names(division, [*with_images, *posed])
     photographs = tuple(Product(content.path) for content in contents if not content.has_3d)
     needed = [split for split in SPLITS if split in needed]
     poses: dict[str, Product] = {}
     if posed:
         poses = _divided(posed[0], division, register, needed)[0]
-    if pictured:
-        pictures, counts = _divided(pictured[0], division, register, needed)
-        return DataSets(pictures, counts, poses or pictures, photographs)
+    if with_images:
+        images, counts = _divided(with_images[0], division, register, needed)
+        return DataSets(images, counts, poses or images, photographs)
     if not posed:
         poses = {split: _actors(split, scale, register) for split in needed}
     counts = {split: scale.images[split] for split in needed}
-    pictures = {
+    images = {
         split: register(
             "data render",
-            {"images": counts[split], "size": scale.picture_size, "seed": RENDER_SEEDS[split]},
+            {"images": counts[split], "size": scale.image_size, "seed": RENDER_SEEDS[split]},
             arguments=(poses[split],),
         ).product()
         for split in needed
     }
-    return DataSets(pictures, counts, poses, photographs)
+    return DataSets(images, counts, poses, photographs)
 
 
 def _require_names(division: Division, contents: Sequence[_Content]) -> None:
@@ -139,12 +139,12 @@ def _content_of(path: Path) -> _Content:
     from evolift.posedata.store import PoseStore
 
     with PoseStore(path) as store:
-        has_pictures = "image" in store.columns
+        has_images = "image" in store.columns
         has_3d = store.coordinate_frame != "none"
         table = store.table()
-    if not has_pictures and not has_3d:
-        raise InputError(f"{path}: it has neither pictures nor 3D joints: no stage can use it")
-    return _Content(path.resolve(), has_pictures, has_3d, table)
+    if not has_images and not has_3d:
+        raise InputError(f"{path}: it has neither images nor 3D joints: no stage can use it")
+    return _Content(path.resolve(), has_images, has_3d, table)
 
 
 def _divided(

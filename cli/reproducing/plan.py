@@ -2,11 +2,11 @@
 
 Every row has a detector, or a chain of a detector and a lifter, made by the stages that its recipe has options for:
 
-    detector train ------------------------------> detector evaluate        rows 1 to 5 and 7 to 9
-    detector train -> finetune ------------------> evaluate                 rows 6 and 10: a lifter from scratch
-    [evolve ->] lifter train -> finetune --------> evaluate                 rows 11 to 14 (P; D evolves)
+    detector train ------------------------------> detector evaluate     rows 1 to 5 and 7 to 9
+    detector train -> finetune ------------------> chain evaluate        rows 6 and 10: a lifter from scratch
+    [evolve ->] lifter train -> finetune --------> chain evaluate        rows 11 to 14 (P; D evolves)
 
-The letter E adds the validation split to the training pictures; all else that letters mean is in the recipes.
+The letter E adds the validation split to the training images; all else that letters mean is in the recipes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RowRun:
         model: its detector's or chain's checkpoint.
         is_chain: whether that is a chain.
         scores: the stage that scores it, by split.
-        pictures: that it is scored on, by split.
+        images: that it is scored on, by split.
         backbone: that it has at this scale.
     """
 
@@ -45,12 +45,12 @@ class RowRun:
     model: Product
     is_chain: bool
     scores: dict[str, Stage]
-    pictures: dict[str, Product]
+    images: dict[str, Product]
     backbone: str
 
     @property
     def label(self) -> str:
-        """For messages."""
+        """The row's number, and its seed unless that is 0, for messages."""
         return f"row {self.row.number}" + (f" with seed {self.seed}" if self.seed else "")
 
 
@@ -71,7 +71,7 @@ class Plan:
     is_comparable: bool
 
     def users(self, stage: Stage) -> list[RowRun]:
-        """Rows that need a stage."""
+        """The rows of the table that need the result of a stage."""
         return [run for run in self.rows if any(other is stage for other in run.stages)]
 
 
@@ -99,16 +99,20 @@ class _Maker:
         if recipe.get("finetune", {}).get("new-lifter"):
             options["finetune"] |= self._as_lifters_are_built(recipe)
         for command in ("detector train", "finetune"):
-            if command in options and self.occluders is not None and options[command].get("occlude"):
+            if (
+                command in options
+                and self.occluders is not None
+                and options[command].get("occlusion-probability")
+            ):
                 options[command]["occluders"] = str(self.occluders)
         extra = [VALIDATION] if "E" in row.extensions else []
-        detector = self._pictures_stage("detector train", options["detector train"], seed, extra)
+        detector = self._images_stage("detector train", options["detector train"], seed, extra)
         scored_on = [TEST] if extra else [VALIDATION, TEST]
         if "finetune" not in options:
             # With E, the best on the validation split means nothing: it was trained on.
             model = detector.product(LAST if extra else BEST)
             scores = {
-                split: self.register("detector evaluate", {}, [model], [("data", self.data.pictures[split])])
+                split: self.register("detector evaluate", {}, [model], [("data", self.data.images[split])])
                 for split in scored_on
             }
         else:
@@ -116,9 +120,9 @@ class _Maker:
             if "lifter train" in options:
                 lifter = self._lifter(options, seed)
                 inputs.append(("lifter", lifter.product(BEST)))
-            model = self._pictures_stage("finetune", options["finetune"], seed, [], inputs).product(BEST)
+            model = self._images_stage("finetune", options["finetune"], seed, [], inputs).product(BEST)
             scores = {
-                split: self.register("evaluate", {}, [model], [("data", self.data.pictures[split])])
+                split: self.register("chain evaluate", {}, [model], [("data", self.data.images[split])])
                 for split in scored_on
             }
         return RowRun(
@@ -128,17 +132,17 @@ class _Maker:
             model,
             "finetune" in options,
             scores,
-            self.data.pictures,
+            self.data.images,
             str(options["detector train"]["backbone"]),
         )
 
     def _as_lifters_are_built(self, recipe: dict[str, Options]) -> Options:
-        """What the scale changes of a lifter's architecture, for one that begins untrained in the joint stage."""
+        """What the scale changes of a lifter's architecture, for one that begins untrained in the chain."""
         built = {name: value for name, value in recipe["finetune"].items() if name in lifter_flags()}
         changed = self.scale.changed("lifter train", built)
         return {name: value for name, value in changed.items() if name in lifter_flags()}
 
-    def _pictures_stage(
+    def _images_stage(
         self,
         command: str,
         options: Options,
@@ -146,16 +150,16 @@ class _Maker:
         extra: Sequence[str],
         inputs: Sequence[tuple[str, Product]] = (),
     ) -> Stage:
-        """A stage that learns from pictures: half of each batch photographs, if there are any, half with 3D joints."""
+        """A stage that learns from images: half of each batch photographs, if there are any, half with 3D joints."""
         splits = [TRAIN, *extra]
         data = self.data
         batch = int(options.get("batch-size", 16))
         photographs = batch // 2 if data.photographs else 0
         ratios = _shares(batch - photographs, [data.counts[split] for split in splits])
         ratios += _shares(photographs, [1] * len(data.photographs))
-        arguments = [*(data.pictures[split] for split in splits), *data.photographs]
+        arguments = [*(data.images[split] for split in splits), *data.photographs]
         several: Options = {"ratio": ratios} if len(arguments) > 1 else {}
-        validation = ("validation", data.pictures[VALIDATION])
+        validation = ("validation", data.images[VALIDATION])
         return self.register(command, options | several | {"seed": seed}, arguments, [validation, *inputs])
 
     def _lifter(self, options: dict[str, Options], seed: int) -> Stage:

@@ -31,7 +31,7 @@ class PlanResult:
 
     @property
     def has_failed(self) -> bool:
-        """Whether a stage failed."""
+        """Whether at least one stage of the plan failed."""
         return any(result.problem is not None for result in self.stages.values())
 
 

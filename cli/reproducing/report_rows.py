@@ -36,7 +36,7 @@ class ReportRow:
 
     @property
     def recipe(self) -> str:
-        """Name of its recipe."""
+        """Name of the row's recipe, such as "report-row-01"."""
         return f"report-row-{self.number:02d}"
 
 

@@ -15,9 +15,9 @@ from evolift.cli.reproducing.plan import Plan
 from evolift.cli.reproducing.row_results import NOTES, RowResult, caption, ordering_table, score_table
 from evolift.drawing.figures import (
     draw_joints,
-    figure_picture,
+    figure_image,
+    image_sheet,
     new_figure,
-    picture_sheet,
     plot_pose,
     pose_axes,
 )
@@ -29,8 +29,8 @@ from evolift.posedata.skeleton import Skeleton
 if TYPE_CHECKING:
     from torch import Tensor
 
-PICTURES = 2
-"""Pictures of each row in the figure."""
+IMAGES = 2
+"""Images of each row in the figure."""
 
 
 def write_page(path: Path, plan: Plan, results: list[RowResult], root: Path) -> None:
@@ -51,32 +51,32 @@ def write_page(path: Path, plan: Plan, results: list[RowResult], root: Path) -> 
             row = result.run.row
             title = f"Row {row.number}: {row.backbone} {', '.join(row.extensions)}".rstrip()
             page.heading(title + (f", seed {result.run.seed}" if result.run.seed else ""), 3)
-            page.picture(
-                figure_of(result, root), f"{title}, pictures of the {row.split} split", lossless=False
-            )
+            page.image(figure_of(result, root), f"{title}, images of the {row.split} split", lossless=False)
     page.write(path, overwrite=True)
 
 
-def figure_of(result: RowResult, root: Path, count: int = PICTURES) -> np.ndarray:
-    """Some pictures of the row's split: overlay, truth and prediction, side by side."""
+def figure_of(result: RowResult, root: Path, count: int = IMAGES) -> np.ndarray:
+    """Some images of the row's split: overlay, truth and prediction, side by side."""
     from evolift.chain.evaluation import predict_chain
-    from evolift.chain.model import load_joint
+    from evolift.chain.model import ChainModel
     from evolift.detector2d.evaluation import evaluate_detector
     from evolift.detector2d.image_source import read_source
-    from evolift.detector2d.model import load_detector
+    from evolift.detector2d.model import DetectorModel
 
     run = result.run
-    store, model = run.pictures[run.row.split].located(root), run.model.located(root)
-    skeleton = load_joint(model).skeleton if run.is_chain else load_detector(model).settings.skeleton
+    store, model = run.images[run.row.split].located(root), run.model.located(root)
+    skeleton = (
+        ChainModel.load(model).skeleton if run.is_chain else DetectorModel.load(model).settings.skeleton
+    )
     source = read_source(store, skeleton)
     rows = _evenly(np.flatnonzero(source.known_3d.all(1)), count)
-    pictures = [source.paths[row] for row in rows]
+    images = [source.paths[row] for row in rows]
     if run.is_chain:
-        chain = predict_chain(load_joint(model), store, rows=rows)
-        return _sheet(pictures, chain.joints_2d, chain.truth, chain.from_detections, skeleton)
-    found = evaluate_detector(load_detector(model), store, rows=rows)[1]
+        chain = predict_chain(ChainModel.load(model), store, rows=rows)
+        return _sheet(images, chain.joints_2d, chain.truth, chain.from_detections, skeleton)
+    found = evaluate_detector(DetectorModel.load(model), store, rows=rows)[1]
     assert found.pose is not None  # rows with 3D joints have one
-    return _sheet(pictures, found.joints, found.joints_3d, found.pose, skeleton)
+    return _sheet(images, found.joints, found.joints_3d, found.pose, skeleton)
 
 
 def _evenly(rows: np.ndarray, count: int) -> np.ndarray:
@@ -85,15 +85,15 @@ def _evenly(rows: np.ndarray, count: int) -> np.ndarray:
 
 
 def _sheet(
-    pictures: list[Path], pixels: Tensor, truth: Tensor, poses: Tensor, skeleton: Skeleton
+    images: list[Path], pixels: Tensor, truth: Tensor, poses: Tensor, skeleton: Skeleton
 ) -> np.ndarray:
     tiles, captions = [], []
-    for number, path in enumerate(pictures):
+    for number, path in enumerate(images):
         tiles.append(draw_joints(read_image(path), pixels[number].numpy(), skeleton))
         for pose in (truth[number], poses[number]):
             figure = new_figure(2.56, 2.56)
             plot_pose(pose_axes(figure), pose.numpy(), skeleton, radius=950)
-            tiles.append(figure_picture(figure))
+            tiles.append(figure_image(figure))
         error = float(mpjpe(poses[number], truth[number]))
         captions += ["detected", "truth", f"predicted: {error:.0f} mm off"]
-    return picture_sheet(tiles, captions, columns=3)
+    return image_sheet(tiles, captions, columns=3)

@@ -62,7 +62,7 @@ def _score(run: RowRun, split: str, root: Path) -> float:
     table = pd.read_csv(path)
     column, name = ("input", CHAIN_INPUT) if run.is_chain else ("name", "overall")
     if column not in table or "mpjpe" not in table:
-        raise InputError(f"{path}: it has no MPJPE: the pictures scored on need 3D joints and cameras")
+        raise InputError(f"{path}: it has no MPJPE: the images scored on need 3D joints and cameras")
     return float(table.loc[table[column] == name, "mpjpe"].iloc[0])
 
 

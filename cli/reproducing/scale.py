@@ -5,7 +5,7 @@ comparable = false            # whether scores may stand beside the published on
 
 [data]
 train-images = 1500           # rendered, where a store has poses alone; likewise validation-images, test-images
-picture-size = 128            # pixels
+image-size = 128            # pixels
 test-subjects = ["S9"]        # unless the command line says other ones; likewise validation-subjects
 
 [[change]]                    # in this order, each to what the rows' recipes set
@@ -31,7 +31,7 @@ _DATA: dict[str, type] = {
     "train-images": int,
     "validation-images": int,
     "test-images": int,
-    "picture-size": int,
+    "image-size": int,
     "test-subjects": list,
     "validation-subjects": list,
 }
@@ -56,7 +56,7 @@ class Scale:
         purpose: shown above its table.
         comparable: whether scores may stand beside the published ones.
         images: to render, by split.
-        picture_size: of those, pixels.
+        image_size: of those, pixels.
         test_subjects, validation_subjects: unless the command line says others.
         changes: in their order.
     """
@@ -65,7 +65,7 @@ class Scale:
     purpose: str
     comparable: bool
     images: Mapping[str, int]
-    picture_size: int
+    image_size: int
     test_subjects: tuple[str, ...]
     validation_subjects: tuple[str, ...]
     changes: tuple[Change, ...]
@@ -112,7 +112,7 @@ def read_scale(name: str) -> Scale:
         values["purpose"],
         values["comparable"],
         {split: data[f"{split}-images"] for split in ("train", "validation", "test")},
-        data["picture-size"],
+        data["image-size"],
         tuple(map(str, data["test-subjects"])),
         tuple(map(str, data["validation-subjects"])),
         tuple(_change(change, where) for change in values.get("change", [])),

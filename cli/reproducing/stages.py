@@ -29,7 +29,7 @@ OUTPUTS = {
     "data render": "store.h5",
     "evolve": "store.h5",
     "detector evaluate": "scores.csv",
-    "evaluate": "scores.csv",
+    "chain evaluate": "scores.csv",
 } | dict.fromkeys(TRAININGS, "run")
 PRODUCTS = {"run": ("run/best.safetensors", "run/last.safetensors"), "store.h5": ("store.h5",)}
 """Files of an output by which a finished stage is recognised."""
@@ -54,7 +54,7 @@ class Product:
 
     @property
     def identity(self) -> str:
-        """What makes it the same file."""
+        """Text that is equal for files of equal content: a hash, or the key of the stage that makes the file."""
         return _content(self.path) if self.stage is None else f"{self.stage.key}/{self.path.as_posix()}"
 
 
@@ -95,12 +95,12 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of the stage's folder: its command and its key, such as "detector-train-0a1b2c3d4e5f"."""
         return f"{self.command.replace(' ', '-')}-{self.key}"
 
     @property
     def before(self) -> list[Stage]:
-        """Stages that it needs, each once."""
+        """The stages whose results this stage reads, each once."""
         products = [*self.arguments, *(product for _, product in self.inputs)]
         return list({p.stage.key: p.stage for p in products if p.stage is not None}.values())
 
@@ -119,7 +119,7 @@ class Stage:
         return Product(Path(path or self.output), self)
 
     def folder(self, root: Path) -> Path:
-        """Its folder."""
+        """Folder of the stage's results below the output folder `root`."""
         return root / "stages" / self.name
 
     def words(self, root: Path) -> list[str]:

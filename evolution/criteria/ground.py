@@ -33,7 +33,7 @@ from evolift.posedata.store import PoseStore
 SINK = 60.0
 RISE = 100.0
 FOOT = 150.0
-"""Millimetres."""
+"""Tolerances of the ground criterion, in mm: see above."""
 FLOOR_SHARE = 0.05
 READ_ROWS = 65536
 _FEET = ("ankle", "heel", "toe", "toes", "foot", "big_toe", "small_toe")
@@ -82,8 +82,8 @@ def settle(
 ) -> Float[Tensor, "n joints 3"]:
     """Bodies moved up or down until their lowest joint is as high as that of other bodies.
 
-    A leg that another body gave, or that was turned, reaches elsewhere than the one that it replaces: left in its place
-    a child would float or sink, and a lifter that sees its absolute place in the picture would learn that people do.
+    A leg that another body gave, or that was rotated, reaches elsewhere than the one that it replaces: left in its place
+    a child would float or sink, and a lifter that sees its absolute place in the image would learn that people do.
 
     Args:
         joints: world frame, mm, z up.

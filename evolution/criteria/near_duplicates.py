@@ -31,7 +31,7 @@ from evolift.evolution.operators.parent_sampling import in_torso_frame
 AXES = 8
 SAMPLE = 20000
 CHUNK = 8192
-FIRST_LOOK = 8
+FIRST_NEIGHBOURS = 8
 """Neighbours looked at before the search is widened."""
 _ROUNDING = 1e-2
 """Added to the radius of the search in the projection, mm: more than float32 can err on a body's size."""
@@ -44,16 +44,23 @@ class PostureSpace:
         tree: of the poses.
         lengths: of the common body's bones, mm.
         sample: poses that the axes of the projection are taken from; they change the speed of a search only.
+        axes: how many, at most; they too change the speed only.
     """
 
     def __init__(
-        self, tree: KinematicTree, lengths: Float32[np.ndarray, "bones"], sample: LocalBones
+        self,
+        tree: KinematicTree,
+        lengths: Float32[np.ndarray, "bones"],
+        sample: LocalBones,
+        *,
+        axes: int = AXES,
     ) -> None:
         self.tree = tree
         self._lengths = torch.from_numpy(lengths)
         points = self.points(sample).astype(np.float64)
-        _, axes = np.linalg.eigh(np.cov(points, rowvar=False))
-        self._axes: np.ndarray = axes[:, ::-1][:, :AXES]
+        _, vectors = np.linalg.eigh(np.cov(points, rowvar=False))
+        self._axes: np.ndarray = vectors[:, ::-1][:, :axes]
+        self.axes = self._axes.shape[1]
 
     def points(self, local: LocalBones) -> Float32[np.ndarray, "n coordinates"]:
         """Joints on the common body in the torso frame, over the root of their number; mm."""
@@ -90,8 +97,8 @@ class Crowd:
 
     @classmethod
     def of_pool(cls, space: PostureSpace, pool: GenePool, rows: int) -> Crowd:
-        """The first rows of a population."""
-        places = np.empty((rows, min(AXES, 3 * len(space.tree.skeleton))))
+        """The crowd of the first `rows` poses of a gene pool."""
+        places = np.empty((rows, space.axes))
         for start in range(0, rows, CHUNK):
             members = torch.arange(start, min(start + CHUNK, rows))
             places[start : start + len(members)] = space.project(space.points(pool.take(members)))
@@ -100,16 +107,16 @@ class Crowd:
 
     @classmethod
     def of_points(cls, space: PostureSpace, points: Float32[np.ndarray, "n coordinates"]) -> Crowd:
-        """Points in memory."""
+        """The crowd of posture points that are held in memory."""
         return cls(space, space.project(points), lambda near: points[near])
 
     def near(self, points: Float32[np.ndarray, "n coordinates"], radius: float) -> Bool[np.ndarray, "n"]:
         """Which points lie closer than the radius to a pose of the crowd."""
         found = np.zeros(len(points), bool)
         places = self.space.project(points)
-        asked, looked = np.arange(len(points)), FIRST_LOOK
+        asked, neighbours = np.arange(len(points)), FIRST_NEIGHBOURS
         while len(asked):
-            k = min(looked, self._tree.n)
+            k = min(neighbours, self._tree.n)
             distance, row = self._tree.query(
                 places[asked], k=np.arange(1, k + 1), distance_upper_bound=radius + _ROUNDING
             )
@@ -119,7 +126,7 @@ class Crowd:
             found[asked[pair[close]]] = True
             # Whoever has as many neighbours in the projection as were asked for may have more behind them.
             more = inside.all(1) & ~found[asked] if k < self._tree.n else np.zeros(len(asked), bool)
-            asked, looked = asked[more], looked * 4
+            asked, neighbours = asked[more], neighbours * 4
         return found
 
 

@@ -13,7 +13,7 @@ Reference: Li et al., Cascaded deep monocular 3D human pose estimation with evol
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,18 +32,20 @@ from evolift.evolution.kinematics.gene_pool import GenePool, pack
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_local
 from evolift.evolution.limits.joint_limits import JointLimits
-from evolift.evolution.limits.limit_sources import files_of_limits, limits_by_name
+from evolift.evolution.limits.limit_sources import files_of_limits, joint_limits
 from evolift.evolution.operators.length_templates import length_templates
 from evolift.evolution.operators.parent_sampling import Score, novelty
 from evolift.evolution.operators.parent_sampling import hardness as weigh_by_hardness
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import InputError, StoreError
+from evolift.posedata.input_file import FilePath
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Lineage, Poses, labelled
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 BLOCK = 16384
-"""Children of a block. Part of the random stream: changing it changes every result."""
+"""Children of a block, if nothing else is said."""
 READ_ROWS = 65536
 
 
@@ -64,7 +66,7 @@ class EvolutionReport:
     generations: tuple[Tally, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for provenance and JSON."""
+        """The report as a dictionary of plain values, for provenance and JSON."""
         return asdict(self)
 
     def reasons(self) -> dict[str, int]:
@@ -91,16 +93,17 @@ class _Originals:
 
 
 def evolve(
-    source: Path,
-    target: Path,
-    settings: EvolutionSettings,
+    source: FilePath,
+    target: FilePath,
+    settings: EvolutionSettings = EvolutionSettings(),  # noqa: B008 - frozen
     *,
     overwrite: bool = False,
     resume: bool = False,
     workers: BlockWorkers | None = None,
     hardness: Score | None = None,
     further_inputs: Sequence[Path] = (),
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = no_progress,
+    block: int = BLOCK,
     command: str = "evolift evolve",
 ) -> EvolutionReport:
     """Grow a pose store.
@@ -114,7 +117,8 @@ def evolve(
         workers: who breeds; this process if None. They never change the result.
         hardness: weights of poses for the sampling "hardness"; must give the same weights for the same poses.
         further_inputs: files that `hardness` depends on, for provenance; a run is resumed with the same only.
-        progress: called with the number of children made since the last call.
+        progress: counts children.
+        block: children of a block, at least 1. Part of the random stream: another number gives other children.
         command: for provenance.
 
     Raises:
@@ -123,13 +127,14 @@ def evolve(
             refused, or the interrupted run had other settings.
         OutputError: the target exists, or cannot be written.
     """
+    source, target = Path(source), Path(target)
     check_output(target, overwrite=overwrite)
     if (hardness is None) == (settings.sampling == "hardness"):
         raise InputError('the sampling "hardness" and a function that scores poses must be given together')
     with PoseStore(source) as store:
         _require_world(store)
         tree = KinematicTree(store.skeleton)
-        limits = limits_by_name(settings.limits, tree)
+        limits = joint_limits(settings.limits, tree.skeleton)
         criteria_by_names(settings.criteria, tree)
         size = settings.size_from(len(store))
         inputs = {
@@ -139,11 +144,12 @@ def evolve(
         provenance = Provenance(command, settings.to_dict(), settings.seed, inputs)
         job = Job(WorkFolder.beside(target), len(store), size, tree, settings)
         folder = job.work_folder()
-        folder.start(_identity(provenance, job), resume=resume, overwrite=overwrite)
+        folder.start(_identity(provenance, job, block), resume=resume, overwrite=overwrite)
         try:
             with PoseStoreWriter(target, store.skeleton, "world", provenance, overwrite=overwrite) as writer:
                 originals = _copy_originals(store, writer, limits, folder)
-                tallies = _grow(job, originals, writer, workers or BlockWorkers(), hardness, progress)
+                blocks = _blocks(job, block)
+                tallies = _grow(job, blocks, originals, writer, workers or BlockWorkers(), hardness, progress)
                 report = EvolutionReport(len(store), len(originals.valid), size - len(store), tuple(tallies))
                 parameters = provenance.parameters | {"report": report.to_dict()}
                 writer.provenance = replace(provenance, parameters=parameters)
@@ -154,14 +160,14 @@ def evolve(
     return report
 
 
-def _identity(provenance: Provenance, job: Job) -> dict[str, Any]:
+def _identity(provenance: Provenance, job: Job, block: int) -> dict[str, Any]:
     """All that the bytes of the result depend on, as plain values."""
     values = {
         **provenance.parameters,
         "seed": provenance.seed,
         "source": provenance.inputs,
         "size": job.size,
-        "block": BLOCK,
+        "block": block,
         "version": provenance.version,
     }
     same: dict[str, Any] = json.loads(json.dumps(values))
@@ -223,33 +229,34 @@ def _parents(
     return rows
 
 
-def _blocks(job: Job) -> Iterator[list[Block]]:
-    """The blocks of each generation."""
+def _blocks(job: Job, size: int) -> Iterator[list[Block]]:
+    """The blocks of each generation, of so many children but the last."""
     generations, children = job.settings.generations, job.size - job.originals
     filled = job.originals
     for generation in range(generations):
         end = job.originals + children * (generation + 1) // generations
         yield [
-            Block(generation, number, filled, start, min(BLOCK, end - start))
-            for number, start in enumerate(range(filled, end, BLOCK))
+            Block(generation, number, filled, start, min(size, end - start))
+            for number, start in enumerate(range(filled, end, size))
         ]
         filled = end
 
 
 def _grow(
     job: Job,
+    generations: Iterable[list[Block]],
     originals: _Originals,
     writer: PoseStoreWriter,
     workers: BlockWorkers,
     hardness: Score | None,
-    progress: Callable[[int], None] | None,
+    progress: Progress,
 ) -> list[Tally]:
     """Breed all generations, and write each block as soon as it and those before it are there."""
     folder = job.work_folder()
     done = folder.finished()
     ancestor = np.arange(job.size)
     tallies = []
-    for generation, blocks in enumerate(_blocks(job)):
+    for generation, blocks in enumerate(generations):
         total = Tally()
         if any((generation, block.number) not in done for block in blocks):
             _weigh(job, blocks[0].filled, generation, hardness)
@@ -261,8 +268,7 @@ def _grow(
                 folder.log(generation, block.number, tally)
             _write_block(folder, block, writer, originals, ancestor)
             total.add(tally)
-            if progress is not None:
-                progress(block.quota)
+            progress(block.quota)
         tallies.append(total)
     return tallies
 

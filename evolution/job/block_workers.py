@@ -29,7 +29,7 @@ from evolift.evolution.job.work_folder import WorkFolder
 from evolift.evolution.kinematics.gene_pool import GenePool
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.limits.joint_limits import JointLimits
-from evolift.evolution.limits.limit_sources import limits_by_name
+from evolift.evolution.limits.limit_sources import joint_limits
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import OutputError
 
@@ -53,7 +53,7 @@ class Job:
     settings: EvolutionSettings
 
     def work_folder(self) -> WorkFolder:
-        """The run's columns and log."""
+        """The work folder that holds the run's columns and its log of finished blocks."""
         joints = 3 * len(self.tree.skeleton)
         return WorkFolder(self.folder, self.size, {"genes": GenePool.width(self.tree), "joints": joints})
 
@@ -88,7 +88,7 @@ class BlockWorkers:
         self.close()
 
     def close(self) -> None:
-        """Let go of what breeds."""
+        """Free the opened work folders and parents that this process keeps between blocks."""
         _opened.cache_clear()
         _held.clear()
 
@@ -102,16 +102,16 @@ class ProcessWorkers(BlockWorkers):
     """Worker processes of this machine.
 
     Args:
-        processes: how many.
+        num_workers: how many.
     """
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, num_workers: int) -> None:
         self._pool = ProcessPoolExecutor(
-            processes, multiprocessing.get_context("spawn"), _end_with_the_parent, (os.getpid(),)
+            num_workers, multiprocessing.get_context("spawn"), _end_with_the_parent, (os.getpid(),)
         )
 
     def close(self) -> None:
-        """End the processes."""
+        """End the worker processes; blocks that have not begun are cancelled."""
         self._pool.shutdown(cancel_futures=True)
 
     def breed(self, job: Job, blocks: Sequence[Block]) -> Iterator[Tally]:
@@ -126,7 +126,7 @@ class ProcessWorkers(BlockWorkers):
                 yield future.result()
         except BrokenProcessPool:
             raise OutputError(
-                f"{job.folder}: a worker process died, perhaps for lack of memory: use fewer --workers and add --resume"
+                f"{job.folder}: a worker process died, perhaps for lack of memory: use fewer `num_workers` and add `resume`"
             ) from None
 
 
@@ -157,7 +157,7 @@ def breed_block(job: Job, block: Block) -> Tally:
 @functools.lru_cache(maxsize=1)
 def _opened(job: Job, inode: int) -> tuple[WorkFolder, GenePool, JointLimits, tuple[Criterion, ...]]:
     folder, tree = job.work_folder(), job.tree
-    limits = limits_by_name(job.settings.limits, tree)
+    limits = joint_limits(job.settings.limits, tree.skeleton)
     criteria = criteria_by_names(job.settings.criteria, tree)
     return folder, GenePool(tree, folder.column("genes")), limits, criteria
 

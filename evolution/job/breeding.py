@@ -24,11 +24,11 @@ from evolift.evolution.kinematics.local_bones import LocalBones, to_joints, to_l
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.operators.crossover import draw_pairs, draw_subtrees, exchange
 from evolift.evolution.operators.mutation import (
-    draw_turned,
+    draw_rotated,
     mirror_bodies,
+    rotate_bodies,
+    rotate_bones,
     scale_lengths,
-    turn_bodies,
-    turn_bones,
 )
 from evolift.evolution.operators.parent_sampling import draw_weighted_pairs, in_torso_frame, pose_distance
 from evolift.evolution.settings import EvolutionSettings
@@ -36,11 +36,11 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.seeds import generator_at
 
 BATCH = 8192
-"""Most candidates made at a time; their working set then stays within a processor's cache."""
+"""Maximum number of candidates made at a time; their working set then stays within a processor's cache."""
 HOPELESS = 1 / 2000
 """Share of survivors below which breeding gives up."""
 
-OPERATORS = ("crossover", "mutation", "turn", "lengths", "mirror")
+OPERATORS = ("crossover", "mutation", "rotation", "lengths", "mirror")
 
 
 def operator_name(code: int) -> str:
@@ -78,7 +78,7 @@ class Tally:
     duplicates: int = 0
 
     def add(self, other: Tally) -> None:
-        """Add another block's counts."""
+        """Add the counts of another block to these, in place."""
         self.candidates += other.candidates
         self.unchanged += other.unchanged
         self.copies += other.copies
@@ -246,12 +246,12 @@ def make_candidates(
     child = exchange(body, mate, taken, tree, lengths=settings.crossed_lengths)
 
     mutated = torch.rand(n, generator=generator) < settings.mutation_rate
-    turned = draw_turned(tree, mutated, generator, per_bone_rate=settings.per_bone_rate or None)
-    child = turn_bones(child, turned, tree, generator, sigma=math.radians(settings.sigma))
-    mutated = turned.any(-1)
-    headed = torch.rand(n, generator=generator) < settings.turn_rate
-    if settings.turn_rate:
-        child = turn_bodies(child, headed, generator, tilt_sigma=math.radians(settings.tilt_sigma))
+    rotated = draw_rotated(tree, mutated, generator, per_bone_rate=settings.per_bone_rate or None)
+    child = rotate_bones(child, rotated, tree, generator, sigma=math.radians(settings.sigma))
+    mutated = rotated.any(-1)
+    headed = torch.rand(n, generator=generator) < settings.rotation_rate
+    if settings.rotation_rate:
+        child = rotate_bodies(child, headed, generator, tilt_sigma=math.radians(settings.tilt_sigma))
     scaled = torch.rand(n, generator=generator) < settings.length_rate
     if settings.length_rate:
         child = scale_lengths(child, tree, scaled, generator, spread=settings.length_spread)
@@ -371,17 +371,17 @@ def _hopeless(tally: Tally, limits: JointLimits) -> str:
     ):
         shares[name] = refused / max(left, 1)
         left -= refused
-    most = max(shares, key=lambda name: shares[name])
-    if most == "unchanged":
-        return "no operator changes anything at these rates: raise --crossover-rate or --mutation-rate"
-    if most == "near":
+    main_reason = max(shares, key=lambda name: shares[name])
+    if main_reason == "unchanged":
+        return "no operator changes anything at these rates: raise `crossover_rate` or `mutation_rate`"
+    if main_reason == "near":
         return (
             f"nearly all children are too near to poses that are there already ({tally.survivors} of {tally.candidates} survive): "
-            "lower --min-distance or --min-change, or ask for fewer children"
+            "lower `min_distance` or `min_change`, or ask for fewer children"
         )
-    if most == "criteria":
+    if main_reason == "criteria":
         reason, times = max(tally.reasons.items(), key=lambda item: item[1])
-        return f"the criteria refuse nearly all children ({tally.survivors} of {tally.candidates} survive), most often for {reason} ({times}): see `evolift limits check --criteria`, or leave it out"
+        return f"the criteria refuse nearly all children ({tally.survivors} of {tally.candidates} survive), most often for {reason} ({times}): see `evolift limits check`, or leave out `criteria`"
     bone, times = max(tally.refused_by.items(), key=lambda item: item[1])
     return (
         f"the limits {limits.name!r} refuse nearly all children ({tally.survivors} of {tally.candidates} survive), "

@@ -60,7 +60,7 @@ class ClusterWorkers(BlockWorkers):
                 yield tally
         except KilledWorker:
             raise OutputError(
-                f"several workers of the dask cluster at {self.address} died, perhaps for lack of memory: give them more and add --resume"
+                f"several workers of the dask cluster at {self.address} died, perhaps for lack of memory: give them more and add `resume`"
             ) from None
         except FileNotFoundError as error:
             raise InputError(
@@ -68,5 +68,5 @@ class ClusterWorkers(BlockWorkers):
             ) from None
         except (CommClosedError, CancelledError, FutureCancelledError, TimeoutError, OSError) as error:
             raise OutputError(
-                f"the dask cluster at {self.address} is gone ({type(error).__name__}): start it again and add --resume"
+                f"the dask cluster at {self.address} is gone ({type(error).__name__}): start it again and add `resume`"
             ) from None

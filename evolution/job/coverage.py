@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from evolift.evolution.kinematics.local_bones import LocalBones, to_local
 from evolift.evolution.operators.parent_sampling import in_torso_frame
 from evolift.posedata.errors import InputError, StoreError
 from evolift.posedata.poses import Poses
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore
 
@@ -60,15 +61,13 @@ class Coverage:
     after: float
 
 
-def coverage_of(
-    probes: PoseStore, evolved: PoseStore, *, progress: Callable[[int], None] | None = None
-) -> Coverage:
+def coverage_of(probes: PoseStore, evolved: PoseStore, *, progress: Progress = no_progress) -> Coverage:
     """Coverage of a store by an evolved one and by the originals in it.
 
     Args:
         probes: for example of a held-out person; all of it is read into memory.
         evolved: read batch by batch.
-        progress: called with the number of poses of `evolved` compared since the last call.
+        progress: counts poses of `evolved`.
 
     Raises:
         InputError: their skeletons differ.
@@ -86,8 +85,7 @@ def coverage_of(
         before = torch.minimum(before, distance)
         after = torch.minimum(after, distance)
         after = torch.minimum(after, distance_to_nearest(wanted, [joints[~originals]], tree))
-        if progress is not None:
-            progress(len(poses))
+        progress(len(poses))
     return Coverage(len(wanted), float(before.mean()), float(after.mean()))
 
 

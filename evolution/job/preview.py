@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from evolift.drawing.figures import figure_picture, new_figure, picture_sheet, plot_curves, plot_directions
+from evolift.drawing.figures import figure_image, image_sheet, new_figure, plot_curves, plot_directions
 from evolift.drawing.report_page import ReportPage
 from evolift.evolution.criteria.criterion import Criterion
 from evolift.evolution.criteria.criterion_sources import criteria_by_names
@@ -30,8 +30,8 @@ from evolift.evolution.kinematics.gene_pool import GenePool
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_local
 from evolift.evolution.limits.joint_limits import JointLimits
-from evolift.evolution.limits.limit_sources import limits_by_name
-from evolift.evolution.pose_pictures import facing_the_viewer, pose_picture
+from evolift.evolution.limits.limit_sources import joint_limits
+from evolift.evolution.pose_images import facing_the_viewer, pose_image
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import StoreError
 from evolift.posedata.output_file import check_output
@@ -61,25 +61,23 @@ def write_preview(evolved: Path, settings: EvolutionSettings, page: Path, *, ove
     check_output(page, overwrite=overwrite)
     with PoseStore(evolved, validate=False) as store:
         tree = KinematicTree(store.skeleton)
-        limits = limits_by_name(settings.limits, tree)
+        limits = joint_limits(settings.limits, tree.skeleton)
         growth, children = _growth(store, tree)
         if not len(children):
             raise StoreError(f"{evolved}: it holds no children, so there is nothing to preview")
         report = ReportPage(f"What {evolved.name} bred")
         report.paragraph(
             f"{len(store)} poses, {len(children)} of them children, bred under the limits {settings.limits!r}. Right limbs are "
-            "orange, left ones blue; everybody is turned to face you."
+            "orange, left ones blue; everybody is rotated to face you."
         )
         report.heading("Children and their parents")
-        report.picture(_families(store, children, tree), "First parent, second parent if there is one, child")
+        report.image(_families(store, children, tree), "First parent, second parent if there is one, child")
         _add_tallies(report, store)
         _add_refused(report, store, limits, settings)
         report.heading("Where limbs point")
-        report.picture(
-            _spheres(store, children, tree), "Upper arms and thighs of the right side, torso frames"
-        )
+        report.image(_spheres(store, children, tree), "Upper arms and thighs of the right side, torso frames")
         report.heading("Coverage")
-        report.picture(_growth_picture(growth))
+        report.image(_growth_figure(growth))
         report.table(growth, "Different postures after each generation", index=False)
     report.write(page, overwrite=overwrite)
 
@@ -112,7 +110,7 @@ def _families(
     store: PoseStore, children: Int64[np.ndarray, "children"], tree: KinematicTree
 ) -> UInt8[np.ndarray, "height width 3"]:
     rng = numpy_generator_at(_SEED, *_PLACE)
-    pictures, captions = [], []
+    images, captions = [], []
     for row in np.sort(rng.choice(children, min(SHOWN, len(children)), replace=False)):
         child = store.read(slice(int(row), int(row) + 1))
         assert child.lineage is not None
@@ -121,14 +119,14 @@ def _families(
             family, ("first parent", "second parent", child.lineage.operator[0]), strict=True
         ):
             if member < 0:
-                pictures.append(np.full((320, 320, 3), 255, np.uint8))
+                images.append(np.full((320, 320, 3), 255, np.uint8))
                 captions.append("no second parent")
                 continue
             joints = store.read(slice(member, member + 1)).joints_3d
             assert joints is not None
-            pictures.append(pose_picture(facing_the_viewer(joints, tree)[0], tree))
+            images.append(pose_image(facing_the_viewer(joints, tree)[0], tree))
             captions.append(f"{role}, row {member}")
-    return picture_sheet(pictures, captions, columns=3, tile=(300, 300))
+    return image_sheet(images, captions, columns=3, tile=(300, 300))
 
 
 def _add_tallies(report: ReportPage, store: PoseStore) -> None:
@@ -186,9 +184,9 @@ def _add_refused(
         _add_broken(report, np.stack(broken[:SHOWN]), limits)
     if implausible:
         facing = facing_the_viewer(np.stack(implausible[:SHOWN]), limits.tree)
-        pictures = [pose_picture(pose, limits.tree) for pose in facing]
-        sheet = picture_sheet(pictures, captions[:SHOWN], columns=3, tile=(300, 300))
-        report.picture(sheet, "Within the limits, but refused by the criteria")
+        images = [pose_image(pose, limits.tree) for pose in facing]
+        sheet = image_sheet(images, captions[:SHOWN], columns=3, tile=(300, 300))
+        report.image(sheet, "Within the limits, but refused by the criteria")
 
 
 def _implausible(
@@ -211,11 +209,11 @@ def _implausible(
 def _add_broken(report: ReportPage, refused: Float[np.ndarray, "n joints 3"], limits: JointLimits) -> None:
     broken = ~limits.check(torch.from_numpy(refused)).numpy()
     facing = facing_the_viewer(refused, limits.tree)
-    pictures = [pose_picture(facing[k], limits.tree, broken[k]) for k in range(len(refused))]
+    images = [pose_image(facing[k], limits.tree, broken[k]) for k in range(len(refused))]
     names = np.array(limits.bones)
     captions = [", ".join(names[broken[k]]) for k in range(len(refused))]
-    sheet = picture_sheet(pictures, captions, columns=3, tile=(300, 300))
-    report.picture(sheet, "Bones that break their limit are thick and black")
+    sheet = image_sheet(images, captions, columns=3, tile=(300, 300))
+    report.image(sheet, "Bones that break their limit are thick and black")
 
 
 def _sampled(store: PoseStore, rows: Int64[np.ndarray, "n"]) -> Float[np.ndarray, "sampled joints 3"]:
@@ -245,12 +243,12 @@ def _spheres(
         sets = {"children": after[:, bone], "originals": before[:, bone]}
         plot_directions(axes, sets, ends=("right", "front", "up"), starts=("left", "back", "down"))
         axes.set_title(f"bone to {tree.names[bone]}", pad=24)
-    return figure_picture(figure)
+    return figure_image(figure)
 
 
-def _growth_picture(growth: pd.DataFrame) -> UInt8[np.ndarray, "height width 3"]:
+def _growth_figure(growth: pd.DataFrame) -> UInt8[np.ndarray, "height width 3"]:
     figure = new_figure(6.0, 3.0)
     plot_curves(
         figure.add_subplot(), {"this store": growth}, ["different postures"], unit="postures", x="generation"
     )
-    return figure_picture(figure)
+    return figure_image(figure)

@@ -74,7 +74,7 @@ class WorkFolder:
                 return
             if not overwrite:
                 raise OutputError(
-                    f"{self.path} was left by an interrupted run: add --resume to go on with it, or --overwrite to start anew"
+                    f"{self.path} was left by an interrupted run: add `resume` to go on with it, or `overwrite` to start anew"
                 )
             self.remove()
         try:
@@ -95,12 +95,12 @@ class WorkFolder:
     def _require(self, run: dict[str, Any]) -> None:
         marker = self.path / MARKER
         if not marker.is_file():
-            raise InputError(f"{self.path} holds no interrupted run: add --overwrite to start anew")
+            raise InputError(f"{self.path} holds no interrupted run: add `overwrite` to start anew")
         before = json.loads(marker.read_text(encoding="utf-8"))
         changed = sorted(key for key in before.keys() | run.keys() if before.get(key) != run.get(key))
         if changed:
             raise InputError(
-                f"{self.path}: the interrupted run had another {changed[0]} ({before.get(changed[0])}, now {run.get(changed[0])}): resume with the same settings, or add --overwrite to start anew"
+                f"{self.path}: the interrupted run had another {changed[0]} ({before.get(changed[0])}, now {run.get(changed[0])}): resume with the same settings, or add `overwrite` to start anew"
             )
 
     def remove(self) -> None:
@@ -145,7 +145,7 @@ class WorkFolder:
             raise OutputError(_refused(self.path / name, error)) from None
 
     def write_children(self, start: int, children: Children) -> None:
-        """Store a block."""
+        """Write the columns of a block of children, from row `start` on."""
         for name in ("genes", "joints", "parent_a", "parent_b", "operator"):
             self.write(name, start, getattr(children, name))
         if children.support is not None:
@@ -167,7 +167,7 @@ class WorkFolder:
         return np.concatenate([valid, np.arange(originals, filled)])
 
     def templates(self) -> Float32[np.ndarray, "subjects bones"]:
-        """Bone lengths of the subjects."""
+        """Bone lengths of each subject, mm, as they were written at the start of the run."""
         lengths: np.ndarray = np.load(self.path / TEMPLATES, allow_pickle=False)
         return lengths
 
@@ -183,7 +183,7 @@ class WorkFolder:
         return blocks
 
     def log(self, generation: int, block: int, tally: Tally) -> None:
-        """Note that a block is stored."""
+        """Append a line to the log that says that a block is stored, with its counts."""
         values = {"generation": generation, "block": block, "tally": asdict(tally)}
         try:
             with (self.path / LOG).open("a", encoding="utf-8") as file:
@@ -195,7 +195,7 @@ class WorkFolder:
 
 def _refused(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        return f"{path}: the disk is full: make room and add --resume"
+        return f"{path}: the disk is full: make room and add `resume`"
     return f"{path} could not be written: {error.strerror}"
 
 

@@ -21,7 +21,7 @@ def dot(a: Float[Tensor, "3 *#rest"], b: Float[Tensor, "3 *#rest"]) -> Float[Ten
 
 
 def cross(a: Float[Tensor, "3 *#rest"], b: Float[Tensor, "3 *#rest"]) -> Float[Tensor, "3 ..."]:
-    """Vector product of planes."""
+    """Cross product of vectors whose x, y and z lie along the first axis."""
     return torch.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
@@ -73,5 +73,5 @@ def apply_matrix(
 def apply_transpose(
     matrix: Float[Tensor, "3 3 *#rest"], vectors: Float[Tensor, "3 *#rest"]
 ) -> Float[Tensor, "3 ..."]:
-    """Transposed matrix times vector."""
+    """Product of the transposed matrices and the vectors, whose x, y and z lie along the first axis."""
     return torch.stack([dot(matrix[:, column], vectors) for column in range(3)])

@@ -59,8 +59,3 @@ def within(side: int, angle: float, *, other_side: int | None = None) -> Bool[Te
         other_side: of the columns' cells; the same if None.
     """
     return centres(side) @ centres(other_side or side).T >= math.cos(angle) - 1e-6
-
-
-def cell_size(side: int) -> float:
-    """Edge of a square of a cell's mean area, degrees."""
-    return math.degrees(math.sqrt(4 * math.pi / side**2))

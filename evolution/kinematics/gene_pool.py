@@ -18,7 +18,7 @@ from torch import Tensor
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import LocalBones
 
-MAPPED_AT_MOST = 2**26
+MAX_MAPPED = 2**26
 """Bytes of a file of genes that random rows are fetched from through its mapping."""
 KEPT_FIXED = 9 + 3  # lower torso and root
 
@@ -29,10 +29,17 @@ class GenePool:
     Args:
         tree: of the poses.
         rows: (poses, `GenePool.width(tree)`) float32; may be mapped from a file.
+        mapped_at_most: bytes of a file that rows are fetched from through its mapping; those of larger ones are read.
     """
 
-    def __init__(self, tree: KinematicTree, rows: Float32[np.ndarray, "poses genes"]) -> None:
-        self.tree = tree
+    def __init__(
+        self,
+        tree: KinematicTree,
+        rows: Float32[np.ndarray, "poses genes"],
+        *,
+        mapped_at_most: int = MAX_MAPPED,
+    ) -> None:
+        self.tree, self.mapped_at_most = tree, mapped_at_most
         self.rows: np.ndarray = np.asarray(rows)
         self._mapping = getattr(rows, "_mmap", None)
         self._file: str | None = getattr(rows, "filename", None)
@@ -40,7 +47,7 @@ class GenePool:
 
     @staticmethod
     def width(tree: KinematicTree) -> int:
-        """Numbers per pose."""
+        """How many numbers the gene pool stores for each pose of a kinematic tree."""
         return 3 * len(tree.names) + 9 + len(tree.names) + KEPT_FIXED
 
     @classmethod
@@ -57,11 +64,11 @@ class GenePool:
         self.rows[start : start + len(local)] = pack(local)
 
     def take(self, members: Int64[Tensor, "n"]) -> LocalBones:
-        """The poses in the given rows."""
+        """The poses of the given rows as local bones, in the order of the rows."""
         rows = members.numpy()
         # A large file is read, not mapped: for each row touched the system maps a neighbourhood of up to megabytes, which
         # costs four times as much as reading the row and makes the whole file count as memory of the process.
-        if self._file is not None and self.rows.nbytes > MAPPED_AT_MOST and hasattr(os, "preadv"):
+        if self._file is not None and self.rows.nbytes > self.mapped_at_most and hasattr(os, "preadv"):
             return unpack(torch.from_numpy(self._read(rows)), self._bones)
         return unpack(torch.from_numpy(self.rows[rows]), self._bones)
 

@@ -85,7 +85,7 @@ class KinematicTree:
 
     @cached_property
     def mirror(self) -> tuple[int, ...]:
-        """Number of each bone's mirror image."""
+        """For each bone the number of its mirror image, the same bone of the other side."""
         position = {joint: bone for bone, joint in enumerate(self.joints_of_bones)}
         return tuple(position[self.skeleton.mirror[joint]] for joint in self.joints_of_bones)
 
@@ -203,13 +203,13 @@ class KinematicTree:
     def carried_constants(self) -> Float[Tensor, "bones 3 3"]:
         """The part of each bone's carried frame that does not depend on the pose.
 
-        It turns the frame's axis along the bone to the rest direction, then makes the first reflection of
+        It rotates the frame's axis along the bone to the rest direction, then makes the first reflection of
         `direction.swing`; the second reflection depends on the pose.
         """
         rest, hangs = self.rest_directions.T, self.hangs.T
         axes = torch.eye(3, dtype=torch.float64)[:, :, None].expand(3, 3, rest.shape[1])
-        turned = swing(axes, hangs[:, None], rest[:, None])
-        return reflect(turned, rest[:, None]).permute(2, 0, 1)
+        rotated = swing(axes, hangs[:, None], rest[:, None])
+        return reflect(rotated, rest[:, None]).permute(2, 0, 1)
 
     @cached_property
     def chains(self) -> Float[Tensor, "joints bones"]:

@@ -37,10 +37,7 @@ from evolift.evolution.kinematics.direction import apply_matrix, apply_transpose
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.posedata.errors import InputError
 
-_UP, _DOWN, _RIGHT = (0.0, 0.0, 1.0), (0.0, 0.0, -1.0), (1.0, 0.0, 0.0)
-# Middles of the ranges of motion of the right limbs, in torso frames; the left ones are their mirror images.
-_UPPER_ARM_REST = (0.4, 0.9, -0.25)
-_THIGH_REST = (0.15, 0.6, -0.78)
+_UP, _RIGHT = (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +62,13 @@ class LocalBones:
         return len(self.root)
 
     def __getitem__(self, rows: Tensor | slice) -> LocalBones:
-        """The chosen poses."""
+        """The local bones of the chosen poses."""
         return LocalBones(
             self.root[rows], self.lower[rows], self.upper[rows], self.directions[rows], self.lengths[rows]
         )
 
     def with_values(self, **values: Tensor) -> LocalBones:
-        """A copy with some tensors replaced."""
+        """A copy of the local bones with the named tensors replaced."""
         return replace(self, **values)
 
 
@@ -181,7 +178,7 @@ def _carried_back(
 
 
 def _carried_out(tree: KinematicTree, directions: Float[Tensor, "3 bones n"]) -> Float[Tensor, "3 bones n"]:
-    """The inverse of `_carried_back`."""
+    """Directions in the torso frame from directions in carried frames: the inverse of `_carried_back`."""
     vectors = directions
     for level in reversed(range(max(map(len, tree.carriers)))):
         bones = [bone for bone, chain in enumerate(tree.carriers) if len(chain) > level]

@@ -120,12 +120,12 @@ class AkhterBlackLimits(JointLimits):
 
     @property
     def limited(self) -> tuple[bool, ...]:
-        """Arms, legs and head."""
+        """For each bone whether it has limits: those of arms, legs and head have."""
         ends = {bone.end for bone in _BONES}
         return tuple(name in ends for name in self.tree.names)
 
     def check_local(self, local: LocalBones) -> Bool[Tensor, "*batch bones"]:
-        """Verdict on measured local bones."""
+        """For each of the measured local bones whether it keeps its limit, (..., bones)."""
         batch = local.lengths.shape[:-1]
         joints = in_torso_frame(local, self.tree).reshape(-1, len(H36M17), 3)
         # Planes in the axes of the files.

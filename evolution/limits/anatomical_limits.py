@@ -77,7 +77,7 @@ class AnatomicalLimits(JointLimits):
         return self._limited
 
     def check_local(self, local: LocalBones) -> Bool[Tensor, "*batch bones"]:
-        """Verdict on measured local bones."""
+        """For each of the measured local bones whether it keeps its limit, (..., bones)."""
         batch = local.lengths.shape[:-1]
         planes = local.directions.reshape(-1, *local.directions.shape[-2:]).permute(2, 1, 0)
         verdict = torch.ones(planes.shape[1:], dtype=torch.bool, device=planes.device)
@@ -97,22 +97,22 @@ class AnatomicalLimits(JointLimits):
     def _in_hinge(
         self, directions: Float[Tensor, "3 hinges n"], carriers: Float[Tensor, "3 hinges n"]
     ) -> Bool[Tensor, "hinges n"]:
-        most, straight, centre_x, centre_y, width = self._hinges.to(directions)[..., None]
+        least_extension, straight, centre_x, centre_y, width = self._hinges.to(directions)[..., None]
         rests = self.tree.rest_directions[[self.tree.parents[bone] for bone in self._hinge_bones]]
-        turn = _axial_zero(carriers, rests.T[:, :, None].to(carriers))
-        cosine, sine = torch.cos(turn), torch.sin(turn)
+        rotation = _axial_zero(carriers, rests.T[:, :, None].to(carriers))
+        cosine, sine = torch.cos(rotation), torch.sin(rotation)
         x = directions[0] * cosine + directions[1] * sine
         y = directions[1] * cosine - directions[0] * sine
         extension = -directions[2]
         in_plane = x * centre_x + y * centre_y >= width * torch.sqrt(x * x + y * y)
-        inside: Tensor = (extension >= straight) | (in_plane & (extension >= most))
+        inside: Tensor = (extension >= straight) | (in_plane & (extension >= least_extension))
         return inside
 
 
 def _axial_zero(
     limb: Float[Tensor, "3 hinges n"], rest: Float[Tensor, "3 hinges 1"]
 ) -> Float[Tensor, "hinges n"]:
-    r"""Turn from the carried frame to the frame in which clinicians measure axial rotation, radians.
+    r"""Rotation from the carried frame to the frame in which clinicians measure axial rotation, radians.
 
     They call that rotation zero which brings the limb from hanging straight to its place: parallel transport
     from straight down, which is singular straight up. Our frame is transported from `rest`. Both differ by the area of the
@@ -197,11 +197,11 @@ def _border(ball: BallRange, tolerance: float) -> Float[Tensor, "azimuths"]:
 def _hinge_constants(hinge: HingeRange, side: int) -> list[float]:
     """Cosines of the largest flexion and of straight, the middle of the flexion plane's range, cosine of half of it."""
     half = math.radians((hinge.lateral + hinge.medial) / 2 + BALL_TOLERANCE)
-    turn = math.radians((hinge.lateral - hinge.medial) / 2)
+    angle = math.radians((hinge.lateral - hinge.medial) / 2)
     return [
         math.cos(math.radians(hinge.flexion + HINGE_TOLERANCE)),
         math.cos(math.radians(hinge.hyperextension + HINGE_TOLERANCE)),
-        side * math.sin(turn),
-        hinge.forward * math.cos(turn),
+        side * math.sin(angle),
+        hinge.forward * math.cos(angle),
         math.cos(min(half, math.pi)),
     ]

@@ -3,7 +3,7 @@
 A bone that hangs on the torso may point wherever it was seen to point, widened by a smoothing angle: a region of
 occupied cells on its sphere. A bone further out (forearm, shin, head, ...) may point wherever it was seen to point while
 its parent pointed about where it points now: one region for each cell of the parent's direction, made from the poses
-whose parent lay within a second, wider angle of that cell. The turn of the shoulder line against the trunk is one
+whose parent lay within a second, wider angle of that cell. The rotation of the shoulder line against the trunk is one
 more region; it counts for the last trunk bone. Left and right share their regions, mirrored.
 
 After Akhter & Black, Pose-conditioned joint angle limits for 3D human pose reconstruction, CVPR 2015; theirs fits a
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -24,43 +23,13 @@ from evolift.evolution.kinematics.direction_cells import cell_of, centres, withi
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import LocalBones, to_local
 from evolift.evolution.limits.joint_limits import JointLimits
+from evolift.evolution.settings import FitSettings
 from evolift.posedata.errors import InputError
 
 SIDE = 48
 """Cells along the edge of a bone's sphere: 4.2 degrees each on average."""
 PARENT_SIDE = 24
 """Cells along the edge of the parent's sphere: 8.5 degrees."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How limits are fitted.
-
-    Args:
-        smoothing: every seen direction also allows all directions within this angle, degrees.
-        parent_smoothing: a bone is compared with poses whose parent bone points within this angle, degrees.
-        support: how many poses must lie within both angles; 1 lets every single pose widen the limits,
-            more guards against glitches.
-
-    Raises:
-        InputError: a value cannot be.
-    """
-
-    smoothing: float = 25.0
-    parent_smoothing: float = 45.0
-    support: int = 1
-
-    def __post_init__(self) -> None:
-        for option, value, least in (
-            ("--smoothing", self.smoothing, 5),
-            ("--parent-smoothing", self.parent_smoothing, 10),
-        ):
-            if not least <= value <= 180:
-                raise InputError(
-                    f"{option} must lie between {least} (the size of a cell) and 180 degrees, not {value}"
-                )
-        if self.support < 1:
-            raise InputError(f"--support must be at least 1, not {self.support}")
 
 
 class FittedLimits(JointLimits):
@@ -106,7 +75,7 @@ class FittedLimits(JointLimits):
         return tuple(bone in self.free or bone in self.bound for bone in range(len(self.tree.names)))
 
     def check_local(self, local: LocalBones) -> Bool[Tensor, "*batch bones"]:
-        """Verdict on measured local bones."""
+        """For each of the measured local bones whether it keeps its limit, (..., bones)."""
         batch = local.lengths.shape[:-1]
         planes = local.directions.reshape(-1, *local.directions.shape[-2:]).permute(2, 1, 0)
         line = local.upper.reshape(-1, 3, 3)[:, :, 0].T

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
-from evolift.evolution.limits.fitted_limits import FitSettings, FittedLimits, fit_limits
+from evolift.evolution.limits.fitted_limits import FittedLimits, fit_limits
 from evolift.evolution.limits.limits_file import save_limits
+from evolift.evolution.settings import FitSettings
 from evolift.posedata.errors import StoreError
 from evolift.posedata.output_file import sha256_of
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.store import PoseStore, Provenance
 
 READ_ROWS = 65536
@@ -25,13 +26,13 @@ def fit_store(
     target: Path,
     *,
     overwrite: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = no_progress,
     command: str = "evolift limits fit",
 ) -> FittedLimits:
     """Learn limits from a store of 3D poses and save them.
 
     Args:
-        progress: called with the number of poses read since the last call.
+        progress: counts poses read.
         command: for provenance.
 
     Raises:
@@ -45,10 +46,9 @@ def fit_store(
             if poses.joints_3d is None:
                 raise StoreError(f"{store.path}: it has no 3D poses to fit limits on")
             yield torch.from_numpy(poses.joints_3d)
-            if progress is not None:
-                progress(len(poses))
+            progress(len(poses))
 
     limits = fit_limits(batches(), KinematicTree(store.skeleton), settings)
-    provenance = Provenance(command, asdict(settings), None, {store.path.name: sha256_of(store.path)})
+    provenance = Provenance(command, settings.to_dict(), None, {store.path.name: sha256_of(store.path)})
     save_limits(target, limits, provenance, overwrite=overwrite)
     return limits

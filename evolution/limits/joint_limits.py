@@ -63,7 +63,7 @@ class JointLimits(ABC):
         return unlimited | (self.check_local(local) & (local.lengths > 0))
 
     def accepts(self, joints: Float[Tensor, "*batch joints 3"]) -> Bool[Tensor, "*batch"]:
-        """Which poses keep all limits."""
+        """For each pose whether all of its bones keep their limits."""
         return self.check(joints).all(-1)
 
     def require(self, skeleton: Skeleton, what: str) -> None:

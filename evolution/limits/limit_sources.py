@@ -10,22 +10,24 @@ from evolift.evolution.limits.anatomical_limits import AnatomicalLimits
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.limits.limits_file import load_limits
 from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import Skeleton
 
 KINDS = "anatomical, fitted:FILE or akhter-black:FILE"
 
 
-def limits_by_name(name: str, tree: KinematicTree) -> JointLimits:
+def joint_limits(name: str, skeleton: Skeleton) -> JointLimits:
     """The limits that a name stands for.
 
     "anatomical" are built in, "fitted:FILE" come from `evolift limits fit`, and "akhter-black:FILE" from the published
     jointAngleModel_v2.mat with staticPose.mat beside it.
 
     Args:
-        tree: of the poses that shall be checked.
+        skeleton: of the poses that shall be checked.
 
     Raises:
-        InputError: there are none of that name, or the file is not sound or for another skeleton.
+        InputError: there are none of that name, the skeleton is no kinematic tree, or the file is not sound or for another skeleton.
     """
+    tree = KinematicTree(skeleton)
     kind, colon, file = name.partition(":")
     if name == "anatomical":
         return AnatomicalLimits(tree)

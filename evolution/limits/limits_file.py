@@ -23,7 +23,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
-from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FitSettings, FittedLimits
+from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FittedLimits
+from evolift.evolution.settings import FitSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.output_file import whole_file
 from evolift.posedata.skeleton import Skeleton
@@ -118,7 +119,9 @@ def _read(path: Path, file: h5py.File) -> FittedLimits:
         bound,
         _read_bits(path, file, "shoulder_line", (SIDE**2,)),
         FitSettings(
-            float(file.attrs["smoothing"]), float(file.attrs["parent_smoothing"]), int(file.attrs["support"])
+            smoothing=float(file.attrs["smoothing"]),
+            parent_smoothing=float(file.attrs["parent_smoothing"]),
+            support=int(file.attrs["support"]),
         ),
         int(file.attrs["poses"]),
     )

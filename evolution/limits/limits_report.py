@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from evolift.evolution.criteria.ground import store_supports
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.operators.random_limbs import with_random_limbs
 from evolift.posedata.errors import StoreError
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.store import PoseStore
 
@@ -72,7 +73,7 @@ class LimitsReport:
 
 
 class _Counts:
-    """Verdicts summed over batches."""
+    """Counts of verdicts, summed over batches of poses."""
 
     def __init__(self, limits: JointLimits, criteria: Sequence[Criterion]) -> None:
         self._limits, self._criteria = limits, criteria
@@ -124,7 +125,7 @@ def report_on_store(
     criteria: Sequence[Criterion] = (),
     random_limbs: bool = False,
     worst: int = 16,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> LimitsReport:
     """Check every pose of a store.
 
@@ -134,7 +135,7 @@ def report_on_store(
         criteria: to be asked as well; then the poses must be in the world frame.
         random_limbs: also check the same bodies with random limbs, which limits ought to refuse.
         worst: how many rows to name.
-        progress: called with the number of poses checked since the last call.
+        progress: counts poses.
 
     Raises:
         InputError: the limits are for another skeleton.
@@ -153,6 +154,5 @@ def report_on_store(
         if random_limbs:
             random.add(with_random_limbs(joints, limits.tree, generator_at(_SEED, start)), standing)
         start += len(poses)
-        if progress is not None:
-            progress(len(poses))
+        progress(len(poses))
     return real.report(worst, random.report(0) if random_limbs else None)

@@ -62,7 +62,7 @@ class HingeRange:
         flexion: largest angle from straight.
         hyperextension: largest angle past straight.
         forward: +1 if flexion moves the limb's end forward when the limb hangs (elbow), -1 backward (knee).
-        lateral, medial: how far the plane of flexion may turn to the outside and to the inside of the body: the
+        lateral, medial: how far the plane of flexion may rotate to the outside and to the inside of the body: the
             axial rotation of the limb above.
         sources: where the numbers come from, in the same order.
     """

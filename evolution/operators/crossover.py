@@ -19,31 +19,6 @@ from evolift.evolution.kinematics.local_bones import LocalBones
 LengthsOfChildren = Literal["kept", "swapped"]
 
 
-def crossover(
-    first: LocalBones,
-    second: LocalBones,
-    tree: KinematicTree,
-    generator: torch.Generator,
-    *,
-    two_point_rate: float = 0.5,
-    lengths: LengthsOfChildren = "kept",
-) -> tuple[LocalBones, Bool[Tensor, "n bones"]]:
-    """Children with the body of `first` and random sub-trees of `second`.
-
-    Args:
-        first, second: n parents each.
-        generator: of all draws.
-        two_point_rate: share of children with two cuts instead of one.
-        lengths: of the exchanged bones, see `exchange`.
-
-    Returns:
-        The children, and which of their bones come from `second`.
-    """
-    taken = draw_subtrees(tree, len(first), generator, two_point_rate=two_point_rate)
-    taken = taken.to(first.lengths.device)
-    return exchange(first, second, taken, tree, lengths=lengths), taken
-
-
 def draw_subtrees(
     tree: KinematicTree, n: int, generator: torch.Generator, *, two_point_rate: float
 ) -> Bool[Tensor, "n bones"]:

@@ -1,4 +1,4 @@
-"""Mutation: bones turned, bodies turned in the world, bones scaled, bodies mirrored.
+"""Mutation: bones rotated, bodies rotated in the world, bones scaled, bodies mirrored.
 
 Pure functions of (bones, tree, generator, rates); what is passed in is never changed. Angles are radians.
 """
@@ -16,77 +16,55 @@ from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import LocalBones
 
 
-def mutate_bones(
-    bones: LocalBones,
-    tree: KinematicTree,
-    generator: torch.Generator,
-    *,
-    sigma: float,
-    per_bone_rate: float | None = None,
-) -> tuple[LocalBones, Bool[Tensor, "n bones"]]:
-    """Turn random bones, each with all that hangs on it, by gaussian rotations.
-
-    Args:
-        sigma: standard deviation of the turn about each of two axes across the bone, radians.
-        per_bone_rate: chance of each movable bone; None turns exactly one bone of each body (Algorithm 1).
-
-    Returns:
-        The mutants, and which bones were turned.
-    """
-    everyone = torch.ones(len(bones), dtype=torch.bool)
-    turned = draw_turned(tree, everyone, generator, per_bone_rate=per_bone_rate).to(bones.lengths.device)
-    return turn_bones(bones, turned, tree, generator, sigma=sigma), turned
-
-
-def draw_turned(
+def draw_rotated(
     tree: KinematicTree,
     mutated: Bool[Tensor, "n"],
     generator: torch.Generator,
     *,
     per_bone_rate: float | None = None,
 ) -> Bool[Tensor, "n bones"]:
-    """Which bones to turn.
+    """Which bones to rotate.
 
     Args:
-        mutated: which bodies get any bone turned.
-        per_bone_rate: chance of each movable bone of those; None turns exactly one of each.
+        mutated: which bodies get any bone rotated.
+        per_bone_rate: chance of each movable bone of those; None rotates exactly one of each.
     """
     n = len(mutated)
     movable = torch.tensor(tree.movable)
-    turned = torch.zeros(len(tree.names), n, dtype=torch.bool)
+    rotated = torch.zeros(len(tree.names), n, dtype=torch.bool)
     if per_bone_rate is None:
         chosen = movable[torch.randint(len(movable), (n,), generator=generator)]
-        turned[chosen, torch.arange(n)] = mutated
+        rotated[chosen, torch.arange(n)] = mutated
     else:
-        turned[movable] = (torch.rand(len(movable), n, generator=generator) < per_bone_rate) & mutated
-    return turned.T
+        rotated[movable] = (torch.rand(len(movable), n, generator=generator) < per_bone_rate) & mutated
+    return rotated.T
 
 
-def turn_bones(
+def rotate_bones(
     bones: LocalBones,
-    turned: Bool[Tensor, "n bones"],
+    rotated: Bool[Tensor, "n bones"],
     tree: KinematicTree,
     generator: torch.Generator,
     *,
     sigma: float,
 ) -> LocalBones:
-    r"""Turn the given bones by gaussian rotations; the last trunk bone also twists the shoulders about itself.
+    r"""Rotate the given bones by gaussian rotations; the last trunk bone also twists the shoulders about itself.
 
     .. math:: u' = \cos|t|\, u + \frac{\sin|t|}{|t|}\, t, \qquad t = w - (w^\top u)\,u, \quad w \sim N(0, \sigma^2 I_3)
 
     Args:
-        turned: which bones of which body.
+        rotated: which bones of which body.
         sigma: radians.
     """
-    # Only the bones that turn get a draw: one of sixteen in the usual setting.
-    columns, rows = turned.T.nonzero(as_tuple=True)
+    # Only the bones that are rotated get a draw: one of sixteen in the usual setting.
+    columns, rows = rotated.T.nonzero(as_tuple=True)
     noise = torch.randn(3, len(rows), generator=generator).to(bones.lengths) * sigma
     planes = bones.directions.permute(2, 1, 0).clone()
     planes[:, columns, rows] = step_on_sphere(planes[:, columns, rows], noise)
-    trunk = turned[:, tree.trunk[-1]].nonzero()[:, 0]
+    trunk = rotated[:, tree.trunk[-1]].nonzero()[:, 0]
     twist = torch.randn(len(trunk), generator=generator).to(bones.lengths) * sigma
     upper = bones.upper.clone()
-    upper[trunk] = turn_about_vertical(upper[trunk], twist)
+    upper[trunk] = rotate_about_vertical(upper[trunk], twist)
     return bones.with_values(directions=planes.permute(2, 1, 0), upper=upper)
 
 
@@ -99,16 +77,16 @@ def step_on_sphere(directions: Float[Tensor, "3 n"], steps: Float[Tensor, "3 n"]
     return moved * torch.rsqrt(dot(moved, moved))
 
 
-def turn_about_vertical(axes: Float[Tensor, "n 3 3"], angle: Float[Tensor, "n"]) -> Float[Tensor, "n 3 3"]:
+def rotate_about_vertical(axes: Float[Tensor, "n 3 3"], angle: Float[Tensor, "n"]) -> Float[Tensor, "n 3 3"]:
     """Rotate orientations (columns) about z, counter-clockwise seen from above."""
     cosine, sine = torch.cos(angle)[:, None], torch.sin(angle)[:, None]
     x, y = axes[:, 0], axes[:, 1]
     return torch.stack([cosine * x - sine * y, sine * x + cosine * y, axes[:, 2]], 1)
 
 
-def turn_bodies(
+def rotate_bodies(
     bones: LocalBones,
-    turned: Bool[Tensor, "n"],
+    rotated: Bool[Tensor, "n"],
     generator: torch.Generator,
     *,
     tilt_sigma: float = 0.0,
@@ -116,19 +94,19 @@ def turn_bodies(
     """Give bodies a new heading, uniform about the world's vertical (z), and optionally a gaussian tilt.
 
     Args:
-        turned: which bodies.
+        rotated: which bodies.
         tilt_sigma: standard deviation of the tilt about each horizontal axis, radians; 0 keeps people as upright as
             they were.
     """
-    rows = turned.nonzero()[:, 0]
+    rows = rotated.nonzero()[:, 0]
     heading = torch.rand(len(rows), generator=generator).to(bones.lengths) * (2 * math.pi)
-    lower = turn_about_vertical(bones.lower[rows], heading)
+    lower = rotate_about_vertical(bones.lower[rows], heading)
     if tilt_sigma:
         tilt = torch.randn(2, len(rows), generator=generator).to(bones.lengths) * tilt_sigma
         lower = _tilt(lower, tilt)
-    turned_lower = bones.lower.clone()
-    turned_lower[rows] = lower
-    return bones.with_values(lower=turned_lower)
+    rotated_lower = bones.lower.clone()
+    rotated_lower[rows] = lower
+    return bones.with_values(lower=rotated_lower)
 
 
 def _tilt(axes: Float[Tensor, "n 3 3"], vector: Float[Tensor, "2 n"]) -> Float[Tensor, "n 3 3"]:

@@ -140,9 +140,9 @@ def load_detection_errors(path: Path, skeleton: Skeleton) -> DetectionErrors:
             f"{path} has no column {missing[0]!r}: errors of a detector have the columns {', '.join(COLUMNS)}, as `evolift detector evaluate --errors` writes them"
         )
     numbers = table[["person", "x", "y"]].apply(pd.to_numeric, errors="coerce")
-    faulty = np.flatnonzero(~np.isfinite(numbers.to_numpy(float)).all(1))
-    if len(faulty):
-        raise InputError(f"{path}, line {faulty[0] + 2}: person, x and y must be finite numbers")
+    invalid = np.flatnonzero(~np.isfinite(numbers.to_numpy(float)).all(1))
+    if len(invalid):
+        raise InputError(f"{path}, line {invalid[0] + 2}: person, x and y must be finite numbers")
     unknown = table.index[~table["joint"].isin(skeleton.joints)]
     if len(unknown):
         raise InputError(

@@ -1,68 +1,29 @@
-"""Pairs of 2D input and 3D target, made on the fly: poses seen by sampled cameras, with a detector's faults."""
+"""Pairs of 2D input and 3D target, made on the fly: poses seen by sampled cameras, with a detector's noise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from evolift.lifter.data.detection_errors import DetectionErrors, box_side
+from evolift.lifter.data.detection_errors import DetectionErrors, box_side, load_detection_errors
 from evolift.lifter.data.pose_source import Bodies, Mixture, PosePart
-from evolift.lifter.model import LifterSettings
 from evolift.lifter.normalisation import normalise
-from evolift.posedata.camera_rig import CameraBatch, RandomRig, RingRig
+from evolift.lifter.settings import LifterSettings, PairSettings, ViewSettings
+from evolift.posedata.camera_rig import RING_CAMERAS, CameraBatch, sample_random, sample_ring
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.skeleton import Skeleton
 from evolift.training.trainer import Batch
 
-CAMERAS = ("ring", "random", "store")
-
 # Place of the random stream of validation pairs; training batches have (step, rank), whose fourth number is 0.
 _VALIDATION_STREAM = (0, 0, 0, 1)
-
-
-@dataclass(frozen=True)
-class PairSettings:
-    """What is done to poses before a lifter sees them.
-
-    Args:
-        batch_size: pairs per step and process.
-        cameras: `ring` or `random` cameras sampled for each pair, or those of the `store` (with its 2D joints
-            where it holds them, projected joints otherwise).
-        ring, random: ranges of the sampled cameras.
-        noise: standard deviation of the gaussian error of x and y, in per cent of the longer side of the person's
-            box, which is how a detector's error scales.
-        errors: those that a detector really made, made again, in the same measure (`evolift.lifter.data.detection_errors`); of
-            the lifter's skeleton.
-        missing: probability that a joint is not found.
-        depth_noise: standard deviation of the depth of a volumetric detector (`input_axes` 3), mm.
-        flip: mirror half of the pairs.
-
-    Raises:
-        InputError: a number is out of its range.
-    """
-
-    batch_size: int = 64
-    cameras: str = "ring"
-    ring: RingRig = field(default_factory=RingRig)
-    random: RandomRig = field(default_factory=RandomRig)
-    noise: float = 0.0
-    errors: DetectionErrors | None = None
-    missing: float = 0.0
-    depth_noise: float = 0.0
-    flip: bool = False
-
-    def __post_init__(self) -> None:
-        if self.cameras not in CAMERAS:
-            raise InputError(f"there are no cameras {self.cameras!r}: choose one of {', '.join(CAMERAS)}")
-        if self.batch_size < 1 or self.noise < 0 or self.depth_noise < 0 or not 0 <= self.missing < 1:
-            raise InputError("batch size must be positive, noise not negative, missing within 0 and 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +47,7 @@ class Pairs:
 
     @staticmethod
     def concatenate(parts: Sequence[Pairs]) -> Pairs:
-        """One after the other."""
+        """The pairs of all parts, one part after the other."""
         if len(parts) == 1:
             return parts[0]
         return Pairs(
@@ -101,17 +62,18 @@ class Pairs:
         return self.joints - self.joints[:, root : root + 1]
 
 
-def seen(part: PosePart, bodies: Bodies, settings: PairSettings, generator: torch.Generator) -> Pairs:
-    """Bodies as sampled cameras, or the store's own, see them, without faults.
+def seen(part: PosePart, bodies: Bodies, views: ViewSettings, generator: torch.Generator) -> Pairs:
+    """Bodies as sampled cameras, or the store's own, see them, without noise.
 
     Raises:
         InputError: cameras of the store are asked for and a row has none.
     """
-    if settings.cameras != "store":
-        rig = settings.ring if settings.cameras == "ring" else settings.random
-        return _projected(bodies, rig.sample(bodies.joints, part.skeleton.root, generator))
+    if views.cameras == "ring":
+        return _projected(bodies, sample_ring(views.ring, bodies.joints, part.skeleton.root, generator))
+    if views.cameras == "random":
+        return _projected(bodies, sample_random(views.random, bodies.joints, part.skeleton.root, generator))
     if part.cameras is None or bool((bodies.camera < 0).any()):
-        raise InputError(f"{part.path}: a pose has no camera: sample cameras (ring or random) instead")
+        raise InputError(f"{part.path}: a pose has no camera: sample `cameras` (ring or random) instead")
     pairs = _projected(bodies, part.cameras[bodies.camera])
     if bodies.pixels is None or bodies.visibility is None:
         return pairs
@@ -119,7 +81,7 @@ def seen(part: PosePart, bodies: Bodies, settings: PairSettings, generator: torc
 
 
 def flipped(pairs: Pairs, skeleton: Skeleton, which: Bool[Tensor, "pairs"]) -> Pairs:
-    """Mirror the pictures of the chosen pairs: u -> width - 1 - u, X -> -X, left and right joints swapped.
+    """Mirror the images of the chosen pairs: u -> width - 1 - u, X -> -X, left and right joints swapped.
 
     The cameras stay as they are, so the flipped pair is exact where the principal point is the middle of the image.
 
@@ -141,14 +103,25 @@ def flipped(pairs: Pairs, skeleton: Skeleton, which: Bool[Tensor, "pairs"]) -> P
     )
 
 
-def with_faults(pairs: Pairs, settings: PairSettings, generator: torch.Generator) -> Pairs:
-    """Add a detector's noise and missing joints, as `PairSettings` says."""
+def errors_of(pairs: PairSettings, skeleton: Skeleton) -> DetectionErrors | None:
+    """The errors of a detector that pairs are made with, out of their file; None for none.
+
+    Raises:
+        InputError: the file is no table of errors of joints of this skeleton.
+    """
+    return None if pairs.errors is None else load_detection_errors(Path(pairs.errors), skeleton)
+
+
+def with_noise(
+    pairs: Pairs, settings: PairSettings, errors: DetectionErrors | None, generator: torch.Generator
+) -> Pairs:
+    """Add a detector's noise and missing joints, as `PairSettings` says; `errors` are those of `errors_of`."""
     pixels, visibility = pairs.pixels, pairs.visibility
     per_cent = box_side(pixels, visibility)[:, None, None] / 100
     if settings.noise:
         pixels = pixels + settings.noise * per_cent * torch.randn(pixels.shape, generator=generator)
-    if settings.errors is not None:
-        pixels = pixels + per_cent * settings.errors.draw(len(pixels), generator)
+    if errors is not None:
+        pixels = pixels + per_cent * errors.draw(len(pixels), generator)
     if settings.missing:
         lost = torch.rand(visibility.shape, generator=generator) < settings.missing
         visibility = visibility.masked_fill(lost, UNLABELLED)
@@ -169,18 +142,18 @@ def as_batch(pairs: Pairs, lifter: LifterSettings, depth_noise: float, generator
     return {"inputs": inputs, "target": target}
 
 
-def drawn_pairs(
+def drawn_views(
     mixture: Mixture,
-    settings: PairSettings,
+    views: ViewSettings,
     skeleton: Skeleton,
     step: int,
     seed: int,
     generator: torch.Generator,
 ) -> Pairs:
-    """A training batch of bodies as cameras see them, half of them mirrored if wanted, without faults."""
-    drawn = mixture.draw(settings.batch_size, step, seed, generator)
-    pairs = Pairs.concatenate([seen(part, bodies, settings, generator) for part, bodies in drawn])
-    if settings.flip:
+    """A training batch of bodies as cameras see them, half of them mirrored if wanted, without noise."""
+    drawn = mixture.draw(views.batch_size, step, seed, generator)
+    pairs = Pairs.concatenate([seen(part, bodies, views, generator) for part, bodies in drawn])
+    if views.flip:
         which = torch.rand(len(pairs), generator=generator) < 0.5
         pairs = flipped(pairs, skeleton, which)
     return pairs
@@ -191,50 +164,69 @@ class PairMaker:
 
     Args:
         mixture: where poses come from.
-        settings: cameras and faults.
+        settings: cameras and noise.
         lifter: what input and target must look like.
         seed: of all draws.
+
+    Raises:
+        InputError: the file of a detector's errors is not sound, or of another skeleton.
     """
 
     def __init__(self, mixture: Mixture, settings: PairSettings, lifter: LifterSettings, seed: int) -> None:
         self.mixture, self.settings, self.lifter, self.seed = mixture, settings, lifter, seed
+        self.errors = errors_of(settings, lifter.skeleton)
 
     def __call__(self, step: int, rank: int, world_size: int) -> Batch:
         """`inputs` (batch, joints, axes) and `target` (batch, joints, 3 or 1)."""
         generator = generator_at(self.seed, step, rank)
-        pairs = drawn_pairs(self.mixture, self.settings, self.lifter.skeleton, step, self.seed, generator)
-        pairs = with_faults(pairs, self.settings, generator)
+        pairs = drawn_views(self.mixture, self.settings, self.lifter.skeleton, step, self.seed, generator)
+        pairs = with_noise(pairs, self.settings, self.errors, generator)
         return as_batch(pairs, self.lifter, self.settings.depth_noise, generator)
 
 
-def fixed_pairs(
-    part: PosePart, settings: PairSettings, seed: int, *, count: int
+def fixed_views(
+    part: PosePart, views: ViewSettings, seed: int, *, count: int
 ) -> tuple[Pairs, Int64[np.ndarray, "pairs"]]:
-    """Pairs for validation and evaluation: rows evenly spread over a part, the same cameras at every call.
+    """Poses as they are seen in validation and evaluation: rows evenly spread over a part, the same cameras at every call.
 
     A ring shows each body to all of its cameras, the other rigs to one.
 
     Args:
         part: the rows.
-        settings: cameras and faults; flips are left out.
-        seed: of cameras and faults.
+        views: the cameras; flips are left out.
+        seed: of the cameras.
         count: bodies at most.
 
     Returns:
-        The pairs, and the row of the store that each shows.
+        The pairs without noise, and the row of the store that each shows.
     """
+    return _fixed_views(part, views, generator_at(seed, *_VALIDATION_STREAM), count)
+
+
+def fixed_pairs(
+    part: PosePart, settings: PairSettings, seed: int, *, count: int
+) -> tuple[Pairs, Int64[np.ndarray, "pairs"]]:
+    """As `fixed_views`, with noise.
+
+    Raises:
+        InputError: the file of a detector's errors is not sound, or of another skeleton.
+    """
+    errors = errors_of(settings, part.skeleton)
     generator = generator_at(seed, *_VALIDATION_STREAM)
+    pairs, rows = _fixed_views(part, settings, generator, count)
+    return with_noise(pairs, settings, errors, generator), rows
+
+
+def _fixed_views(
+    part: PosePart, views: ViewSettings, generator: torch.Generator, count: int
+) -> tuple[Pairs, Int64[np.ndarray, "pairs"]]:
     bodies, rows = part.evenly(count)
-    if settings.cameras == "ring":
-        turns = settings.ring.cameras
-        which = torch.arange(turns).repeat(len(bodies))
-        bodies = bodies[torch.arange(len(bodies)).repeat_interleave(turns)]
-        cameras = settings.ring.sample(bodies.joints, part.skeleton.root, generator, which)
-        pairs = _projected(bodies, cameras)
-        rows = rows.repeat(turns)
-    else:
-        pairs = seen(part, bodies, settings, generator)
-    return with_faults(pairs, settings, generator), rows
+    if views.cameras != "ring":
+        return seen(part, bodies, views, generator), rows
+    which = torch.arange(RING_CAMERAS).repeat(len(bodies))
+    bodies = bodies[torch.arange(len(bodies)).repeat_interleave(RING_CAMERAS)]
+    cameras = sample_ring(views.ring, bodies.joints, part.skeleton.root, generator, which)
+    return _projected(bodies, cameras), rows.repeat(RING_CAMERAS)
 
 
 def _projected(bodies: Bodies, cameras: CameraBatch) -> Pairs:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,9 +27,23 @@ from evolift.posedata.store import CHUNK_ROWS, PoseStore
 
 ROWS_IN_MEMORY = 1_000_000
 """A part with more rows is read window by window."""
-WINDOW_CHUNKS = 64
-WINDOW_STEPS = 1000
-"""A window is this many chunks of the store (262,144 rows) drawn at random, and serves this many steps."""
+
+
+class Windows(NamedTuple):
+    """How a part that is too large for memory is read.
+
+    Args:
+        chunk_rows: rows that are read at a time; those of a chunk of the file cost least.
+        chunks: a window is this many of them, drawn at random (262,144 rows).
+        steps: that a window serves.
+    """
+
+    chunk_rows: int = CHUNK_ROWS
+    chunks: int = 64
+    steps: int = 1000
+
+
+DEFAULT_WINDOWS = Windows()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +65,7 @@ class Bodies:
         return len(self.joints)
 
     def __getitem__(self, rows: Int64[Tensor, "chosen"]) -> Bodies:
-        """The chosen bodies, repeats allowed."""
+        """The bodies of the chosen rows; rows may repeat."""
         pixels, visibility = self.pixels, self.visibility
         return Bodies(
             self.joints[rows],
@@ -68,6 +83,7 @@ class PosePart:
         rows: increasing row numbers.
         skeleton: of the lifter; joints of another skeleton are converted if a mapping is declared.
         rows_in_memory: see `ROWS_IN_MEMORY`.
+        windows: how more rows than that are read.
 
     Raises:
         InputError: the store has no 3D joints, or has them in camera frames without saying which camera, or its
@@ -82,7 +98,9 @@ class PosePart:
         skeleton: Skeleton,
         *,
         rows_in_memory: int = ROWS_IN_MEMORY,
+        windows: Windows = DEFAULT_WINDOWS,
     ) -> None:
+        self.windows = windows
         self.path, self.skeleton, self.row_count = path, skeleton, len(rows)
         self._store = PoseStore(path, validate=False)
         try:
@@ -137,21 +155,22 @@ class PosePart:
         """The bodies that the draws of a step choose among: all, or the window of that step."""
         if self._memory is not None:
             return self._memory
-        key = (step // WINDOW_STEPS, seed)
+        key = (step // self.windows.steps, seed)
         if self._window is None or self._window[0] != key:
             self._window = (key, self._read_window(*key))
         return self._window[1]
 
     def _read_window(self, number: int, seed: int) -> Bodies:
-        chunk_of_row = self._rows // CHUNK_ROWS
+        size = self.windows.chunk_rows
+        chunk_of_row = self._rows // size
         chunks = np.unique(chunk_of_row)
-        count = min(WINDOW_CHUNKS, len(chunks))
+        count = min(self.windows.chunks, len(chunks))
         chosen = np.sort(numpy_generator_at(seed, number).choice(chunks, count, replace=False))
         parts = []
         for chunk in chosen:
             first, last = np.searchsorted(chunk_of_row, [chunk, chunk + 1])
-            block = self._store.read(slice(int(chunk) * CHUNK_ROWS, (int(chunk) + 1) * CHUNK_ROWS))
-            parts.append(block[self._rows[first:last] - int(chunk) * CHUNK_ROWS])
+            block = self._store.read(slice(int(chunk) * size, (int(chunk) + 1) * size))
+            parts.append(block[self._rows[first:last] - int(chunk) * size])
         return self._bodies(Poses.concatenate(parts))
 
     def evenly(self, count: int) -> tuple[Bodies, Int64[np.ndarray, "bodies"]]:

@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from evolift.lifter.networks.martinez import Martinez
+from evolift.lifter.network import Network
+from evolift.lifter.networks.martinez import Martinez, with_folded_layers
 
 
-class Cascade(nn.Module):
+class Cascade(Network):
     r"""Stages :math:`y_1 = f_1(x)`, :math:`y_{n+1} = y_n + f_{n+1}(x, y_n)`.
 
     Each f is a residual perceptron (`martinez`). From `stages` no gradient flows from a stage into the one before:
@@ -44,7 +45,7 @@ class Cascade(nn.Module):
         )
 
     def stages(self, inputs: Float[Tensor, "batch joints in"]) -> Float[Tensor, "stages batch joints out"]:
-        """The estimate after each stage."""
+        """The estimates after each stage of the cascade, along the first axis."""
         estimates: list[Tensor] = [self.parts[0](inputs)]
         for part in self.parts[1:]:
             last = estimates[-1].detach()
@@ -57,3 +58,7 @@ class Cascade(nn.Module):
         for part in self.parts[1:]:
             estimate = estimate + part(torch.cat([inputs, estimate], -1))
         return estimate
+
+    def folded(self) -> Network:
+        """A copy for inference, see `Network.folded`."""
+        return with_folded_layers(self)

@@ -2,60 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution, side_by_side
+from evolift.lifter.network import Network
 
-ROWS_AT_ONCE = 64
+POSES_AT_ONCE = 64
 """Poses that go through the network together: their activations stay in the processor's second-level cache."""
 
 
-@dataclass(frozen=True, eq=False)
-class FoldedLayer:
-    """A graph convolution with what follows it folded in.
+class FoldedGraphConvolution(nn.Module):
+    """A graph convolution whose affinities and weights are constants.
 
     Args:
-        mixing: as `mixings` arranges it, for every pose of `ROWS_AT_ONCE`.
-        both: the weights side by side.
+        mixing: see `SemanticGraphConvolution.mixing`.
+        weights: W_0 and W_1 side by side.
         bias: added per channel.
+
+    Shapes:
+        input (batch, joints, in_channels), contiguous; output (batch, joints, out_channels).
     """
 
-    mixing: Float[Tensor, "rows joints twice"]
-    both: Float[Tensor, "in twice_out"]
-    bias: Float[Tensor, "1 1 out"]
+    def __init__(
+        self,
+        mixing: Float[Tensor, "joints twice"],
+        weights: Float[Tensor, "in twice_out"],
+        bias: Float[Tensor, "out"],
+    ) -> None:
+        super().__init__()
+        self.mixing = nn.Parameter(mixing, requires_grad=False)
+        self.weights = nn.Parameter(weights, requires_grad=False)
+        self.bias = nn.Parameter(bias, requires_grad=False)
 
-    def __call__(self, features: Float[Tensor, "batch joints in"]) -> Float[Tensor, "batch joints out"]:
-        """The convolution, without ReLU, of at most `ROWS_AT_ONCE` poses."""
+    def forward(self, features: Float[Tensor, "batch joints in"]) -> Float[Tensor, "batch joints out"]:
+        """The equation of `SemanticGraphConvolution`."""
         batch, joints, channels = features.shape
-        projected = (features.view(batch * joints, channels) @ self.both).view(batch, 2 * joints, -1)
-        return torch.baddbmm(self.bias, self.mixing[:batch], projected)
+        projected = features.view(batch * joints, channels) @ self.weights
+        projected = projected.view(batch, 2 * joints, len(self.bias))
+        return torch.baddbmm(self.bias, self.mixing.expand(batch, -1, -1), projected)
 
 
-@torch.no_grad()
-def folded(
-    convolution: SemanticGraphConvolution,
-    mixing: Float[Tensor, "joints twice"],
-    norm: nn.BatchNorm1d | None,
-) -> FoldedLayer:
-    r"""A convolution and the batch norm behind it (in evaluation mode) as one convolution.
-
-    .. math:: W' = W \gamma / \sigma, \qquad b' = (b - \mu) \gamma / \sigma + \beta
+class FoldedResidualBlock(nn.Module):
+    """x + f(x).
 
     Args:
-        convolution: the layer.
-        mixing: of it, see `mixings`.
-        norm: None for none.
+        inner: f, which gives new memory at each call.
     """
-    weight, bias = convolution.weight.detach().clone(), convolution.bias.detach().clone()
-    if norm is not None:
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        weight, bias = weight * scale, (bias - norm.running_mean) * scale + norm.bias
-    return FoldedLayer(
-        mixing.detach().clone().expand(ROWS_AT_ONCE, -1, -1), side_by_side(weight), bias[None, None]
-    )
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(
+        self, features: Float[Tensor, "batch joints channels"]
+    ) -> Float[Tensor, "batch joints channels"]:
+        """The sum, in the memory of f(x)."""
+        out: Tensor = self.inner(features).add_(features)
+        return out
+
+
+class FoldedSemGCN(Network):
+    """SemGCN's layers one after the other, some poses at a time.
+
+    Args:
+        layers: folded.
+    """
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, inputs: Float[Tensor, "batch joints in"]) -> Float[Tensor, "batch joints out"]:
+        """What the network that was folded gives."""
+        parts = [self.layers(part) for part in torch.split(inputs.contiguous(), POSES_AT_ONCE)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def folded(self) -> Network:
+        """Itself."""
+        return self

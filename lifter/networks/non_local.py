@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from evolift.lifter.networks.joint_groups import Groups, padded_groups
 
@@ -37,27 +40,36 @@ class NonLocalBlock(nn.Module):
         self.phi = nn.Linear(channels, inner)
         self.score = nn.Linear(2 * inner, 1, bias=False)
         self.out = nn.Linear(inner, channels)
-        self.norm = nn.BatchNorm1d(channels)
+        norm = nn.BatchNorm1d(channels)
+        self.norm: nn.Module = norm
         self.register_buffer("group_joints", torch.tensor(padded_groups(groups)), persistent=False)
         for linear in (self.g, self.theta, self.phi, self.score, self.out):
             nn.init.kaiming_normal_(linear.weight)
             if linear.bias is not None:
                 nn.init.zeros_(linear.bias)
-        nn.init.zeros_(self.norm.weight)
-        nn.init.zeros_(self.norm.bias)
+        nn.init.zeros_(norm.weight)
+        nn.init.zeros_(norm.bias)
 
     def forward(
         self, features: Float[Tensor, "batch joints channels"]
     ) -> Float[Tensor, "batch joints channels"]:
         """The output z of the class's equation."""
-        attention = self.attention(features)
+        attention = self._attention(features)
         values = self._pooled(self.g(features))
         mixed = torch.bmm(attention, values)
         out = self.norm(self.out(mixed).flatten(0, 1)).view_as(features)
         z: Tensor = features + out
         return z
 
-    def attention(
+    def folded(self) -> NonLocalBlock:
+        """A copy for inference, its batch norm part of W (see `Network.folded`)."""
+        result = copy.deepcopy(self).eval().requires_grad_(False)
+        assert isinstance(result.norm, nn.BatchNorm1d)
+        result.out = fuse_linear_bn_eval(result.out, result.norm)
+        result.norm = nn.Identity()
+        return result
+
+    def _attention(
         self, features: Float[Tensor, "batch joints channels"]
     ) -> Float[Tensor, "batch joints groups"]:
         """What each joint takes from each group: ReLU(...) / G of the class's equation."""
@@ -68,6 +80,7 @@ class NonLocalBlock(nn.Module):
         return F.relu(query + key.mT) / len(self.group_joints)
 
     def _pooled(self, features: Float[Tensor, "batch joints inner"]) -> Float[Tensor, "batch groups inner"]:
+        """The largest value of each group's joints."""
         if self.group_joints.shape[1] == 1:
             return features[:, self.group_joints[:, 0]]
         return features[:, self.group_joints].amax(2)

@@ -1,19 +1,17 @@
 """Semantic graph convolution over a fixed skeleton: the dense, batched form.
 
-Both weights are one product, whose result holds two rows per joint: what the joint gives to itself, and what it gives to
-its neighbours. One small matrix per layer then mixes these rows, the same for every pose. `graph_form` has the same
-operator for arbitrary graphs.
+`graph_form` has the same operator as messages along the edges of a graph.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from evolift.lifter.networks.folded_semgcn import FoldedGraphConvolution
 from evolift.posedata.errors import InputError
 
 XAVIER_GAIN = 1.414
@@ -41,7 +39,6 @@ class SemanticGraphConvolution(nn.Module):
 
     adjacency: Tensor
     edge_positions: Tensor
-    off_diagonal: Tensor
 
     def __init__(self, in_channels: int, out_channels: int, adjacency: Bool[Tensor, "joints joints"]) -> None:
         super().__init__()
@@ -52,12 +49,8 @@ class SemanticGraphConvolution(nn.Module):
         self.weight = nn.Parameter(torch.empty(2, in_channels, out_channels))
         self.edge_logits = nn.Parameter(torch.empty(int(adjacency.sum())))
         self.bias = nn.Parameter(torch.empty(out_channels))
-        joints = len(adjacency)
         self.register_buffer("adjacency", adjacency.clone(), persistent=False)
         self.register_buffer("edge_positions", adjacency.flatten().nonzero().squeeze(1), persistent=False)
-        self.register_buffer(
-            "off_diagonal", 1.0 - torch.eye(joints, dtype=torch.get_default_dtype()), persistent=False
-        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -68,55 +61,47 @@ class SemanticGraphConvolution(nn.Module):
         bound = 1 / math.sqrt(self.bias.numel())
         nn.init.uniform_(self.bias, -bound, bound)
 
+    def forward(
+        self, features: Float[Tensor, "batch joints in_channels"]
+    ) -> Float[Tensor, "batch joints out_channels"]:
+        """The output y of the class's equation."""
+        batch, joints, channels = features.shape
+        # x W_0 and x W_1 are one product, whose rows 2j and 2j + 1 are those of joint j.
+        projected = features.reshape(batch * joints, channels) @ self.both_weights()
+        projected = projected.view(batch, 2 * joints, len(self.bias))
+        # `bmm`, because `@` with one matrix for the whole batch would copy it transposed.
+        return torch.bmm(self.mixing().expand(batch, -1, -1), projected) + self.bias
+
     def affinity(self) -> Float[Tensor, "joints joints"]:
         """The mixing weights a; each row sums to 1 over a joint and its neighbours."""
-        return affinities([self])[0]
+        nowhere = self.edge_logits.new_full((self.adjacency.numel(),), -math.inf)
+        logits = nowhere.index_copy(0, self.edge_positions, self.edge_logits)
+        return logits.view_as(self.adjacency).softmax(-1)
 
-    def forward(
-        self,
-        features: Float[Tensor, "batch joints in_channels"],
-        mixing: Float[Tensor, "joints twice"] | None = None,
-    ) -> Float[Tensor, "batch joints out_channels"]:
-        """The output y of the class's equation.
+    def mixing(self) -> Float[Tensor, "joints twice"]:
+        """The affinity for two rows per joint: column 2j weighs x_j W_0, which only j takes, and 2j + 1 weighs x_j W_1."""
+        affinity = self.affinity()
+        itself = torch.eye(len(affinity), dtype=affinity.dtype, device=affinity.device)
+        return torch.stack([affinity * itself, affinity * (1 - itself)], -1).flatten(-2)
 
-        Args:
-            features: x.
-            mixing: of this layer (see `mixings`), if it is known already.
-        """
-        batch, joints, channels = features.shape
-        if mixing is None:
-            mixing = mixings([self])[0]
-        projected = features.reshape(batch * joints, channels) @ side_by_side(self.weight)
-        projected = projected.view(batch, 2 * joints, -1)
-        return torch.bmm(mixing.expand(batch, -1, -1), projected) + self.bias
+    def both_weights(self) -> Float[Tensor, "in twice_out"]:
+        """W_0 and W_1 side by side."""
+        return self.weight.transpose(0, 1).flatten(1)
+
+    @torch.no_grad()
+    def folded(self, norm: nn.BatchNorm1d | None = None) -> FoldedGraphConvolution:
+        """This convolution and the batch norm behind it, if there is one, as constants (see `Network.folded`)."""
+        weights, bias = self.both_weights().clone(), self.bias.clone()
+        if norm is not None:
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            weights, bias = weights * scale.repeat(2), (bias - norm.running_mean) * scale + norm.bias
+        return FoldedGraphConvolution(self.mixing(), weights, bias)
 
     def extra_repr(self) -> str:
-        """Sizes, for printing."""
+        """The layer's sizes as torch shows them when a module is printed."""
         _, in_channels, out_channels = self.weight.shape
         return (
             f"{in_channels}, {out_channels}, joints={len(self.adjacency)}, edges={self.edge_logits.numel()}"
         )
-
-
-def affinities(layers: Sequence[SemanticGraphConvolution]) -> Float[Tensor, "layers joints joints"]:
-    """The mixing weights of several layers over one skeleton, computed together."""
-    first = layers[0]
-    joints = len(first.adjacency)
-    logits = torch.stack([layer.edge_logits for layer in layers])
-    everywhere = logits.new_full((len(layers), joints * joints), -math.inf)
-    everywhere = everywhere.index_copy(1, first.edge_positions, logits)
-    return everywhere.view(len(layers), joints, joints).softmax(-1)
-
-
-def mixings(layers: Sequence[SemanticGraphConvolution]) -> Float[Tensor, "layers joints twice"]:
-    """The affinities of several layers as matrices that mix two rows per joint.
-
-    Column 2j weighs what joint j gives to itself, and column 2j + 1 what it gives to its neighbours.
-    """
-    affinity, off_diagonal = affinities(layers), layers[0].off_diagonal
-    return torch.stack([affinity * (1 - off_diagonal), affinity * off_diagonal], -1).flatten(-2)
-
-
-def side_by_side(weight: Float[Tensor, "2 in out"]) -> Float[Tensor, "in twice"]:
-    """Both weights of a layer as one matrix, whose product with x is (..., self then neighbours)."""
-    return weight.transpose(0, 1).flatten(1)

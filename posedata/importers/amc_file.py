@@ -13,9 +13,10 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.importers.ancestors import with_ancestors
 from evolift.posedata.importers.asf_file import ROOT_BONE, AsfSkeleton, Bone
 from evolift.posedata.importers.euler_angles import matrix_product, rotation_from_euler
-from evolift.posedata.importers.number_table import first_fault, read_numbers
+from evolift.posedata.importers.number_table import first_problem, read_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +56,8 @@ class AmcMotion:
         widths = [self.bones[bone] for bone in bones]
         numbers = read_numbers(rows, sum(widths))
         if numbers is None:
-            row, fault = first_fault(rows, sum(widths))
-            raise InputError(f"{self.label}, frame {self.numbers[frames[row]]}: {fault}")
+            row, problem = first_problem(rows, sum(widths))
+            raise InputError(f"{self.label}, frame {self.numbers[frames[row]]}: {problem}")
         # A line too long and one too short may add up.
         for bone, width, lines in zip(bones, widths, parts, strict=True):
             if len(lines[0].split()) != width:
@@ -185,33 +186,28 @@ def bone_ends(
 
 
 def _with_ancestors(skeleton: AsfSkeleton, bones: Sequence[str]) -> list[str]:
-    needed = {ROOT_BONE}
     for bone in bones:
         if bone not in skeleton.bones:
             raise InputError(
                 f"{skeleton.label} has no bone {bone!r}: it is not a skeleton of the CMU data base"
             )
-        name: str | None = bone
-        while name is not None:
-            needed.add(name)
-            name = skeleton.bones[name].parent
-    return [name for name in skeleton.bones if name in needed]
+    return with_ancestors([ROOT_BONE, *bones], {name: bone.parent for name, bone in skeleton.bones.items()})
 
 
 def _local_rotation(
     bone: Bone, values: Float[np.ndarray, "frames channels"] | None, frames: int
 ) -> Float[np.ndarray, "frames 3 3"]:
-    """C M C^-1: the turns M about the bone's own axes C, in the frame of its parent."""
+    """C M C^-1: the rotations M about the bone's own axes C, in the frame of its parent."""
     if values is None:
         return np.broadcast_to(np.eye(3), (frames, 3, 3))
-    turns = [
+    rotations = [
         (axis, values[:, bone.channels.index(f"r{axis}")])
-        for axis in bone.turn_order
+        for axis in bone.rotation_order
         if f"r{axis}" in bone.channels
     ]
-    angles = np.radians(np.stack([angle for _, angle in turns], -1))
-    turned = rotation_from_euler(angles, "".join(axis for axis, _ in turns))
-    return matrix_product(matrix_product(bone.axis[None], turned), bone.axis.T[None])
+    angles = np.radians(np.stack([angle for _, angle in rotations], -1))
+    rotated = rotation_from_euler(angles, "".join(axis for axis, _ in rotations))
+    return matrix_product(matrix_product(bone.axis[None], rotated), bone.axis.T[None])
 
 
 def _translation(bone: Bone, values: Float[np.ndarray, "frames channels"]) -> Float[np.ndarray, "frames 3"]:

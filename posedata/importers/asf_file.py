@@ -1,6 +1,6 @@
 """Acclaim skeleton files (.asf): bones with their rest directions, axes and degrees of freedom.
 
-Each bone turns about its own axes, which are given in the root's frame at rest. A bone named `root` is the root.
+Each bone rotates about its own axes, which are given in the root's frame at rest. A bone named `root` is the root.
 No torch here, so that worker processes start fast.
 
 Reference: M. Schafer, "ASF Skeleton File Format" (Acclaim); the files of mocap.cs.cmu.edu.
@@ -30,7 +30,7 @@ class Bone:
         offset: from its parent's end to its own at rest, mm.
         axis: rotation into the bone's own axes.
         channels: what an AMC file lists for it, in order: "tx", ..., "rz".
-        turn_order: axes in the order in which its turns are applied.
+        rotation_order: axes in the order in which its rotations are applied.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Bone:
     offset: Float[np.ndarray, "3"]
     axis: Float[np.ndarray, "3 3"]
     channels: tuple[str, ...]
-    turn_order: str
+    rotation_order: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def _skeleton(sections: dict[str, list[list[str]]], label: str) -> AsfSkeleton:
 
 def _root(lines: list[list[str]], millimetres: float) -> Bone:
     values = {words[0]: words[1:] for words in lines}
-    axis = _turns(values["axis"][0])
+    axis = _rotation_order(values["axis"][0])
     channels = tuple(word.lower() for word in values["order"])
     if sorted(channels) != ["rx", "ry", "rz", "tx", "ty", "tz"]:
         raise InputError(f"the root's order is {' '.join(channels)!r}: TX TY TZ RX RY RZ are needed")
@@ -133,14 +133,14 @@ def _root(lines: list[list[str]], millimetres: float) -> Bone:
 def _bone(name: str, parent: str, lines: dict[str, list[str]], millimetres: float) -> Bone:
     direction = _numbers(lines["direction"], 3)
     length = float(_numbers(lines["length"], 1)[0])
-    turn_order = _turns(lines["axis"][3])
-    axis = rotation_from_euler(np.radians(_numbers(lines["axis"][:3], 3)), turn_order)
+    rotation_order = _rotation_order(lines["axis"][3])
+    axis = rotation_from_euler(np.radians(_numbers(lines["axis"][:3], 3)), rotation_order)
     channels = tuple(word.lower() for word in lines.get("dof", []))
     if not set(channels) <= set(_ROTATIONS):
         raise InputError(
-            f"bone {name!r} has the degrees of freedom {' '.join(channels)!r}: only turns are known"
+            f"bone {name!r} has the degrees of freedom {' '.join(channels)!r}: only rotations are known"
         )
-    return Bone(name, parent, millimetres * length * direction, axis, channels, turn_order)
+    return Bone(name, parent, millimetres * length * direction, axis, channels, rotation_order)
 
 
 def _bone_descriptions(lines: list[list[str]]) -> dict[str, dict[str, list[str]]]:
@@ -163,7 +163,7 @@ def _hierarchy(lines: list[list[str]]) -> list[tuple[str, list[str]]]:
     return [(words[0], words[1:]) for words in lines if words[0] not in ("begin", "end")]
 
 
-def _turns(word: str) -> str:
+def _rotation_order(word: str) -> str:
     if sorted(word.lower()) != ["x", "y", "z"]:
         raise InputError(f"an axis order is {word!r}: a permutation of XYZ is needed")
     return word.lower()

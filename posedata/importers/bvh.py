@@ -7,7 +7,7 @@ there is none. All files of one import must agree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +22,7 @@ from evolift.posedata.importers.cmu_clips import GLITCHES
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.output_file import check_output
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -59,7 +60,7 @@ def import_bvh(
     mirrored: bool | None = None,
     subject: str | None = None,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> BvhSummary:
     """Write a pose store from BVH files. The action of each row is the name of its file.
 
@@ -73,7 +74,7 @@ def import_bvh(
         mirrored: whether left and right are swapped in the files; None detects it.
         subject: label of all rows; None takes it from file names like 02_01 where the table says so.
         overwrite: replace an existing store.
-        progress: called with 1 and the number of all files after each file.
+        progress: counts files.
 
     Raises:
         InputError: a file is damaged or lacks a joint, or unit or axes cannot be told.
@@ -91,8 +92,7 @@ def import_bvh(
         def clips() -> Iterator[CaptureClip]:
             for name in found:
                 yield _read(files, name, table, fps, subject)
-                if progress is not None:
-                    progress(1, len(found))
+                progress(1, len(found))
 
         def open_writer() -> PoseStoreWriter:
             parameters = {

@@ -1,6 +1,6 @@
 """Biovision motion files (.bvh): a hierarchy of joints and their channels frame by frame.
 
-Each joint turns its children about axes that move with it; a joint without children ends in an "End Site", called
+Each joint rotates its children about axes that move with it; a joint without children ends in an "End Site", called
 `<joint>_End` here. Joints other than the root that have position channels are put there instead of at their offset.
 """
 
@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.importers.ancestors import with_ancestors
 from evolift.posedata.importers.euler_angles import matrix_product, rotation_from_euler
-from evolift.posedata.importers.number_table import first_fault, read_numbers
+from evolift.posedata.importers.number_table import first_problem, read_numbers
 
 _CHANNELS = {f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 _MOTION = re.compile(rb"\bMOTION\s+Frames\s*:\s*(\d+)\s+Frame\s+Time\s*:\s*(\S+)", re.IGNORECASE)
@@ -96,8 +97,8 @@ class BvhMotion:
         lines = [self.lines[row] for row in rows]
         numbers = read_numbers(lines, self.channels)
         if numbers is None:
-            row, fault = first_fault(lines, self.channels)
-            raise InputError(f"{self.label}, frame {rows[row] + 1}: {fault}")
+            row, problem = first_problem(lines, self.channels)
+            raise InputError(f"{self.label}, frame {rows[row] + 1}: {problem}")
         return numbers
 
 
@@ -230,17 +231,12 @@ def joint_positions(
 
 
 def _with_ancestors(motion: BvhMotion, names: Sequence[str]) -> list[str]:
-    needed = set()
     for wanted in names:
         if wanted not in motion.joints:
             raise InputError(
                 f"{motion.label} has no joint {wanted!r}: choose another table of names (it has {', '.join(motion.joints)})"
             )
-        name: str | None = wanted
-        while name is not None:
-            needed.add(name)
-            name = motion.joints[name].parent
-    return [name for name in motion.joints if name in needed]
+    return with_ancestors(names, {name: joint.parent for name, joint in motion.joints.items()})
 
 
 def _shift(joint: BvhJoint, columns: Float[np.ndarray, "frames channels"]) -> Float[np.ndarray, "*frames 3"]:
@@ -258,7 +254,9 @@ def _shift(joint: BvhJoint, columns: Float[np.ndarray, "frames channels"]) -> Fl
 def _rotation(
     joint: BvhJoint, columns: Float[np.ndarray, "frames channels"]
 ) -> Float[np.ndarray, "frames 3 3"]:
-    turns = [channel for channel in joint.channels if channel.endswith("rotation")]
-    angles = np.radians(columns[:, [joint.channels.index(channel) for channel in turns]])
+    rotations = [channel for channel in joint.channels if channel.endswith("rotation")]
+    angles = np.radians(columns[:, [joint.channels.index(channel) for channel in rotations]])
     # About moving axes in the order of the file, so about fixed axes in the opposite order.
-    return rotation_from_euler(angles[:, ::-1], "".join(channel[0].lower() for channel in reversed(turns)))
+    return rotation_from_euler(
+        angles[:, ::-1], "".join(channel[0].lower() for channel in reversed(rotations))
+    )

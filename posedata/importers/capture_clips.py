@@ -26,7 +26,7 @@ from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter
 
-_LEAST_BONE = 1e-3
+_MIN_BONE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +52,10 @@ class CaptureClip:
     left_out: int = 0
 
 
-_QUESTIONS: dict[str, tuple[str, str, Callable[[np.ndarray], Any]]] = {
-    "unit": ("unit of length", "--unit", detect_unit),
-    "up": ("upward axis", "--up", detect_up),
-    "mirrored": ("left and right", "--mirrored or --not-mirrored", detect_mirrored),
+_QUESTIONS: dict[str, tuple[str, Callable[[np.ndarray], Any]]] = {
+    "unit": ("unit of length", detect_unit),
+    "up": ("upward axis", detect_up),
+    "mirrored": ("left and right", detect_mirrored),
 }
 
 
@@ -72,40 +72,40 @@ class CaptureFrame:
     millimetres: float | None = None
     up: Axis | None = None
     mirrored: bool | None = None
-    _told: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    _answers: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         given = {"unit": self.millimetres, "up": self.up, "mirrored": self.mirrored}
-        self._open = [name for name, value in given.items() if value is None]
+        self._unknown = [name for name, value in given.items() if value is None]
 
     @property
     def detected(self) -> tuple[str, ...]:
         """Those of "unit", "up" and "mirrored" that the clips tell."""
-        return tuple(self._open)
+        return tuple(self._unknown)
 
     @property
     def is_settled(self) -> bool:
-        """Whether all three are known."""
-        return len(self._told) == len(self._open)
+        """Whether unit, upward axis and handedness are all known."""
+        return len(self._answers) == len(self._unknown)
 
-    def hear(self, clip: CaptureClip) -> None:
+    def ask(self, clip: CaptureClip) -> None:
         """Let a clip tell what it can.
 
         Raises:
             InputError: it tells otherwise than one before.
         """
-        for name in self._open if len(clip.joints) else ():
-            what, option, detect = _QUESTIONS[name]
+        for name in self._unknown if len(clip.joints) else ():
+            what, detect = _QUESTIONS[name]
             answer = detect(clip.joints)
             if answer is None:
                 continue
-            label, known = self._told.setdefault(name, (clip.label, answer))
+            label, known = self._answers.setdefault(name, (clip.label, answer))
             if answer != known:
                 raise InputError(
-                    f"{clip.label}: its {what} looks other than in {label}: import it apart, or give {option}"
+                    f"{clip.label}: its {what} looks other than in {label}: import it apart, or give `{name}`"
                 )
         if self.is_settled:
-            for name, (_, answer) in self._told.items():
+            for name, (_, answer) in self._answers.items():
                 if name == "unit":
                     self.millimetres = MILLIMETRES[answer]
                 else:
@@ -120,10 +120,10 @@ class CaptureFrame:
         Raises:
             InputError: no clip told one of them.
         """
-        for name in self._open:
-            if name not in self._told:
-                what, option, _ = _QUESTIONS[name]
-                raise InputError(f"{label}: the {what} cannot be told from its poses: give {option}")
+        for name in self._unknown:
+            if name not in self._answers:
+                what, _ = _QUESTIONS[name]
+                raise InputError(f"{label}: the {what} cannot be told from its poses: give `{name}`")
         assert self.millimetres is not None  # given, or told
         assert self.up is not None
         assert self.mirrored is not None
@@ -159,7 +159,7 @@ def write_clips(
     try:
         for clip in clips:
             check_bones(clip)
-            frame.hear(clip)
+            frame.ask(clip)
             totals.files += 1
             totals.native_frames += clip.native_frames
             totals.left_out += clip.left_out
@@ -191,7 +191,7 @@ def check_bones(clip: CaptureClip) -> None:
         return
     parents, children = np.array(H36M17.bones).T
     lengths = np.linalg.norm(clip.joints[0, children] - clip.joints[0, parents], axis=-1)
-    short = lengths < _LEAST_BONE * lengths.max()
+    short = lengths < _MIN_BONE * lengths.max()
     if short.any():
         child, parent = (H36M17.joints[joints[int(short.argmax())]] for joints in (children, parents))
         raise InputError(

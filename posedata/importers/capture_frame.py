@@ -78,12 +78,12 @@ def to_world(
 ) -> Float[np.ndarray, "frames 17 3"]:
     """Joints of a file in millimetres, z up, with left and right as they are in people.
 
-    y up becomes (x, -z, y), x up (y, z, x); a mirrored file has its first axis turned round.
+    y up becomes (x, -z, y), x up (y, z, x); a mirrored file has its first axis reversed.
     """
     x, y, z = (joints[..., axis] for axis in range(3))
-    turned = {"z": (x, y, z), "y": (x, -z, y), "x": (y, z, x)}[up]
+    rotated = {"z": (x, y, z), "y": (x, -z, y), "x": (y, z, x)}[up]
     sign = -1.0 if mirrored else 1.0
-    return millimetres * np.stack([sign * turned[0], turned[1], turned[2]], -1)
+    return millimetres * np.stack([sign * rotated[0], rotated[1], rotated[2]], -1)
 
 
 def _joint(joints: np.ndarray, name: str) -> np.ndarray:

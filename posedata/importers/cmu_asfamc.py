@@ -7,7 +7,7 @@ keep the file's own numbers, and frames in which the capture jumps are left out 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.output_file import check_output
 from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -48,8 +49,8 @@ def import_cmu(
     fps: float | None = None,
     subjects: Sequence[str] | None = None,
     overwrite: bool = False,
-    workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    num_workers: int = 1,
+    progress: Progress = no_progress,
 ) -> CmuSummary:
     """Write a pose store from the ASF/AMC files of the CMU data base.
 
@@ -59,9 +60,9 @@ def import_cmu(
         fps: frames per second to keep of the 120 (10 takes every 12th frame); None keeps all.
         subjects: only these, for example ["01", "03"]; None takes all.
         overwrite: replace an existing store.
-        workers: processes that read clips; never changes the result. With more than one, a script must guard its
+        num_workers: processes that read clips; never changes the result. With more than one, a script must guard its
             own code by `if __name__ == "__main__"`, as for every process pool.
-        progress: called with 1 and the number of all clips after each clip.
+        progress: counts clips.
 
     Raises:
         InputError: a file is missing or damaged, or there is no such subject.
@@ -78,12 +79,11 @@ def import_cmu(
         )
         native_frames = left_out = 0
         with PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite) as writer:
-            for clip, poses in zip(clips, _read_clips(files, clips, fps, workers), strict=True):
+            for clip, poses in zip(clips, _read_clips(files, clips, fps, num_workers), strict=True):
                 writer.append(_rows(clip, poses))
                 native_frames += poses.native_frames
                 left_out += poses.left_out
-                if progress is not None:
-                    progress(1, len(clips))
+                progress(1, len(clips))
             written = len(writer)
     return CmuSummary(
         tuple(sorted({clip.subject for clip in clips})), len(clips), written, native_frames, left_out
@@ -101,19 +101,21 @@ def _of_subjects(clips: list[CmuClip], subjects: Sequence[str] | None, source: P
 
 
 def _read_clips(
-    files: SourceFiles, clips: list[CmuClip], fps: float | None, workers: int
+    files: SourceFiles, clips: list[CmuClip], fps: float | None, num_workers: int
 ) -> Iterator[ClipPoses]:
     read = partial(read_clip, files, fps=fps)
-    if workers <= 1 or len(clips) == 1:
+    if num_workers <= 1 or len(clips) == 1:
         yield from map(read, clips)
         return
     # Fresh interpreters: forking a process that runs torch's threads is not safe.
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(min(workers, len(clips)), mp_context=context) as pool:
+        with ProcessPoolExecutor(min(num_workers, len(clips)), mp_context=context) as pool:
             yield from pool.map(read, clips)
     except BrokenProcessPool:
-        raise InputError("a worker process died while it read clips: try again with --workers 1") from None
+        raise InputError(
+            "a worker process died while it read clips: try again with `num_workers` 1"
+        ) from None
 
 
 def _rows(clip: CmuClip, poses: ClipPoses) -> Poses:

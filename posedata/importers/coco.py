@@ -1,16 +1,16 @@
 """Importer for COCO's person keypoints (Lin et al., ECCV 2014), and for data sets in its layout with 17 joints.
 
 `person_keypoints_train2017.json` has lists `images` (id, file_name, width, height), `annotations` (image_id,
-category_id, iscrowd, keypoints: 17 times x, y, visibility, bbox: left, top, width, height) and `categories`. Pictures
+category_id, iscrowd, keypoints: 17 times x, y, visibility, bbox: left, top, width, height) and `categories`. Images
 are in a folder beside it. Keypoints are numbers of pixels, so that the centre of the first one is (0, 0); boxes are
-measured from the picture's corner, and half a pixel is taken off.
+measured from the image's corner, and half a pixel is taken off.
 
 The file is read entry by entry, twice: memory does not grow with its annotations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ import numpy as np
 from evolift.posedata.checked_json import expect, number_table
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.image_folder import relative_folder
-from evolift.posedata.importers.joint_boxes import FEWEST_JOINTS
+from evolift.posedata.importers.joint_boxes import MIN_JOINTS
 from evolift.posedata.importers.json_stream import stream_json_list
 from evolift.posedata.importers.labelled_people import LabelledPerson, append_people
 from evolift.posedata.joint_mapping import UNLABELLED, mapping_between
 from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import COCO17, Skeleton
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -34,19 +35,19 @@ class CocoSummary:
     """What `import_coco` did.
 
     Args:
-        people, pictures: written.
+        people, images: written.
         crowds: annotations left out because they stand for a crowd.
         bare: annotations left out because they have too few labelled joints or an empty box.
     """
 
     people: int
-    pictures: int
+    images: int
     crowds: int
     bare: int
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Image:
     file_name: str
     size: tuple[int, int]
 
@@ -63,33 +64,33 @@ def import_coco(
     target: Path,
     *,
     skeleton: Skeleton,
-    fewest: int = FEWEST_JOINTS,
+    min_joints: int = MIN_JOINTS,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> CocoSummary:
-    """Write a pose store (2D joints) with a row for each person; pictures stay where they are.
+    """Write a pose store (2D joints) with a row for each person; images stay where they are.
 
     Args:
         source: person_keypoints_*.json.
-        images: folder of the pictures.
+        images: folder of the images.
         target: the store to write.
         skeleton: COCO17, or one that it is mapped to.
-        fewest: labelled joints of 17 that a person needs to be taken.
+        min_joints: labelled joints of 17 that a person needs to be taken.
         overwrite: replace an existing store.
-        progress: called with 1 and the number of all pictures after each picture that has been looked at.
+        progress: counts images that have been looked at.
 
     Raises:
-        InputError: the file is damaged or not of this layout, or a picture is missing or of another size.
+        InputError: the file is damaged or not of this layout, or an image is missing or of another size.
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
     mapping = mapping_between(COCO17, skeleton)
     person = _person_category(source)
-    pictures = _pictures(source)
+    entries = _images(source)
     counts = _Counts()
     provenance = Provenance(
         "evolift data import coco",
-        {"skeleton": skeleton.name, "fewest": fewest},
+        {"skeleton": skeleton.name, "min_joints": min_joints},
         inputs={source.name: sha256_of(source)},
     )
     root = relative_folder(images, target.parent)
@@ -98,16 +99,17 @@ def import_coco(
     ) as writer:
         written = append_people(
             writer,
-            _people(source, person, pictures, counts, fewest),
+            _people(source, person, entries, counts, min_joints),
             mapping,
             "coco",
             images,
-            lambda: None if progress is None else progress(1, len(pictures)),
+            progress,
+            len(entries),
         )
         people = len(writer)
         if not people:
             raise InputError(
-                f"{source} has no person with {fewest} labelled joints: give another file, or fewer by --fewest"
+                f"{source} has no person with {min_joints} labelled joints: give another file, or fewer by `min_joints`"
             )
     return CocoSummary(people, written, counts.crowds, counts.bare)
 
@@ -126,21 +128,21 @@ def _person_category(source: Path) -> int:
     raise InputError(f"{source} has no category 'person': give COCO's person_keypoints_*.json")
 
 
-def _pictures(source: Path) -> dict[int, _Picture]:
-    pictures = {}
+def _images(source: Path) -> dict[int, _Image]:
+    images = {}
     for number, entry in enumerate(stream_json_list(source, "images")):
         where = f"{source}: images[{number}]"
         expect(entry, dict, where)
         name = expect(entry.get("file_name"), str, f"{where}.file_name")
         size = tuple(int(expect(entry.get(side), int, f"{where}.{side}")) for side in ("width", "height"))
-        pictures[int(expect(entry.get("id"), int, f"{where}.id"))] = _Picture(name, (size[0], size[1]))
-    return pictures
+        images[int(expect(entry.get("id"), int, f"{where}.id"))] = _Image(name, (size[0], size[1]))
+    return images
 
 
 def _people(
-    source: Path, person: int, pictures: dict[int, _Picture], counts: _Counts, fewest: int
+    source: Path, person: int, images: dict[int, _Image], counts: _Counts, min_joints: int
 ) -> Iterator[LabelledPerson]:
-    """Each person to be taken."""
+    """Every annotated person who is to be imported."""
     for number, entry in enumerate(stream_json_list(source, "annotations")):
         where = f"{source}: annotations[{number}]"
         expect(entry, dict, where)
@@ -152,22 +154,22 @@ def _people(
         keypoints = _keypoints(entry.get("keypoints"), f"{where}.keypoints")
         box = number_table([entry.get("bbox")], 4, [f"{where}.bbox"])[0]
         image = expect(entry.get("image_id"), int, f"{where}.image_id")
-        if image not in pictures:
+        if image not in images:
             raise InputError(f"{where}.image_id {image} is not among the images: download it again")
         if not np.isfinite(box).all():
             raise InputError(f"{where}.bbox is not finite: download it again")
-        if (keypoints[:, 2] > UNLABELLED).sum() < fewest or (box[2:] <= 0).any():
+        if (keypoints[:, 2] > UNLABELLED).sum() < min_joints or (box[2:] <= 0).any():
             counts.bare += 1
             continue
         box[:2] -= 0.5
         yield LabelledPerson(
-            pictures[image].file_name,
+            images[image].file_name,
             image,
             "photograph",
             keypoints[:, :2],
             keypoints[:, 2].astype(np.uint8),
             box,
-            pictures[image].size,
+            images[image].size,
         )
 
 

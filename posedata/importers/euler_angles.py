@@ -7,20 +7,20 @@ from jaxtyping import Float
 
 
 def rotation_from_euler(
-    angles: Float[np.ndarray, "*batch turns"], axes: str
+    angles: Float[np.ndarray, "*batch rotations"], axes: str
 ) -> Float[np.ndarray, "*batch 3 3"]:
-    r"""Right-handed rotation by several turns about fixed axes, the first of them first.
+    r"""Right-handed rotation by several angles about fixed axes, the first of them first.
 
     .. math:: R = R_{axes_n}(\theta_n) \cdots R_{axes_1}(\theta_1)
 
-    BVH lists turns about moving axes instead; these are the same turns about fixed axes in the opposite order.
+    BVH lists rotations about moving axes instead; these are the same rotations about fixed axes in the opposite order.
 
     Args:
-        angles: radians, one per turn.
-        axes: a letter x, y or z per turn; "" gives the identity.
+        angles: radians, one per rotation.
+        axes: a letter x, y or z per rotation; "" gives the identity.
     """
-    turns = np.moveaxis(angles, -1, 0)
-    sines, cosines = np.sin(turns), np.cos(turns)
+    rotations = np.moveaxis(angles, -1, 0)
+    sines, cosines = np.sin(rotations), np.cos(rotations)
     # The matrices' own axes come first while they are made: each step then goes over contiguous memory.
     rotation: np.ndarray = np.zeros((3, 3, *angles.shape[:-1]))
     rotation[range(3), range(3)] = 1

@@ -1,9 +1,9 @@
-"""Facts about Human3.6M (Ionescu et al., PAMI 2014) that its importers share: joints, cameras, names, faulty sequences.
+"""Facts about Human3.6M (Ionescu et al., PAMI 2014) that its importers share: joints, cameras, names, sequences to leave out.
 
-Which sequences are faulty is not in the data set; the field found it out. "S11 Directions" has a broken video and is
+Which sequences are of no use is not in the data set; the field found it out. "S11 Directions" has a broken video and is
 left out by all (VideoPose3D's and h36m-fetch's scripts, issue 24 of pytorch-pose-hg-3d). In three sequences of S9 the
-motion-capture poses are shifted against the pictures (learnable-triangulation-pytorch leaves Greeting-2, SittingDown-2
-and Waiting-1 out, which are these by the table in metadata.xml; issue 92 of MHFormer saw it in pictures). They are part
+motion-capture poses are shifted against the images (learnable-triangulation-pytorch leaves Greeting-2, SittingDown-2
+and Waiting-1 out, which are these by the table in metadata.xml; issue 92 of MHFormer saw it in images). They are part
 of the usual test set, so that a figure to be compared with published ones needs them.
 """
 
@@ -18,15 +18,13 @@ from evolift.posedata.errors import InputError
 
 RATE = 50.0
 """Frames per second of poses and videos."""
-SUBJECTS = ("S1", "S5", "S6", "S7", "S8", "S9", "S11")
-"""Those whose poses are given out."""
 CAMERA_SIZES: dict[str, tuple[int, int]] = {
     "54138969": (1000, 1002),
     "55011271": (1000, 1000),
     "58860488": (1000, 1000),
     "60457274": (1000, 1002),
 }
-"""Camera -> (width, height) of its pictures, in the order of metadata.xml and of VideoPose3D's lists."""
+"""Camera -> (width, height) of its images, in the order of metadata.xml and of VideoPose3D's lists."""
 H36M17_OF_32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """The joints of H36M17 among the 32 of the files; the others repeat them or are hands and feet."""
 
@@ -41,17 +39,17 @@ class Choice:
 
     Args:
         subjects: only these; all if None.
-        with_shifted: also those of S9 whose poses are shifted against the pictures.
+        with_shifted: also those of S9 whose poses are shifted against the images.
     """
 
     subjects: tuple[str, ...] | None = None
     with_shifted: bool = False
 
     def is_wanted(self, subject: str) -> bool:
-        """Whether the subject is."""
+        """Whether the sequences of a subject are imported."""
         return self.subjects is None or subject in self.subjects
 
-    def fault(self, subject: str, action: str) -> str | None:
+    def problem(self, subject: str, action: str) -> str | None:
         """Why a sequence is left out, None if it is not.
 
         Args:
@@ -61,11 +59,11 @@ class Choice:
         if (subject, action) in CORRUPT:
             return "its video is corrupt"
         if (subject, action) in SHIFTED and not self.with_shifted:
-            return "its poses are shifted against the pictures"
+            return "its poses are shifted against the images"
         return None
 
     def parameters(self) -> dict[str, object]:
-        """For provenance."""
+        """The choice as plain values, for the store's provenance."""
         return {
             "subjects": None if self.subjects is None else sorted(self.subjects),
             "with_shifted": self.with_shifted,
@@ -89,7 +87,7 @@ class Human36mSummary:
     Args:
         sequences, poses: written.
         left_out: sequences that were not, and why: {"S11 Directions": "its video is corrupt"}.
-        images: folder that the store's image paths are relative to, if it has pictures.
+        images: folder that the store's image paths are relative to, if it has images.
     """
 
     sequences: int
@@ -98,9 +96,9 @@ class Human36mSummary:
     images: Path | None = None
 
     def sentence(self) -> str:
-        """For the user."""
-        faults = "".join(f"; {name} left out: {fault}" for name, fault in self.left_out.items())
-        return f"{self.poses} poses of {self.sequences} sequences{faults}"
+        """What was imported and what was left out, as text for the command line."""
+        problems = "".join(f"; {name} left out: {problem}" for name, problem in self.left_out.items())
+        return f"{self.poses} poses of {self.sequences} sequences{problems}"
 
 
 def chosen_subjects(known: Iterable[str], choice: Choice, source: Path) -> list[str]:

@@ -7,7 +7,7 @@ distortion. A point of the world comes into the camera's frame by
 .. math:: x_{camera} = R_x(a) R_y(b) R_z(c) (x_{world} - position).
 
 The data set's own projection has half of OpenCV's term in p that goes with the point; with p as small as here, the two
-agree to about half a pixel in the corners of the picture and much better where people are.
+agree to about half a pixel in the corners of the image and much better where people are.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from scipy.spatial.transform import Rotation
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.human36m import CAMERA_SIZES
+from evolift.posedata.input_file import reading
 
 _PEOPLE = 11
 _OUTER = 6 * _PEOPLE * len(CAMERA_SIZES)
@@ -38,10 +39,8 @@ def read_human36m_cameras(path: Path) -> dict[tuple[str, str], Camera]:
     Raises:
         InputError: it is not that file.
     """
-    try:
+    with reading(path):
         data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     if b"<!ENTITY" in data:
         raise InputError(
             f"{path} defines entities, which Human3.6M's metadata.xml does not: give the original"

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cdflib
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
-from evolift.posedata.image_file import picture_size
+from evolift.posedata.extras import require_extra
+from evolift.posedata.image_file import read_image_size
 from evolift.posedata.importers.capture_frame import detect_unit
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.human36m import (
@@ -35,10 +35,11 @@ from evolift.posedata.importers.human36m import (
 from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
 from evolift.posedata.importers.image_folder import new_image_folder, relative_folder
 from evolift.posedata.importers.joint_boxes import joint_boxes
-from evolift.posedata.importers.video_pictures import write_video_frames
+from evolift.posedata.importers.video_frames import write_video_frames
 from evolift.posedata.joint_mapping import VISIBLE
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -69,12 +70,12 @@ class _Sequence:
         return self.folder / "Videos" / f"{self.name}.{camera}.mp4"
 
     def view(self, camera: str) -> str:
-        """What mmpose calls pictures and their folder."""
+        """What mmpose calls images and their folder."""
         return f"{self.subject}_{self.name.replace(' ', '_')}.{camera}"
 
 
-class _Pictures:
-    """Where pictures come from: `frames` is a folder of extracted ones, `extract_to` one to extract videos into."""
+class _Images:
+    """Where images come from: `frames` is a folder of extracted ones, `extract_to` one to extract videos into."""
 
     def __init__(self, frames: Path | None, extract_to: Path | None) -> None:
         self.frames = frames
@@ -83,7 +84,7 @@ class _Pictures:
     def of(
         self, sequence: _Sequence, camera: str, rows: Int64[np.ndarray, "kept"]
     ) -> tuple[list[str], tuple[int, int]] | None:
-        """Paths of the pictures of some frames, and their size; None if there are to be no pictures."""
+        """Paths of the images of some frames, and their size; None if there are to be no images."""
         view = sequence.view(camera)
         if self.extract_to is not None:
             folder = self.extract_to / sequence.subject / view
@@ -94,14 +95,14 @@ class _Pictures:
             missing = [name for name in names if not (folder / name).is_file()]
             if missing:
                 raise InputError(
-                    f"{folder} lacks {len(missing)} of {len(names)} pictures, first {missing[0]}: extract the frames again, or choose --fps as they were extracted"
+                    f"{folder} lacks {len(missing)} of {len(names)} images, first {missing[0]}: extract the frames again, or choose `fps` as they were extracted"
                 )
-            size = picture_size(folder / names[0])
+            size = read_image_size(folder / names[0])
         else:
             return None
         if size[0] != _WIDTH or size[1] not in _HEIGHTS:
             raise InputError(
-                f"the pictures of {view} are {size[0]}x{size[1]}, the cameras' are 1000 wide and 1000 or 1002 high: give them unscaled"
+                f"the images of {view} are {size[0]}x{size[1]}, the cameras' are 1000 wide and 1000 or 1002 high: give them unscaled"
             )
         return [f"{sequence.subject}/{view}/{name}" for name in names], size
 
@@ -116,7 +117,7 @@ def import_human36m(
     fps: float | None = None,
     choice: Choice = EVERYTHING,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Human36mSummary:
     """Write a pose store (H36M17, world) from the data set's own files.
 
@@ -131,26 +132,26 @@ def import_human36m(
         frames: folder of frames extracted before, S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg.
         fps: frames per second to keep of the 50 (10 takes every fifth); None keeps all.
         choice: of subjects and sequences.
-        overwrite: replace an existing store and its folder of pictures.
-        progress: called with 1 and the number of all sequences after each sequence.
+        overwrite: replace an existing store and its folder of images.
+        progress: counts sequences.
 
     Raises:
-        InputError: a file is missing or damaged, or pictures are asked for without cameras.
+        InputError: a file is missing or damaged, or images are asked for without cameras.
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
     kept_frames(1, RATE, fps)  # refuses a wrong fps before anything is read
     if metadata is None and (videos or frames is not None):
         raise InputError(
-            "pictures need the cameras that they are from: give Human3.6M's metadata.xml by --metadata"
+            "images need the cameras that they are from: give Human3.6M's metadata.xml by `metadata`"
         )
     if videos and frames is not None:
         raise InputError(
-            "pictures come either from the videos or from extracted frames: give one of --videos and --frames"
+            "images come either from the videos or from extracted frames: give one of `videos` and `frames`"
         )
     every = _find(source, choice)
-    faults = {f"{one.subject} {one.action}": choice.fault(one.subject, one.action) for one in every}
-    left_out = {name: fault for name, fault in faults.items() if fault is not None}
+    problems = {f"{one.subject} {one.action}": choice.problem(one.subject, one.action) for one in every}
+    left_out = {name: problem for name, problem in problems.items() if problem is not None}
     sequences = [one for one in every if f"{one.subject} {one.action}" not in left_out]
     cameras = {} if metadata is None else read_human36m_cameras(metadata)
     _check_views(sequences, cameras, metadata, videos=videos)
@@ -166,22 +167,21 @@ def import_human36m(
         extract_to = None
         if videos and images is not None:
             extract_to = stack.enter_context(new_image_folder(images, overwrite=overwrite))
-        pictures = _Pictures(frames, extract_to)
+        image_source = _Images(frames, extract_to)
         indices: dict[tuple[str, tuple[int, int]], int] = {}
         for sequence in sequences:
-            for poses, camera in _rows(sequence, cameras, pictures, fps):
+            for poses, camera in _rows(sequence, cameras, image_source, fps):
                 if camera is not None:
                     key = camera.name, (camera.width, camera.height)
                     if key not in indices:
                         indices[key] = writer.add_camera(camera)
                     poses = replace(poses, camera=np.full(len(poses), indices[key], np.int32))  # noqa: PLW2901
                 writer.append(poses)
-            if progress is not None:
-                progress(1, len(sequences))
+            progress(1, len(sequences))
         if extract_to is not None:
             target.unlink(
                 missing_ok=True
-            )  # or a kill right now would leave the old store with the new pictures
+            )  # or a kill right now would leave the old store with the new images
     return Human36mSummary(len(sequences), len(writer), left_out, images)
 
 
@@ -189,8 +189,11 @@ def read_poses(path: Path) -> Float32[np.ndarray, "frames 17 3"]:
     """Joints of one CDF file, H36M17, mm, world.
 
     Raises:
-        InputError: it is not such a file.
+        InputError: it is not such a file, or the extra `human36m` is not installed.
     """
+    require_extra("human36m", "cdflib")
+    import cdflib  # noqa: PLC0415  # of that extra
+
     try:
         values = np.asarray(cdflib.CDF(path).varget("Pose"))
     except Exception as error:  # cdflib raises whatever its parser stumbles on
@@ -238,7 +241,7 @@ def _check_views(
     """All that can be seen to be missing is seen before hours of decoding."""
     for sequence in sequences:
         if metadata is not None and (sequence.subject, next(iter(CAMERA_SIZES))) not in cameras:
-            raise InputError(f"{metadata} has no cameras of {sequence.subject}: choose other --subjects")
+            raise InputError(f"{metadata} has no cameras of {sequence.subject}: choose other `subjects`")
         missing = [name for name in CAMERA_SIZES if videos and not sequence.video(name).is_file()]
         if missing:
             raise InputError(
@@ -257,7 +260,7 @@ def _hashes(
 
 
 def _rows(
-    sequence: _Sequence, cameras: dict[tuple[str, str], Camera], pictures: _Pictures, fps: float | None
+    sequence: _Sequence, cameras: dict[tuple[str, str], Camera], image_source: _Images, fps: float | None
 ) -> Iterator[tuple[Poses, Camera | None]]:
     joints = read_poses(sequence.path)
     rows = kept_frames(len(joints), RATE, fps)
@@ -268,7 +271,7 @@ def _rows(
         return
     for name in CAMERA_SIZES:
         camera = cameras[sequence.subject, name]
-        found = pictures.of(sequence, name, rows)
+        found = image_source.of(sequence, name, rows)
         if found is not None:
             camera = replace(camera, width=found[1][0], height=found[1][1])
         joints_2d = camera.project(joints)

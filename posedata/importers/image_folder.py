@@ -1,4 +1,4 @@
-"""Folders of pictures that pose stores refer to: made beside a store, whole or not at all, or left where they are."""
+"""Folders of images that pose stores refer to: made beside a store, whole or not at all, or left where they are."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def new_image_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Args:
         path: the folder to make.
-        overwrite: replace it if it exists and holds nothing but pictures.
+        overwrite: replace it if it exists and holds nothing but images.
 
     Raises:
         OutputError: it exists and is not to be replaced, or the file system refuses.
     """
     if path.exists():
         if not overwrite:
-            raise OutputError(f"{path} exists: choose another output or add --overwrite")
+            raise OutputError(f"{path} exists: choose another output or add `overwrite`")
         if not path.is_dir() or any(
             entry.is_file() and entry.suffix.lower() not in _ENDINGS for entry in path.rglob("*")
         ):
             raise OutputError(
-                f"{path} holds more than pictures, so it is not overwritten: choose another output"
+                f"{path} holds more than images, so it is not overwritten: choose another output"
             )
     partial, old = path.with_name(path.name + ".partial"), path.with_name(path.name + ".old.partial")
     try:
@@ -54,10 +54,10 @@ def new_image_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def check_image(data: bytes, label: str) -> tuple[int, int]:
-    """Width and height of an encoded picture, which is decoded whole.
+    """Width and height of an encoded image, which is decoded whole.
 
     Raises:
-        InputError: it is no readable picture, or it is cut off.
+        InputError: it is no readable image, or it is cut off.
     """
     height, width = decode_image(data, label).shape[:2]
     return width, height

@@ -12,51 +12,48 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.input_file import reading
 
 PIECE = 1 << 18
+"""Characters read at a time."""
 _BLANK = " \t\r\n"
 _AFTER_VALUE = frozenset(_BLANK + ",:]}")
 
 
-def stream_json_list(path: Path, key: str | None = None) -> Iterator[Any]:
+def stream_json_list(path: Path, key: str | None = None, *, piece: int = PIECE) -> Iterator[Any]:
     """Entries of a list, in order.
 
     Args:
         path: a JSON file.
         key: the list is the value of this key of the outermost object; None if the whole file is the list.
+        piece: characters read at a time; never changes the result.
 
     Raises:
         InputError: the file cannot be read, is not JSON, or has no such list.
     """
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            yield from _entries(_Text(file, path), key)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8: give a JSON file") from None
+    with reading(path, "give a JSON file"), path.open(encoding="utf-8-sig") as file:
+        yield from _entries(_Text(file, path, piece), key)
 
 
 class _Text:
     """A text that is read piece by piece as it is taken."""
 
-    def __init__(self, file: TextIO, path: Path) -> None:
-        self._file = file
-        self._path = path
+    def __init__(self, file: TextIO, path: Path, piece: int) -> None:
+        self._file, self._path, self._piece = file, path, piece
         self._decoder = json.JSONDecoder()
         self._text = ""
         self._at = 0
         self._before = 0
         self._is_whole = False
 
-    def fault(self, what: str) -> InputError:
+    def error_at(self, what: str) -> InputError:
         return InputError(
             f"{self._path} is not JSON as expected (character {self._before + self._at + 1}: {what}): download it again"
         )
 
     def _read_on(self) -> None:
         # Twice as much as is there, so that an entry longer than a piece does not cost the square of its length.
-        piece = self._file.read(max(PIECE, len(self._text) - self._at))
+        piece = self._file.read(max(self._piece, len(self._text) - self._at))
         self._is_whole = not piece
         self._before += self._at
         self._text = self._text[self._at :] + piece
@@ -75,20 +72,20 @@ class _Text:
 
     def take(self, wanted: str) -> None:
         if self.next() != wanted:
-            raise self.fault(f"{self.next()!r} stands where {wanted!r} should")
+            raise self.error_at(f"{self.next()!r} stands where {wanted!r} should")
         self._at += 1
 
     def value(self) -> Any:
-        """The next value, decoded."""
+        """The next JSON value of the stream, decoded."""
         self.next()
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 if self._is_whole:
-                    raise self.fault(error.msg) from None
+                    raise self.error_at(error.msg) from None
             except (RecursionError, ValueError) as error:
-                raise self.fault(str(error)) from None
+                raise self.error_at(str(error)) from None
             else:
                 # A number at the end of the piece may go on in the next: "12" or "12." before "12.5".
                 if self._text[end : end + 1] in _AFTER_VALUE or self._is_whole:
@@ -118,9 +115,9 @@ def _entries(text: _Text, key: str | None) -> Iterator[Any]:
             text.take(",")
     text.take("}")
     if not is_found:
-        raise text.fault(f"it has no list {key!r}")
+        raise text.error_at(f"it has no list {key!r}")
     if text.next():
-        raise text.fault("there is more after its end")
+        raise text.error_at("there is more after its end")
 
 
 def _list(text: _Text) -> Iterator[Any]:
@@ -130,5 +127,5 @@ def _list(text: _Text) -> Iterator[Any]:
         if text.next() != "]":
             text.take(",")
             if text.next() == "]":
-                raise text.fault("a comma stands before ']'")
+                raise text.error_at("a comma stands before ']'")
     text.take("]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,12 +11,14 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.image_file import picture_size
+from evolift.posedata.image_file import read_image_size
 from evolift.posedata.joint_mapping import UNLABELLED, JointMapping
 from evolift.posedata.poses import Poses, label_each, repeated_label
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.store import PoseStoreWriter
 
-_ROWS = 4096
+ROWS = 4096
+"""People that are written at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,10 @@ def append_people(
     mapping: JointMapping,
     subject: str,
     folder: Path,
-    seen: Callable[[], object] = lambda: None,
+    progress: Progress = no_progress,
+    total: int | None = None,
+    *,
+    rows: int = ROWS,
 ) -> int:
     """Write people, some thousands at a time; returns the number of different photographs.
 
@@ -58,18 +63,20 @@ def append_people(
         mapping: to the store's joints.
         subject: label of all rows.
         folder: of the photographs.
-        seen: called after each photograph that has been looked at.
+        progress: counts photographs that have been looked at.
+        total: of them, if that is known.
+        rows: people that are written at a time; never changes the store.
 
     Raises:
-        InputError: a photograph is missing, is not a picture, or is of another size than the annotations say.
+        InputError: a photograph is missing, is not an image, or is of another size than the annotations say.
     """
     known: set[str] = set()
-    while block := list(islice(people, _ROWS)):
+    while block := list(islice(people, rows)):
         for one in block:
             if one.image not in known:
-                _check_picture(folder / one.image, one.size)
+                _check_image(folder / one.image, one.size)
                 known.add(one.image)
-                seen()
+                progress(1, total)
         visibility = np.stack([one.visibility for one in block])
         joints = np.where(visibility[..., None] == UNLABELLED, 0, np.stack([one.joints for one in block]))
         joints_2d, visibility = mapping.convert(joints.astype(np.float32), visibility)
@@ -87,11 +94,11 @@ def append_people(
     return len(known)
 
 
-def _check_picture(path: Path, wanted: tuple[int, int] | None) -> None:
+def _check_image(path: Path, wanted: tuple[int, int] | None) -> None:
     if not path.is_file():
-        raise InputError(f"{path} is missing: give the folder of the pictures by --images")
-    size = picture_size(path)
+        raise InputError(f"{path} is missing: give the folder of the images by `images`")
+    size = read_image_size(path)
     if wanted is not None and size != wanted:
         raise InputError(
-            f"{path} is {size[0]}x{size[1]}, the annotations say {wanted[0]}x{wanted[1]}: give the original pictures"
+            f"{path} is {size[0]}x{size[1]}, the annotations say {wanted[0]}x{wanted[1]}: give the original images"
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +26,7 @@ from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
 from evolift.posedata.output_file import check_output
 from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17, LSP14
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -77,7 +77,7 @@ def import_lsp(
     first: int = 1,
     last: int | None = None,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> LspSummary:
     """Write a pose store (2D joints, H36M17) from LSP or LSPET.
 
@@ -89,7 +89,7 @@ def import_lsp(
         target: the store to write.
         first, last: image numbers, from 1, both included; None is the last that there is.
         overwrite: replace an existing store and its folder of photographs.
-        progress: called with 1 and the number of all photographs after each photograph.
+        progress: counts photographs.
 
     Raises:
         InputError: a file is missing or damaged, or there are no such numbers.
@@ -127,8 +127,7 @@ def import_lsp(
                 check_image(data, files.label(name))
                 if kept is not None and is_usable[number - 1]:
                     (kept / PurePosixPath(name).name).write_bytes(data)
-                if progress is not None:
-                    progress(1, len(images))
+                progress(1, len(images))
             names = [images[number] for number in chosen]
             paths = [PurePosixPath(name).name for name in names] if files.is_archive else names
             if chosen:
@@ -136,7 +135,7 @@ def import_lsp(
             if kept is not None:
                 target.unlink(
                     missing_ok=True
-                )  # or a kill right now would leave the old store with the new pictures
+                )  # or a kill right now would leave the old store with the new images
     return LspSummary(annotation.variant, len(chosen), len(images) - len(chosen), folder)
 
 

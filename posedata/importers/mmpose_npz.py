@@ -1,6 +1,6 @@
 """Importer for the Human3.6M annotations of mmpose: `h36m_train.npz` or `h36m_test.npz`, and `cameras.pkl`.
 
-The .npz has a row for each picture: imgname (S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg), center and
+The .npz has a row for each image: imgname (S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg), center and
 scale (a box of 200 px times scale), part (17 times x, y, visible) in pixels and S (17 times x, y, z, visible) in metres in
 the frame of the camera. cameras.pkl is a table by (subject, camera): R and T (metres) from camera to world, f, c, k, p, w, h.
 It is a pickle, of which only arrays and containers are read. Human3.6M's metadata.xml tells the same cameras.
@@ -9,7 +9,7 @@ It is a pickle, of which only arrays and containers are read. Human3.6M's metada
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ from evolift.posedata.importers.plain_pickle import read_pickle
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses, label_each
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
 SCALE_PIXELS = 200.0
-MOST_PIXELS = 10.0
+MAX_PIXELS = 10.0
 """Median distance between the 2D joints and the 3D ones seen through their camera, above which they do not belong together."""
 _NAME = re.compile(r"(?:.*[/\\])?(S\d+)_([A-Za-z0-9_ ]+)\.(\d+)_(\d+)\.(?:jpe?g|png)", re.IGNORECASE)
 _SHAPES: dict[str, tuple[int | None, ...]] = {
@@ -46,7 +47,7 @@ CameraKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Name:
-    """What the name of a picture tells."""
+    """What the name of an image tells."""
 
     subject: str
     action: str
@@ -63,7 +64,7 @@ def import_mmpose(
     images: Path | None = None,
     choice: Choice = EVERYTHING,
     overwrite: bool = False,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Human36mSummary:
     """Write a pose store (H36M17, 3D in the world, 2D, boxes).
 
@@ -72,13 +73,13 @@ def import_mmpose(
         target: the store to write.
         cameras: cameras.pkl.
         metadata: Human3.6M's metadata.xml instead.
-        images: folder that the names of the pictures are relative to; None leaves pictures out.
+        images: folder that the names of the images are relative to; None leaves images out.
         choice: of subjects and sequences.
         overwrite: replace an existing store.
-        progress: called with the number of rows since the last call, and None.
+        progress: counts rows.
 
     Raises:
-        InputError: a file is damaged or not of this layout, a picture is missing, or the cameras do not fit the poses.
+        InputError: a file is damaged or not of this layout, an image is missing, or the cameras do not fit the poses.
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
@@ -88,7 +89,7 @@ def import_mmpose(
         known, camera_file = read_human36m_cameras(metadata), metadata
     else:
         raise InputError(
-            "the joints are in the frames of cameras: give these by one of --cameras and --metadata"
+            "the joints are in the frames of cameras: give these by one of `cameras` and `metadata`"
         )
     provenance = Provenance(
         "evolift data import mmpose",
@@ -120,11 +121,10 @@ def import_mmpose(
                 paths = None if images is None else list(_checked_images(images, columns["imgname"]))
                 writer.append(_rows(chosen, columns, camera, writer.cameras, paths, source))
             start += len(names)
-            if progress is not None:
-                progress(len(names), None)
+            progress(len(names))
         written = len(writer)
         if not written:
-            raise InputError(f"{source} has no row of these subjects: choose others by --subjects")
+            raise InputError(f"{source} has no row of these subjects: choose others by `subjects`")
     return Human36mSummary(len(sequences), written, left_out, images)
 
 
@@ -184,10 +184,10 @@ def _names(values: np.ndarray, source: Path, start: int) -> list[_Name]:
 def _is_kept(name: _Name, choice: Choice, left_out: dict[str, str]) -> bool:
     if not choice.is_wanted(name.subject):
         return False
-    fault = choice.fault(name.subject, name.action)
-    if fault is not None:
-        left_out[f"{name.subject} {name.action}"] = fault
-    return fault is None
+    problem = choice.problem(name.subject, name.action)
+    if problem is not None:
+        left_out[f"{name.subject} {name.action}"] = problem
+    return problem is None
 
 
 def _check_finite(columns: dict[str, np.ndarray], source: Path, rows: np.ndarray) -> None:
@@ -207,7 +207,7 @@ def _checked_images(images: Path, names: np.ndarray) -> Iterator[str]:
     for name in names.astype(str).tolist():
         if not (images / name).is_file():
             raise InputError(
-                f"{images / name} is missing: give the folder that imgname is relative to by --images"
+                f"{images / name} is missing: give the folder that imgname is relative to by `images`"
             )
         yield name
 
@@ -229,7 +229,7 @@ def _rows(
     joints_2d = np.where(visibility[..., None] == UNLABELLED, 0, columns["part"][..., :2])
     labelled = visibility != UNLABELLED
     distance = np.median(np.linalg.norm(seen - joints_2d, axis=-1)[labelled]) if labelled.any() else 0.0
-    if not distance <= MOST_PIXELS:
+    if not distance <= MAX_PIXELS:
         raise InputError(
             f"{source}: its 3D joints seen through their cameras are {distance:.0f} px beside its 2D joints: give the cameras that belong to it"
         )

@@ -2,7 +2,7 @@
 
 `S1/Seq1/annot.mat` has cells annot2 and annot3 with one entry for each of 14 cameras: (frames, 56) pixels and (frames, 84)
 millimetres in the camera's frame, of 28 joints. `camera.calibration` beside it has the cameras, and
-`imageSequence/video_0.avi` and so on the pictures.
+`imageSequence/video_0.avi` and so on the images.
 
 Frames and frames per second are those of the data set's own util/mpii_get_sequence_info.m; the eight cameras taken when
 none are named are its set "vnect", whose videos its script downloads. imageSequence/video_2.avi of S6/Seq2 is too short
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +28,11 @@ from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.image_folder import new_image_folder
 from evolift.posedata.importers.joint_boxes import joint_boxes
 from evolift.posedata.importers.skeletool_calibration import read_skeletool_cameras
-from evolift.posedata.importers.video_pictures import write_video_frames
+from evolift.posedata.importers.video_frames import write_video_frames
 from evolift.posedata.joint_mapping import VISIBLE
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -46,7 +47,7 @@ SEQUENCES: dict[tuple[str, str], tuple[int, float]] = {
 }  # fmt: skip
 """(subject, sequence) -> (frames, frames per second)."""
 SHORT_VIDEOS = {("S6", "Seq2", "2")}
-MOST_PIXELS = 2.0
+MAX_PIXELS = 2.0
 """Median distance of the 2D joints from the 3D ones seen through their camera, above which they do not belong together."""
 _CAMERAS, _JOINTS = 14, 28
 
@@ -59,7 +60,7 @@ class Mpi3dhpSummary:
         sequences, poses: written.
         left_out: views that were not, and why.
         unmarked: frames of the test set that it does not mark as valid.
-        images: folder that the store's image paths are relative to, if it has pictures.
+        images: folder that the store's image paths are relative to, if it has images.
     """
 
     sequences: int
@@ -78,7 +79,7 @@ def import_mpi_inf_3dhp(
     fps: float | None = None,
     subjects: Sequence[str] | None = None,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Mpi3dhpSummary:
     """Write a pose store (H36M17, 3D in the world, 2D, boxes) of the training set.
 
@@ -89,8 +90,8 @@ def import_mpi_inf_3dhp(
         videos: extract the kept frames of the videos into the folder `<target stem>_images` beside the store.
         fps: frames per second to keep of the 25 or 50; None keeps all.
         subjects: only these, for example ["S1"]; None takes all.
-        overwrite: replace an existing store and its folder of pictures.
-        progress: called with 1 and the number of all views after each view.
+        overwrite: replace an existing store and its folder of images.
+        progress: counts views.
 
     Raises:
         InputError: a file is missing or damaged, or 2D and 3D do not belong together.
@@ -111,7 +112,7 @@ def import_mpi_inf_3dhp(
     ]
     missing = [path for key, name in views if videos and not (path := _video(found[key], name)).is_file()]
     if missing:
-        raise InputError(f"{missing[0]} is missing: download the pictures of this sequence there")
+        raise InputError(f"{missing[0]} is missing: download the images of this sequence there")
     for key in found:
         kept_frames(1, SEQUENCES[key][1], fps)  # refuses a wrong fps before anything is read
     images = target.with_name(f"{target.stem}_images") if videos else None
@@ -130,7 +131,7 @@ def import_mpi_inf_3dhp(
     root = "" if images is None else images.name
     writer = PoseStoreWriter(target, H36M17, "world", provenance, image_root=root, overwrite=overwrite)
     with writer, contextlib.ExitStack() as stack:
-        pictures = (
+        image_folder = (
             None if images is None else stack.enter_context(new_image_folder(images, overwrite=overwrite))
         )
         for key, folder in found.items():
@@ -139,17 +140,18 @@ def import_mpi_inf_3dhp(
             for _, name in (view for view in views if view[0] == key):
                 if name not in known:
                     raise InputError(
-                        f"{folder / 'camera.calibration'} has no camera {name}: choose other --cameras"
+                        f"{folder / 'camera.calibration'} has no camera {name}: choose other `cameras`"
                     )
                 view = _View(key, name, known[name], folder)
                 index = writer.add_camera(view.camera)
-                writer.append(_rows(view, joints_2d[int(name)], joints_3d[int(name)], index, fps, pictures))
-                if progress is not None:
-                    progress(1, len(views))
-        if pictures is not None:
+                writer.append(
+                    _rows(view, joints_2d[int(name)], joints_3d[int(name)], index, fps, image_folder)
+                )
+                progress(1, len(views))
+        if image_folder is not None:
             target.unlink(
                 missing_ok=True
-            )  # or a kill right now would leave the old store with the new pictures
+            )  # or a kill right now would leave the old store with the new images
     return Mpi3dhpSummary(len(found), len(writer), left_out, images=images)
 
 
@@ -244,7 +246,7 @@ def _rows(
     joints_3d: np.ndarray,
     index: int,
     fps: float | None,
-    pictures: Path | None,
+    image_folder: Path | None,
 ) -> Poses:
     where = f"{view.folder / 'annot.mat'}, camera {view.name}"
     if len(joints_2d) != len(joints_3d):
@@ -254,14 +256,14 @@ def _rows(
     rows = kept_frames(len(joints_3d), SEQUENCES[view.key][1], fps)
     in_world = view.camera.to_world(joints_3d[rows])
     distance = np.median(np.linalg.norm(view.camera.project(in_world) - joints_2d[rows], axis=-1))
-    if not distance <= MOST_PIXELS:
+    if not distance <= MAX_PIXELS:
         raise InputError(
             f"{where}: its 3D joints seen through the camera are {distance:.0f} px beside its 2D joints: download it and camera.calibration again"
         )
     images = None
-    if pictures is not None:
+    if image_folder is not None:
         name = f"{view.key[0]}_{view.key[1]}_{view.name}"
-        files, size = write_video_frames(_video(view.folder, view.name), rows, pictures / name, name)
+        files, size = write_video_frames(_video(view.folder, view.name), rows, image_folder / name, name)
         if size != (view.camera.width, view.camera.height):
             raise InputError(
                 f"{_video(view.folder, view.name)} is {size[0]}x{size[1]}, its camera {view.camera.width}x{view.camera.height}: give the original video"
@@ -286,7 +288,7 @@ def pose_rows(
     """Rows of one view, all of whose joints count as visible.
 
     Raises:
-        InputError: all joints of a row are in one place of the picture.
+        InputError: all joints of a row are in one place of the image.
     """
     visibility = np.full(joints_2d.shape[:2], VISIBLE, np.uint8)
     boxes, is_usable = joint_boxes(joints_2d.astype(np.float32), visibility)

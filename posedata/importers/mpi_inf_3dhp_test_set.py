@@ -8,7 +8,7 @@ known, so that the store is in the camera's frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -17,11 +17,12 @@ from jaxtyping import Float64
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
-from evolift.posedata.image_file import picture_size
+from evolift.posedata.image_file import read_image_size
 from evolift.posedata.importers.image_folder import relative_folder
-from evolift.posedata.importers.mpi_inf_3dhp import MOST_PIXELS, Mpi3dhpSummary, pose_rows
+from evolift.posedata.importers.mpi_inf_3dhp import MAX_PIXELS, Mpi3dhpSummary, pose_rows
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import label_each
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -37,11 +38,11 @@ def import_mpi_inf_3dhp_test_set(
     *,
     subjects: Sequence[str] | None = None,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Mpi3dhpSummary:
     """Write a pose store (H36M17, camera frame, 2D, boxes) of the frames that the test set marks as valid.
 
-    Pictures stay where they are; a sequence whose folder imageSequence is not there makes a store without pictures, and
+    Images stay where they are; a sequence whose folder imageSequence is not there makes a store without images, and
     then all must lack it.
 
     Args:
@@ -49,7 +50,7 @@ def import_mpi_inf_3dhp_test_set(
         target: the store to write.
         subjects: only these, for example ["TS1"]; None takes all.
         overwrite: replace an existing store.
-        progress: called with 1 and the number of all sequences after each sequence.
+        progress: counts sequences.
 
     Raises:
         InputError: a file is missing or damaged.
@@ -63,17 +64,17 @@ def import_mpi_inf_3dhp_test_set(
                 f"{source} must hold TS1 to TS6 of the test set, {subject!r} is not one that is there"
             )
     found = {subject: path for subject, path in found.items() if subjects is None or subject in subjects}
-    pictured = {subject for subject, path in found.items() if (path.parent / "imageSequence").is_dir()}
-    if pictured and len(pictured) < len(found):
+    with_images = {subject for subject, path in found.items() if (path.parent / "imageSequence").is_dir()}
+    if with_images and len(with_images) < len(found):
         raise InputError(
-            f"{source}: {min(set(found) - pictured)} has no folder imageSequence and {min(pictured)} has one: give all or none"
+            f"{source}: {min(set(found) - with_images)} has no folder imageSequence and {min(with_images)} has one: give all or none"
         )
     provenance = Provenance(
         "evolift data import mpi-inf-3dhp",
         {"subjects": None if subjects is None else sorted(subjects)},
         inputs={path.relative_to(source).as_posix(): sha256_of(path) for path in found.values()},
     )
-    root = relative_folder(source, target.parent) if pictured else ""
+    root = relative_folder(source, target.parent) if with_images else ""
     unmarked = 0
     with PoseStoreWriter(
         target, H36M17, "camera", provenance, image_root=root, overwrite=overwrite
@@ -83,12 +84,12 @@ def import_mpi_inf_3dhp_test_set(
             unmarked += int((~is_valid).sum())
             frames = np.flatnonzero(is_valid) + 1
             images = (
-                [f"{subject}/imageSequence/img_{frame:06d}.jpg" for frame in frames] if pictured else None
+                [f"{subject}/imageSequence/img_{frame:06d}.jpg" for frame in frames] if with_images else None
             )
             for image in images or ():
                 if not (source / image).is_file():
                     raise InputError(f"{source / image} is missing: download the test set again")
-            size = SIZES[subject] if images is None else picture_size(source / images[0])
+            size = SIZES[subject] if images is None else read_image_size(source / images[0])
             camera = writer.add_camera(
                 _fitted_camera(joints_2d[is_valid], joints_3d[is_valid], size, subject, path)
             )
@@ -105,10 +106,9 @@ def import_mpi_inf_3dhp_test_set(
                     str(path),
                 )
             )
-            if progress is not None:
-                progress(1, len(found))
+            progress(1, len(found))
         written = len(writer)
-    return Mpi3dhpSummary(len(found), written, {}, unmarked, source if pictured else None)
+    return Mpi3dhpSummary(len(found), written, {}, unmarked, source if with_images else None)
 
 
 def read_test_annotation(
@@ -160,7 +160,7 @@ def _fitted_camera(
     if (np.diag(K) > 0).all():
         camera = Camera(K, *size, name=name)
         distance = float(np.median(np.linalg.norm(camera.project(joints_3d) - joints_2d, axis=-1)))
-    if not distance <= MOST_PIXELS:
+    if not distance <= MAX_PIXELS:
         raise InputError(
             f"{path}: no camera sees its 3D joints where its 2D joints are ({distance:.0f} px): download it again"
         )

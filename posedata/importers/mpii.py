@@ -12,7 +12,7 @@ scale.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ import scipy.io
 from evolift.posedata.checked_json import expect, number_table
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.image_folder import relative_folder
-from evolift.posedata.importers.joint_boxes import FEWEST_JOINTS
+from evolift.posedata.importers.joint_boxes import MIN_JOINTS
 from evolift.posedata.importers.json_stream import stream_json_list
 from evolift.posedata.importers.labelled_people import LabelledPerson, append_people
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
 from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import MPII16, Skeleton
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -42,13 +43,13 @@ class MpiiSummary:
     """What `import_mpii` did.
 
     Args:
-        people, pictures: written.
+        people, images: written.
         bare: people left out because they have too few labelled joints or no scale.
-        unlabelled: pictures of the .mat file's test set, whose joints are not given out.
+        unlabelled: images of the .mat file's test set, whose joints are not given out.
     """
 
     people: int
-    pictures: int
+    images: int
     bare: int
     unlabelled: int
 
@@ -65,23 +66,23 @@ def import_mpii(
     target: Path,
     *,
     skeleton: Skeleton,
-    fewest: int = FEWEST_JOINTS,
+    min_joints: int = MIN_JOINTS,
     overwrite: bool = False,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress = no_progress,
 ) -> MpiiSummary:
-    """Write a pose store (2D joints) with a row for each person; pictures stay where they are.
+    """Write a pose store (2D joints) with a row for each person; images stay where they are.
 
     Args:
         source: the .mat or a .json file.
-        images: folder of the pictures.
+        images: folder of the images.
         target: the store to write.
         skeleton: MPII16, or one that it is mapped to.
-        fewest: labelled joints of 16 that a person needs to be taken.
+        min_joints: labelled joints of 16 that a person needs to be taken.
         overwrite: replace an existing store.
-        progress: called with 1 and None after each picture that has been looked at.
+        progress: counts images that have been looked at.
 
     Raises:
-        InputError: the file is damaged or not of one of the layouts, or a picture is missing.
+        InputError: the file is damaged or not of one of the layouts, or an image is missing.
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
@@ -91,34 +92,34 @@ def import_mpii(
     )
     provenance = Provenance(
         "evolift data import mpii",
-        {"skeleton": skeleton.name, "fewest": fewest},
+        {"skeleton": skeleton.name, "min_joints": min_joints},
         inputs={source.name: sha256_of(source)},
     )
     root = relative_folder(images, target.parent)
     with PoseStoreWriter(
         target, skeleton, "none", provenance, image_root=root, overwrite=overwrite
     ) as writer:
-        pictures = append_people(
+        image_count = append_people(
             writer,
-            _with_enough_joints(people, fewest, counts),
+            _with_enough_joints(people, min_joints, counts),
             mapping_between(MPII16, skeleton),
             "mpii",
             images,
-            lambda: None if progress is None else progress(1, None),
+            progress,
         )
         written = len(writer)
         if not written:
             raise InputError(
-                f"{source} has no person with {fewest} labelled joints: give another file, or fewer by --fewest"
+                f"{source} has no person with {min_joints} labelled joints: give another file, or fewer by `min_joints`"
             )
-    return MpiiSummary(written, pictures, counts.bare, counts.unlabelled)
+    return MpiiSummary(written, image_count, counts.bare, counts.unlabelled)
 
 
 def _with_enough_joints(
-    people: Iterator[LabelledPerson], fewest: int, counts: _Counts
+    people: Iterator[LabelledPerson], min_joints: int, counts: _Counts
 ) -> Iterator[LabelledPerson]:
     for one in people:
-        if (one.visibility > UNLABELLED).sum() < fewest:
+        if (one.visibility > UNLABELLED).sum() < min_joints:
             counts.bare += 1
         else:
             yield one
@@ -162,17 +163,17 @@ def _people_of_json(source: Path, counts: _Counts) -> Iterator[LabelledPerson]:
 
 def _people_of_mat(source: Path, counts: _Counts) -> Iterator[LabelledPerson]:
     release = _release(source)
-    pictures, is_train = _listed(release.annolist), np.ravel(release.img_train)
+    images, is_train = _listed(release.annolist), np.ravel(release.img_train)
     acts = _listed(getattr(release, "act", []))
-    for number, (picture, given) in enumerate(zip(pictures, is_train, strict=True), start=1):
+    for number, (image, given) in enumerate(zip(images, is_train, strict=True), start=1):
         if not given:
             counts.unlabelled += 1
             continue
         where = f"{source}: annolist({number})"
         try:
-            name = str(picture.image.name)
-            action = str(acts[number - 1].act_name) if len(acts) == len(pictures) else ""
-            for rect in _listed(picture.annorect):
+            name = str(image.image.name)
+            action = str(acts[number - 1].act_name) if len(acts) == len(images) else ""
+            for rect in _listed(image.annorect):
                 person = _person_of_rect(rect, name, number, action or "unknown")
                 if person is None:
                     counts.bare += 1

@@ -86,7 +86,7 @@ class _Column:
 def _check_lengths(columns: list[_Column], path: Path) -> None:
     lengths = {column.name: column.rows for column in columns}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {rows}" for name, rows in lengths.items())
-        raise InputError(f"{path}: its arrays differ in length ({told}): make it again")
+        listed = ", ".join(f"{name} {rows}" for name, rows in lengths.items())
+        raise InputError(f"{path}: its arrays differ in length ({listed}): make it again")
     if not columns[0].rows:
         raise InputError(f"{path} holds no rows: make it again")

@@ -20,7 +20,7 @@ def read_numbers(lines: Sequence[bytes], columns: int) -> Float[np.ndarray, "row
         columns: that every row must have.
 
     Returns:
-        None if a row has another number of columns, or a word is not a finite number; `first_fault` says where.
+        None if a row has another number of columns, or a word is not a finite number; `first_problem` says where.
     """
     if not lines:
         return np.empty((0, columns))
@@ -44,8 +44,8 @@ def read_numbers(lines: Sequence[bytes], columns: int) -> Float[np.ndarray, "row
     return numbers
 
 
-def first_fault(lines: Sequence[bytes], columns: int) -> tuple[int, str]:
-    """Row and description of the first fault in lines that `read_numbers` did not take."""
+def first_problem(lines: Sequence[bytes], columns: int) -> tuple[int, str]:
+    """Row and description of the first error in lines that `read_numbers` did not take."""
     for row, line in enumerate(lines):
         words = line.split()
         for word in words:

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.input_file import reading
 
 _KINDS = re.compile(r"[<>|=]?(?:[biuf]\d{1,2}|[SUO]\d{0,6}|\?)")
-_MOST_NESTED = 20
+_MAX_NESTED = 20
 
 
 class _RefusedError(Exception):
@@ -156,10 +157,8 @@ def read_pickle(path: Path) -> Any:
     Raises:
         InputError: it cannot be read, is damaged, or holds anything but arrays and containers.
     """
-    try:
+    with reading(path):
         data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     return plain_objects(data, str(path))
 
 
@@ -209,7 +208,7 @@ class _Making:
         if id(value) in self._known:
             return self._known[id(value)][1]
         self._depth += 1
-        if self._depth > _MOST_NESTED:
+        if self._depth > _MAX_NESTED:
             raise _RefusedError("containers nested without end")
         result = self._make(value)
         self._depth -= 1

@@ -13,7 +13,7 @@ above its neck joint, in the same direction. This is coarse, and provenance says
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -28,6 +28,7 @@ from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.joint_mapping import mapping_between
 from evolift.posedata.output_file import check_output
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17, SMPL22
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -69,7 +70,7 @@ def import_smpl_joints(
     mirrored: bool | None = None,
     subject: str | None = None,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> SmplSummary:
     """Write a pose store (H36M17, world) from files of joint positions.
 
@@ -86,7 +87,7 @@ def import_smpl_joints(
         mirrored: whether left and right are swapped; None detects it.
         subject: label of all rows.
         overwrite: replace an existing store.
-        progress: called with 1 and the number of all files after each file.
+        progress: counts files.
 
     Raises:
         InputError: a file is damaged or holds no joints, or unit or axes cannot be told.
@@ -102,8 +103,7 @@ def import_smpl_joints(
         def clips() -> Iterator[CaptureClip]:
             for name in found:
                 yield _read(files, name, key, fps, rate, subject)
-                if progress is not None:
-                    progress(1, len(found))
+                progress(1, len(found))
 
         def open_writer() -> PoseStoreWriter:
             parameters = {
@@ -131,7 +131,7 @@ def _read(
     joints, own_rate = _joints_of(files.read(name), name, key, label)
     rate = rate if own_rate is None else own_rate
     if fps is not None and rate is None:
-        raise InputError(f"{label} does not tell its frames per second: give them by --rate")
+        raise InputError(f"{label} does not tell its frames per second: give them by `rate`")
     rows = kept_frames(len(joints), rate or 1.0, fps if rate is not None else None)
     kept, _ = mapping_between(SMPL22, H36M17).convert(joints[rows].astype(np.float64))
     path = PurePosixPath(name)
@@ -191,5 +191,5 @@ def _array(archive: np.lib.npyio.NpzFile, key: str | None, label: str) -> np.nda
             f"{label} holds rotations and shapes of SMPL but no joints, which need its body model: run that and save the joints as an array 'joints'"
         )
     raise InputError(
-        f"{label} has no array {' or '.join(wanted)}: it has {', '.join(archive.files)}: name it by --key"
+        f"{label} has no array {' or '.join(wanted)}: it has {', '.join(archive.files)}: name it by `key`"
     )

@@ -97,7 +97,7 @@ class SourceFiles:
         return {name: sha256_of(self.path / name) for name in names}
 
     def close(self) -> None:
-        """Let go of the archive."""
+        """Close the zip archive, if the source is one and it is open."""
         if self._archive is not None:
             self._archive.close()
             self._archive = None

@@ -8,7 +8,7 @@ read from them (`plain_pickle`). The cameras are not in these files: they come f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from evolift.posedata.importers.plain_pickle import read_object_npz
 from evolift.posedata.joint_mapping import JointMapping, mapping_between
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import COCO17, H36M16, H36M17, Skeleton
 from evolift.posedata.store import PoseStoreWriter, Provenance
 from evolift.posedata.store_layout import CoordinateFrame
@@ -79,7 +80,7 @@ def import_videopose3d(
     fps: float | None = None,
     choice: Choice = EVERYTHING,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Human36mSummary:
     """Write a pose store from a 3D file, a 2D file, or both together.
 
@@ -93,7 +94,7 @@ def import_videopose3d(
         fps: frames per second to keep of the 50; None keeps all.
         choice: of subjects and sequences.
         overwrite: replace an existing store.
-        progress: called with 1 and the number of all sequences after each sequence.
+        progress: counts sequences.
 
     Raises:
         InputError: a file is not of this layout, or the two do not belong together.
@@ -104,7 +105,7 @@ def import_videopose3d(
     table_3d, table_2d = _tables(sources)
     if table_3d is not None and table_2d is not None and metadata is None:
         raise InputError(
-            f"{table_2d.path} holds 2D joints of cameras that the files do not tell: give Human3.6M's metadata.xml by --metadata"
+            f"{table_2d.path} holds 2D joints of cameras that the files do not tell: give Human3.6M's metadata.xml by `metadata`"
         )
     layout = None if table_2d is None else _layout_2d(table_2d)
     skeleton = H36M17 if layout is None else layout.mapping.target
@@ -123,9 +124,9 @@ def import_videopose3d(
     with PoseStoreWriter(target, skeleton, frame, provenance, overwrite=overwrite) as writer:
         indices: dict[tuple[str, str], int] = {}
         for subject, action in names:
-            fault = choice.fault(subject, canonical_action(action))
-            if fault is not None:
-                left_out[f"{subject} {action}"] = fault
+            problem = choice.problem(subject, canonical_action(action))
+            if problem is not None:
+                left_out[f"{subject} {action}"] = problem
             else:
                 sequence = _read(subject, action, table_3d, table_2d, layout)
                 for view, poses in enumerate(_rows(sequence, skeleton, layout, fps)):
@@ -137,8 +138,7 @@ def import_videopose3d(
                         camera = np.full(len(poses), indices[key], np.int32)
                     writer.append(_with_camera(poses, camera))
                 sequences += 1
-            if progress is not None:
-                progress(1, len(names))
+            progress(1, len(names))
         written = len(writer)
     return Human36mSummary(sequences, written, left_out)
 
@@ -177,7 +177,7 @@ def _sequence_names(first: _Table | None, second: _Table | None, choice: Choice)
     for table in tables[1:]:
         others = {(subject, action) for subject, actions in table.positions.items() for action in actions}
         for subject, action in names:
-            if (subject, action) not in others and choice.fault(subject, canonical_action(action)) is None:
+            if (subject, action) not in others and choice.problem(subject, canonical_action(action)) is None:
                 raise InputError(
                     f"{table.path} lacks {subject} {action}, which {tables[0].path} has: give two files that belong together"
                 )
@@ -312,6 +312,6 @@ def _camera_key(
     names = list(CAMERA_SIZES)
     if view >= len(names) or (subject, names[view]) not in cameras:
         raise InputError(
-            f"{metadata} has no camera number {view + 1} of subject {subject!r}: import without --metadata or choose other --subjects"
+            f"{metadata} has no camera number {view + 1} of subject {subject!r}: import without `metadata` or choose other `subjects`"
         )
     return subject, names[view]

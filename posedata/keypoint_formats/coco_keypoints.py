@@ -24,7 +24,6 @@ _SKELETON_OF: dict[int, Skeleton] = {
     26: HALPE26,
     136: HALPE26,  # Halpe: body and feet come first
 }
-_LARGEST_SCORE = 6.0  # AlphaPose's scores of COCO joints
 
 
 def keypoints_of_coco(values: Any, where: str, *, is_alphapose: bool = False) -> Keypoints:
@@ -53,7 +52,7 @@ def keypoints_of_coco(values: Any, where: str, *, is_alphapose: bool = False) ->
     table, skeleton, notes = _joint_table(entries, places, is_alphapose=is_alphapose)
     has_flags = is_annotation or _are_flags(table[..., 2])
     scores = np.where(table[..., 2] > 0, 1.0, 0.0) if has_flags else table[..., 2]
-    names, frames, sizes = _pictures(entries, places, images)
+    names, frames, sizes = _images(entries, places, images)
     return keypoints_of(
         skeleton,
         table[..., :2],
@@ -85,7 +84,7 @@ def _joint_table(
     if skeleton is None:
         raise InputError(
             f"{places[0]}.keypoints has {width} numbers, which no known skeleton has: 51 (COCO), 399 (COCO-WholeBody), "
-            "78 or 408 (Halpe) are read, and 48 (MPII) with --format alphapose"
+            "78 or 408 (Halpe) are read, and 48 (MPII) with `format` alphapose"
         )
     flat = number_table([e["keypoints"] for e in entries], width, [f"{at}.keypoints" for at in places])
     table = flat.reshape(len(entries), -1, 3)[:, : len(skeleton)]
@@ -113,14 +112,14 @@ def _image_table(values: dict[str, Any], where: str) -> dict[Any, tuple[int, str
 
 
 def _pixels(value: float) -> int:
-    """A side of a picture; 0, which means unknown, if it makes no sense."""
+    """A side of an image; 0, which means unknown, if it makes no sense."""
     return int(value) if 0 < value < 2**31 else 0
 
 
-def _pictures(
+def _images(
     entries: list[dict[str, Any]], places: list[str], images: dict[Any, tuple[int, str, int, int]]
 ) -> tuple[list[str], list[int] | None, np.ndarray]:
-    """Name, frame number and size of each entry's picture."""
+    """Name, frame number and size of each entry's image."""
     identities = [
         expect(entry.get("image_id"), (int, str), f"{at}.image_id")
         for entry, at in zip(entries, places, strict=True)

@@ -22,7 +22,8 @@ from typing import Any
 
 from evolift.posedata.checked_json import read_json
 from evolift.posedata.errors import InputError
-from evolift.posedata.garbage_pause import garbage_pause
+from evolift.posedata.garbage_collection import paused_garbage_collection
+from evolift.posedata.input_file import reading
 from evolift.posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.keypoint_formats.line_keypoints import keypoints_of_predictions, read_keypoint_lines
@@ -57,7 +58,7 @@ SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".npz")
 """Endings of files that may hold keypoints."""
 
 
-@garbage_pause()
+@paused_garbage_collection()
 def read_keypoints(
     path: Path,
     *,
@@ -107,26 +108,14 @@ def read_keypoints(
     return keypoints_of_coco(values, str(path), is_alphapose=format == "alphapose")
 
 
-def recognise_format(path: Path) -> str:
-    """The format of a file or folder of keypoints, told from its content.
-
-    Raises:
-        InputError: it cannot be read, or its format cannot be told; the message asks for `--format`.
-    """
-    return _recognised(path)[0]
-
-
 def _recognised(path: Path) -> tuple[str, Any]:
     """The format, and the values if they are read already."""
     if path.is_dir():
         if next(path.glob(FILE_PATTERN), None) is None:
             raise InputError(f"{path} holds no {FILE_PATTERN} files of OpenPose: give a file of keypoints")
         return "openpose", None
-    try:
-        with path.open("rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    with reading(path), path.open("rb") as file:
+        head = file.read(4096)
     if not head:
         raise InputError(f"{path} is empty: write it again")
     if head.startswith(b"PK"):
@@ -160,10 +149,12 @@ def _json_format(path: Path, head: str) -> tuple[str, Any]:
     if values == []:
         raise InputError(f"{path} holds no person: its list is empty")
     entry = values[0] if isinstance(values, list) and values else values
-    told = _object_format(entry, is_listed=isinstance(values, list)) if isinstance(entry, dict) else None
-    if told is None:
-        raise InputError(f"{path} may be of several formats: say which with --format ({', '.join(FORMATS)})")
-    return told, values
+    recognised = (
+        _object_format(entry, is_listed=isinstance(values, list)) if isinstance(entry, dict) else None
+    )
+    if recognised is None:
+        raise InputError(f"{path} may be of several formats: say which with `format` ({', '.join(FORMATS)})")
+    return recognised, values
 
 
 def _object_format(entry: dict[str, Any], *, is_listed: bool) -> str | None:
@@ -184,8 +175,8 @@ def _object_format(entry: dict[str, Any], *, is_listed: bool) -> str | None:
         or (is_listed and is_flat and "image_id" in entry and not is_track),
         "alphapose": is_listed and is_flat and "image_id" in entry and is_track,
     }
-    told = [name for name, is_marked in marks.items() if is_marked]
-    return told[0] if len(told) == 1 else None
+    recognised = [name for name, is_marked in marks.items() if is_marked]
+    return recognised[0] if len(recognised) == 1 else None
 
 
 def _has_header(path: Path) -> bool:
@@ -198,13 +189,8 @@ def _has_header(path: Path) -> bool:
 
 
 def _of_lines(path: Path, skeleton: Skeleton | None) -> Keypoints:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            parts = list(read_keypoint_lines(file, str(path), skeleton=skeleton, rows=2**31))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8") from None
+    with reading(path), path.open(encoding="utf-8-sig") as file:
+        parts = list(read_keypoint_lines(file, str(path), skeleton=skeleton, rows=2**31))
     if not parts:
         raise InputError(f"{path} holds nobody")
     if len(parts) > 1:

@@ -1,4 +1,4 @@
-"""2D keypoints of people in pictures, as a detector gave them.
+"""2D keypoints of people in images, as a detector gave them.
 
 Pixels are (u, v) = (column, row), (0, 0) the centre of the top-left one. A joint that the source does not tell, or
 tells as not finite or beyond float32, is unlabelled: visibility 0, confidence 0, coordinates 0.
@@ -25,12 +25,12 @@ class Keypoints:
         joints_2d: pixels; 0 where unlabelled.
         confidence: 0 to 1; 0 where unlabelled, 1 where the source has no scores.
         visibility: 0 unlabelled, 1 labelled but hidden, 2 visible.
-        image: name of each row's picture as the source writes it, "" for none.
-        frame: number of the picture or video frame, in the source's counting; rows of one picture share it.
+        image: name of each row's image as the source writes it, "" for none.
+        frame: number of the image or video frame, in the source's counting; rows of one image share it.
         person: id of the person in the frame; the same id is the same person in all frames if `is_tracked`.
         is_tracked: whether ids hold over frames.
         box: (left, top, width, height), pixels; NaN where the source has none.
-        image_size: (width, height) of each row's picture, 0 where the source does not tell.
+        image_size: (width, height) of each row's image, 0 where the source does not tell.
         format: how the file was read, for example "coco".
         notes: sentences for the user on what was assumed.
     """
@@ -54,7 +54,7 @@ class Keypoints:
     def to_skeleton(self, target: Skeleton) -> Keypoints:
         """The same people in another skeleton, by the declared mapping (`evolift.posedata.joint_mapping`).
 
-        A joint made of several is as sure as the least sure of them.
+        A joint made of several has the lowest confidence of them.
 
         Raises:
             InputError: no mapping is declared.
@@ -64,18 +64,18 @@ class Keypoints:
         mapping = mapping_between(self.skeleton, target)
         joints, visibility = mapping.convert(self.joints_2d, self.visibility)
         used = mapping.matrix != 0
-        least = np.where(used, self.confidence[:, None, :], 1).min(-1)
-        confidence = np.where(visibility == UNLABELLED, 0, least).astype(np.float32)
+        lowest = np.where(used, self.confidence[:, None, :], 1).min(-1)
+        confidence = np.where(visibility == UNLABELLED, 0, lowest).astype(np.float32)
         return replace(self, skeleton=target, joints_2d=joints, visibility=visibility, confidence=confidence)
 
     def with_image_size(self, size: tuple[int, int]) -> Keypoints:
-        """The same people, with the size of the pictures filled in where the source does not tell it.
+        """The same people, with the size of the images filled in where the source does not tell it.
 
         Args:
             size: (width, height), pixels.
         """
-        is_told = (self.image_size > 0).all(-1, keepdims=True)
-        filled = np.where(is_told, self.image_size, np.array(size, np.int32)).astype(np.int32)
+        is_known = (self.image_size > 0).all(-1, keepdims=True)
+        filled = np.where(is_known, self.image_size, np.array(size, np.int32)).astype(np.int32)
         return replace(self, image_size=filled)
 
 

@@ -19,7 +19,9 @@ from evolift.posedata.predictions.prediction_header import FORMAT, read_header
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.skeleton import Skeleton, skeleton_by_name
 
-_UNSURE = 1e-6  # a joint with coordinates is labelled however unsure it is; an unlabelled one has none
+_MIN_CONFIDENCE = (
+    1e-6  # a joint with coordinates is labelled however low its confidence is; an unlabelled one has none
+)
 
 
 def read_keypoint_lines(
@@ -31,7 +33,7 @@ def read_keypoint_lines(
         lines: text lines; empty ones are passed over.
         where: the stream or file, for messages.
         skeleton: of lines that do not name one.
-        rows: most people in one part; 1 answers every line at once.
+        rows: maximum number of people in one part; 1 answers every line at once.
         first: number of the first line.
 
     Raises:
@@ -65,7 +67,7 @@ def keypoints_of_predictions(predictions: Predictions) -> Keypoints:
         predictions.skeleton,
         predictions.joints_2d,
         format="evolift",
-        confidence=np.maximum(predictions.confidence, _UNSURE),
+        confidence=np.maximum(predictions.confidence, _MIN_CONFIDENCE),
         image=predictions.image,
         frame=predictions.frame.tolist(),
         person=predictions.person,
@@ -78,7 +80,7 @@ def _skeleton_of(values: dict[str, Any], otherwise: Skeleton | None, where: str)
     if "skeleton" in values:
         return skeleton_by_name(expect(values["skeleton"], str, f"{where}: skeleton"))
     if otherwise is None:
-        raise InputError(f"{where} names no skeleton: add it to the line, or say which with --skeleton")
+        raise InputError(f"{where} names no skeleton: add it to the line, or say which with `skeleton`")
     return otherwise
 
 
@@ -101,7 +103,7 @@ def _people(people: list[tuple[dict[str, Any], Skeleton, str, int]]) -> Keypoint
         number_table(points, 2, places).reshape(len(people), joints, 2),
         format="jsonl",
         confidence=np.maximum(
-            number_table(scores, joints, [f"{at}: confidence" for _, _, at, _ in people]), _UNSURE
+            number_table(scores, joints, [f"{at}: confidence" for _, _, at, _ in people]), _MIN_CONFIDENCE
         ),
         image=[expect(values.get("image", ""), str, f"{at}: image") for values, _, at, _ in people],
         frame=[whole_number(values.get("frame", line), f"{at}: frame") for values, _, at, line in people],

@@ -13,16 +13,16 @@ from evolift.posedata.keypoint_formats.line_keypoints import read_keypoint_lines
 from evolift.posedata.predictions.prediction_header import FORMAT, read_header
 from evolift.posedata.skeleton import Skeleton
 
-MOST_LINES = 1024
+MAX_LINES = 1024
 _WAITING = 4096
 
 
-def arriving_lines(lines: Iterable[str], *, most: int = MOST_LINES) -> Iterator[list[tuple[int, str]]]:
+def arriving_lines(lines: Iterable[str], *, max_lines: int = MAX_LINES) -> Iterator[list[tuple[int, str]]]:
     """Lines with their numbers (from 1), as many at a time as have arrived, read ahead in a thread.
 
     Args:
         lines: of a stream; reading the next may take as long as it likes.
-        most: lines together.
+        max_lines: largest number of lines that are given together.
     """
     arrived: queue.Queue[tuple[int, str] | BaseException | None] = queue.Queue(_WAITING)
 
@@ -38,7 +38,7 @@ def arriving_lines(lines: Iterable[str], *, most: int = MOST_LINES) -> Iterator[
     is_open = True
     while is_open:
         batch: list[tuple[int, str]] = []
-        while len(batch) < most and (not batch or not arrived.empty()):
+        while len(batch) < max_lines and (not batch or not arrived.empty()):
             entry = arrived.get()
             if isinstance(entry, BaseException):
                 raise entry

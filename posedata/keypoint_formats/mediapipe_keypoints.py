@@ -2,11 +2,11 @@
 
 MediaPipe has no file format of its own; what is read is its result object written as JSON, in each of these forms::
 
-    {"image": "photo.jpg", "width": 640, "height": 480, "pose_landmarks": [PERSON, ...]}     one picture
+    {"image": "photo.jpg", "width": 640, "height": 480, "pose_landmarks": [PERSON, ...]}     one image
     {"width": 640, "height": 480, "frames": [{"frame": 0, "pose_landmarks": [PERSON, ...]}]}  a video
-    [FRAME, FRAME, ...]                                                                       a list of pictures
+    [FRAME, FRAME, ...]                                                                       a list of images
 
-PERSON is a list of 33 objects {"x", "y", "visibility"} (more keys are passed over), x and y as parts of the picture's
+PERSON is a list of 33 objects {"x", "y", "visibility"} (more keys are passed over), x and y as parts of the image's
 width and height. A single PERSON may stand for the list of people, `poseLandmarks` or `landmarks` for
 `pose_landmarks`, and `image_width` and `image_height` for the size. The size may also be given from outside.
 """
@@ -36,7 +36,7 @@ def keypoints_of_mediapipe(
     Args:
         values: from `read_json`.
         where: the file, for messages.
-        image_size: (width, height) of the pictures, for results that do not tell it.
+        image_size: (width, height) of the images, for results that do not tell it.
 
     Raises:
         InputError: something is missing or of the wrong kind, no size is known, or nobody is in it.
@@ -72,7 +72,7 @@ def keypoints_of_mediapipe(
 
 
 def _frames(values: Any, where: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each frame with its place."""
+    """Each frame's object, with its place in the file for messages."""
     if isinstance(values, dict) and "frames" in values:
         for number, frame in enumerate(expect(values["frames"], list, f"{where}: frames")):
             yield expect(frame, dict, f"{where}: frames[{number}]"), f"{where}: frames[{number}]"
@@ -104,7 +104,7 @@ def _size(frame: dict[str, Any], whole: Any, given: tuple[int, int] | None, wher
                 return sides
     if given is None:
         raise InputError(
-            f"{where} has no width and height, and MediaPipe's coordinates are parts of the picture: add --image-size WIDTH HEIGHT"
+            f"{where} has no width and height, and MediaPipe's coordinates are parts of the image: add `image_size` WIDTH HEIGHT"
         )
     return given
 

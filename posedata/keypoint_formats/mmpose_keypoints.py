@@ -1,6 +1,6 @@
 """Keypoints as MMPose's inferencer and demos write them.
 
-A picture's file is a list of instances, a video's a list of {"frame_id", "instances"}; the demos wrap either as
+An image's file is a list of instances, a video's a list of {"frame_id", "instances"}; the demos wrap either as
 {"meta_info", "instance_info"}. An instance has `keypoints` (a list of [x, y]), `keypoint_scores`, and `bbox` (left, top,
 right, bottom; inside another list in most versions).
 """
@@ -25,7 +25,7 @@ def keypoints_of_mmpose(values: Any, where: str) -> Keypoints:
 
     Args:
         values: from `read_json`.
-        where: the file, for messages; its stem is the name of the picture.
+        where: the file, for messages; its stem is the name of the image.
 
     Raises:
         InputError: something is missing or of the wrong kind, or nobody is in it.
@@ -61,7 +61,7 @@ def keypoints_of_mmpose(values: Any, where: str) -> Keypoints:
 
 
 def _instances(values: Any, where: str) -> list[tuple[int, dict[str, Any], str]]:
-    """(frame, instance, place) of everybody."""
+    """(frame number, instance, place in the file for messages) of every person."""
     if isinstance(values, dict):
         values = values.get("instance_info")
     found = []

@@ -77,7 +77,7 @@ def mapping_of_names(names: Sequence[str], where: str, skeleton: Skeleton | None
         skeleton: theirs, if known; else the only one that has all the names.
 
     Raises:
-        InputError: no skeleton or several have the names; the message asks for `--mapping` or `--skeleton`.
+        InputError: no skeleton or several have the names; the message asks for `mapping` or `skeleton`.
     """
     known = [skeleton] if skeleton is not None else list(SKELETONS.values())
     exact = [s for s in known if set(s.joints) == set(names)]
@@ -86,8 +86,8 @@ def mapping_of_names(names: Sequence[str], where: str, skeleton: Skeleton | None
         return NameMapping(fitting[0], {name: name for name in names})
     if fitting:
         raise InputError(
-            f"{where}: its joints fit {' and '.join(s.name for s in fitting)}: say which with --skeleton"
+            f"{where}: its joints fit {' and '.join(s.name for s in fitting)}: say which with `skeleton`"
         )
     lacking = sorted(set(names) - set(skeleton.joints)) if skeleton is not None else sorted(names)
     whose = "no skeleton has the joints" if skeleton is None else f"skeleton {skeleton.name} lacks the joints"
-    raise InputError(f"{where}: {whose} {', '.join(lacking)}: say what they mean with --mapping FILE")
+    raise InputError(f"{where}: {whose} {', '.join(lacking)}: say what they mean with `mapping` FILE")

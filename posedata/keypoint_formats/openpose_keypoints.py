@@ -1,4 +1,4 @@
-"""Keypoints as OpenPose writes them: one `NAME_NUMBER_keypoints.json` per picture or video frame.
+"""Keypoints as OpenPose writes them: one `NAME_NUMBER_keypoints.json` per image or video frame.
 
 Each file has `people`, and each person `pose_keypoints_2d`: x, y, score for the 25 joints of BODY_25, zeros where none
 was found. `person_id` is -1 unless OpenPose tracked.

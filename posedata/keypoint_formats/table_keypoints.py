@@ -24,12 +24,13 @@ import pandas as pd
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.frame_numbers import whole_frames
+from evolift.posedata.input_file import read_text
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from evolift.posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
 from evolift.posedata.npz_file import read_npz
 from evolift.posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
 
-_MOST_COLUMNS = 2000
+_MAX_COLUMNS = 2000
 
 
 def read_csv_keypoints(
@@ -117,18 +118,13 @@ def read_npz_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypo
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8: give a CSV file") from None
+    text = read_text(path, "give a CSV file")
     while text.startswith("#"):
         text = text.partition("\n")[2]
     header = text.partition("\n")[0]
     separator = max(",;\t", key=header.count)
-    if header.count(separator) >= _MOST_COLUMNS:
-        raise InputError(f"{path} has more than {_MOST_COLUMNS} columns, so it is no table of keypoints")
+    if header.count(separator) >= _MAX_COLUMNS:
+        raise InputError(f"{path} has more than {_MAX_COLUMNS} columns, so it is no table of keypoints")
     labels = {"image": str, "person": str, "joint": str}
     numbers = [name for name in header.strip().split(separator) if name not in labels]
     try:
@@ -209,7 +205,7 @@ def _skeleton_of_size(path: Path, joints: int) -> Skeleton:
         sizes = ", ".join(f"{s.name} {len(s)}" for s in SKELETONS.values())
         raise InputError(f"{path} has {joints} joints, no skeleton has as many ({sizes})")
     raise InputError(
-        f"{path}: {' and '.join(s.name for s in fitting)} have {joints} joints: say which with --skeleton"
+        f"{path}: {' and '.join(s.name for s in fitting)} have {joints} joints: say which with `skeleton`"
     )
 
 

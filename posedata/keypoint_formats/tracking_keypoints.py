@@ -1,7 +1,7 @@
 """Keypoints of the tracking programs DeepLabCut and SLEAP, as their CSV files.
 
 - DeepLabCut: three header lines `scorer`, `bodyparts`, `coords` (four with `individuals`), then a row per frame that
-  begins with its number, or in labelled data with the path of its picture; coords are x, y and likelihood.
+  begins with its number, or in labelled data with the path of its image; coords are x, y and likelihood.
 - SLEAP (analysis CSV): a row per frame and track with `track`, `frame_idx`, `instance.score` and `NODE.x`, `NODE.y`,
   `NODE.score`.
 
@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.frame_numbers import whole_frames
+from evolift.posedata.input_file import read_text
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from evolift.posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
 from evolift.posedata.skeleton import Skeleton
@@ -132,9 +133,9 @@ def read_sleap(
 
 
 def _is_somewhere(table: Float[np.ndarray, "rows names 3"]) -> Bool[np.ndarray, "rows"]:
-    """Whether a row tells any joint."""
-    told = np.isfinite(table[..., 0]) & np.isfinite(table[..., 1])
-    somewhere: np.ndarray = np.any(told, axis=1)
+    """For each row whether it has the coordinates of at least one joint."""
+    is_known = np.isfinite(table[..., 0]) & np.isfinite(table[..., 1])
+    somewhere: np.ndarray = np.any(is_known, axis=1)
     return somewhere
 
 
@@ -169,12 +170,7 @@ def _keypoints(
 
 
 def _cells(path: Path) -> pd.DataFrame:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8") from None
+    text = read_text(path)
     try:
         return pd.read_csv(io.StringIO(text), header=None, dtype=str, keep_default_na=False)
     except ValueError as error:  # pandas' parser errors are ValueErrors

@@ -1,8 +1,8 @@
 r"""Predicted tracks as BVH files, for animators: one file for each person of a video.
 
-A BVH joint turns all its children together, but predicted bones turn each for itself. So where a joint has several
+A BVH joint rotates all its children together, but predicted bones rotate each for itself. So where a joint has several
 children, each of their bones hangs on a helper called `PARENT_to_CHILD` at the parent's place, and the joint itself
-turns as its children do on the whole (Kabsch). A helper, or a joint of one child, turns by the smallest rotation that
+rotates as its children do on the whole (Kabsch). A helper, or a joint of one child, rotates by the smallest rotation that
 brings its bone into place; twist about bones cannot be seen in joints and stays 0. Blender 3.4 places all joints within
 0.002 mm of where `evolift.posedata.importers.bvh` does.
 
@@ -62,12 +62,12 @@ def write_bvh_tracks(
     Args:
         folder: that exists.
         name: of the video, without ending.
-        predictions: of its tracked people; each frame may be a picture of its own name.
+        predictions: of its tracked people; each frame may be an image of its own name.
         frames_per_second: of the video.
 
     Raises:
         InputError: frames of a person are too far apart.
-        OutputError: the skeleton's bones cannot be turned, a person is twice in one frame, a 3D joint is not known, or a
+        OutputError: the skeleton's bones cannot be rotated, a person is twice in one frame, a 3D joint is not known, or a
             file cannot be written.
     """
     skeleton = predictions.skeleton
@@ -136,21 +136,21 @@ def _write_joint(
     goals = (
         np.stack([_unit(points[:, child] - points[:, joint]) for child in children], 1) if children else None
     )
-    turned = above if goals is None else above @ _turn(rests, np.einsum("fji,fcj->fci", above, goals))
+    rotated = above if goals is None else above @ _rotation(rests, np.einsum("fji,fcj->fci", above, goals))
     lines += [f"{indent}{'ROOT' if is_root else 'JOINT'} {name}", f"{indent}{{"]
     _write_place(lines, indent + "  ", offset, is_root=is_root)
-    channels.append(_euler(above.swapaxes(1, 2) @ turned))
+    channels.append(_euler(above.swapaxes(1, 2) @ rotated))
     for number, child in enumerate(children):
         bone = lengths[child] * rests[number]
         if len(children) == 1:
-            _write_joint(skeleton, points, lengths, child, bone, turned, lines, channels, indent + "  ")
+            _write_joint(skeleton, points, lengths, child, bone, rotated, lines, channels, indent + "  ")
             continue
         assert goals is not None
-        goal = np.einsum("fji,fj->fi", turned, goals[:, number])
-        helper = turned @ _turn(rests[number : number + 1], goal[:, None])
+        goal = np.einsum("fji,fj->fi", rotated, goals[:, number])
+        helper = rotated @ _rotation(rests[number : number + 1], goal[:, None])
         lines += [f"{indent}  JOINT {name}_to_{skeleton.joints[child]}", f"{indent}  {{"]
         _write_place(lines, indent + "    ", np.zeros(3), is_root=False)
-        channels.append(_euler(turned.swapaxes(1, 2) @ helper))
+        channels.append(_euler(rotated.swapaxes(1, 2) @ helper))
         _write_joint(skeleton, points, lengths, child, bone, helper, lines, channels, indent + "    ")
         lines.append(f"{indent}  }}")
     if not children:
@@ -165,17 +165,17 @@ def _write_joint(
 
 
 def _write_place(lines: list[str], indent: str, offset: Float[np.ndarray, "3"], *, is_root: bool) -> None:
-    turns = " ".join(f"{axis}rotation" for axis in _ORDER)
+    rotations = " ".join(f"{axis}rotation" for axis in _ORDER)
     moves = "Xposition Yposition Zposition "
     lines += [f"{indent}OFFSET {_numbers(offset)}"]
-    lines += [f"{indent}CHANNELS {'6 ' + moves if is_root else '3 '}{turns}"]
+    lines += [f"{indent}CHANNELS {'6 ' + moves if is_root else '3 '}{rotations}"]
 
 
 def _numbers(values: Float[np.ndarray, "3"]) -> str:
     return " ".join(f"{value:.6f}" for value in values)
 
 
-def _turn(
+def _rotation(
     rests: Float[np.ndarray, "children 3"], goals: Float[np.ndarray, "frames children 3"]
 ) -> Float[np.ndarray, "frames 3 3"]:
     """Rotations that bring rest directions onto goals: the smallest for one, the best for several."""
@@ -187,7 +187,7 @@ def _turn(
         return best
     rest, goal = rests[0], goals[:, 0]
     axis, cosine = np.cross(rest, goal), goal @ rest
-    # A half turn has no smallest rotation: any axis across the bone will do.
+    # A rotation by 180 degrees has no smallest one: any axis across the bone will do.
     across = np.cross(rest, np.eye(3)[np.abs(rest).argmin()])
     sine = np.linalg.norm(axis, axis=-1, keepdims=True)
     direction = np.where(sine > 1e-9, axis / np.maximum(sine, 1e-9), across / np.linalg.norm(across))
@@ -196,9 +196,9 @@ def _turn(
     return smallest
 
 
-def _euler(turns: Float[np.ndarray, "frames 3 3"]) -> Float[np.ndarray, "frames 3"]:
+def _euler(rotations: Float[np.ndarray, "frames 3 3"]) -> Float[np.ndarray, "frames 3"]:
     """Degrees about moving axes in the order of the channels, without jumps of a full turn between frames."""
-    angles = Rotation.from_matrix(turns).as_euler(_ORDER)
+    angles = Rotation.from_matrix(rotations).as_euler(_ORDER)
     unwrapped: np.ndarray = np.degrees(np.unwrap(angles, axis=0))
     return unwrapped
 

@@ -22,11 +22,17 @@ import pandas as pd
 from evolift.posedata.checked_json import expect, parse_json, read_json
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.frame_numbers import whole_frames
-from evolift.posedata.garbage_pause import garbage_pause
+from evolift.posedata.garbage_collection import paused_garbage_collection
+from evolift.posedata.input_file import read_text
 from evolift.posedata.npz_file import read_npz
 from evolift.posedata.output_file import check_output, whole_file
-from evolift.posedata.predictions.number_text import DECIMALS
-from evolift.posedata.predictions.prediction_header import header_of, people_texts, read_header, read_people
+from evolift.posedata.predictions.prediction_header import (
+    DECIMALS,
+    header_of,
+    people_json,
+    read_header,
+    read_people,
+)
 from evolift.posedata.predictions.predictions import ROW_FIELDS, Predictions
 
 _JOINT_COLUMNS = {"joints_2d": ("u", "v"), "joints_3d": ("x", "y", "z")}
@@ -49,7 +55,7 @@ def write_predictions(path: Path, predictions: Predictions, *, overwrite: bool =
             f"{path}: predictions are written as {', '.join(_WRITERS)}: give one of these endings"
         )
     check_output(path, overwrite=overwrite)
-    with whole_file(path, overwrite=overwrite) as partial, garbage_pause():
+    with whole_file(path, overwrite=overwrite) as partial, paused_garbage_collection():
         writer(partial, predictions)
 
 
@@ -74,8 +80,8 @@ def prediction_lines(predictions: Predictions, *, header: bool = True) -> Iterat
     """
     if header:
         yield _compact(header_of(predictions))
-    for person in people_texts(predictions):
-        yield person + "\n"
+    for person in people_json(predictions):
+        yield person.decode() + "\n"
 
 
 def _compact(values: object) -> str:
@@ -84,11 +90,11 @@ def _compact(values: object) -> str:
 
 def _write_json(path: Path, predictions: Predictions) -> None:
     head = json.dumps(header_of(predictions), indent=1, ensure_ascii=False, allow_nan=False, default=str)
-    with path.open("w", encoding="utf-8", errors=_NAMES, newline="\n") as file:
-        file.write(head[: head.rindex("\n}")] + ',\n "people": [')
-        for number, person in enumerate(people_texts(predictions)):
-            file.write((",\n  " if number else "\n  ") + person)
-        file.write("\n ]\n}\n")
+    with path.open("wb") as file:
+        file.write((head[: head.rindex("\n}")] + ',\n "people": [').encode("utf-8", _NAMES))
+        for number, person in enumerate(people_json(predictions)):
+            file.write((b",\n  " if number else b"\n  ") + person)
+        file.write(b"\n ]\n}\n")
 
 
 def _read_json(path: Path) -> Predictions:
@@ -104,7 +110,7 @@ def _write_lines(path: Path, predictions: Predictions) -> None:
 
 
 def _read_lines(path: Path) -> Predictions:
-    lines = _text(path).split("\n")
+    lines = read_text(path, newline="").split("\n")
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not numbered:
         raise InputError(f"{path} is empty: write it again")
@@ -148,7 +154,8 @@ def _write_csv(path: Path, predictions: Predictions) -> None:
 
 
 def _read_csv(path: Path) -> Predictions:
-    first, _, rest = _text(path).partition("\n")
+    # Line ends inside quoted names stay as they are.
+    first, _, rest = read_text(path, newline="").partition("\n")
     if not first.startswith("# "):
         raise InputError(f"{path} must begin with '# ' and the header of evolift predictions")
     header = read_header(parse_json(first[2:], f"{path} line 1"), f"{path} line 1")
@@ -227,18 +234,6 @@ def _from_columns(path: Path, header: dict[str, Any], columns: dict[str, Any]) -
         return Predictions(**columns, **header)
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} does not hold together: {error}") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(
-            encoding="utf-8", newline=""
-        ) as file:  # line ends inside quoted names stay as they are
-            return file.read()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8") from None
 
 
 _WRITERS: dict[str, Callable[[Path, Predictions], None]] = {

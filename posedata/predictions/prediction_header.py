@@ -23,18 +23,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 from jaxtyping import Float32
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.checked_json import expect, number_table, whole_number
 from evolift.posedata.errors import InputError
 from evolift.posedata.poses import NO_CAMERA
-from evolift.posedata.predictions.number_text import points_text
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.skeleton import Skeleton
 
 FORMAT = "evolift-predictions"
 SCHEMA_VERSION = 1
+DECIMALS = 3
+"""Of numbers in text."""
 _ROWS_AT_ONCE = 1024
 
 
@@ -63,25 +65,46 @@ def header_of(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def people_texts(predictions: Predictions) -> Iterator[str]:
-    """Each person as JSON on one line, without line end."""
-    names = {name: json.dumps(name, ensure_ascii=False) for name in {*predictions.image, *predictions.person}}
+def people_json(predictions: Predictions) -> Iterator[bytes]:
+    """Each person as JSON in UTF-8, on one line, without line end."""
+    names = {name: _text(name) for name in {*predictions.image, *predictions.person}}
     for start in range(0, len(predictions), _ROWS_AT_ONCE):
         part = predictions[start : start + _ROWS_AT_ONCE]
-        joints_2d, joints_3d = (
-            points_text(points, np.isfinite(points).all(-1)) for points in (part.joints_2d, part.joints_3d)
-        )
-        confidence, box, root_3d = (
-            points_text(values[:, None], np.isfinite(values).all(-1, keepdims=True))
-            for values in (np.nan_to_num(part.confidence), part.box, part.root_3d)
-        )
-        for row in range(len(part)):
-            camera = int(part.camera[row])
-            yield (
-                f'{{"image":{names[part.image[row]]},"frame":{part.frame[row]},"person":{names[part.person[row]]},'
-                f'"camera":{"null" if camera == NO_CAMERA else camera},"box":{box[row]},"joints_2d":[{joints_2d[row]}],'
-                f'"joints_3d":[{joints_3d[row]}],"confidence":{confidence[row]},"root_3d":{root_3d[row]}}}'
-            )
+        camera = [None if index == NO_CAMERA else index for index in part.camera.tolist()]
+        columns: dict[str, Sequence[Any]] = {
+            "image": [names[name] for name in part.image],
+            "frame": part.frame.tolist(),
+            "person": [names[name] for name in part.person],
+            "camera": camera,
+            "box": _points(part.box),
+            "joints_2d": _points(part.joints_2d),
+            "joints_3d": _points(part.joints_3d),
+            "confidence": _points(np.nan_to_num(part.confidence)),
+            "root_3d": _points(part.root_3d),
+        }
+        for person in zip(*columns.values(), strict=True):
+            yield orjson.dumps(dict(zip(columns, person, strict=True)), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _points(values: Float32[np.ndarray, "rows *points axes"]) -> list[Any]:
+    """Of each row its numbers, rounded, with None for a point that is not known."""
+    rounded = np.round(values.astype(np.float64), DECIMALS)
+    known = np.asarray(np.isfinite(rounded).all(-1))
+    rows: list[Any] = list(rounded)
+    for row in np.flatnonzero(~known.reshape(len(rows), -1).all(1)):
+        if rounded.ndim == 2:
+            rows[row] = None
+        else:
+            seen = known[row].tolist()
+            rows[row] = [
+                point if is_seen else None for point, is_seen in zip(rows[row].tolist(), seen, strict=True)
+            ]
+    return rows
+
+
+def _text(name: str) -> orjson.Fragment:
+    """A name as JSON; orjson refuses those of files that are not UTF-8, which become the escapes that read back."""
+    return orjson.Fragment(json.dumps(name, ensure_ascii=False).encode("utf-8", "backslashreplace"))
 
 
 def read_header(values: Any, where: str) -> dict[str, Any]:

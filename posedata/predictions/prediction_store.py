@@ -16,7 +16,7 @@ from evolift.posedata.store import PoseStoreWriter, Provenance
 
 
 def write_prediction_store(path: Path, predictions: Predictions, *, overwrite: bool = False) -> None:
-    """Write a pose store: subjects are people, actions pictures or videos, joints in the frame of the camera.
+    """Write a pose store: subjects are people, actions images or videos, joints in the frame of the camera.
 
     Where the root joint's place is known of every person, joints are in their cameras' frames; otherwise all are relative
     to the root joint, and the parameter `joints_3d` of the provenance says so.

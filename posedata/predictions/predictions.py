@@ -1,7 +1,7 @@
 """Predicted 3D poses with what is needed to use them: skeleton, frame of reference, units and camera.
 
 3D joints are millimetres in the frame of the camera (x right, y down, z forward), relative to the skeleton's root
-joint; `root_3d` is where that joint is, for cameras that are known. 2D joints are pixels of the picture. A joint that
+joint; `root_3d` is where that joint is, for cameras that are known. 2D joints are pixels of the image. A joint that
 is not known is NaN, and its confidence 0.
 """
 
@@ -20,7 +20,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.poses import NO_CAMERA
 from evolift.posedata.skeleton import Skeleton
 
-_MOST_FRAMES = 200_000  # two hours; files of longer clips are written if most of their frames are there
+_MAX_FRAMES = 200_000  # two hours; files of longer clips are written if most of their frames are there
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +32,8 @@ class Predictions:
         joints_2d: pixels; NaN where unknown.
         joints_3d: mm relative to the root joint, in the camera's frame; NaN where unknown.
         confidence: 0 to 1.
-        image: name of each row's picture or video.
-        frame: number of the video frame, 0 for pictures.
+        image: name of each row's image or video.
+        frame: number of the video frame, 0 for images.
         person: id of the person or track.
         root_3d: the root joint in the camera's frame, mm; NaN where it cannot be known.
         box: (left, top, width, height), pixels; NaN where there was none.
@@ -82,11 +82,11 @@ class Predictions:
         return len(self.frame)
 
     def __getitem__(self, rows: slice) -> Predictions:
-        """The chosen rows."""
+        """The predictions of the chosen rows."""
         return replace(self, **{name: getattr(self, name)[rows] for name in ROW_FIELDS})
 
     def tracks(self) -> dict[str, Int64[np.ndarray, "frames"]]:
-        """Rows of each person in the order of their frames, whatever their pictures are called."""
+        """Rows of each person in the order of their frames, whatever their images are called."""
         rows: dict[str, list[int]] = {}
         for row, person in enumerate(self.person):
             rows.setdefault(person, []).append(row)
@@ -145,7 +145,7 @@ def require_near_frames(frames: Int64[np.ndarray, "rows"], what: str) -> None:
         InputError: naming the largest gap.
     """
     seen = np.unique(frames).tolist()  # Python's numbers, whose differences do not overflow
-    if seen[-1] - seen[0] < max(_MOST_FRAMES, 10 * len(seen)):
+    if seen[-1] - seen[0] < max(_MAX_FRAMES, 10 * len(seen)):
         return
     before, after = max(pairwise(seen), key=lambda pair: pair[1] - pair[0])
     raise InputError(

@@ -1,7 +1,7 @@
-"""The focal length that a camera wrote into its picture (EXIF), in pixels of that picture.
+"""The focal length that a camera wrote into its image (EXIF), in pixels of that image.
 
 Either from the 35 mm equivalent, which compares diagonals (CIPA DCG-001; the film's is 43.27 mm), or from the focal
-length in millimetres and the pixels per length of the sensor. A picture that was cropped has lost the relation of
+length in millimetres and the pixels per length of the sensor. An image that was cropped has lost the relation of
 both to its pixels, so then there is no answer; one that was only made smaller has not.
 """
 
@@ -17,25 +17,25 @@ from evolift.posedata.errors import InputError
 FILM_DIAGONAL = math.hypot(36.0, 24.0)
 _UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 1e-3}
 _SAME_SHAPE = 0.01
-_PLAUSIBLE = (0.1, 100.0)  # focal length over the picture's diagonal, from fisheye to telescope
+_PLAUSIBLE = (0.1, 100.0)  # focal length over the image's diagonal, from fisheye to telescope
 
 
 def exif_focal_length(path: Path) -> float | None:
-    """Focal length of a picture file in pixels of the picture as stored, None if it does not tell.
+    """Focal length of an image file in pixels of the image as stored, None if it does not tell.
 
     Raises:
-        InputError: the file cannot be read as a picture.
+        InputError: the file cannot be read as an image.
     """
     try:
-        with Image.open(path) as picture:
-            tags = picture.getexif().get_ifd(ExifTags.IFD.Exif)
-            size = picture.size
+        with Image.open(path) as image:
+            tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
+            size = image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is not a readable picture ({error})") from None
+        raise InputError(f"{path} is not a readable image ({error})") from None
     taken = [_number(tags.get(tag)) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)]
     scale = 1.0
     if all(taken):
-        # Rotated by other programs, a picture may be stored across.
+        # Rotated by other programs, an image may be stored across.
         (short, long), (taken_short, taken_long) = sorted(size), sorted(taken)
         scale = long / taken_long
         if abs(short / taken_short / scale - 1) > _SAME_SHAPE:

@@ -1,7 +1,7 @@
 """Intrinsics of a user's camera, from a JSON file.
 
 The file is an object with `K` (three rows of three numbers, pixels) or `fx`, `fy`, `cx` and `cy`; and if known
-`distortion` (k1, k2, p1, p2 and maybe k3, OpenCV's order), `width` and `height` of the pictures that they were
+`distortion` (k1, k2, p1, p2 and maybe k3, OpenCV's order), `width` and `height` of the images that they were
 calibrated with, and `name`. One camera of a header of predictions is such an object.
 """
 
@@ -19,7 +19,7 @@ from evolift.posedata.checked_json import expect, number, number_table, read_jso
 from evolift.posedata.errors import InputError
 
 _SAME_SHAPE = 0.01
-_LENS = 5
+_NUM_DISTORTION = 5
 _KEYS = {"K", "fx", "fy", "cx", "cy", "distortion", "width", "height", "name"}
 
 
@@ -30,7 +30,7 @@ class Intrinsics:
     Args:
         K: pixels, the centre of the top-left one is (0, 0).
         distortion: (k1, k2, p1, p2, k3).
-        size: (width, height) of the pictures that K is for, None if the file does not tell.
+        size: (width, height) of the images that K is for, None if the file does not tell.
         source: the file.
     """
 
@@ -40,11 +40,11 @@ class Intrinsics:
     source: str
 
     def camera(self, size: tuple[int, int], label: str) -> Camera:
-        """The camera for pictures of a size (width, height): K is scaled if they are smaller or larger.
+        """The camera for images of a size (width, height): K is scaled if they are smaller or larger.
 
         Args:
-            size: of the pictures, pixels.
-            label: of the picture, for messages.
+            size: of the images, pixels.
+            label: of the image, for messages.
 
         Raises:
             InputError: they have another shape than the calibrated ones, or K is no camera matrix.
@@ -54,7 +54,7 @@ class Intrinsics:
             scale = np.array(size) / np.array(self.size)
             if abs(scale[0] / scale[1] - 1) > _SAME_SHAPE:
                 raise InputError(
-                    f"{label} has {size[0]} x {size[1]} pixels, {self.source} is for {self.size[0]} x {self.size[1]}: give the intrinsics of this shape of picture"
+                    f"{label} has {size[0]} x {size[1]} pixels, {self.source} is for {self.size[0]} x {self.size[1]}: give the intrinsics of this shape of image"
                 )
             # Pixel centres: the middle of the top-left pixel is (0, 0) at every size.
             half = np.array([[0, 0, 0.5], [0, 0, 0.5]])
@@ -75,10 +75,12 @@ def read_intrinsics(path: Path) -> Intrinsics:
     unknown = sorted(values.keys() - _KEYS)
     if unknown:
         raise InputError(f"{path}: {unknown[0]!r} is not known: give {', '.join(sorted(_KEYS))}")
-    lens = expect(values.get("distortion", [0.0] * _LENS), list, f"{path}: distortion")
-    if len(lens) not in (_LENS - 1, _LENS):
-        raise InputError(f"{path}: distortion must be k1, k2, p1, p2 and maybe k3, has {len(lens)} numbers")
-    lens = [*lens, 0.0][:_LENS]
+    distortion = expect(values.get("distortion", [0.0] * _NUM_DISTORTION), list, f"{path}: distortion")
+    if len(distortion) not in (_NUM_DISTORTION - 1, _NUM_DISTORTION):
+        raise InputError(
+            f"{path}: distortion must be k1, k2, p1, p2 and maybe k3, has {len(distortion)} numbers"
+        )
+    distortion = [*distortion, 0.0][:_NUM_DISTORTION]
     size = None
     if "width" in values or "height" in values:
         width, height = (
@@ -87,7 +89,7 @@ def read_intrinsics(path: Path) -> Intrinsics:
         size = (width, height)
     found = Intrinsics(
         _matrix(path, values),
-        number_table([lens], _LENS, [f"{path}: distortion"])[0],
+        number_table([distortion], _NUM_DISTORTION, [f"{path}: distortion"])[0],
         size,
         path.name,
     )

@@ -1,16 +1,16 @@
-"""Where the people of a picture are: boxes from torchvision's COCO detectors, or from a user's ONNX file.
+"""Where the people of an image are: boxes from torchvision's COCO detectors, or from a user's ONNX file.
 
-`load_person_detector("torchvision")` or `load_person_detector("people.onnx")` gives a function from pictures to boxes.
+`load_person_detector("torchvision")` or `load_person_detector("people.onnx")` gives a function from images to boxes.
 
 An ONNX file must have one input, float, (1, 3, height, width) or (3, height, width): RGB from 0 to 1. Its size may be
 fixed or dynamic. Its outputs must be of one of two layouts, told apart by their shapes:
 
 1. separate: boxes (N, 4) as (left, top, right, bottom), scores (N,), and if there are several classes integer labels
-   (N,), 1 for a person, as torchvision's detectors have it. Inputs of dynamic size get the picture as it is.
+   (N,), 1 for a person, as torchvision's detectors have it. Inputs of dynamic size get the image as it is.
 2. YOLOv8: one output (1, 4 + classes, N) of (centre u, centre v, width, height) and the score of each class from 0 to 1,
-   class 0 for a person. Inputs of dynamic size get the picture scaled to 640 pixels, its sides multiples of 32.
+   class 0 for a person. Inputs of dynamic size get the image scaled to 640 pixels, its sides multiples of 32.
 
-Boxes are in pixels of that input, measured from its corner. For inputs of fixed size the picture is scaled to fit, keeping
+Boxes are in pixels of that input, measured from its corner. For inputs of fixed size the image is scaled to fit, keeping
 its aspect, and the rest is grey (114), as YOLO does.
 
 Returned boxes follow `evolift.detector2d.crop`: (left, top, width, height) with (0, 0) the centre of the top-left pixel.
@@ -34,11 +34,13 @@ from torchvision.models import get_model, get_model_weights
 from torchvision.ops import clip_boxes_to_image, nms, remove_small_boxes
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.extras import require_extra
+from evolift.prediction.settings import PersonSettings
 from evolift.training.device import on_device
 
-LEAST_SCORE = 0.5
+MIN_SCORE = PersonSettings().person_score
 """Boxes of a lower score are left out, if nothing else is asked for."""
-MOST_OVERLAP = 0.5
+MAX_OVERLAP = 0.5
 """Of boxes that overlap by more (intersection over union) the one of the highest score is kept."""
 TORCHVISION = "torchvision"
 MODELS = (
@@ -57,10 +59,10 @@ Image = UInt8[np.ndarray, "_height _width 3"]
 
 
 class PersonBoxes(NamedTuple):
-    """People of one picture, from left to right.
+    """People of one image, from left to right.
 
     Args:
-        boxes: (left, top, width, height), pixels, inside the picture.
+        boxes: (left, top, width, height), pixels, inside the image.
         scores: of each, 0 to 1.
     """
 
@@ -72,7 +74,7 @@ class Candidates(NamedTuple):
     """What a detector says of people, before any choice.
 
     Args:
-        corners: (left, top, right, bottom), pixels of the picture measured from its corner.
+        corners: (left, top, right, bottom), pixels of the image measured from its corner.
         scores: 0 to 1.
     """
 
@@ -81,13 +83,13 @@ class Candidates(NamedTuple):
 
 
 class PersonDetector:
-    """Finds the people of a picture.
+    """Finds the people of an image.
 
     Args:
-        candidates: picture (RGB) -> all that may be people.
+        candidates: image (RGB) -> all that may be people.
         name: of the detector, for messages.
-        least_score: boxes of a lower score are left out.
-        most: at most so many people, those of the highest scores; None for all.
+        min_score: boxes of a lower score are left out.
+        max_people: those of the highest scores are kept; None for all.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -98,26 +100,28 @@ class PersonDetector:
         candidates: Callable[[Image], Candidates],
         name: str,
         *,
-        least_score: float = LEAST_SCORE,
-        most: int | None = None,
+        min_score: float = MIN_SCORE,
+        max_people: int | None = None,
     ) -> None:
-        if not 0 <= least_score <= 1 or (most is not None and most < 1):
+        if not 0 <= min_score <= 1 or (max_people is not None and max_people < 1):
             raise ValueError(
-                f"least score must be in [0, 1], most people at least 1 (got {least_score}, {most})"
+                f"min_score must be in [0, 1], max_people at least 1 (got {min_score}, {max_people})"
             )
-        self._candidates, self.name, self.least_score, self.most = candidates, name, least_score, most
+        self._candidates, self.name, self.min_score, self.max_people = candidates, name, min_score, max_people
 
     def __call__(self, image: Image) -> PersonBoxes:
-        """The people of a picture (RGB), from left to right; there may be none.
+        """The people of an image (RGB), from left to right; there may be none.
 
         Raises:
             InputError: an ONNX file gives what its layout does not allow.
         """
         found = self._candidates(image)
         corners = clip_boxes_to_image(found.corners, (image.shape[0], image.shape[1]))
-        is_sure = torch.nonzero(found.scores >= self.least_score)[:, 0]
-        sure = is_sure[remove_small_boxes(corners[is_sure], 1.0)]
-        best = sure[nms(corners[sure], found.scores[sure], MOST_OVERLAP)][: self.most]
+        confident = torch.nonzero(found.scores >= self.min_score)[:, 0]
+        large_enough = confident[remove_small_boxes(corners[confident], 1.0)]
+        best = large_enough[nms(corners[large_enough], found.scores[large_enough], MAX_OVERLAP)][
+            : self.max_people
+        ]
         best = best[torch.argsort(corners[best, 0] + corners[best, 2], stable=True)]
         low, high = corners[best].split(2, -1)
         return PersonBoxes(torch.cat([low - 0.5, high - low], -1).numpy(), found.scores[best].numpy())
@@ -127,8 +131,8 @@ def load_person_detector(
     choice: str,
     *,
     weights: Path | None = None,
-    least_score: float = LEAST_SCORE,
-    most: int | None = None,
+    min_score: float = MIN_SCORE,
+    max_people: int | None = None,
     device: str = "cpu",
 ) -> PersonDetector:
     """A person detector by choice.
@@ -137,7 +141,7 @@ def load_person_detector(
         choice: "torchvision", "torchvision:MODEL" with one of `MODELS`, or the path of an .onnx file.
         weights: state dict of the torchvision model (.pth); None for torchvision's COCO weights, which it downloads
             once.
-        least_score, most: see `PersonDetector`.
+        min_score, max_people: see `PersonDetector`.
         device: of a torchvision model; ONNX files run on the CPU.
 
     Raises:
@@ -149,7 +153,7 @@ def load_person_detector(
     if kind == TORCHVISION:
         name = model or MODELS[0]
         candidates = TorchvisionCandidates(load_torchvision(name, weights), device)
-        return PersonDetector(candidates, f"torchvision's {name}", least_score=least_score, most=most)
+        return PersonDetector(candidates, f"torchvision's {name}", min_score=min_score, max_people=max_people)
     path = Path(choice)
     if path.suffix.lower() != ".onnx" or not path.is_file():
         raise InputError(
@@ -159,14 +163,14 @@ def load_person_detector(
         raise InputError(
             f"{path} has its weights inside: leave out {weights}, which is for a torchvision detector"
         )
-    return PersonDetector(OnnxCandidates(path), str(path), least_score=least_score, most=most)
+    return PersonDetector(OnnxCandidates(path), str(path), min_score=min_score, max_people=max_people)
 
 
 class TorchvisionCandidates:
     """People as a detector of torchvision finds them; its own threshold, about 0.05 or less, comes first.
 
     Args:
-        model: takes a list of pictures (3, height, width) from 0 to 1, and gives boxes, labels and scores of each.
+        model: takes a list of images (3, height, width) from 0 to 1, and gives boxes, labels and scores of each.
         device: "cpu", "cuda", ...
 
     Raises:
@@ -178,9 +182,9 @@ class TorchvisionCandidates:
 
     @torch.no_grad()
     def __call__(self, image: Image) -> Candidates:
-        """All boxes labelled as people."""
-        picture = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1) / 255
-        found = {name: values.cpu() for name, values in self.model([picture])[0].items()}
+        """Boxes (pixel corners) and scores of everything in an RGB image that the detector labels as a person."""
+        scaled = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1) / 255
+        found = {name: values.cpu() for name, values in self.model([scaled])[0].items()}
         is_person = found["labels"] == _LABEL
         return Candidates(found["boxes"][is_person].float(), found["scores"][is_person].float())
 
@@ -205,9 +209,9 @@ def load_torchvision(name: str, weights: Path | None = None) -> nn.Module:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        fault = " ".join(str(error).splitlines()[1:2]).strip()
+        reason = " ".join(str(error).splitlines()[1:2]).strip()
         raise InputError(
-            f"{where} does not fit torchvision's {name} ({fault[:200]}): give the weights of that model, or name theirs with {TORCHVISION}:MODEL"
+            f"{where} does not fit torchvision's {name} ({reason[:200]}): give the weights of that model, or name theirs with {TORCHVISION}:MODEL"
         ) from None
     if not all(values.isfinite().all() for values in state.values()):
         raise InputError(f"{where} holds weights that are not finite: give other weights")
@@ -224,7 +228,7 @@ def _downloaded(name: str) -> tuple[str, Mapping[str, Tensor]]:
     except Exception as error:  # of the network, of the cache's disk, of a damaged file: they share no base
         reason = str(getattr(error, "reason", error)).splitlines() or [type(error).__name__]
         raise InputError(
-            f"the weights of torchvision's {name} could not be had from {choice.url} ({reason[0]}): download them where there is a network, and give the file with --person-weights"
+            f"the weights of torchvision's {name} could not be had from {choice.url} ({reason[0]}): download them where there is a network, and give the file with `person_weights`"
         ) from None
 
 
@@ -255,12 +259,9 @@ class OnnxCandidates:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import onnxruntime  # noqa: PLC0415 - optional
-        except ImportError:
-            raise InputError(
-                f'to run {path} onnxruntime is needed: pip install "evolift[onnx]", or choose {TORCHVISION}'
-            ) from None
+        require_extra("onnx", "onnxruntime")
+        import onnxruntime  # noqa: PLC0415  # of the extra `onnx`
+
         self.path = path
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised, too
@@ -274,7 +275,7 @@ class OnnxCandidates:
             ) from None
         self._input, self._type, self._shape = self._checked_input()
         self._is_fixed = any(isinstance(side, int) for side in self._shape[-2:])
-        # A first picture tells the layout, and any fault before the work has begun.
+        # A first image tells the layout, and any error before the work has begun.
         width, height = self._input_size() or (_DYNAMIC_SIDE, _DYNAMIC_SIDE)
         self._layout = self._layout_of(self._run(np.full((height, width, 3), _GREY, np.uint8)))
 
@@ -282,7 +283,7 @@ class OnnxCandidates:
         """All boxes of people.
 
         Raises:
-            InputError: the file cannot be run on this picture, or gives what its layout does not allow.
+            InputError: the file cannot be run on this image, or gives what its layout does not allow.
         """
         size = self._input_size()
         if size is None and self._layout == "separate":
@@ -300,12 +301,12 @@ class OnnxCandidates:
             "tensor(float16)": np.float16,
         }
         shape = list(inputs[0].shape) if inputs else []
-        is_picture = len(shape) in (3, 4) and (shape[-3] == 3 or not isinstance(shape[-3], int))
+        is_image = len(shape) in (3, 4) and (shape[-3] == 3 or not isinstance(shape[-3], int))
         is_one = len(shape) == 3 or (len(shape) == 4 and (shape[0] == 1 or not isinstance(shape[0], int)))
-        if len(inputs) != 1 or inputs[0].type not in types or not is_picture or not is_one:
-            told = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs) or "none"
+        if len(inputs) != 1 or inputs[0].type not in types or not is_image or not is_one:
+            found_shapes = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs) or "none"
             raise InputError(
-                f"{self.path} has the inputs {told}: export it with one input, float, of shape (1, 3, height, width)"
+                f"{self.path} has the inputs {found_shapes}: export it with one input, float, of shape (1, 3, height, width)"
             )
         return inputs[0].name, types[inputs[0].type], shape
 
@@ -317,14 +318,12 @@ class OnnxCandidates:
         return width, height
 
     def _run(self, image: Image) -> list[np.ndarray]:
-        picture = np.ascontiguousarray(image.transpose(2, 0, 1), self._type) / self._type(255)
+        scaled = np.ascontiguousarray(image.transpose(2, 0, 1), self._type) / self._type(255)
         try:
-            found = self._session.run(
-                None, {self._input: picture if len(self._shape) == 3 else picture[None]}
-            )
+            found = self._session.run(None, {self._input: scaled if len(self._shape) == 3 else scaled[None]})
         except Exception as error:  # onnxruntime's errors share no base
             raise InputError(
-                f"{self.path} cannot be run on a picture of {image.shape[1]} x {image.shape[0]} pixels ({_first_line(error)}): export it for pictures of any size, or of one"
+                f"{self.path} cannot be run on an image of {image.shape[1]} x {image.shape[0]} pixels ({_first_line(error)}): export it for images of any size, or of one"
             ) from None
         return [np.asarray(one) for one in found]
 
@@ -337,9 +336,11 @@ class OnnxCandidates:
 
     def _wrong_layout(self, found: list[np.ndarray]) -> InputError:
         names = [one.name for one in self._session.get_outputs()]
-        told = ", ".join(f"{name} {one.shape}" for name, one in zip(names, found, strict=True)) or "none"
+        found_shapes = (
+            ", ".join(f"{name} {one.shape}" for name, one in zip(names, found, strict=True)) or "none"
+        )
         return InputError(
-            f"{self.path} has the outputs {told}: export it with boxes (N, 4), scores (N,) and maybe integer labels (N,), or with one output (1, 4 + classes, N) as YOLOv8"
+            f"{self.path} has the outputs {found_shapes}: export it with boxes (N, 4), scores (N,) and maybe integer labels (N,), or with one output (1, 4 + classes, N) as YOLOv8"
         )
 
     def _separate(self, found: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
@@ -386,7 +387,7 @@ class OnnxCandidates:
 
 
 class _Fitted(NamedTuple):
-    """A picture inside another: its pixels measured from the corner times `scale` plus `margin`, each (u, v)."""
+    """An image inside another: its pixels measured from the corner times `scale` plus `margin`, each (u, v)."""
 
     image: Image
     scale: tuple[float, float]
@@ -394,7 +395,7 @@ class _Fitted(NamedTuple):
 
 
 def _fit(image: Image, size: tuple[int, int] | None) -> _Fitted:
-    """A picture scaled to fit (width, height) and laid on grey; None for a YOLO's input of any size."""
+    """An image scaled to fit (width, height) and laid on grey; None for a YOLO's input of any size."""
     height, width = image.shape[:2]
     outer = size or (_DYNAMIC_SIDE, _DYNAMIC_SIDE)
     zoom = min(outer[0] / width, outer[1] / height)

@@ -1,11 +1,11 @@
-"""Where the one person of a picture is, told by the pose detector itself: a search over windows of the picture.
+"""Where the one person of an image is, told by the pose detector itself: a search over windows of the image.
 
-A detector of the joints in a crop is at a loss where the person fills little of it. So it looks at the whole picture
+A detector of the joints in a crop is at a loss where the person fills little of it. So it looks at the whole image
 and at windows of half its size, and then again into the boxes of the joints that it found there, each time only into
-those that it was surest of so far. How sure it was is the mean confidence of the joints, summed over the looks.
+those of the highest confidence so far. That is the mean confidence of the joints, summed over the rounds.
 
 With windows of half the size, five of them, the sums told the right one best on LSPET photographs 1 to 600 (see
-`WINDOWS` and `KEPT`; more windows and looks gave little for their time).
+`WINDOWS` and `KEPT`; more windows and rounds gave little for their time).
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from evolift.detector2d.detection import detect_joints
 from evolift.detector2d.model import DetectorModel
 
 WINDOWS = ((0.5, 0.5), (0.0, 0.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0))
-"""Places of the windows after the whole picture: fractions of the way that a window can go to the right and down."""
+"""Places of the windows after the whole image: fractions of the way that a window can go to the right and down."""
 WINDOW = 0.5
-"""Side of the windows, in longer sides of the picture."""
+"""Side of the windows, in longer sides of the image."""
 KEPT = (3, 2, 1)
-"""How many windows or boxes are kept after each round of looks."""
-LOOKS = 1 + len(WINDOWS) + sum(KEPT[:-1])
-_SHARPNESS = 8  # crops' sides that the longer side of a picture has at most during the search
+"""How many windows or boxes are kept after each round."""
+_SHARPNESS = 8  # crops' sides that the longer side of an image has at most during the search
 
 
 def find_person(
@@ -35,18 +34,18 @@ def find_person(
 
     Args:
         model: put into evaluation mode. One that cannot tell its confidence (a regression head) is asked about the
-            whole picture alone, and then about the boxes found in it.
+            whole image alone, and then about the boxes found in it.
         image: RGB.
     """
     small, zoom = _reduced(image, _SHARPNESS * max(model.settings.size))
     boxes: list[Box] = search_windows(small.shape[1], small.shape[0])
-    padding = 1.0  # windows are looked at as they are, boxes of joints with what surrounds them
-    sureness = np.zeros(len(boxes))
+    padding = 1.0  # windows are cropped as they are, boxes of joints with what surrounds them
+    confidence = np.zeros(len(boxes))
     for kept in KEPT:
         seen = detect_joints(model, small, boxes, padding=padding)
-        sureness += seen.confidence.mean(-1)
-        best = np.argsort(-sureness, kind="stable")[:kept]
-        boxes, sureness = [box_of_joints(seen.joints[index]) for index in best], sureness[best]
+        confidence += seen.confidence.mean(-1)
+        best = np.argsort(-confidence, kind="stable")[:kept]
+        boxes, confidence = [box_of_joints(seen.joints[index]) for index in best], confidence[best]
         padding = model.settings.padding
     left, top, width, height = np.array(boxes[0]) / zoom
     # Boxes begin at the edges of pixels, which are half a pixel before their centres.
@@ -55,7 +54,7 @@ def find_person(
 
 
 def search_windows(width: int, height: int) -> list[Box]:
-    """The whole picture, and `WINDOWS` of it (left, top, width, height), pixels; windows may reach over a narrow one."""
+    """The whole image, and `WINDOWS` of it (left, top, width, height), pixels; windows may reach over a narrow one."""
     side = WINDOW * max(width, height)
     boxes: list[Box] = [(-0.5, -0.5, width, height)]
     boxes += [
@@ -66,14 +65,14 @@ def search_windows(width: int, height: int) -> list[Box]:
 
 def box_of_joints(joints: Float[np.ndarray, "joints 2"]) -> tuple[float, float, float, float]:
     """Bounds of joints as (left, top, width, height), at least 2 pixels wide and high."""
-    least, most = joints.min(0), joints.max(0)
-    size = np.maximum(most - least, 2)
-    left, top = (least + most - size) / 2
+    lower, upper = joints.min(0), joints.max(0)
+    size = np.maximum(upper - lower, 2)
+    left, top = (lower + upper - size) / 2
     return float(left), float(top), float(size[0]), float(size[1])
 
 
 def _reduced(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
-    """A picture of at most this side, so that a large one is averaged down once and not for each look, and its zoom."""
+    """An image of at most this side, so that a large one is averaged down once and not for each round, and its zoom."""
     zoom = longest / max(image.shape[:2])
     if zoom >= 1:
         return image, 1.0

@@ -20,26 +20,26 @@ class BoxTracker:
     """Gives boxes the ids of the tracks that they overlap most, all at once (Hungarian assignment).
 
     Args:
-        least_overlap: smallest intersection over union of one person in two frames.
+        min_overlap: smallest intersection over union of one person in two frames.
         patience: frames that a person may be missing without losing its id.
 
     Raises:
         ValueError: a setting is out of its range.
     """
 
-    def __init__(self, *, least_overlap: float = 0.3, patience: int = 15) -> None:
-        if not 0 < least_overlap <= 1 or patience < 0:
+    def __init__(self, *, min_overlap: float = 0.3, patience: int = 15) -> None:
+        if not 0 < min_overlap <= 1 or patience < 0:
             raise ValueError(
-                f"overlap must be in (0, 1], patience at least 0 (got {least_overlap}, {patience})"
+                f"overlap must be in (0, 1], patience at least 0 (got {min_overlap}, {patience})"
             )
-        self.least_overlap, self.patience = least_overlap, patience
+        self.min_overlap, self.patience = min_overlap, patience
         self._tracks: list[_Track] = []
         self._named = 0
 
     def update(self, boxes: Float[np.ndarray, "people 4"]) -> tuple[str, ...]:
         """Ids of the boxes (left, top, width, height) of the next frame, counted from "1"."""
         overlaps = box_overlaps(boxes, np.array([track.box for track in self._tracks]).reshape(-1, 4))
-        overlaps = np.where(overlaps < self.least_overlap, 0.0, overlaps)
+        overlaps = np.where(overlaps < self.min_overlap, 0.0, overlaps)
         rows, columns = linear_sum_assignment(overlaps, maximize=True)
         matched = {int(r): self._tracks[c] for r, c in zip(rows, columns, strict=True) if overlaps[r, c] > 0}
         for track in self._tracks:

@@ -7,7 +7,6 @@ person detector in every frame, and told apart by how their boxes overlap.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -16,24 +15,10 @@ from evolift.posedata.camera import Camera
 from evolift.prediction.pipeline import OutOfSightError, Pipeline, PosePrediction
 from evolift.prediction.tracking.box_tracker import BoxTracker
 
-LEAST_CONFIDENCE = 0.1
+MIN_CONFIDENCE = 0.1
 """Mean confidence of the joints below which nobody is taken to be there. A heatmap that says nothing has 0.016, one of
 a person seen clearly by a well-trained detector 0.3 and more (see `evolift.detector2d.soft_argmax.CLOSE`)."""
-_LEAST_SIDE = 8.0  # px; a smaller person cannot be told from a spot
-
-
-class PeopleFinder(NamedTuple):
-    """What finds everybody in a picture, and what is to be said of it.
-
-    Args:
-        boxes: picture (RGB) -> (left, top, width, height) of its people, pixels.
-        note: a sentence on how people are found.
-        nobody: the rest of a sentence on a picture in which there is nobody.
-    """
-
-    boxes: Callable[[UInt8[np.ndarray, "height width 3"]], Float[np.ndarray, "people 4"]]
-    note: str
-    nobody: str
+_MIN_SIDE = 8.0  # px; a smaller person cannot be told from a spot
 
 
 class PersonFollower:
@@ -113,8 +98,8 @@ class PeopleFollower:
 
 def _is_there(pose: PosePrediction) -> bool:
     left, top, width, height = pose.bounds
-    in_picture = (
+    in_image = (
         left < pose.image_size[0] and top < pose.image_size[1] and left + width > 0 and top + height > 0
     )
-    is_large = max(width, height) >= _LEAST_SIDE
-    return in_picture and is_large and float(pose.confidence.mean()) >= LEAST_CONFIDENCE
+    is_large = max(width, height) >= _MIN_SIDE
+    return in_image and is_large and float(pose.confidence.mean()) >= MIN_CONFIDENCE

@@ -29,7 +29,7 @@ from evolift.synthetic.acting.articulation import (
     SIDES,
     forward_kinematics,
     mirror_angles,
-    rotation_about,
+    turned_about,
 )
 from evolift.synthetic.acting.bodies import Body, body_by_name
 from evolift.synthetic.acting.curves import Number, smooth_noise, wander
@@ -191,7 +191,7 @@ def make_clip(
     angles = clip_angles(motion, time, generator)
     height = angles.pop("height")
     joints = forward_kinematics(angles, body)
-    joints = _turn_about(joints, time, generator)
+    joints = _in_own_direction(joints, time, generator)
     joints[..., 2] += (height - _lowest_point(joints))[:, None]
     joints[..., :2] += _travel(joints, fps)[:, None]
     joints[..., :2] += generator.uniform(-500, 500, 2)
@@ -244,19 +244,19 @@ def _within(values: Float[np.ndarray, "frames"], low: Number, high: Number) -> F
     )
 
 
-def _turn_about(
+def _in_own_direction(
     joints: Float[np.ndarray, "frames 17 3"],
     time: Float[np.ndarray, "frames"],
     generator: np.random.Generator,
 ) -> Float[np.ndarray, "frames 17 3"]:
     """The clip in a direction of its own; some clips turn while they go."""
     heading = generator.uniform(0, 2 * np.pi)
-    turning = generator.choice([0.0, 0.3, 0.8]) * generator.uniform()
-    heading = heading + np.cumsum(wander(generator, time, period=3.0, low=-turning, high=turning)) * (
+    rotating = generator.choice([0.0, 0.3, 0.8]) * generator.uniform()
+    heading = heading + np.cumsum(wander(generator, time, period=3.0, low=-rotating, high=rotating)) * (
         time[1] - time[0]
     )
-    turned: np.ndarray = joints @ rotation_about("z", heading).transpose(0, 2, 1)
-    return turned
+    rotated: np.ndarray = joints @ turned_about("Z", heading).transpose(0, 2, 1)
+    return rotated
 
 
 def _lowest_point(joints: Float[np.ndarray, "frames 17 3"]) -> Float[np.ndarray, "frames"]:

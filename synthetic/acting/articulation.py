@@ -5,7 +5,7 @@ has the sign of its name: flexion brings the segment forward (a knee: backward),
 body's middle, rotation is inward (medial). Left and right therefore share their signs; angles of the middle of the
 body count to the left. Radians.
 
-A thigh or upper arm is turned, in this order, about its own axis (rotation), away from the middle (abduction) and
+A thigh or upper arm is rotated, in this order, about its own axis (rotation), away from the middle (abduction) and
 forward about the body's transverse axis (flexion): flexion 90 with an abduction sweeps the horizontal plane.
 
 References:
@@ -19,6 +19,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from evolift.posedata.skeleton import H36M17
 from evolift.synthetic.acting.bodies import Body
@@ -70,7 +71,7 @@ _LUMBAR_SHARE = 0.4
 
 
 def mirror_angles(angles: Angles) -> dict[str, Float[np.ndarray, "frames"]]:
-    """The angles of the mirror image."""
+    """Joint angles of the mirror image of a pose: sides swapped, lateral angles negated."""
     swapped = {_other_side(name): value for name, value in angles.items()}
     return {name: -value if name in MIRRORED_SIGN else value for name, value in swapped.items()}
 
@@ -83,18 +84,6 @@ def _other_side(name: str) -> str:
     return name
 
 
-def rotation_about(axis: str, angle: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch 3 3"]:
-    """Right-handed rotation matrices about a coordinate axis ("x", "y" or "z"), angle in radians."""
-    i = "xyz".index(axis)
-    j, k = (i + 1) % 3, (i + 2) % 3
-    matrix = np.zeros((*np.shape(angle), 3, 3))
-    matrix[..., i, i] = 1
-    matrix[..., j, j] = matrix[..., k, k] = np.cos(angle)
-    matrix[..., k, j] = np.sin(angle)
-    matrix[..., j, k] = -matrix[..., k, j]
-    return matrix
-
-
 def forward_kinematics(angles: Angles, body: Body) -> Float[np.ndarray, "frames 17 3"]:
     """Joints of a body whose pelvis stays at the origin, mm, z up.
 
@@ -102,13 +91,13 @@ def forward_kinematics(angles: Angles, body: Body) -> Float[np.ndarray, "frames 
         angles: radians by name of `RANGES_OF_MOTION`; all of them, equally long. Limits are not applied.
         body: whose bones they move.
     """
-    pelvis = _turned(angles["pelvis_yaw"], angles["pelvis_pitch"], angles["pelvis_roll"])
+    pelvis = _rotated(angles["pelvis_yaw"], angles["pelvis_pitch"], angles["pelvis_roll"])
     trunk = [angles[f"spine_{name}"] for name in ("twist", "flexion", "bend")]
-    lumbar = pelvis @ _turned(*(_LUMBAR_SHARE * angle for angle in trunk)) @ _leaning(_LUMBAR_REST)
+    lumbar = pelvis @ _rotated(*(_LUMBAR_SHARE * angle for angle in trunk)) @ _leaning(_LUMBAR_REST)
     # Arms hang from an upright chest: only the bones of the trunk have the rest pose's leans.
-    chest = pelvis @ _turned(*trunk)
-    neck = chest @ _turned(angles["neck_twist"], angles["neck_flexion"], angles["neck_bend"])
-    skull = neck @ rotation_about("y", angles["head_nod"] + _SKULL_REST)
+    chest = pelvis @ _rotated(*trunk)
+    neck = chest @ _rotated(angles["neck_twist"], angles["neck_flexion"], angles["neck_bend"])
+    skull = neck @ turned_about("Y", angles["head_nod"] + _SKULL_REST)
 
     joints = np.zeros((len(pelvis), len(H36M17), 3))
     _extend(joints, "spine", lumbar, (0, 0, body.length("spine")))
@@ -121,19 +110,23 @@ def forward_kinematics(angles: Angles, body: Body) -> Float[np.ndarray, "frames 
     return joints
 
 
-def _turned(
+def _rotated(
     to_left: Float[np.ndarray, "frames"],
     forward: Float[np.ndarray, "frames"],
     bend: Float[np.ndarray, "frames"],
 ) -> Float[np.ndarray, "frames 3 3"]:
-    turned: np.ndarray = (
-        rotation_about("z", to_left) @ rotation_about("y", forward) @ rotation_about("x", -bend)
-    )
-    return turned
+    return turned_about("ZYX", to_left, forward, -bend)
+
+
+def turned_about(axes: str, *angles: Float[np.ndarray, "frames"]) -> Float[np.ndarray, "frames 3 3"]:
+    """Rotations of a part about its own axes ("Z", "YX", ...), one angle per axis, radians; the last axis turns first."""
+    matrices: np.ndarray = Rotation.from_euler(axes, np.stack(angles, -1)).as_matrix()
+    return matrices
 
 
 def _leaning(angle: float) -> Float[np.ndarray, "3 3"]:
-    return rotation_about("y", np.asarray(angle))
+    matrix: np.ndarray = Rotation.from_euler("Y", angle).as_matrix()
+    return matrix
 
 
 def _extend(
@@ -148,12 +141,10 @@ def _extend(
 
 def _ball(angles: Angles, joint: str, side: str) -> Float[np.ndarray, "frames 3 3"]:
     outward = 1 if side == "left" else -1
-    rotation: np.ndarray = (
-        rotation_about("y", -angles[f"{side}_{joint}_flexion"])
-        @ rotation_about("x", outward * angles[f"{side}_{joint}_abduction"])
-        @ rotation_about("z", -outward * angles[f"{side}_{joint}_rotation"])
+    flexion, abduction, rotation = (
+        angles[f"{side}_{joint}_{name}"] for name in ("flexion", "abduction", "rotation")
     )
-    return rotation
+    return turned_about("YXZ", -flexion, outward * abduction, -outward * rotation)
 
 
 def _add_leg(
@@ -165,7 +156,7 @@ def _add_leg(
 ) -> None:
     outward = 1 if side == "left" else -1
     thigh = pelvis @ _ball(angles, "hip", side)
-    shank = thigh @ rotation_about("y", angles[f"{side}_knee_flexion"])
+    shank = thigh @ turned_about("Y", angles[f"{side}_knee_flexion"])
     _extend(joints, f"{side}_hip", pelvis, (0, outward * body.length("hip"), 0))
     _extend(joints, f"{side}_knee", thigh, (0, 0, -body.length("knee")))
     _extend(joints, f"{side}_ankle", shank, (0, 0, -body.length("ankle")))
@@ -179,15 +170,15 @@ def _add_arm(
     side: str,
 ) -> None:
     outward = 1 if side == "left" else -1
-    clavicle = (
-        chest
-        @ rotation_about("z", -outward * angles[f"{side}_clavicle_protraction"])
-        @ rotation_about("x", outward * angles[f"{side}_clavicle_elevation"])
+    clavicle = chest @ turned_about(
+        "ZX",
+        -outward * angles[f"{side}_clavicle_protraction"],
+        outward * angles[f"{side}_clavicle_elevation"],
     )
     rest = np.array(_SHOULDER_REST[side])
     x, y, z = (body.length("shoulder") * rest / np.linalg.norm(rest)).tolist()
     upper_arm = chest @ _ball(angles, "shoulder", side)
-    forearm = upper_arm @ rotation_about("y", -angles[f"{side}_elbow_flexion"])
+    forearm = upper_arm @ turned_about("Y", -angles[f"{side}_elbow_flexion"])
     _extend(joints, f"{side}_shoulder", clavicle, (x, y, z))
     _extend(joints, f"{side}_elbow", upper_arm, (0, 0, -body.length("elbow")))
     _extend(joints, f"{side}_wrist", forearm, (0, 0, -body.length("wrist")))

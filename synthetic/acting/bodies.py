@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
 from evolift.posedata.errors import InputError
 from evolift.posedata.mean_lengths import MEAN_LENGTHS
-from evolift.posedata.skeleton import H36M17
 
 
 @dataclass(frozen=True)
@@ -49,12 +45,6 @@ class Body:
             "wrist": self.arms,
         }.get(bone, 1.0)
         return MEAN_LENGTHS[bone] * self.scale * factor
-
-    @property
-    def bone_lengths(self) -> Float[np.ndarray, "16"]:
-        """Lengths in mm in the order of `H36M17.bones`."""
-        names = [H36M17.joints[child] for _, child in H36M17.bones]
-        return np.array([self.length(name.removeprefix("left_").removeprefix("right_")) for name in names])
 
 
 BODIES: dict[str, Body] = {

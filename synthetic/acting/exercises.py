@@ -292,7 +292,7 @@ def pick_up(time: Curve, style: Style, generator: np.random.Generator) -> Degree
     return angles
 
 
-@motion(tempo=(0.5, 1.1), groove=(5, 35), bounce=(4, 28), turn=(5, 30), lift=(0, 55))
+@motion(tempo=(0.5, 1.1), groove=(5, 35), bounce=(4, 28), twist=(5, 30), lift=(0, 55))
 def dance(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
     """Free dancing: bouncing on the beat, arms and trunk wandering, one foot or the other lifted."""
     phase = time * style["tempo"]
@@ -302,8 +302,8 @@ def dance(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
     angles: Degrees = {
         "pelvis_pitch": wander(generator, time, period=2 * period, low=-6, high=groove * 0.7),
         "pelvis_roll": 0.4 * groove * np.cos(2 * np.pi * phase),
-        "pelvis_yaw": wander(generator, time, period=2 * period, low=-style["turn"], high=style["turn"]),
-        "spine_twist": wander(generator, time, period=period, low=-style["turn"], high=style["turn"]),
+        "pelvis_yaw": wander(generator, time, period=2 * period, low=-style["twist"], high=style["twist"]),
+        "spine_twist": wander(generator, time, period=period, low=-style["twist"], high=style["twist"]),
         "spine_bend": -0.5 * groove * np.cos(2 * np.pi * phase),
         "spine_flexion": wander(generator, time, period=period, low=-8, high=groove),
     }
@@ -360,13 +360,15 @@ def somersault(time: Curve, style: Style, generator: np.random.Generator) -> Deg
     """Somersaults in the air, forward or backward, tucked or stretched, from a standing jump."""
     phase = time * style["tempo"] + generator.uniform()
     within = np.mod(phase, 1.0)
-    turned = np.clip((within - 0.3) / 0.45, 0, 1)
+    progress = np.clip((within - 0.3) / 0.45, 0, 1)
     direction = -1 if style["backward"] > 0.5 else 1
-    air = swing(turned) ** 0.7
+    air = swing(progress) ** 0.7
     crouch = bump(phase, 0.2, 8) + 0.8 * bump(phase, 0.84, 8)
     tuck = style["tuck"] * air
     angles: Degrees = {
-        "pelvis_pitch": 5 + 25 * crouch + direction * 360 * (turned**2 * (3 - 2 * turned) + np.floor(phase)),
+        "pelvis_pitch": 5
+        + 25 * crouch
+        + direction * 360 * (progress**2 * (3 - 2 * progress) + np.floor(phase)),
         "spine_flexion": 5 + 12 * crouch + 25 * tuck,
         "neck_flexion": 15 * tuck * direction,
     }

@@ -35,14 +35,14 @@ def _stand(time: Curve, generator: np.random.Generator, *, shift: float = 1.0) -
     return angles
 
 
-@motion(period=(0.7, 2.2), look=(0, 30))
+@motion(period=(0.7, 2.2), gaze=(0, 30))
 def gesture(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
     """Talking: both arms gesture on their own, the weight shifts, the head turns."""
     angles = _stand(time, generator)
     for side in ("left", "right"):
         if generator.uniform() < 0.85:
             wandering_arm(angles, side, time, generator, style["period"])
-    angles["neck_twist"] = wander(generator, time, period=2, low=-style["look"], high=style["look"])
+    angles["neck_twist"] = wander(generator, time, period=2, low=-style["gaze"], high=style["gaze"])
     return angles
 
 
@@ -140,10 +140,10 @@ def throw(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
     phase = time * style["tempo"] + generator.uniform()
     angles = _stand(time, generator, shift=0.3)
     # Phases: 0 rest, 0.3 wound up, 0.45 release, 0.6 follow-through.
-    turned = cycle_through(phase, (0, 0), (0.3, 1), (0.48, -0.7), (0.62, -1), (0.85, 0))
+    twisted = cycle_through(phase, (0, 0), (0.3, 1), (0.48, -0.7), (0.62, -1), (0.85, 0))
     stepped = cycle_through(phase, (0, 0), (0.25, 0.2), (0.42, 1), (0.65, 0.9), (0.9, 0))
-    angles["spine_twist"] = style["twist"] * turned
-    angles["pelvis_yaw"] = 0.6 * style["twist"] * turned
+    angles["spine_twist"] = style["twist"] * twisted
+    angles["pelvis_yaw"] = 0.6 * style["twist"] * twisted
     angles["pelvis_pitch"] = 2 + style["lean"] * (stepped - 0.3)
     angles["spine_flexion"] = 4 + 16 * cycle_through(phase, (0, 0), (0.3, -0.6), (0.6, 1), (0.85, 0))
     set_leg(angles, "right", 3 + style["step"] * stepped, 3 + (0.25 * style["step"] - 12) * stepped)
@@ -165,7 +165,7 @@ def throw(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
     set_arm(
         angles,
         "right",
-        flexion=8 + style["other"] * np.clip(turned, 0, 1),
+        flexion=8 + style["other"] * np.clip(twisted, 0, 1),
         abduction=10 + 25 * generator.uniform() * stepped,
         rotation=10.0,
         elbow=20 + 40 * generator.uniform() * stepped,

@@ -154,7 +154,7 @@ def climb(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
     elbow=(4, 40),
     bear=(0, 1),
     spread=(2, 14),
-    look=(-40, -5),
+    gaze=(-40, -5),
 )
 def crawl(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
     """Crawling on hands and knees, or on hands and feet with the hips up (bear walk)."""
@@ -182,5 +182,5 @@ def crawl(time: Curve, style: Style, generator: np.random.Generator) -> Degrees:
             rotation=generator.uniform(-25, 20),
             elbow=style["elbow"] + 22 * swing(phase + shift + 0.25),
         )
-    angles["neck_flexion"] = np.full_like(time, style["look"])
+    angles["neck_flexion"] = np.full_like(time, style["gaze"])
     return angles

@@ -37,7 +37,7 @@ class Motion:
     free_arms: Number
 
     def draw_style(self, generator: np.random.Generator) -> dict[str, float]:
-        """One style, uniformly from the ranges."""
+        """A value of every style parameter, drawn uniformly from its range."""
         return {name: float(generator.uniform(low, high)) for name, (low, high) in self.ranges.items()}
 
 

@@ -1,1 +1,1 @@
-"""Rendered people: bodies, clothes, scenes, pictures with 2D, 3D and true occlusion flags."""
+"""Rendered people: bodies, clothes, scenes, images with 2D, 3D and true occlusion flags."""

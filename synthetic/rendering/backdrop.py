@@ -1,6 +1,6 @@
-"""Procedural pictures without people: backdrops behind rendered scenes, and the marks that a camera leaves.
+"""Procedural images without people: backdrops behind rendered scenes, and the marks that a camera leaves.
 
-Pictures are (height, width, 3) float32, RGB from 0 to 1. All chance comes from the generator that is passed in.
+Images are (height, width, 3) float32, RGB from 0 to 1. All chance comes from the generator that is passed in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-Picture = Float32[np.ndarray, "height width 3"]
+Image = Float32[np.ndarray, "height width 3"]
 
 
 def random_colour(generator: np.random.Generator, *, saturation: float = 0.7) -> Float32[np.ndarray, "3"]:
@@ -34,56 +34,56 @@ def fractal_noise(
     return total / max(float(total.max()), 1e-6)
 
 
-def _gradient(generator: np.random.Generator, size: int) -> Picture:
+def _gradient(generator: np.random.Generator, size: int) -> Image:
     angle = generator.uniform(0, 2 * np.pi)
     row, column = np.mgrid[0:size, 0:size].astype(np.float32) / size - 0.5
     share = np.clip(0.5 + column * np.cos(angle) + row * np.sin(angle), 0, 1)[..., None]
-    picture: np.ndarray = (1 - share) * random_colour(generator) + share * random_colour(generator)
-    return picture.astype(np.float32)
+    image: np.ndarray = (1 - share) * random_colour(generator) + share * random_colour(generator)
+    return image.astype(np.float32)
 
 
-def _clouds(generator: np.random.Generator, size: int) -> Picture:
+def _clouds(generator: np.random.Generator, size: int) -> Image:
     share = fractal_noise(generator, size, roughness=generator.uniform(0.5, 0.95))[..., None]
     share = np.clip((share - 0.5) * generator.uniform(1, 3) + 0.5, 0, 1)
-    picture: np.ndarray = (1 - share) * random_colour(generator) + share * random_colour(generator)
-    return picture.astype(np.float32)
+    image: np.ndarray = (1 - share) * random_colour(generator) + share * random_colour(generator)
+    return image.astype(np.float32)
 
 
-def _bricks(generator: np.random.Generator, size: int) -> Picture:
+def _bricks(generator: np.random.Generator, size: int) -> Image:
     height, width = generator.integers(6, 60), generator.integers(10, 90)
     row, column = np.mgrid[0:size, 0:size]
     layer = row // height
     shifted = column + (layer % 2) * (width // 2) * generator.integers(0, 2)
     tint = generator.uniform(0.8, 1.15, (size // height + 2, 2 * size // width + 3)).astype(np.float32)
     joint = (row % height < 2) | (shifted % width < 2)
-    picture: np.ndarray = tint[layer, shifted // width][..., None] * random_colour(generator)
-    picture[joint] = random_colour(generator, saturation=0.2)
-    return picture
+    image: np.ndarray = tint[layer, shifted // width][..., None] * random_colour(generator)
+    image[joint] = random_colour(generator, saturation=0.2)
+    return image
 
 
-def _room(generator: np.random.Generator, size: int) -> Picture:
-    """Walls and a floor with furniture-like blocks, windows and pictures on the wall."""
-    picture = np.empty((size, size, 3), np.float32)
+def _room(generator: np.random.Generator, size: int) -> Image:
+    """Walls and a floor with furniture-like blocks, windows and paintings on the wall."""
+    image = np.empty((size, size, 3), np.float32)
     horizon = int(size * generator.uniform(0.35, 0.85))
-    picture[:] = random_colour(generator, saturation=0.4)
-    picture[horizon:] = random_colour(generator, saturation=0.5)
+    image[:] = random_colour(generator, saturation=0.4)
+    image[horizon:] = random_colour(generator, saturation=0.5)
     for _ in range(generator.integers(2, 9)):
         left, top = generator.integers(-size // 4, size, 2)
         width, height = generator.integers(size // 12, size // 2, 2)
         colour = random_colour(generator).tolist()
-        cv2.rectangle(picture, (int(left), int(top)), (int(left + width), int(top + height)), colour, -1)
+        cv2.rectangle(image, (int(left), int(top)), (int(left + width), int(top + height)), colour, -1)
         if generator.uniform() < 0.5:
             cv2.rectangle(
-                picture,
+                image,
                 (int(left), int(top)),
                 (int(left + width), int(top + height)),
                 random_colour(generator).tolist(),
                 2,
             )
-    return picture
+    return image
 
 
-def _outdoors(generator: np.random.Generator, size: int) -> Picture:
+def _outdoors(generator: np.random.Generator, size: int) -> Image:
     """Sky over ground with a ragged row of trees or houses between them."""
     horizon = size * generator.uniform(0.25, 0.7)
     row = np.arange(size, dtype=np.float32)[:, None]
@@ -104,24 +104,24 @@ def _outdoors(generator: np.random.Generator, size: int) -> Picture:
     )
     top = horizon - size * generator.uniform(0.05, 0.4) * np.clip(skyline, 0, 1)
     trees = random_colour(generator) * 0.5 * (0.5 + rough)
-    picture = np.where(
+    image = np.where(
         (row > horizon)[..., None], ground, np.where((row > top)[..., None], trees, sky + 0 * trees)
     )
-    return picture.astype(np.float32)
+    return image.astype(np.float32)
 
 
-def _scribbles(generator: np.random.Generator, size: int, picture: Picture) -> None:
-    """Shapes strewn over a picture, limb-like bars among them."""
+def _scribbles(generator: np.random.Generator, size: int, image: Image) -> None:
+    """Shapes strewn over an image, limb-like bars among them."""
     for _ in range(generator.integers(3, 25)):
         colour = random_colour(generator).tolist()
         x, y, x2, y2 = (int(value) for value in generator.integers(-size // 8, size + size // 8, 4))
         kind = generator.integers(4)
         if kind == 0:
-            cv2.line(picture, (x, y), (x2, y2), colour, int(generator.integers(1, size // 12)), cv2.LINE_AA)
+            cv2.line(image, (x, y), (x2, y2), colour, int(generator.integers(1, size // 12)), cv2.LINE_AA)
         elif kind == 1:
             axes = (int(generator.integers(2, size // 5)), int(generator.integers(2, size // 5)))
             cv2.ellipse(
-                picture, (x, y), axes, float(generator.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA
+                image, (x, y), axes, float(generator.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA
             )
         elif kind == 2:
             corners = np.stack(
@@ -131,10 +131,10 @@ def _scribbles(generator: np.random.Generator, size: int, picture: Picture) -> N
                 ],
                 -1,
             )
-            cv2.fillPoly(picture, [corners.astype(np.int32)], colour, cv2.LINE_AA)
+            cv2.fillPoly(image, [corners.astype(np.int32)], colour, cv2.LINE_AA)
         else:
             cv2.circle(
-                picture,
+                image,
                 (x, y),
                 int(generator.integers(2, size // 10)),
                 colour,
@@ -143,34 +143,32 @@ def _scribbles(generator: np.random.Generator, size: int, picture: Picture) -> N
             )
 
 
-def draw_backdrop(generator: np.random.Generator, size: int) -> Picture:
+def draw_backdrop(generator: np.random.Generator, size: int) -> Image:
     """A random backdrop: wall, room, landscape, clouds or gradient, often cluttered, often out of focus."""
     makers = (_gradient, _clouds, _bricks, _room, _outdoors)
-    picture = makers[generator.choice(len(makers), p=[0.12, 0.2, 0.13, 0.27, 0.28])](generator, size)
+    image = makers[generator.choice(len(makers), p=[0.12, 0.2, 0.13, 0.27, 0.28])](generator, size)
     if generator.uniform() < 0.5:
-        _scribbles(generator, size, picture)
+        _scribbles(generator, size, image)
     if generator.uniform() < 0.7:
         rough = fractal_noise(generator, size, roughness=generator.uniform(0.7, 1.1))[..., None]
-        picture = picture * (1 + generator.uniform(0.1, 0.9) * (rough - 0.5))
+        image = image * (1 + generator.uniform(0.1, 0.9) * (rough - 0.5))
     if generator.uniform() < 0.5:
-        picture = cv2.GaussianBlur(picture, (0, 0), float(generator.uniform(0.5, size / 60)))
-    clipped: np.ndarray = np.clip(picture, 0, 1).astype(np.float32)
+        image = cv2.GaussianBlur(image, (0, 0), float(generator.uniform(0.5, size / 60)))
+    clipped: np.ndarray = np.clip(image, 0, 1).astype(np.float32)
     return clipped
 
 
-def photograph(generator: np.random.Generator, picture: Picture) -> UInt8[np.ndarray, "height width 3"]:
+def photograph(generator: np.random.Generator, image: Image) -> UInt8[np.ndarray, "height width 3"]:
     """What a camera makes of a scene: exposure, tint, blur, and noise, in 8 bits."""
-    size = picture.shape[1]
-    picture = picture * (1 + 0.08 * generator.standard_normal(3)).astype(np.float32)
-    picture = np.clip(picture * generator.uniform(0.75, 1.25), 0, 1) ** np.float32(
-        generator.uniform(0.75, 1.25)
-    )
+    size = image.shape[1]
+    image = image * (1 + 0.08 * generator.standard_normal(3)).astype(np.float32)
+    image = np.clip(image * generator.uniform(0.75, 1.25), 0, 1) ** np.float32(generator.uniform(0.75, 1.25))
     if generator.uniform() < 0.35:
-        picture = cv2.GaussianBlur(picture, (0, 0), float(generator.uniform(0.3, 1.4)) * size / 256)
+        image = cv2.GaussianBlur(image, (0, 0), float(generator.uniform(0.3, 1.4)) * size / 256)
     if generator.uniform() < 0.1:
-        grey = picture.mean(-1, keepdims=True)
-        picture = grey + (picture - grey) * np.float32(generator.uniform(0, 0.4))
-    grain = generator.standard_normal(picture.shape, np.float32)
-    picture = picture + np.float32(generator.uniform(0.002, 0.04)) * grain
-    developed: np.ndarray = np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
+        grey = image.mean(-1, keepdims=True)
+        image = grey + (image - grey) * np.float32(generator.uniform(0, 0.4))
+    grain = generator.standard_normal(image.shape, np.float32)
+    image = image + np.float32(generator.uniform(0.002, 0.04)) * grain
+    developed: np.ndarray = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
     return developed

@@ -24,7 +24,7 @@ class Build:
         belly, chest, hips: girth of the trunk at three heights.
         shoulders: thickness of the shoulders.
         head: size of the head.
-        face_turn, face_nod: turn of the face to the left and up, radians.
+        face_yaw, face_pitch: rotation of the face to the left and up, radians.
         hair_length: 0 none beyond the scalp, 1 down to the shoulder blades.
         sleeve, trouser: how far the cloth stands off the skin, mm.
         skirt: place on the legs where a skirt ends (1 at the knees), 0 for none.
@@ -37,8 +37,8 @@ class Build:
     hips: float = 1.0
     shoulders: float = 1.0
     head: float = 1.0
-    face_turn: float = 0.0
-    face_nod: float = 0.0
+    face_yaw: float = 0.0
+    face_pitch: float = 0.0
     hair_length: float = 0.0
     sleeve: float = 6.0
     skirt: float = 0.0
@@ -59,7 +59,7 @@ class BodyFrame:
 
     @classmethod
     def of(cls, joints: Float[np.ndarray, "17 3"]) -> BodyFrame:
-        """The frame of one pose."""
+        """The body frame of one pose of H36M17 joints."""
         hips = unit(joints[H36M17.index("left_hip")] - joints[H36M17.index("right_hip")])
         shoulders = unit(joints[H36M17.index("left_shoulder")] - joints[H36M17.index("right_shoulder")])
         up_hips = square_to(joints[SPINE] - joints[PELVIS], hips, np.array([0.0, 0.0, 1.0]))

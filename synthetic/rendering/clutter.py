@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.spatial.transform import Rotation
 
 from evolift.posedata.camera import Camera
 from evolift.synthetic.rendering.backdrop import random_colour
@@ -37,7 +38,7 @@ def draw_object(
         away = generator.uniform(700, 3500)
         place = middle + away * np.array([np.cos(angle), np.sin(angle), 0])
         place[2] = floor + size[2]
-        # Not in front of the lens: such objects hide the whole picture.
+        # Not in front of the lens: such objects hide the whole image.
         if (place - middle) @ towards / reach > 0.75 * reach:
             place -= 1.5 * towards
     points, normals, triangles = (_box, _ball, _post, _box, _box)[shape]()
@@ -46,8 +47,8 @@ def draw_object(
     normals = normals / size
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     spin = generator.uniform(0, np.pi)
-    turn = np.array([[np.cos(spin), -np.sin(spin), 0], [np.sin(spin), np.cos(spin), 0], [0, 0, 1]])
-    return Mesh((points * size) @ turn.T + place, normals @ turn.T, np.clip(colours, 0, 1), triangles)
+    rotation = Rotation.from_euler("z", spin).as_matrix()
+    return Mesh((points * size) @ rotation.T + place, normals @ rotation.T, np.clip(colours, 0, 1), triangles)
 
 
 def _size(generator: np.random.Generator, shape: int) -> Size:

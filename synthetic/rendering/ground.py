@@ -1,4 +1,4 @@
-"""The ground under a rendered person: a textured plane seen through the scene's camera, as a picture.
+"""The ground under a rendered person: a textured plane seen through the scene's camera, as an image.
 
 Nothing stands below the ground, so it needs no triangles: each pixel below the horizon looks up the texture where
 its ray meets the plane.
@@ -11,14 +11,14 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from evolift.posedata.camera import Camera
-from evolift.synthetic.rendering.backdrop import Picture, fractal_noise, random_colour
+from evolift.synthetic.rendering.backdrop import Image, fractal_noise, random_colour
 
 TEXELS = 256
 
 
 def draw_ground(
     generator: np.random.Generator, camera: Camera, floor: float
-) -> tuple[Picture, Bool[np.ndarray, "height width"], Float32[np.ndarray, "3"]]:
+) -> tuple[Image, Bool[np.ndarray, "height width"], Float32[np.ndarray, "3"]]:
     """A random ground.
 
     Args:
@@ -27,11 +27,11 @@ def draw_ground(
         floor: height of the plane, world mm.
 
     Returns:
-        Picture, which pixels show the ground, and its mean colour.
+        Image, which pixels show the ground, and its mean colour.
     """
     texture, texel = _texture(generator)
     mean = texture.mean((0, 1))
-    turn = generator.uniform(0, 2 * np.pi)
+    angle = generator.uniform(0, 2 * np.pi)
     column, row = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
     plane = np.stack([column - camera.K[0, 2], row - camera.K[1, 2]], -1) / camera.K[0, 0]
     rays = plane @ camera.R[:2] + camera.R[2]
@@ -40,8 +40,8 @@ def draw_ground(
     seen = (height > 0) & (rays[..., 2] < -height / 200_000)
     distance = np.where(seen, -height / np.where(seen, rays[..., 2], -1), 0)
     x, y = (camera.position[axis] + distance * rays[..., axis] for axis in range(2))
-    across = (np.cos(turn) * x + np.sin(turn) * y) / texel
-    along = (np.cos(turn) * y - np.sin(turn) * x) / texel
+    across = (np.cos(angle) * x + np.sin(angle) * y) / texel
+    along = (np.cos(angle) * y - np.sin(angle) * x) / texel
     near = cv2.remap(
         texture,
         np.mod(across, TEXELS).astype(np.float32),
@@ -55,7 +55,7 @@ def draw_ground(
     return sharp * near + (1 - sharp) * mean, seen, mean
 
 
-def _texture(generator: np.random.Generator) -> tuple[Picture, float]:
+def _texture(generator: np.random.Generator) -> tuple[Image, float]:
     """A square texture that repeats, and the size of its texels in mm."""
     maker = (_grass, _sand, _tiles, _planks, _lanes, _plain)[
         generator.choice(6, p=[0.25, 0.15, 0.15, 0.12, 0.15, 0.18])
@@ -70,24 +70,24 @@ def _periodic_noise(generator: np.random.Generator) -> Float32[np.ndarray, "texe
     return np.block([[half, half[:, ::-1]], [half[::-1], half[::-1, ::-1]]])
 
 
-def _filled(colour: Float32[np.ndarray, "3"]) -> Picture:
+def _filled(colour: Float32[np.ndarray, "3"]) -> Image:
     return np.tile(colour, (TEXELS, TEXELS, 1)).astype(np.float32)
 
 
-def _grass(generator: np.random.Generator) -> Picture:
+def _grass(generator: np.random.Generator) -> Image:
     green = np.array([0.25, 0.42, 0.14], np.float32) * generator.uniform(0.6, 1.3, 3).astype(np.float32)
     blades = generator.uniform(0.55, 1.3, (TEXELS, TEXELS)).astype(np.float32)
     streaks = cv2.blur(blades, (1, 3), borderType=cv2.BORDER_REFLECT)
     return _filled(green) * np.asarray(streaks, np.float32)[..., None]
 
 
-def _sand(generator: np.random.Generator) -> Picture:
+def _sand(generator: np.random.Generator) -> Image:
     base = np.array([[0.62, 0.52, 0.38], [0.45, 0.36, 0.27], [0.5, 0.5, 0.5], [0.9, 0.9, 0.93]], np.float32)
     grains = generator.uniform(0.85, 1.15, (TEXELS, TEXELS, 1)).astype(np.float32)
     return _filled(base[generator.integers(4)]) * grains
 
 
-def _tiles(generator: np.random.Generator) -> Picture:
+def _tiles(generator: np.random.Generator) -> Image:
     count = int(2 ** generator.integers(1, 5))
     side = TEXELS // count
     tint = generator.uniform(0.85, 1.1, (count, count)).astype(np.float32)
@@ -107,7 +107,7 @@ def _tiles(generator: np.random.Generator) -> Picture:
     return texture
 
 
-def _planks(generator: np.random.Generator) -> Picture:
+def _planks(generator: np.random.Generator) -> Image:
     wide = int(2 ** generator.integers(3, 6))
     wood = np.array([0.62, 0.42, 0.24], np.float32) * generator.uniform(0.5, 1.4)
     texture = _filled(wood)
@@ -120,7 +120,7 @@ def _planks(generator: np.random.Generator) -> Picture:
     return texture * grain[..., None]
 
 
-def _lanes(generator: np.random.Generator) -> Picture:
+def _lanes(generator: np.random.Generator) -> Image:
     """Sports ground with painted lines."""
     colours = np.array(
         [[0.65, 0.2, 0.13], [0.2, 0.42, 0.2], [0.16, 0.3, 0.6], [0.35, 0.35, 0.36], [0.75, 0.55, 0.33]]
@@ -136,5 +136,5 @@ def _lanes(generator: np.random.Generator) -> Picture:
     return texture
 
 
-def _plain(generator: np.random.Generator) -> Picture:
+def _plain(generator: np.random.Generator) -> Image:
     return _filled(random_colour(generator, saturation=0.5))

@@ -1,6 +1,6 @@
 """The surface of head and hair of a rendered person, world mm, z up.
 
-The joints of H36M17 do not say where the face looks: it looks ahead of the chest, but for a turn of its own.
+The joints of H36M17 do not say where the face looks: it looks ahead of the chest, but for a rotation of its own.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def _skull(
     up = unit(joints[HEAD] - joints[NECK])
     front = square_to(frame.front_chest, up, frame.up_chest)
     left = cross(up, front)
-    c, s = np.cos(build.face_turn), np.sin(build.face_turn)
+    c, s = np.cos(build.face_yaw), np.sin(build.face_yaw)
     front, left = c * front + s * left, c * left - s * front
-    c, s = np.cos(0.5 * build.face_nod), np.sin(0.5 * build.face_nod)
+    c, s = np.cos(0.5 * build.face_pitch), np.sin(0.5 * build.face_pitch)
     front, up = c * front + s * up, c * up - s * front
     centre = joints[HEAD] - 92 * build.head * up + 14 * front
     return centre, left, front, up

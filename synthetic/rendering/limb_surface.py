@@ -63,10 +63,10 @@ def limb(
     on_upper = a + places[:, None] * (b - a)
     on_lower = b + (places[:, None] - 1) * (c - b)
     # Tangents turn over a tenth of each bone around the middle joint.
-    turn = np.clip((places - 0.88) / 0.24, 0, 1)
-    turn = (turn * turn * (3 - 2 * turn))[:, None]
+    blend = np.clip((places - 0.88) / 0.24, 0, 1)
+    blend = (blend * blend * (3 - 2 * blend))[:, None]
     centres = np.where(places[:, None] < 1, on_upper, on_lower)
-    tangents = (1 - turn) * upper + turn * lower
+    tangents = (1 - blend) * upper + blend * lower
     tangents /= np.linalg.norm(tangents, axis=-1, keepdims=True) + 1e-9
     lateral = hinge - (tangents @ hinge)[:, None] * tangents
     lateral /= np.linalg.norm(lateral, axis=-1, keepdims=True) + 1e-9

@@ -27,7 +27,7 @@ class Mesh:
 
     @staticmethod
     def joined(meshes: list[Mesh]) -> Mesh:
-        """All as one."""
+        """One mesh of all the meshes' points and triangles."""
         starts = np.cumsum([0, *(len(mesh.points) for mesh in meshes[:-1])])
         return Mesh(
             np.concatenate([mesh.points for mesh in meshes]),

@@ -2,10 +2,10 @@
 
 Visibility of a joint (0 never occurs here):
 
-* 2, visible: it lies inside the picture and the first surface on the ray through it is no nearer to the camera, in
+* 2, visible: it lies inside the image and the first surface on the ray through it is no nearer to the camera, in
   depth, than the joint by more than `SURFACE_SHARE` times the local limb radius (`LIMB_RADII`, times the person's
   girth) plus `SURFACE_SLACK` mm: what is seen there is the skin or cloth over the joint itself;
-* 1, hidden: by another part of the body, by an object or by another person, or it lies outside the picture (its
+* 1, hidden: by another part of the body, by an object or by another person, or it lies outside the image (its
   coordinates are true all the same).
 """
 
@@ -60,8 +60,8 @@ def visibility_of(
 
     Args:
         joints: camera frame, mm.
-        pixels: where they are in the picture.
-        depth: first surface behind each pixel, `SUPERSAMPLING` times finer than the picture.
+        pixels: where they are in the image.
+        depth: first surface behind each pixel, `SUPERSAMPLING` times finer than the image.
         build: of the person.
     """
     fine = np.rint(pixels * SUPERSAMPLING + (SUPERSAMPLING - 1) / 2).astype(int)

@@ -1,7 +1,7 @@
-"""Rendered people: pictures of the poses of a store, with 3D joints, 2D joints and true occlusion flags.
+"""Rendered people: images of the poses of a store, with 3D joints, 2D joints and true occlusion flags.
 
-Picture i shows one row of the source in a scene of its own, both drawn from (seed, i) alone, so the pictures are the
-same bytes for any number of worker processes and any number of pictures.
+Image i shows one row of the source in a scene of its own, both drawn from (seed, i) alone, so the images are the
+same bytes for any number of worker processes and any number of images.
 
 Whether a joint is visible is decided in `evolift.synthetic.rendering.occlusion`.
 """
@@ -9,7 +9,7 @@ Whether a joint is visible is decided in `evolift.synthetic.rendering.occlusion`
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -21,9 +21,11 @@ from jaxtyping import Float32, UInt8
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import encoded_image
 from evolift.posedata.importers.image_folder import new_image_folder
 from evolift.posedata.output_file import sha256_of
 from evolift.posedata.poses import Poses
+from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.seeds import numpy_generator_at
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
@@ -33,25 +35,25 @@ from evolift.synthetic.rendering.renderer import NO_OPENGL, Renderer
 from evolift.synthetic.rendering.scene import NEAREST, Scene, draw_scene
 
 GOLDEN = 0.6180339887498949
-PICTURES_PER_TASK = 16
+IMAGES_PER_TASK = 16
 
 
 @dataclass(frozen=True, eq=False)
 class RenderedPerson:
-    """One picture and its labels.
+    """One image and its labels.
 
     Args:
-        picture: RGB.
+        image: RGB.
         joints_3d: camera frame, mm.
         joints_2d: pixels.
         visibility: 1 or 2, see `evolift.synthetic.rendering.occlusion`.
-        box: of the person's outline as if nothing stood before it, cut at the picture's edge: left, top, width,
+        box: of the person's outline as if nothing stood before it, cut at the image's edge: left, top, width,
             height in pixels.
         camera: with its pose in the source's world.
         row: of the source.
     """
 
-    picture: UInt8[np.ndarray, "size size 3"]
+    image: UInt8[np.ndarray, "size size 3"]
     joints_3d: Float32[np.ndarray, "17 3"]
     joints_2d: Float32[np.ndarray, "17 2"]
     visibility: UInt8[np.ndarray, "17"]
@@ -67,11 +69,11 @@ def render_store(
     images: int,
     size: int = 256,
     seed: int = 0,
-    workers: int = 1,
+    num_workers: int = 1,
     overwrite: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> None:
-    """Render pictures of the poses of a store into a new store (camera frame) and a folder of JPEG files.
+    """Render images of the poses of a store into a new store (camera frame) and a folder of JPEG files.
 
     The folder stands beside the store and is called `<target stem>_images`. Both appear when all is done; subject,
     action and frame are the source's.
@@ -79,21 +81,21 @@ def render_store(
     Args:
         source: a pose store of H36M17 in the world frame; its rows are sampled evenly, in an order set by the seed.
         target: the new store.
-        images: how many pictures.
+        images: how many images.
         size: their width and height, pixels.
         seed: of everything.
-        workers: processes that render; 0 or 1 renders in this one.
+        num_workers: processes that render; 0 or 1 renders in this one.
         overwrite: replace an existing target and its folder.
-        progress: called with the number of pictures done so far.
+        progress: counts images.
 
     Raises:
         StoreError: the source is no sound store or of another skeleton.
         InputError: it is not in the world frame, a number is too small, or there is no OpenGL.
         OutputError: an output exists, or cannot be written.
     """
-    if images < 1 or size < 32 or workers < 0 or seed < 0:
+    if images < 1 or size < 32 or num_workers < 0 or seed < 0:
         raise InputError(
-            "rendering needs at least 1 image, a size of at least 32 pixels, and no negative seed or workers"
+            "rendering needs at least 1 image, a size of at least 32 pixels, and no negative seed or num_workers"
         )
     with PoseStore(source, skeleton=H36M17) as poses:
         if poses.coordinate_frame != "world":
@@ -111,22 +113,21 @@ def render_store(
         new_image_folder(folder, overwrite=overwrite) as partial,
         PoseStore(source, validate=False) as poses,
     ):
-        for rendered in _rendered(source, partial, images, size, seed, workers):
+        for rendered in _rendered(source, partial, images, size, seed, num_workers):
             labels = poses.read(np.array([one.row for one in rendered]))
             writer.append(_as_poses(rendered, labels, writer, len(writer)))
-            if progress is not None:
-                progress(len(writer))
+            progress(len(rendered))
         # The folder gets its name before the store does: a kill in between leaves no store, not a wrong pair.
         target.unlink(missing_ok=True)
 
 
 def _rendered(
-    source: Path, folder: Path, images: int, size: int, seed: int, workers: int
+    source: Path, folder: Path, images: int, size: int, seed: int, num_workers: int
 ) -> Iterator[list[RenderedPerson]]:
     tasks = [
-        range(start, min(start + PICTURES_PER_TASK, images)) for start in range(0, images, PICTURES_PER_TASK)
+        range(start, min(start + IMAGES_PER_TASK, images)) for start in range(0, images, IMAGES_PER_TASK)
     ]
-    if workers <= 1:
+    if num_workers <= 1:
         with PoseStore(source, validate=False) as poses, Renderer(size) as renderer:
             for task in tasks:
                 yield _render_files(renderer, poses, folder, seed, task)
@@ -134,13 +135,13 @@ def _rendered(
     # Not fork: threads of this process and its OpenGL driver must not be copied.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(source, folder, size, seed)
+        num_workers, mp_context=context, initializer=_start_worker, initargs=(source, folder, size, seed)
     )
     try:
         yield from pool.map(_render_task, tasks)
     except BrokenProcessPool:
         raise InputError(
-            f"a rendering process died: {NO_OPENGL}, or use fewer --workers if memory is short"
+            f"a rendering process died: {NO_OPENGL}, or use fewer `num_workers` if memory is short"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -173,26 +174,23 @@ def _render_task(task: range) -> list[RenderedPerson]:
 def _render_files(
     renderer: Renderer, poses: PoseStore, folder: Path, seed: int, task: range
 ) -> list[RenderedPerson]:
-    """Render pictures into their files; what is returned has empty pictures (they are not sent between processes)."""
+    """Render images into their files; what is returned has empty images (they are not sent between processes)."""
     labels = []
     for i, rendered in zip(task, render_people(renderer, poses, seed, task), strict=True):
         quality = int(numpy_generator_at(seed, i, 2).integers(55, 96))
-        written = cv2.imwrite(
-            str(folder / image_name(i)), rendered.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
-        if not written:
-            raise OSError(f"{image_name(i)} was refused")
-        labels.append(replace(rendered, picture=np.zeros((0, 0, 3), np.uint8)))
+        # Not `write_image`: the folder as a whole appears or does not.
+        (folder / image_name(i)).write_bytes(encoded_image(rendered.image, ".jpg", quality=quality))
+        labels.append(replace(rendered, image=np.zeros((0, 0, 3), np.uint8)))
     return labels
 
 
 def image_name(i: int) -> str:
-    """File name of picture i."""
+    """File name of the rendered image number i."""
     return f"{i:07d}.jpg"
 
 
 def sampled_row(seed: int, i: int, rows: int) -> int:
-    """Source row of picture i: a golden-ratio walk, which spreads evenly over the store and seldom repeats."""
+    """Source row of image i: a golden-ratio walk, which spreads evenly over the store and seldom repeats."""
     start = numpy_generator_at(seed, 1).uniform()
     return int(rows * ((start + i * GOLDEN) % 1.0)) % rows
 
@@ -200,7 +198,7 @@ def sampled_row(seed: int, i: int, rows: int) -> int:
 def render_people(
     renderer: Renderer, poses: PoseStore, seed: int, numbers: Sequence[int]
 ) -> Iterator[RenderedPerson]:
-    """Pictures of a store by number, and their labels; each depends on store, seed, number and size only."""
+    """Images of a store by number, and their labels; each depends on store, seed, number and size only."""
     rows = [sampled_row(seed, i, len(poses)) for i in numbers]
     companions = [int(numpy_generator_at(seed, i, 3).integers(len(poses))) for i in numbers]
     # One read for all: a store decompresses whole chunks.
@@ -220,14 +218,14 @@ def _render_person(
 ) -> RenderedPerson:
     generator = numpy_generator_at(seed, i, 0)
     scene = draw_scene(generator, joints, renderer.size, companion=companion)
-    picture, depth = renderer.draw(scene)
+    image, depth = renderer.draw(scene)
     in_camera = scene.camera.to_camera(joints.astype(np.float64))
     pixels = scene.camera.project(joints.astype(np.float64))
     return RenderedPerson(
-        photograph(generator, picture),
+        photograph(generator, image),
         in_camera.astype(np.float32),
         pixels.astype(np.float32),
-        visibility_of(in_camera, pixels, depth, scene.look.build),
+        visibility_of(in_camera, pixels, depth, scene.appearance.build),
         outline_box(scene),
         scene.camera,
         row,
@@ -235,7 +233,7 @@ def _render_person(
 
 
 def outline_box(scene: Scene) -> Float32[np.ndarray, "4"]:
-    """Left, top, width, height of the person's outline inside the picture, pixels; at least one pixel."""
+    """Left, top, width, height of the person's outline inside the image, pixels; at least one pixel."""
     points = scene.person.points
     points = points[points[:, 2] > NEAREST]
     plane = points[:, :2] / points[:, 2:]

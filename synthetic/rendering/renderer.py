@@ -1,6 +1,6 @@
-"""Off-screen drawing of scenes with pyvista (VTK): a picture and the depth behind each of its pixels.
+"""Off-screen drawing of scenes with pyvista (VTK): an image and the depth behind each of its pixels.
 
-One window serves many pictures; nothing of one picture is left in the next. Needs OpenGL without a display: EGL
+One window serves many images; nothing of one image is left in the next. Needs OpenGL without a display: EGL
 or OSMesa.
 """
 
@@ -17,12 +17,13 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from evolift.posedata.errors import InputError
-from evolift.synthetic.rendering.backdrop import Picture
+from evolift.posedata.extras import require_extra
+from evolift.synthetic.rendering.backdrop import Image
 from evolift.synthetic.rendering.mesh import Mesh
 from evolift.synthetic.rendering.scene import FARTHEST, NEAREST, Lamp, Scene
 
 SUPERSAMPLING = 2
-MOST_LAMPS = 4
+MAX_LAMPS = 4
 CHOICE = "VTK_DEFAULT_OPENGL_WINDOW"
 NO_OPENGL = (
     "pyvista cannot render without a display here: install EGL (Debian and Ubuntu: apt install libegl1 libgl1-mesa-dri)"
@@ -69,13 +70,14 @@ class Renderer:
     A context manager. It belongs to the process and thread that made it.
 
     Args:
-        size: width and height of the pictures, pixels.
+        size: width and height of the images, pixels.
 
     Raises:
-        InputError: there is no OpenGL to draw with; the message names the packages to install.
+        InputError: there is no OpenGL to draw with, or the extra `render` is not installed; the message says what to install.
     """
 
     def __init__(self, size: int) -> None:
+        require_extra("render", "pyvista")
         with _window_without_display():
             import pyvista  # noqa: PLC0415  # heavy, and only now it is known which window to make
 
@@ -102,12 +104,12 @@ class Renderer:
     def draw(
         self, scene: Scene
     ) -> tuple[Float32[np.ndarray, "size size 3"], Float32[np.ndarray, "fine fine"]]:
-        """A scene's picture (RGB, 0 to 1) and, `SUPERSAMPLING` times finer, the depth of what is seen in mm.
+        """A scene's image (RGB, 0 to 1) and, `SUPERSAMPLING` times finer, the depth of what is seen in mm.
 
         Depth is along the optical axis; `FARTHEST` where only the backdrop is seen.
 
         Raises:
-            ValueError: the scene has more than `MOST_LAMPS` lamps.
+            ValueError: the scene has more than `MAX_LAMPS` lamps.
         """
         mesh = scene.person if scene.surroundings is None else Mesh.joined([scene.person, scene.surroundings])
         self._mapper.SetInputData(self._poly_data(mesh))
@@ -140,7 +142,7 @@ class Renderer:
     def _add_lamps(self) -> None:
         """All the lamps that the window will ever have; `draw` sets and switches them."""
         self._lights = []
-        for _ in range(MOST_LAMPS):
+        for _ in range(MAX_LAMPS):
             light = self._pyvista.Light(light_type="scene light")
             light.positional = False
             light.focal_point = (0, 0, 0)
@@ -148,8 +150,8 @@ class Renderer:
             self._lights.append(light)
 
     def _set_lamps(self, lamps: tuple[Lamp, ...]) -> None:
-        if len(lamps) > MOST_LAMPS:
-            raise ValueError(f"a scene has at most {MOST_LAMPS} lamps (got {len(lamps)})")
+        if len(lamps) > MAX_LAMPS:
+            raise ValueError(f"a scene has at most {MAX_LAMPS} lamps (got {len(lamps)})")
         for light in self._lights[len(lamps) :]:
             light.SetSwitch(False)
         for light, lamp in zip(self._lights, lamps, strict=False):
@@ -193,17 +195,17 @@ class Renderer:
         self,
         colours: UInt8[np.ndarray, "fine fine 3"],
         solid: Bool[np.ndarray, "fine fine"],
-        backdrop: Picture,
+        backdrop: Image,
     ) -> Float32[np.ndarray, "size size 3"]:
         """The drawn surfaces, which are black where nothing is, over the backdrop."""
         small = (self.size, self.size)
         drawn = cv2.resize(np.ascontiguousarray(colours), small, interpolation=cv2.INTER_AREA)
         cover = cv2.resize(solid.astype(np.float32), small, interpolation=cv2.INTER_AREA)
-        picture: np.ndarray = drawn.astype(np.float32) / 255 + (1 - cover[..., None]) * backdrop
-        return picture
+        image: np.ndarray = drawn.astype(np.float32) / 255 + (1 - cover[..., None]) * backdrop
+        return image
 
     def close(self) -> None:
-        """Give the window back."""
+        """Free the off-screen window and its OpenGL context."""
         self._plotter.close()
 
     def __enter__(self) -> Renderer:

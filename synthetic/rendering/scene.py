@@ -1,7 +1,7 @@
 """Scenes around a posed person, drawn at random: camera, lights, floor, objects, other people. No rendering here.
 
 A scene is one triangle mesh in the camera frame (mm; x right, y down, z forward) with a colour per point, some
-lights, and a backdrop picture for what the mesh leaves free.
+lights, and a backdrop image for what the mesh leaves free.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from evolift.posedata.camera import Camera, look_at
 from evolift.posedata.skeleton import H36M17
-from evolift.synthetic.rendering.appearance import dressed
-from evolift.synthetic.rendering.backdrop import Picture, draw_backdrop
+from evolift.synthetic.rendering.backdrop import Image, draw_backdrop
 from evolift.synthetic.rendering.body_surface import body_parts
 from evolift.synthetic.rendering.clutter import draw_object
 from evolift.synthetic.rendering.ground import draw_ground
-from evolift.synthetic.rendering.looks import Look, draw_look
 from evolift.synthetic.rendering.mesh import Mesh
+from evolift.synthetic.rendering.person_appearance import Appearance, draw_appearance
+from evolift.synthetic.rendering.person_texture import dressed
 from evolift.synthetic.rendering.surface_grid import triangles_of
 
 NEAREST, FARTHEST = 250.0, 60_000.0
-"""Range of depths that pictures show, mm."""
+"""Range of depths that images show, mm."""
 GROUND_CLEARANCE = 82.0
 
 
@@ -38,7 +39,7 @@ class Lamp:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that a picture shows.
+    """All that an image shows.
 
     Args:
         camera: with its pose in the world.
@@ -46,8 +47,8 @@ class Scene:
         surroundings: everything else that stands in the scene.
         lamps: the lights.
         ambient: share of light from everywhere, 0 to 1.
-        backdrop: picture behind the scene.
-        look: of the person.
+        backdrop: image behind the scene.
+        appearance: of the person.
     """
 
     camera: Camera
@@ -55,13 +56,13 @@ class Scene:
     surroundings: Mesh | None
     lamps: tuple[Lamp, ...]
     ambient: float
-    backdrop: Picture
-    look: Look
+    backdrop: Image
+    appearance: Appearance
 
 
-def person_mesh(joints: Float[np.ndarray, "17 3"], look: Look, floor: float) -> Mesh:
+def person_mesh(joints: Float[np.ndarray, "17 3"], appearance: Appearance, floor: float) -> Mesh:
     """Surface of one person, world frame."""
-    parts = dressed(body_parts(joints, look.build, floor), look)
+    parts = dressed(body_parts(joints, appearance.build, floor), appearance)
     points, normals, colours = (
         np.concatenate([values.reshape(-1, 3) for values in column])
         for column in zip(
@@ -89,14 +90,14 @@ def draw_scene(
     Args:
         generator: of all draws.
         joints: world mm, z up.
-        size: width and height of the picture, pixels.
+        size: width and height of the image, pixels.
         companion: pose of someone else, who is in some of the scenes; nobody if None.
     """
     joints = joints.astype(np.float64)
     camera = draw_camera(generator, joints, size)
-    look = draw_look(generator)
+    appearance = draw_appearance(generator)
     floor = floor_under(joints)
-    person = person_mesh(joints, look, floor)
+    person = person_mesh(joints, appearance, floor)
     sun = _draw_sun(generator)
     backdrop = draw_backdrop(generator, size)
     around: list[Mesh] = []
@@ -116,14 +117,14 @@ def draw_scene(
         _draw_lamps(generator, camera, sun),
         float(generator.uniform(0.25, 0.6)),
         backdrop,
-        look,
+        appearance,
     )
 
 
 def draw_camera(generator: np.random.Generator, joints: Float[np.ndarray, "17 3"], size: int) -> Camera:
     """A camera somewhere around the person: mostly near eye level, some from high above or below.
 
-    The person fills 45% to 115% of the picture, seldom more (and is cut off then), and is not always in its middle; few
+    The person fills 45% to 115% of the image, seldom more (and is cut off then), and is not always in its middle; few
     cameras are rolled far, some upside down.
     """
     middle = (joints.min(0) + joints.max(0)) / 2
@@ -150,7 +151,7 @@ def draw_camera(generator: np.random.Generator, joints: Float[np.ndarray, "17 3"
         p=[0.8, 0.13, 0.07],
     )
     focal = float(np.clip(fill * size / extent, 0.6 * size, 8.0 * size))
-    # Turn the camera so that the person's middle comes to a random place; large people get less play.
+    # Rotate the camera so that the person's middle comes to a random place; large people get less play.
     play = 0.5 * size * max(0.08, 0.9 - fill)
     shift = generator.uniform(-play, play, 2) / focal * distance
     target = middle - R[0] * shift[0] - R[1] * shift[1]
@@ -203,8 +204,8 @@ def _other_person(
     away = camera.R[2] * generator.uniform(-200, 3500)
     place = joints.mean(0) + aside * generator.uniform(750, 2200) + away
     spin = generator.uniform(0, 2 * np.pi)
-    turn = np.array([[np.cos(spin), -np.sin(spin), 0], [np.sin(spin), np.cos(spin), 0], [0, 0, 1]])
-    moved = (companion - companion.mean(0)) @ turn.T
+    rotation = Rotation.from_euler("z", spin).as_matrix()
+    moved = (companion - companion.mean(0)) @ rotation.T
     moved[:, :2] += place[:2]
     moved[:, 2] += floor - floor_under(moved)
-    return person_mesh(moved, draw_look(generator), floor)
+    return person_mesh(moved, draw_appearance(generator), floor)

@@ -1,7 +1,7 @@
 """Grids of points that form a surface: rings around a path, their triangles and normals.
 
 Every part of a rendered person is such a grid. A part never changes the size of its grid, so the triangles of a person
-are the same for all poses and only points, normals and colours are new in every picture.
+are the same for all poses and only points, normals and colours are new in every image.
 """
 
 from __future__ import annotations

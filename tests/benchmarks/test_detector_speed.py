@@ -14,13 +14,13 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import nn
 
-from evolift.detector2d.augmentation import AugmentationSettings
 from evolift.detector2d.folded_detector import folded
-from evolift.detector2d.model import DetectorModel, DetectorSettings
-from evolift.detector2d.occlusion import OcclusionSettings, synthetic_occluders
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.occlusion import synthetic_occluders
 from evolift.detector2d.samples import CropSettings, make_sample
+from evolift.detector2d.settings import AugmentationSettings, DetectorSettings, OcclusionSettings
 from evolift.posedata.skeleton import H36M17
-from tests.benchmarks.taking_turns import take_turns, training_threads
+from tests.benchmarks.interleaved_timing import time_interleaved, training_threads
 from tests.benchmarks.test_sample_speed import one_photograph
 
 ROUNDS = 5
@@ -45,7 +45,7 @@ def convolution_inputs(model: DetectorModel, images: torch.Tensor) -> list[tuple
 def test_forward_beside_its_convolutions(benchmark: BenchmarkFixture) -> None:
     """Volumetric ResNet50 at 256 x 256: the whole forward pass, as used for prediction, and its convolutions."""
     model = (
-        DetectorModel(DetectorSettings("resnet50", depth_bins=64))
+        DetectorModel(DetectorSettings(backbone="resnet50", depth_bins=64))
         .eval()
         .to(memory_format=torch.channels_last)
     )
@@ -59,7 +59,7 @@ def test_forward_beside_its_convolutions(benchmark: BenchmarkFixture) -> None:
     fast = folded(model)
     ways = {"whole": lambda: model(images), "folded": lambda: fast(images), "convolutions": convolutions}
     with training_threads():
-        times = take_turns(benchmark, ROUNDS, ways)
+        times = time_interleaved(benchmark, ROUNDS, ways)
     for name in ("whole", "folded"):
         benchmark.extra_info[f"{name} / convolutions"] = median(times[name]) / median(times["convolutions"])
     print(benchmark.extra_info)
@@ -70,7 +70,11 @@ def test_crops_beside_the_training_step(benchmark: BenchmarkFixture, tmp_path: P
     """A batch of 8 augmented and occluded crops, and a step of the smallest recommended detector on it, one thread each."""
     batch, side = 8, 128
     settings = DetectorSettings(
-        "tf_efficientnet_lite0", head="light", head_widths=(128,), input_width=side, input_height=side
+        backbone="tf_efficientnet_lite0",
+        head="light",
+        head_widths=(128,),
+        input_width=side,
+        input_height=side,
     )
     model = DetectorModel(settings).to(memory_format=torch.channels_last)
     images = torch.randn(batch, 3, side, side).contiguous(memory_format=torch.channels_last)
@@ -78,7 +82,7 @@ def test_crops_beside_the_training_step(benchmark: BenchmarkFixture, tmp_path: P
         (side, side),
         H36M17,
         augmentation=AugmentationSettings(),
-        occlusion=OcclusionSettings(),
+        occlusion=OcclusionSettings(occlusion_probability=1.0),
         occluders=synthetic_occluders(),
     )
     source, generator = one_photograph(tmp_path), np.random.default_rng(0)
@@ -92,7 +96,7 @@ def test_crops_beside_the_training_step(benchmark: BenchmarkFixture, tmp_path: P
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    times = take_turns(benchmark, ROUNDS, {"crops": make_batch, "step": step})
+    times = time_interleaved(benchmark, ROUNDS, {"crops": make_batch, "step": step})
     torch.set_num_threads(threads)
     benchmark.extra_info["crops / step"] = median(times["crops"]) / median(times["step"])
     print(benchmark.extra_info)

@@ -20,8 +20,8 @@ from evolift.evolution.kinematics.direction_cells import cell_of
 from evolift.evolution.kinematics.gene_pool import GenePool
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_local
-from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FitSettings, FittedLimits, fit_limits
-from evolift.evolution.settings import ALGORITHM_1
+from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FittedLimits, fit_limits
+from evolift.evolution.settings import ALGORITHM_1, FitSettings
 from evolift.posedata.skeleton import H36M17
 from tests.evolution.kinematics.test_local_bones import random_bodies, reference
 
@@ -85,7 +85,7 @@ def rebuilt(body: np.ndarray, lower: np.ndarray, upper: np.ndarray, directions: 
     joints[0] = body[0]
     frames: dict[int, np.ndarray] = {}
 
-    def turn(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    def rotation(start: np.ndarray, end: np.ndarray) -> np.ndarray:
         half = (start + end)[:, None]
         back = np.eye(3) - 2 * np.outer(start, start)
         return (np.eye(3) - 2 * half @ half.T / (half.T @ half)) @ back
@@ -99,7 +99,7 @@ def rebuilt(body: np.ndarray, lower: np.ndarray, upper: np.ndarray, directions: 
         length = np.linalg.norm(body[joint] - body[parent])
         joints[joint] = joints[parent] + length * frame @ directions[bone]
         hangs = np.array([0.0, 0.0, -1.0]) if TREE.is_limb[bone] else rests[bone]
-        frames[bone] = frame @ turn(rests[bone], directions[bone]) @ turn(hangs, rests[bone])
+        frames[bone] = frame @ rotation(rests[bone], directions[bone]) @ rotation(hangs, rests[bone])
     return joints
 
 

@@ -14,11 +14,15 @@ from evolift.posedata.store import PoseStore
 
 @pytest.mark.benchmark
 @pytest.mark.real_data
-@pytest.mark.parametrize("workers", [1, 2])
-def test_cmu_import(benchmark: BenchmarkFixture, data_folder: Path, tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_cmu_import(benchmark: BenchmarkFixture, data_folder: Path, tmp_path: Path, num_workers: int) -> None:
     source, target = data_folder / "cmu_asfamc_subset.zip", tmp_path / "cmu.h5"
     summary = benchmark.pedantic(
-        import_cmu, (source, target), {"workers": workers, "overwrite": True}, rounds=3, warmup_rounds=1
+        import_cmu,
+        (source, target),
+        {"num_workers": num_workers, "overwrite": True},
+        rounds=3,
+        warmup_rounds=1,
     )
     assert summary.native_frames == 77754
     benchmark.extra_info["frames_per_second"] = summary.native_frames / benchmark.stats["median"]
@@ -37,7 +41,7 @@ def test_bvh_import(benchmark: BenchmarkFixture, data_folder: Path, tmp_path: Pa
 @pytest.mark.benchmark
 @pytest.mark.real_data
 def test_store_validation(benchmark: BenchmarkFixture, data_folder: Path, tmp_path: Path) -> None:
-    import_cmu(data_folder / "cmu_asfamc_subset.zip", tmp_path / "cmu.h5", workers=2)
+    import_cmu(data_folder / "cmu_asfamc_subset.zip", tmp_path / "cmu.h5", num_workers=2)
 
     def open_and_close() -> int:
         with PoseStore(tmp_path / "cmu.h5") as store:

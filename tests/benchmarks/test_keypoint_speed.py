@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import torch
 
-from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.lifter.model import LifterModel
+from evolift.lifter.settings import LifterSettings
 from evolift.posedata.keypoint_formats.keypoint_files import read_keypoints
 from evolift.posedata.predictions.prediction_files import write_predictions
 from evolift.prediction.keypoint_lifting import lift_keypoints

@@ -1,29 +1,35 @@
-"""SemGCN against a straightforward implementation of the published layer, interleaved in one run.
+"""Inference of lifters as a user calls it, and data loading beside the training step that it feeds.
 
-Method: after two rounds of warm-up, old and new take turns on the same input; the median of each over all rounds, and
-their ratio, stand in the benchmark's extra info. Two threads unless OMP_NUM_THREADS says otherwise. Both profit from
-`keep_freed_memory`, as in training.
-Data loading is timed in the same way against the training step it feeds. Times are never asserted.
+Method: after two rounds of warm-up the variants take turns on the same input, on one thread (more if OMP_NUM_THREADS says
+so); the medians of their milliseconds of processor time over all rounds stand in the benchmark's extra info. Inference is
+`model.eval()` under `torch.no_grad()`, and `model.folded()`. Times are never asserted. For the training step itself see
+`test_semgcn_training_speed`.
+
+    pytest tests/benchmarks/test_lifter_speed.py -m benchmark --benchmark-enable -s
 """
 
 from __future__ import annotations
 
+import os
 import statistics
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from evolift.lifter.data.pairs import PairMaker, PairSettings
+from evolift.lifter.data.pairs import PairMaker
 from evolift.lifter.data.pose_source import Mixture, PosePart
-from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.lifter.model import LifterModel
 from evolift.lifter.networks.semgcn import SemGCN
 from evolift.lifter.networks.skeleton_graph import adjacency
+from evolift.lifter.settings import LifterSettings, PairSettings
 from evolift.posedata.skeleton import H36M17
-from tests.benchmarks.taking_turns import take_turns, training_threads
+from evolift.training.memory_allocator import reuse_freed_memory
+from tests.benchmarks.interleaved_timing import time_interleaved
+from tests.benchmarks.training_step_worker import training_step
 from tests.lifter.networks.straightforward_semgcn import Straight, copy_weights
 
 pytestmark = pytest.mark.benchmark
@@ -31,68 +37,68 @@ pytestmark = pytest.mark.benchmark
 
 @pytest.fixture(autouse=True)
 def threads() -> Iterator[None]:
-    with training_threads():
-        yield
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    yield
+    torch.set_num_threads(before)
 
 
-def interleaved(benchmark, rounds: int, **functions: Callable[[], object]) -> None:
-    old, new = (statistics.median(times) for times in take_turns(benchmark, rounds, functions).values())
-    benchmark.extra_info["ratio"] = round(old / new, 2)
+def interleaved(benchmark, rounds: int, functions: dict[str, Callable[[], object]]) -> None:
+    """Medians, and how many times as fast as the first the others are."""
+    first, *others = time_interleaved(benchmark, rounds, functions, time.process_time).items()
+    for name, times in others:
+        ratio = statistics.median(first[1]) / statistics.median(times)
+        benchmark.extra_info[f"{name} against {first[0]}"] = f"{ratio:.2f}x"
     print(f"\n{benchmark.name}: {benchmark.extra_info}")
 
 
-def both() -> tuple[Straight, SemGCN]:
+def answering(network: nn.Module, x: Tensor) -> Callable[[], Tensor]:
+    return torch.no_grad()(lambda: network(x))
+
+
+BATCHES = pytest.mark.parametrize(("batch", "rounds"), [(1, 200), (64, 50), (256, 20), (1024, 10), (4096, 5)])
+
+
+@BATCHES
+def test_inference_of_semgcn(benchmark, batch: int, rounds: int) -> None:
     torch.manual_seed(0)
-    new = SemGCN(2, 3, adjacency(H36M17))
-    old = Straight(adjacency(H36M17))
-    copy_weights(new, old)
-    x = torch.randn(64, 17, 2)
-    torch.testing.assert_close(new(x), old(x), atol=1e-3, rtol=1e-3)  # the same network, in training mode
-    return old, new
-
-
-def training_step(network: nn.Module, x: Tensor, y: Tensor, *, fused: bool) -> Callable[[], None]:
-    optimiser = torch.optim.Adam(network.parameters(), 1e-3, fused=fused)
-
-    def step() -> None:
-        optimiser.zero_grad()
-        F.mse_loss(network(x), y).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-
-    return step
-
-
-@pytest.mark.parametrize(("batch", "rounds"), [(64, 40), (256, 20), (1024, 8)])
-def test_training_step(benchmark, batch: int, rounds: int) -> None:
-    old, new = both()
-    x, y = torch.randn(batch, 17, 2), torch.randn(batch, 17, 3)
-    interleaved(
-        benchmark,
-        rounds,
-        straightforward=training_step(old, x, y, fused=False),
-        ours=training_step(new, x, y, fused=True),
-    )
-
-
-@pytest.mark.parametrize(("batch", "rounds"), [(1, 200), (256, 20), (4096, 5)])
-def test_inference(benchmark, batch: int, rounds: int) -> None:
-    old, new = both()
-    old.eval(), new.eval().requires_grad_(False)
+    straight, ours = Straight(adjacency(H36M17)), SemGCN(2, 3, adjacency(H36M17))
+    copy_weights(ours, straight)
+    straight.eval()
+    ours.eval()
     x = torch.randn(batch, 17, 2)
+    networks = {"straightforward": straight, "eval": ours, "folded": ours.folded()}
+    interleaved(benchmark, rounds, {name: answering(network, x) for name, network in networks.items()})
 
-    def run(network: nn.Module) -> Callable[[], Tensor]:
-        return torch.no_grad()(lambda: network(x))
 
-    interleaved(benchmark, rounds, straightforward=run(old), ours=run(new))
+@BATCHES
+@pytest.mark.parametrize(
+    "settings",
+    [
+        LifterSettings(),
+        LifterSettings(non_local=True),
+        LifterSettings(architecture="semgcn-graph"),
+        LifterSettings(architecture="martinez"),
+        LifterSettings(architecture="cascade"),
+    ],
+    ids=["semgcn", "non-local", "semgcn-graph", "martinez", "cascade"],
+)
+def test_inference_of_whole_lifters(benchmark, settings: LifterSettings, batch: int, rounds: int) -> None:
+    lifter = LifterModel(settings).eval()
+    x = torch.randn(batch, 17, 2)
+    networks = {"eval": lifter, "folded": lifter.folded()}
+    interleaved(benchmark, rounds, {name: answering(network, x) for name, network in networks.items()})
 
 
 @pytest.mark.parametrize("cameras", ["ring", "random"])
 @pytest.mark.parametrize(("batch", "rounds"), [(64, 40), (1024, 8)])
 def test_data_loading_beside_the_step_it_feeds(benchmark, tiny_store, cameras, batch, rounds) -> None:
-    settings = PairSettings(batch_size=batch, cameras=cameras, noise=1.0, missing=0.05, flip=True)
+    reuse_freed_memory()
+    settings = PairSettings(batch_size=batch, cameras=cameras, noise=1.0, missing=0.05)
     lifter = LifterSettings(dropout=0.0)
     make = PairMaker(Mixture([PosePart(tiny_store, np.arange(64), H36M17)], [1.0]), settings, lifter, 0)
     made = make(0, 0, 1)
-    step = training_step(LifterModel(lifter), made["inputs"], made["target"] / 1000, fused=True)
-    interleaved(benchmark, rounds, step=step, loading=lambda: make(1, 0, 1))
+    step = training_step(LifterModel(lifter))
+    inputs, target = made["inputs"], made["target"] / 1000
+    functions = {"step": lambda: step(inputs, target), "loading": lambda: make(1, 0, 1)}
+    interleaved(benchmark, rounds, functions)

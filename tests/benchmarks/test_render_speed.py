@@ -1,4 +1,4 @@
-"""Time of sixteen rendered pictures and of one actor clip: run with -m benchmark --benchmark-enable."""
+"""Time of sixteen rendered images and of one actor clip: run with -m benchmark --benchmark-enable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.benchmark
 
 
 @pytest.mark.parametrize("size", [128, 192, 256, 384])
-def test_pictures_one_after_the_other(benchmark: BenchmarkFixture, tmp_path: Path, size: int) -> None:
+def test_images_one_after_the_other(benchmark: BenchmarkFixture, tmp_path: Path, size: int) -> None:
     write_actor_store(tmp_path / "actors.h5", clips_per_action=1, frames=20)
     numbers = iter(range(10_000))
     with PoseStore(tmp_path / "actors.h5") as poses, Renderer(size) as renderer:
@@ -27,7 +27,7 @@ def test_pictures_one_after_the_other(benchmark: BenchmarkFixture, tmp_path: Pat
             lambda: list(render_people(renderer, poses, 0, range(start := 16 * next(numbers), start + 16))),
             rounds=8,
         )
-    assert result[0].picture.shape == (size, size, 3)
+    assert result[0].image.shape == (size, size, 3)
 
 
 def test_clip_of_an_actor(benchmark: BenchmarkFixture) -> None:

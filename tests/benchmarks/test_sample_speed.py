@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from evolift.detector2d.augmentation import AugmentationSettings, draw_augmentation
+from evolift.detector2d.augmentation import draw_augmentation
 from evolift.detector2d.image_source import ImageSource
-from evolift.detector2d.occlusion import Occluder, OcclusionSettings, occlude, synthetic_occluders
+from evolift.detector2d.occlusion import Occluder, occlude, synthetic_occluders
 from evolift.detector2d.samples import CropSettings, make_sample
+from evolift.detector2d.settings import AugmentationSettings, OcclusionSettings
 from evolift.posedata.skeleton import H36M17
 
 SIDE, ROUNDS, IMAGES = 256, 5, 30
@@ -36,10 +37,10 @@ def plain_sequence(path: Path, occluders: tuple[Occluder, ...], rng: np.random.G
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     draw = draw_augmentation(rng, AugmentationSettings())
     middle, side = (BOX[0] + BOX[2] / 2, BOX[1] + BOX[3] / 2), max(BOX[2:]) * 1.25 * draw.scale
-    turned = cv2.warpAffine(
+    rotated = cv2.warpAffine(
         image, cv2.getRotationMatrix2D(middle, -np.degrees(draw.angle), 1.0), (image.shape[1], image.shape[0])
     )
-    crop = cv2.getRectSubPix(turned, (round(side), round(side)), middle)
+    crop = cv2.getRectSubPix(rotated, (round(side), round(side)), middle)
     crop = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     if draw.flip:
         crop = np.ascontiguousarray(crop[:, ::-1])
@@ -83,7 +84,7 @@ def test_sample_speed(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
         (SIDE, SIDE),
         H36M17,
         augmentation=AugmentationSettings(),
-        occlusion=OcclusionSettings(),
+        occlusion=OcclusionSettings(occlusion_probability=1.0),
         occluders=occluders,
     )
     rng = np.random.default_rng(0)
@@ -118,9 +119,12 @@ def test_occlusion_speed(benchmark: BenchmarkFixture) -> None:
         assert one.levels  # made once per training
     start = time.process_time()
     for _ in range(1000):
-        occlude(image, joints, visibility, occluders, rng, OcclusionSettings())
+        occlude(image, joints, visibility, occluders, rng, OcclusionSettings(occlusion_probability=1.0))
     benchmark.extra_info["images_per_second"] = 1000 / (time.process_time() - start)
     print(benchmark.extra_info)
     benchmark.pedantic(
-        occlude, (image, joints, visibility, occluders, rng, OcclusionSettings()), rounds=100, warmup_rounds=1
+        occlude,
+        (image, joints, visibility, occluders, rng, OcclusionSettings(occlusion_probability=1.0)),
+        rounds=100,
+        warmup_rounds=1,
     )

@@ -8,26 +8,28 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from evolift.chain.evaluation import chain_table, predict_chain
-from evolift.chain.model import JointModel, load_joint, save_joint, split_joint, turn_with_crop
-from evolift.chain.training import JointModule, JointTraining, bone_loss_3d, finetune, joint_loss_3d
-from evolift.detector2d.crop import apply_affine, crop_from_image, crop_to_fraction, invert_affine, turn_3d
-from evolift.detector2d.model import DetectorModel, DetectorSettings
-from evolift.detector2d.training import DetectorTraining
-from evolift.lifter.model import LifterModel, LifterSettings, model_from_checkpoint
+from evolift.chain.model import ChainModel, rotate_with_crop
+from evolift.chain.settings import ChainTrainingSettings
+from evolift.chain.training import ChainModule, bone_loss_3d, finetune, joint_loss_3d
+from evolift.detector2d.crop import apply_affine, crop_from_image, crop_to_fraction, invert_affine, rotate_3d
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.settings import DetectorSettings
+from evolift.lifter.model import LifterModel
+from evolift.lifter.settings import LifterSettings
 from evolift.posedata.camera import Camera, look_at
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.skeleton import COCO18_PELVIS, H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
-from evolift.training.checkpoint import load_checkpoint
-from evolift.training.trainer import TrainingSettings
+from evolift.training.checkpoint import Checkpoint, save_checkpoint
 
 MIRROR = list(H36M17.mirror)
 
 
-def small_chain(depth_bins: int = 1, **lifter: object) -> JointModel:
+def small_chain(depth_bins: int = 1, **lifter: object) -> ChainModel:
     torch.manual_seed(0)
     detector = DetectorModel(
         DetectorSettings(
@@ -40,7 +42,7 @@ def small_chain(depth_bins: int = 1, **lifter: object) -> JointModel:
         )
     )
     settings = LifterSettings(**({"hidden": 16, "blocks": 1, "normalisation": "box"} | lifter))  # type: ignore[arg-type]
-    return JointModel(detector, LifterModel(settings)).eval()
+    return ChainModel(detector, LifterModel(settings)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +52,9 @@ def camera() -> Camera:
 
 
 @pytest.fixture(scope="module")
-def picture_store(make_poses, camera: Camera, tmp_path_factory) -> Path:
-    """Twelve pictures of white dots at the joints, with 2D and 3D labels."""
-    folder = tmp_path_factory.mktemp("pictures")
+def image_store(make_poses, camera: Camera, tmp_path_factory) -> Path:
+    """Twelve images of white dots at the joints, with 2D and 3D labels."""
+    folder = tmp_path_factory.mktemp("images")
     poses = make_poses(12)
     joints_2d = camera.project(poses.joints_3d)
     (folder / "images").mkdir()
@@ -72,10 +74,10 @@ def picture_store(make_poses, camera: Camera, tmp_path_factory) -> Path:
         [f"{row}.png" for row in range(12)],
     )
     with PoseStoreWriter(
-        folder / "pictures.h5", H36M17, "camera", Provenance("test"), cameras=[camera], image_root="images"
+        folder / "images.h5", H36M17, "camera", Provenance("test"), cameras=[camera], image_root="images"
     ) as writer:
         writer.append(rows)
-    return folder / "pictures.h5"
+    return folder / "images.h5"
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -83,16 +85,16 @@ def picture_store(make_poses, camera: Camera, tmp_path_factory) -> Path:
 def test_turned_pixels_are_what_the_turned_camera_sees(
     standing_pose, camera: Camera, angle: float, flip: bool
 ) -> None:
-    """The 2D that the lifter sees is the projection of the 3D target of the turned, mirrored crop."""
+    """The 2D that the lifter sees is the projection of the 3D target of the rotated, mirrored crop."""
     in_camera = camera.to_camera(standing_pose.astype(np.float64))
     pixels = camera.project(standing_pose.astype(np.float64))
     affine = crop_from_image((80.0, 40.0, 60.0, 120.0), (64, 64), padding=1.2, angle=angle, flip=flip)
     order = MIRROR if flip else list(range(17))
     root = in_camera[0]
     zoom = math.sqrt(abs(np.linalg.det(affine[:, :2])))
-    turned_root = np.array([*(affine[:, :2] / zoom @ root[:2]), root[2]])
-    target = turn_3d(in_camera[order] - root, affine)
-    expected = (target + turned_root) @ camera.K.T
+    rotated_root = np.array([*(affine[:, :2] / zoom @ root[:2]), root[2]])
+    target = rotate_3d(in_camera[order] - root, affine)
+    expected = (target + rotated_root) @ camera.K.T
     expected = expected[:, :2] / expected[:, 2:]
 
     fraction = crop_to_fraction(apply_affine(affine, pixels[order]), (64, 64))
@@ -101,15 +103,15 @@ def test_turned_pixels_are_what_the_turned_camera_sees(
 
     seen = crop_to_image(torch.from_numpy(fraction)[None], back, (64, 64))
     np.testing.assert_allclose(seen[0], pixels[order], atol=1e-9)
-    turned = turn_with_crop(seen, back, torch.tensor([[240.0, 200.0]], dtype=torch.float64))
-    np.testing.assert_allclose(turned[0], expected, atol=1e-6)
+    rotated = rotate_with_crop(seen, back, torch.tensor([[240.0, 200.0]], dtype=torch.float64))
+    np.testing.assert_allclose(rotated[0], expected, atol=1e-6)
 
 
 def test_turning_is_nothing_for_plain_crops() -> None:
     back = torch.from_numpy(invert_affine(crop_from_image((10.0, 20.0, 30.0, 50.0), (64, 48))))[None].float()
     pixels = torch.randn(1, 17, 2) * 50
     torch.testing.assert_close(
-        turn_with_crop(pixels, back, torch.tensor([[320.0, 200.0]])), pixels, atol=1e-4, rtol=0
+        rotate_with_crop(pixels, back, torch.tensor([[320.0, 200.0]])), pixels, atol=1e-4, rtol=0
     )
 
 
@@ -119,10 +121,10 @@ def test_gradcheck_of_turning() -> None:
     )[None]
     size = torch.tensor([[30.0, 20.0]], dtype=torch.float64)
     pixels = torch.randn(1, 4, 2, dtype=torch.float64, requires_grad=True)
-    torch.autograd.gradcheck(lambda p: turn_with_crop(p, back, size), (pixels,))
+    torch.autograd.gradcheck(lambda p: rotate_with_crop(p, back, size), (pixels,))
 
 
-def batch_for(model: JointModel, size: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def batch_for(model: ChainModel, size: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     affine = invert_affine(crop_from_image((20.0, 30.0, 100.0, 120.0), (64, 64)))
     images = torch.randn(size, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     return (
@@ -137,7 +139,7 @@ def batch_for(model: JointModel, size: int = 2) -> tuple[torch.Tensor, torch.Ten
 )
 def test_the_3d_loss_reaches_the_first_open_layer_and_no_frozen_one(freeze: str, open_part: str) -> None:
     model = small_chain()
-    module = JointModule(model, JointTraining(DetectorTraining(freeze=freeze)), 10, {})
+    module = ChainModule(model, ChainTrainingSettings(freeze=freeze))
     module.train()
     output = model(*batch_for(model))
     joint_loss_3d(output.joints_3d, torch.randn(2, 17, 3) * 300, torch.ones(2, dtype=torch.bool)).backward()
@@ -155,7 +157,7 @@ def test_the_3d_loss_reaches_the_first_open_layer_and_no_frozen_one(freeze: str,
 
 def test_a_frozen_lifter_keeps_its_statistics() -> None:
     model = small_chain()
-    module = JointModule(model, JointTraining(lifter_learning_rate=0.0), 10, {})
+    module = ChainModule(model, ChainTrainingSettings(lifter_learning_rate=0.0))
     before = {name: value.clone() for name, value in model.lifter.state_dict().items()}
     module.train()
     model(*batch_for(model))
@@ -176,25 +178,27 @@ def test_depth_of_a_volumetric_detector_is_the_third_input_or_dropped() -> None:
 def test_stages_that_do_not_fit_are_refused() -> None:
     detector = small_chain().detector
     with pytest.raises(InputError, match="the detector finds H36M17 and the lifter takes COCO18_PELVIS"):
-        JointModel(detector, LifterModel(LifterSettings(skeleton=COCO18_PELVIS)))
+        ChainModel(detector, LifterModel(LifterSettings(skeleton=COCO18_PELVIS)))
     with pytest.raises(InputError, match="third input"):
-        JointModel(detector, LifterModel(LifterSettings(input_axes=3)))
+        ChainModel(detector, LifterModel(LifterSettings(input_axes=3)))
 
 
 def test_checkpoint_round_trip_and_split(tmp_path: Path) -> None:
     model = small_chain()
-    path = tmp_path / "joint.safetensors"
-    save_joint(path, model, {"command": "test"})
-    loaded = load_joint(path)
+    path = tmp_path / "chain.safetensors"
+    model.save(path, {"command": "test"})
+    loaded = ChainModel.load(path)
     inputs = batch_for(model)
     torch.testing.assert_close(loaded(*inputs).joints_3d, model(*inputs).joints_3d, atol=0, rtol=0)
-    detector, lifter = split_joint(load_checkpoint(path, "joint"), path)
-    assert detector.stage == "detector"
-    rebuilt = model_from_checkpoint(lifter)
-    poses = torch.randn(3, 17, 2)
-    torch.testing.assert_close(rebuilt.lift(poses), model.lifter.lift(poses), atol=0, rtol=0)
-    with pytest.raises(CheckpointError, match="of the stage 'joint', not 'lifter'"):
-        load_checkpoint(path, "lifter")
+    loaded.lifter.save(tmp_path / "lifter.safetensors")
+    alone, poses = LifterModel.load(tmp_path / "lifter.safetensors"), torch.randn(3, 17, 2)
+    torch.testing.assert_close(alone.lift(poses), model.lifter.lift(poses), atol=0, rtol=0)
+    with pytest.raises(CheckpointError, match="of the stage 'chain', not 'lifter'"):
+        LifterModel.load(path)
+    settings: dict[str, object] = {"detector": model.detector.settings.to_dict()}
+    save_checkpoint(path, Checkpoint("chain", dict(model.state_dict()), settings, {}), overwrite=True)
+    with pytest.raises(CheckpointError, match=r"chain\.safetensors: ChainSettings must have exactly"):
+        ChainModel.load(path)
 
 
 def test_losses_against_plain_sums() -> None:
@@ -217,34 +221,40 @@ def test_losses_against_plain_sums() -> None:
     assert depth == pytest.approx(expected, rel=1e-5)
 
 
-def settings_for(steps: int, **changes: object) -> TrainingSettings:
-    values: dict[str, object] = {"steps": steps, "validate_every": 4, "accelerator": "cpu", "progress": False}
-    return TrainingSettings(**(values | changes))  # type: ignore[arg-type]
-
-
-def run(folder: Path, store: Path, steps: int, *, resume: bool = False, workers: int = 0) -> pd.DataFrame:
-    folder.mkdir(exist_ok=True)
-    training = JointTraining(
-        DetectorTraining(batch_size=4, learning_rate=1e-3, schedule="constant"), lifter_learning_rate=1e-3
+def run(folder: Path, store: Path, steps: int, *, resume: bool = False) -> pd.DataFrame:
+    training = ChainTrainingSettings(
+        steps=steps,
+        validate_every=4,
+        accelerator="cpu",
+        progress=False,
+        batch_size=4,
+        gradient_clip=0.0,
+        learning_rate=1e-3,
+        lifter_learning_rate=1e-3,
+        schedule="constant",
+        warm_up=0.0,
     )
-    settings = settings_for(steps, workers=workers)
-    return finetune(small_chain(), [store], [1.0], [store], folder, training, settings, resume=resume)
+    return finetune(
+        [store], folder, chain=small_chain(), validation=[store], training=training, resume=resume
+    )
 
 
 @pytest.mark.slow
-def test_finetuning_learns_and_resumes_to_the_same_bytes(picture_store: Path, tmp_path: Path) -> None:
-    history = run(tmp_path / "whole", picture_store, 16)
+def test_finetuning_learns_and_resumes_to_the_same_bytes(image_store: Path, tmp_path: Path) -> None:
+    history = run(tmp_path / "whole", image_store, 16)
     assert history["train_3d"].iloc[-1] < history["train_3d"].iloc[0]
-    run(tmp_path / "parts", picture_store, 8)
-    run(tmp_path / "parts", picture_store, 16, resume=True)
-    names = ("last.safetensors", "best.safetensors", "history.csv")
-    for name in names:
+    run(tmp_path / "parts", image_store, 8)
+    run(tmp_path / "parts", image_store, 16, resume=True)
+    for name in ("last.safetensors", "history.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+    # The record of the best may be that of the first part, which was to end after 8 steps.
+    best, again = (load_file(tmp_path / part / "best.safetensors") for part in ("whole", "parts"))
+    assert all(torch.equal(again[name], value) for name, value in best.items())
 
 
 def test_photographs_without_3d_teach_the_detector_alone() -> None:
     model = small_chain()
-    module = JointModule(model, JointTraining(), 10, {})
+    module = ChainModule(model, ChainTrainingSettings())
     images, back, size = batch_for(model)
     batch = {
         "image": images,
@@ -260,28 +270,28 @@ def test_photographs_without_3d_teach_the_detector_alone() -> None:
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.detector.parameters())
 
 
-def test_chain_evaluation_with_a_faultless_detector_matches_the_labels(picture_store: Path) -> None:
+def test_chain_evaluation_with_a_perfect_detector_matches_the_labels(image_store: Path) -> None:
     """`from_labels` must be what the lifter gives for the projected truth, row by row."""
     from evolift.posedata.store import PoseStore
 
     model = small_chain()
-    predictions = predict_chain(model, picture_store, batch_size=5)
-    with PoseStore(picture_store) as store:
+    predictions = predict_chain(model, image_store, batch_size=5)
+    with PoseStore(image_store) as store:
         poses = store.read()
     expected = model.lifter.lift(torch.from_numpy(poses.joints_2d)).detach()
     torch.testing.assert_close(predictions.from_labels, expected, atol=0.05, rtol=1e-4)
     truth = torch.from_numpy(poses.joints_3d - poses.joints_3d[:, :1])
     torch.testing.assert_close(predictions.truth, truth, atol=1e-2, rtol=0)
-    table = chain_table(predictions, picture_store, model)
+    table = chain_table(predictions, image_store, model)
     errors = torch.linalg.vector_norm(expected - truth, dim=-1).mean().item()
     assert table["mpjpe"].iloc[0] == pytest.approx(errors, rel=1e-4)
     assert 0 <= table["lifter_share"].iloc[1] <= 1
 
 
-def test_a_store_without_3d_is_refused(make_poses, picture_store: Path, tmp_path: Path) -> None:
+def test_a_store_without_3d_is_refused(make_poses, image_store: Path, tmp_path: Path) -> None:
     from evolift.posedata.store import PoseStore
 
-    with PoseStore(picture_store) as store:
+    with PoseStore(image_store) as store:
         poses = store.read()
     flat = Poses(
         repeated_label("a", 12),
@@ -292,13 +302,14 @@ def test_a_store_without_3d_is_refused(make_poses, picture_store: Path, tmp_path
         image=poses.image,
     )
     path = tmp_path / "flat.h5"
-    root = str(picture_store.parent / "images")
+    root = str(image_store.parent / "images")
     with PoseStoreWriter(path, H36M17, "none", Provenance("test"), image_root=root) as writer:
         writer.append(flat)
-    with pytest.raises(InputError, match="no picture has 3D joints"):
+    with pytest.raises(InputError, match="no image has 3D joints"):
         predict_chain(small_chain(), path)
-    with pytest.raises(InputError, match="none of the stores has pictures with 3D joints"):
-        finetune(small_chain(), [path], [1.0], [path], tmp_path, JointTraining(), settings_for(1))
+    with pytest.raises(InputError, match="none of the stores has images with 3D joints"):
+        finetune([path], tmp_path / "run", chain=small_chain(), validation=[path])
+    assert not (tmp_path / "run").exists()
 
 
 def test_pixels_keep_their_precision_under_autocast() -> None:
@@ -312,33 +323,32 @@ def test_pixels_keep_their_precision_under_autocast() -> None:
     expected = crop_to_image(joints, back, (64, 64))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         pixels = crop_to_image(joints, back, (64, 64))
-        turned = turn_with_crop(pixels, back, size)
+        rotated = rotate_with_crop(pixels, back, size)
     torch.testing.assert_close(pixels, expected, atol=1e-3, rtol=0)
-    torch.testing.assert_close(turned, turn_with_crop(expected, back, size), atol=1e-3, rtol=0)
+    torch.testing.assert_close(rotated, rotate_with_crop(expected, back, size), atol=1e-3, rtol=0)
 
 
 def test_padding_goes_with_the_checkpoint(tmp_path: Path) -> None:
-    from evolift.detector2d.model import load_detector, save_detector
+    from evolift.detector2d.model import DetectorModel
 
     settings = DetectorSettings(
-        "resnet10t", padding=1.1, input_width=64, input_height=64, head="light", head_widths=(16,)
+        backbone="resnet10t", padding=1.1, input_width=64, input_height=64, head="light", head_widths=(16,)
     )
-    save_detector(tmp_path / "detector.safetensors", DetectorModel(settings))
-    assert load_detector(tmp_path / "detector.safetensors").settings.padding == 1.1
+    DetectorModel(settings).save(tmp_path / "detector.safetensors")
+    assert DetectorModel.load(tmp_path / "detector.safetensors").settings.padding == 1.1
 
 
-def test_the_lifter_sees_what_it_was_trained_on(picture_store: Path) -> None:
-    """Crop coordinates of the data pipeline, turned, mirrored and scaled, go back to the labelled pixels."""
+def test_the_lifter_sees_what_it_was_trained_on(image_store: Path) -> None:
+    """Crop coordinates of the data pipeline, rotated, mirrored and scaled, go back to the labelled pixels."""
     from evolift.detector2d.crop import crop_to_image
     from evolift.detector2d.image_source import read_source
-    from evolift.detector2d.samples import MixedBatches
-    from evolift.detector2d.training import crop_settings
+    from evolift.detector2d.samples import MixedBatches, crop_settings
     from evolift.lifter.normalisation import normalise
 
     model = small_chain(normalisation="screen")
-    source = read_source(picture_store, H36M17)
+    source, training = read_source(image_store, H36M17), ChainTrainingSettings()
     batches = MixedBatches(
-        [source], [1.0], 12, crop_settings(model.detector, DetectorTraining(), augmented=True), 3
+        [source], [1.0], 12, crop_settings(model.detector.settings, model.detector.scaling, training), 3
     )
     kinds = set()
     for step in range(3):
@@ -348,21 +358,21 @@ def test_the_lifter_sees_what_it_was_trained_on(picture_store: Path) -> None:
         assert inside.float().mean() > 0.8
         pixels = crop_to_image(batch["joints"], back, model.detector.settings.size)
         assert (pixels - batch["joints_2d"])[inside].abs().max() < 1e-3
-        turned = turn_with_crop(pixels, back, size.float())
-        assert (turned - turn_with_crop(batch["joints_2d"], back, size.float()))[inside].abs().max() < 1e-3
+        rotated = rotate_with_crop(pixels, back, size.float())
+        assert (rotated - rotate_with_crop(batch["joints_2d"], back, size.float()))[inside].abs().max() < 1e-3
         for row in range(len(back)):
             linear = back[row, :, :2].numpy().astype(np.float64)
             kinds.add((np.linalg.det(linear) < 0, abs(linear[0, 1]) > 1e-6))
             if (batch["weight"][row] > 0).all():
-                # The camera that is turned with the crop sees the turned 3D pose exactly where the lifter is told.
-                expected = normalise(turned[row : row + 1], None, size[row : row + 1].float(), "screen")
+                # The camera that is rotated with the crop sees the rotated 3D pose exactly where the lifter is told.
+                expected = normalise(rotated[row : row + 1], None, size[row : row + 1].float(), "screen")
                 relative = batch["joints_3d"][row]
-                depth = _root_depth(picture_store, int(batch["row"][row])) + relative[:, 2:]
+                depth = _root_depth(image_store, int(batch["row"][row])) + relative[:, 2:]
                 # `screen` has its 0 half a pixel beside the principal point; the focal length is 300 px.
                 plane = (expected[0] * size[row, 0] / 2 + 0.5) / 300.0
                 rays = plane * depth - (plane * depth)[:1]
                 torch.testing.assert_close(rays, relative[:, :2], atol=0.05, rtol=0)
-    assert kinds == {(flip, turn) for flip in (False, True) for turn in (False, True)}
+    assert kinds == {(flip, rotation) for flip in (False, True) for rotation in (False, True)}
 
 
 def _root_depth(store: Path, row: int) -> float:
@@ -374,7 +384,7 @@ def _root_depth(store: Path, row: int) -> float:
     return float(poses.joints_3d[0, 0, 2])
 
 
-def batch_of(model: JointModel, has_3d: list[bool]) -> dict[str, torch.Tensor]:
+def batch_of(model: ChainModel, has_3d: list[bool]) -> dict[str, torch.Tensor]:
     images, back, size = batch_for(model, len(has_3d))
     generator = torch.Generator().manual_seed(4)
     return {
@@ -390,7 +400,7 @@ def batch_of(model: JointModel, has_3d: list[bool]) -> dict[str, torch.Tensor]:
 
 def test_in_a_mixed_batch_photographs_teach_the_detector_and_3d_teaches_both() -> None:
     model = small_chain()
-    module = JointModule(model, JointTraining(), 10, {})
+    module = ChainModule(model, ChainTrainingSettings())
     module.eval()  # batch norm would mix the samples
     mixed, alone = batch_of(model, [True, False]), batch_of(model, [True, False])
     for name, value in alone.items():
@@ -411,8 +421,10 @@ def test_in_a_mixed_batch_photographs_teach_the_detector_and_3d_teaches_both() -
 
 def test_a_frozen_detector_stays_bit_for_bit_while_a_new_lifter_learns() -> None:
     model = small_chain(target="z")
-    rates = JointTraining(DetectorTraining(freeze="all", schedule="constant"), lifter_learning_rate=1e-2)
-    module = JointModule(model, rates, 10, {})
+    rates = ChainTrainingSettings(
+        freeze="all", schedule="constant", warm_up=0.0, lifter_learning_rate=1e-2, steps=10
+    )
+    module = ChainModule(model, rates)
     optimiser = module.configure_optimizers()["optimizer"]
     before = {name: value.clone() for name, value in model.state_dict().items()}
     module.train()
@@ -431,21 +443,32 @@ def test_a_frozen_detector_stays_bit_for_bit_while_a_new_lifter_learns() -> None
 
 def test_backbone_head_and_lifter_have_learning_rates_of_their_own() -> None:
     model = small_chain()
-    training = JointTraining(
-        DetectorTraining(learning_rate=1e-3, backbone_factor=0.1), lifter_learning_rate=1e-2
-    )
-    groups = JointModule(model, training, 10, {}).configure_optimizers()["optimizer"].param_groups
+    training = ChainTrainingSettings(learning_rate=1e-3, backbone_factor=0.1, lifter_learning_rate=1e-2)
+    groups = ChainModule(model, training).configure_optimizers()["optimizer"].param_groups
     rate_of = {id(p): round(group["initial_lr"], 9) for group in groups for p in group["params"]}
     for part, rate in ((model.detector.head, 1e-3), (model.detector.backbone, 1e-4), (model.lifter, 1e-2)):
         assert {rate_of[id(p)] for p in part.parameters()} == {rate}
 
 
-def test_a_chain_of_depth_alone_is_scored_with_the_true_plane(picture_store: Path) -> None:
+def test_a_chain_of_depth_alone_is_scored_with_the_true_plane(image_store: Path) -> None:
     model = small_chain(target="z")
-    predictions = predict_chain(model, picture_store)
+    predictions = predict_chain(model, image_store)
     torch.testing.assert_close(
         predictions.from_detections[..., :2], predictions.truth[..., :2], atol=0, rtol=0
     )
-    table = chain_table(predictions, picture_store, model)
+    table = chain_table(predictions, image_store, model)
     depth = (predictions.from_detections - predictions.truth)[..., 2].abs().mean()
     assert table["mpjpe"].iloc[1] == pytest.approx(float(depth), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"weight_3d": 0.0, "weight_2d": 0.0}, "there is nothing to learn: set `weight_3d`"),
+        ({"freeze": "all", "lifter_learning_rate": 0.0}, "detector and lifter are both frozen"),
+        ({"weight_2d": -1.0}, "`weight_2d` must be a number of at least 0, not -1.0"),
+    ],
+)
+def test_trainings_in_which_nothing_learns(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ChainTrainingSettings(**wrong)  # type: ignore[arg-type]

@@ -7,8 +7,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from evolift.chain.model import JointModel
-from evolift.chain.onnx_graph import joint_graph
+from evolift.chain.model import ChainModel
+from evolift.chain.onnx_graph import chain_graph
 from evolift.detector2d.crop import crop_from_image, invert_affine, warp_crop
 from evolift.posedata.image_file import decode_image
 from evolift.prediction.pipeline import Pipeline
@@ -27,9 +27,9 @@ def test_real_photographs_give_the_same_poses(
     tmp_path: Path, data_folder: Path, how: str, depth_bins: int, lifter: dict[str, object]
 ) -> None:
     detector = settled_detector(depth_bins=depth_bins)
-    chain = JointModel(detector, settled_lifter(normalisation=how, **lifter))
+    chain = ChainModel(detector, settled_lifter(normalisation=how, **lifter))
     path = tmp_path / "chain.onnx"
-    differences = write_onnx(path, joint_graph(chain))
+    differences = write_onnx(path, chain_graph(chain))
     assert list(differences) == ["joints_3d", "joints_2d", "confidence"]
     with zipfile.ZipFile(data_folder / "lspet_subset.zip") as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")][:3]

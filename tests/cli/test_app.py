@@ -16,23 +16,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evolift.chain.model import JointModel, save_joint
-from evolift.cli.app import predict_upload
+from evolift.chain.model import ChainModel
 from evolift.posedata.video_file import VideoWriter
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.pipeline import Pipeline
-from evolift.prediction.upload_server import Answer, UploadLimits, UploadServer
+from evolift.prediction.settings import UploadSettings
+from evolift.prediction.upload_prediction import predict_upload
+from evolift.prediction.upload_server import Answer, UploadServer
 from tests.headless_chromium import HeadlessPage
 from tests.settled_networks import settled_detector, settled_lifter
 
 
 @pytest.fixture(scope="module")
-def chain() -> JointModel:
-    return JointModel(settled_detector(), settled_lifter(normalisation="box")).eval()
+def chain() -> ChainModel:
+    return ChainModel(settled_detector(), settled_lifter(normalisation="box")).eval()
 
 
 @pytest.fixture
-def app(chain: JointModel, tmp_path: Path) -> Iterator[UploadServer]:
+def app(chain: ChainModel, tmp_path: Path) -> Iterator[UploadServer]:
     """The page of a small chain; uploads go into `tmp_path / "uploads"`."""
     pipeline = Pipeline(chain)
 
@@ -41,7 +42,8 @@ def app(chain: JointModel, tmp_path: Path) -> Iterator[UploadServer]:
 
     uploads = tmp_path / "uploads"
     uploads.mkdir()
-    with UploadServer("127.0.0.1", 0, predict, uploads, UploadLimits(2, 4)) as server:
+    settings = UploadSettings(port=0, max_megabytes=2, max_frames=4)
+    with UploadServer(settings, predict, uploads) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -50,7 +52,7 @@ def app(chain: JointModel, tmp_path: Path) -> Iterator[UploadServer]:
     assert not list(uploads.iterdir()), "nothing of an upload is left"
 
 
-def picture(path: Path) -> Path:
+def photograph(path: Path) -> Path:
     coarse = np.random.default_rng(0).integers(0, 255, (9, 12, 3), np.uint8)
     cv2.imwrite(str(path), np.kron(coarse, np.ones((20, 20, 1), np.uint8)))
     return path
@@ -60,24 +62,24 @@ def post(server: UploadServer, body: bytes, name: str) -> tuple[int, dict[str, o
     connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
     connection.request("POST", "/predict", body, {"X-File-Name": name})
     answer = connection.getresponse()
-    told = json.loads(answer.read())
+    reply = json.loads(answer.read())
     connection.close()
-    return answer.status, told
+    return answer.status, reply
 
 
-def result(server: UploadServer, told: dict[str, object]) -> str:
+def result(server: UploadServer, reply: dict[str, object]) -> str:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
-    connection.request("GET", str(told["result"]))
+    connection.request("GET", str(reply["result"]))
     page = connection.getresponse().read().decode()
     connection.close()
     return page
 
 
 def test_a_photograph_becomes_a_page(app: UploadServer, tmp_path: Path) -> None:
-    status, told = post(app, picture(tmp_path / "photo.png").read_bytes(), "holiday.png")
-    assert status == 200, told
-    assert told["notes"] == []
-    page = result(app, told)
+    status, reply = post(app, photograph(tmp_path / "photo.png").read_bytes(), "holiday.png")
+    assert status == 200, reply
+    assert reply["notes"] == []
+    page = result(app, reply)
     assert "<h1>holiday.png</h1>" in page
     assert "camera is unknown" in page
     assert "knee flexion" in page, "joint angles are told"
@@ -86,19 +88,19 @@ def test_a_photograph_becomes_a_page(app: UploadServer, tmp_path: Path) -> None:
 
 
 def test_of_a_video_the_first_frames_are_shown(app: UploadServer, tmp_path: Path) -> None:
-    image = cv2.imread(str(picture(tmp_path / "photo.png")))
+    image = cv2.imread(str(photograph(tmp_path / "photo.png")))
     with VideoWriter(tmp_path / "clip.mp4", (240, 180), 10.0) as video:
         for _ in range(7):
             video.write(image)
-    status, told = post(app, (tmp_path / "clip.mp4").read_bytes(), "clip.mp4")
-    assert status == 200, told
-    page = result(app, told)
+    status, reply = post(app, (tmp_path / "clip.mp4").read_bytes(), "clip.mp4")
+    assert status == 200, reply
+    page = result(app, reply)
     assert "clip.mp4, frame 3" in page
     assert "clip.mp4, frame 4" not in page
 
 
-def test_a_known_camera_is_told_and_videos_are_smoothed(chain: JointModel, tmp_path: Path) -> None:
-    image = cv2.imread(str(picture(tmp_path / "photo.png")))
+def test_a_known_camera_is_told_and_videos_are_smoothed(chain: ChainModel, tmp_path: Path) -> None:
+    image = cv2.imread(str(photograph(tmp_path / "photo.png")))
     with VideoWriter(tmp_path / "clip.mp4", (240, 180), 10.0) as video:
         for number in range(4):
             video.write(np.roll(image, 9 * number, 1))
@@ -126,8 +128,8 @@ def large_png() -> bytes:
 @pytest.mark.parametrize(
     ("name", "body", "sentence"),
     [
-        ("text.jpg", b"no picture", "text.jpg is not a readable picture"),
-        ("empty.png", b"", "empty.png is not a readable picture"),
+        ("text.jpg", b"no image", "text.jpg is not a readable image"),
+        ("empty.png", b"", "empty.png is not a readable image"),
         ("text.mp4", b"no video", "text.mp4 is not a readable video: convert it to .mp4"),
         ("large.png", large_png(), "large.png has 9000 x 9000 pixels, at most 80 million are taken"),
     ],
@@ -135,16 +137,16 @@ def large_png() -> bytes:
 def test_what_cannot_be_read_is_one_sentence(
     app: UploadServer, name: str, body: bytes, sentence: str
 ) -> None:
-    status, told = post(app, body, name)
+    status, reply = post(app, body, name)
     assert status == 422
-    assert str(told["error"]).startswith(sentence)
-    assert "uploads" not in str(told["error"])
+    assert str(reply["error"]).startswith(sentence)
+    assert "uploads" not in str(reply["error"])
 
 
 def test_in_a_browser(app: UploadServer, tmp_path: Path) -> None:
-    photo = picture(tmp_path / "holiday.png")
+    photo = photograph(tmp_path / "holiday.png")
     bad = tmp_path / "bad.jpg"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     with HeadlessPage() as page:
         page.call("Page.navigate", url=app.url)
         page.wait_until("document.readyState === 'complete' && !!document.getElementById('file')")
@@ -165,18 +167,18 @@ def test_in_a_browser(app: UploadServer, tmp_path: Path) -> None:
         page.call("DOM.setFileInputFiles", nodeId=file, files=[str(bad)])
         page.wait_until("document.getElementById('status').classList.contains('error')", 30)
         said = page.evaluate("document.getElementById('status').textContent")
-        assert said.startswith("bad.jpg is not a readable picture")
+        assert said.startswith("bad.jpg is not a readable image")
         large = tmp_path / "large.jpg"
         large.write_bytes(b"x" * 2_100_000)
         page.call("DOM.setFileInputFiles", nodeId=file, files=[str(large)])
         page.wait_until("document.getElementById('status').textContent.startsWith('large.jpg has 2.1 MB')")
 
 
-def test_the_command_serves_until_it_is_ended_and_leaves_nothing(chain: JointModel, tmp_path: Path) -> None:
-    save_joint(tmp_path / "joint.safetensors", chain, {})
+def test_the_command_serves_until_it_is_ended_and_leaves_nothing(chain: ChainModel, tmp_path: Path) -> None:
+    chain.save(tmp_path / "chain.safetensors")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    command = [sys.executable, "-u", "-m", "evolift", "app", "--joint", str(tmp_path / "joint.safetensors")]
+    command = [sys.executable, "-u", "-m", "evolift", "app", "--chain", str(tmp_path / "chain.safetensors")]
     running = subprocess.Popen(
         [*command, "--port", "0"],
         stdout=subprocess.PIPE,
@@ -202,9 +204,9 @@ def test_the_command_serves_until_it_is_ended_and_leaves_nothing(chain: JointMod
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--lifter", "{text}"), "give a joint checkpoint, or one of a detector and one of a lifter"),
-        (("--joint", "{text}"), "is not a readable safetensors file"),
-        (("--most-megabytes", "0"), "0 is not in the range"),
+        (("--lifter", "{text}"), "give a chain checkpoint, or one of a detector and one of a lifter"),
+        (("--chain", "{text}"), "is not a readable safetensors file"),
+        (("--max-megabytes", "0"), "0 is not in the range"),
         (("--focal", "-3"), "--focal must be between 1 and 1000000 pixels"),
         (("--intrinsics", "{text}"), "text"),
     ],

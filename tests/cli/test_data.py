@@ -99,8 +99,8 @@ def test_view_refuses_what_it_cannot_show(store: Path, rendered: Path, tmp_path:
     with pytest.raises(InputError, match=r"0000000\.jpg is missing"):
         run("view", copied, "-o", tmp_path / "x.png")
     for i in range(3):
-        (folder / f"{i:07d}.jpg").write_bytes(b"no picture")
-    with pytest.raises(InputError, match="not a picture"):
+        (folder / f"{i:07d}.jpg").write_bytes(b"no image")
+    with pytest.raises(InputError, match="not an image"):
         run("view", copied, "-o", tmp_path / "x.html")
     assert not list(tmp_path.glob("x.*"))
 

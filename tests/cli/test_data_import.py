@@ -120,7 +120,7 @@ BAD: list[tuple[str, Callable[[Path], Path], str]] = [
     ("cmu", empty_folder, "holds no files"),
     ("lsp", empty_folder, "holds no files"),
     ("bvh", empty_folder, "holds no files"),
-    ("lsp", no_image, "im00002.jpg is not a readable picture"),
+    ("lsp", no_image, "im00002.jpg is not a readable image"),
     ("lsp", broken_matrix, "joints.mat is not a MATLAB file"),
 ]
 

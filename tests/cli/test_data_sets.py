@@ -42,7 +42,7 @@ def coco(folder: Path, _: np.ndarray) -> list[object]:
 
 
 def mpii(folder: Path, _: np.ndarray) -> list[object]:
-    return [write_mat(folder), "--images", folder / "images", "--fewest", 4]
+    return [write_mat(folder), "--images", folder / "images", "--min-joints", 4]
 
 
 def mmpose(folder: Path, standing_pose: np.ndarray) -> list[object]:
@@ -67,7 +67,7 @@ evolift = test_data_import.evolift
 DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list[str]]] = {
     "coco": (
         coco,
-        "2 people in 2 pictures; 1 crowds and 1 people with too few labelled joints left out",
+        "2 people in 2 images; 1 crowds and 1 people with too few labelled joints left out",
         ["frame: none", "images: relative to ", "input: person_keypoints_val2017.json"],
     ),
     "human36m": (
@@ -91,7 +91,7 @@ DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list
     ),
     "mpii": (
         mpii,
-        "2 people in 1 pictures; 1 people with too few labelled joints or no scale left out, and 1 pictures of the test set",
+        "2 people in 1 images; 1 people with too few labelled joints or no scale left out, and 1 images of the test set",
         ["frame: none", "images: relative to ", "input: mpii_human_pose_v1_u12_1.mat", "curling"],
     ),
     "smpl-joints": (
@@ -109,7 +109,7 @@ DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list
 
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_import_and_info(evolift: Run, tmp_path: Path, standing_pose: np.ndarray, name: str) -> None:
-    make, said, told = DATA_SETS[name]
+    make, said, info_lines = DATA_SETS[name]
     target = tmp_path / "out.h5"
     code, out, err = evolift("data", "import", name, *make(tmp_path, standing_pose), "-o", target)
     assert code == 0, err
@@ -117,7 +117,7 @@ def test_import_and_info(evolift: Run, tmp_path: Path, standing_pose: np.ndarray
     assert (tmp_path / "out.h5.settings.json").is_file()
     code, out, err = evolift("data", "info", target)
     assert code == 0, err
-    for line in [*told, f"made by: evolift data import {name}"]:
+    for line in [*info_lines, f"made by: evolift data import {name}"]:
         assert line in out
 
 
@@ -149,7 +149,7 @@ def test_help_has_an_example_and_the_docs_a_section(evolift: Run, name: str) -> 
 
 
 def test_the_test_set_of_mpi_inf_3dhp(evolift: Run, tmp_path: Path, standing_pose: np.ndarray) -> None:
-    source = write_test_set(tmp_path / "test", people(5, standing_pose), pictures=False)
+    source = write_test_set(tmp_path / "test", people(5, standing_pose), images=False)
     code, out, err = evolift("data", "import", "mpi-inf-3dhp", source, "-o", tmp_path / "out.h5")
     assert code == 0, err
     assert "4 poses of 1 sequences; 1 frames left out that are not marked as valid" in out

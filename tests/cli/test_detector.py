@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from evolift.cli.detector import detector
-from evolift.detector2d.model import load_detector
+from evolift.detector2d.model import DetectorModel
 from evolift.lifter.data.detection_errors import load_detection_errors
 from evolift.posedata.errors import CheckpointError, InputError, OutputError
 from evolift.posedata.skeleton import H36M17
-from tests.detector2d.conftest import photograph_store, picture_store
+from tests.detector2d.conftest import image_store, photograph_store
 from tests.detector2d.test_voc_objects import voc
 
-__all__ = ["photograph_store", "picture_store", "voc"]
+__all__ = ["image_store", "photograph_store", "voc"]
 
 SMALL = [
     *("--backbone", "test_resnet", "--input-width", "64", "--input-height", "64", "--head", "light"),
@@ -42,15 +42,25 @@ def run(*arguments: str | Path):
 
 
 @pytest.fixture(scope="module")
-def trained(picture_store, photograph_store, tmp_path_factory) -> Path:
+def trained(image_store, photograph_store, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "run"
-    stores = (picture_store, photograph_store, "--ratio", "3", "--ratio", "1")
-    run("train", *stores, "--validation", picture_store, "-o", folder, *SMALL, "--occlude", "0.5")
+    stores = (image_store, photograph_store, "--ratio", "3", "--ratio", "1")
+    run(
+        "train",
+        *stores,
+        "--validation",
+        image_store,
+        "-o",
+        folder,
+        *SMALL,
+        "--occlusion-probability",
+        "0.5",
+    )
     return folder
 
 
 def test_train_writes_checkpoints_history_and_settings(trained) -> None:
-    assert load_detector(trained / "best.safetensors").settings.head_widths == (8,)
+    assert DetectorModel.load(trained / "best.safetensors").settings.head_widths == (8,)
     assert json.loads((trained / "settings.json").read_text())["settings"]["ratios"] == [3.0, 1.0]
     assert list(pd.read_csv(trained / "history.csv")["step"]) == [2]
 
@@ -81,36 +91,46 @@ def test_evaluate_prints_and_writes_scores(trained, photograph_store, tmp_path) 
         run("evaluate", trained / "best.safetensors", "--data", photograph_store, "-o", out)
 
 
-def test_augment_preview(picture_store, tmp_path) -> None:
+def test_augment_preview(image_store, tmp_path) -> None:
     sheet = tmp_path / "sheet.png"
-    arguments = ("--rows", "2", "--columns", "3", "--size", "64", "--occlude", "1")
-    run("augment-preview", picture_store, "-o", sheet, *arguments)
+    arguments = ("--rows", "2", "--columns", "3", "--size", "64", "--occlusion-probability", "1")
+    run("augment-preview", image_store, "-o", sheet, *arguments)
     image = cv2.imread(str(sheet))
     assert image.shape == (2 * 72 + 8, 4 * 72 + 8, 3)
-    run("augment-preview", picture_store, "-o", tmp_path / "again.png", *arguments)
+    run("augment-preview", image_store, "-o", tmp_path / "again.png", *arguments)
     assert (tmp_path / "again.png").read_bytes() == sheet.read_bytes()
 
 
-def test_cut_outs_become_occluders(voc, picture_store, tmp_path) -> None:
+def test_cut_outs_become_occluders(voc, image_store, tmp_path) -> None:
     result = run("cut-outs", voc, "-o", tmp_path / "cut.npz")
     assert "cut.npz: 2 objects" in result.output
-    arguments = ("--rows", "1", "--columns", "1", "--size", "64", "--occlude", "1", "--occluders")
-    run("augment-preview", picture_store, "-o", tmp_path / "file.png", *arguments, tmp_path / "cut.npz")
-    run("augment-preview", picture_store, "-o", tmp_path / "folder.png", *arguments, voc)
+    arguments = (
+        "--rows",
+        "1",
+        "--columns",
+        "1",
+        "--size",
+        "64",
+        "--occlusion-probability",
+        "1",
+        "--occluders",
+    )
+    run("augment-preview", image_store, "-o", tmp_path / "file.png", *arguments, tmp_path / "cut.npz")
+    run("augment-preview", image_store, "-o", tmp_path / "folder.png", *arguments, voc)
     assert (tmp_path / "file.png").read_bytes() == (tmp_path / "folder.png").read_bytes()
-    with pytest.raises(InputError, match="--occluders does nothing without --occlude"):
-        run("augment-preview", picture_store, "-o", tmp_path / "x.png", "--occluders", voc)
+    with pytest.raises(InputError, match="--occluders does nothing without --occlusion-probability"):
+        run("augment-preview", image_store, "-o", tmp_path / "x.png", "--occluders", voc)
 
 
-def test_what_a_user_can_get_wrong(trained, tiny_store, picture_store, tmp_path) -> None:
-    with pytest.raises(InputError, match=r"tiny\.h5: it has no pictures"):
+def test_what_a_user_can_get_wrong(trained, tiny_store, image_store, tmp_path) -> None:
+    with pytest.raises(InputError, match=r"tiny\.h5: it has no images"):
         run("evaluate", trained / "best.safetensors", "--data", tiny_store)
     with pytest.raises(CheckpointError, match="not a readable safetensors file"):
-        run("evaluate", picture_store, "--data", picture_store)
-    with pytest.raises(InputError, match="1 stores need as many ratios, not 2"):
+        run("evaluate", image_store, "--data", image_store)
+    with pytest.raises(InputError, match="1 stores need as many --ratio, not 2"):
         run(
-            *("train", picture_store, "--ratio", "1", "--ratio", "1", "--validation", picture_store),
+            *("train", image_store, "--ratio", "1", "--ratio", "1", "--validation", image_store),
             *("-o", tmp_path / "x", *SMALL),
         )
     with pytest.raises(InputError, match="--device nowhere: "):
-        run("evaluate", trained / "best.safetensors", "--data", picture_store, "--device", "nowhere")
+        run("evaluate", trained / "best.safetensors", "--data", image_store, "--device", "nowhere")

@@ -8,10 +8,10 @@ import onnxruntime
 import pytest
 import torch
 
-from evolift.chain.model import JointModel, save_joint
-from evolift.detector2d.model import save_detector
-from evolift.lifter.model import load_lifter, save_lifter
-from evolift.lifter.refiner import RefinerModel, RefinerSettings, save_refiner
+from evolift.chain.model import ChainModel
+from evolift.lifter.model import LifterModel
+from evolift.lifter.refiner import RefinerModel
+from evolift.lifter.settings import RefinerSettings
 from evolift.posedata.output_file import sha256_of
 from tests.settled_networks import settled_detector, settled_lifter
 
@@ -21,10 +21,10 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a checkpoint of each stage, tiny and untrained."""
     folder = tmp_path_factory.mktemp("stages")
     detector, lifter = settled_detector(), settled_lifter(normalisation="screen")
-    save_detector(folder / "detector.safetensors", detector)
-    save_lifter(folder / "lifter.safetensors", lifter, {})
-    save_joint(folder / "joint.safetensors", JointModel(detector, lifter), {})
-    save_refiner(folder / "refiner.safetensors", RefinerModel(RefinerSettings(hidden=8, code=4)), {})
+    detector.save(folder / "detector.safetensors")
+    lifter.save(folder / "lifter.safetensors")
+    ChainModel(detector, lifter).save(folder / "chain.safetensors")
+    RefinerModel(RefinerSettings(hidden=8, code=4)).save(folder / "refiner.safetensors")
     return folder
 
 
@@ -33,7 +33,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("detector", ["crop", "image_from_crop"], ["joints_2d", "confidence"]),
         ("lifter", ["joints_2d", "visibility", "image_size"], ["joints_3d"]),
-        ("joint", ["crop", "image_from_crop", "image_size"], ["joints_3d", "joints_2d", "confidence"]),
+        ("chain", ["crop", "image_from_crop", "image_size"], ["joints_3d", "joints_2d", "confidence"]),
     ],
 )
 def test_each_stage_is_told_from_its_checkpoint(
@@ -49,9 +49,9 @@ def test_each_stage_is_told_from_its_checkpoint(
     session = onnxruntime.InferenceSession(str(path))
     assert [one.name for one in session.get_inputs()] == inputs
     assert [one.name for one in session.get_outputs()] == outputs
-    told = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
-    assert told["stage"] == stage
-    assert told["checkpoint"] == {"name": f"{stage}.safetensors", "sha256": sha256_of(checkpoint)}
+    metadata = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
+    assert metadata["stage"] == stage
+    assert metadata["checkpoint"] == {"name": f"{stage}.safetensors", "sha256": sha256_of(checkpoint)}
 
 
 def test_a_refiner_goes_behind_lifter_and_chain(evolift, checkpoints: Path, tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_a_refiner_goes_behind_lifter_and_chain(evolift, checkpoints: Path, tmp_
     with torch.no_grad():
         for parameter in refiner.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    save_refiner(tmp_path / "r.safetensors", refiner, {})
-    lifter = load_lifter(checkpoints / "lifter.safetensors")
+    refiner.save(tmp_path / "r.safetensors")
+    lifter = LifterModel.load(checkpoints / "lifter.safetensors")
     pixels = (torch.rand(5, 17, 2) * 300).numpy()
     given = {
         "joints_2d": pixels,
@@ -70,7 +70,7 @@ def test_a_refiner_goes_behind_lifter_and_chain(evolift, checkpoints: Path, tmp_
     }
     size = torch.full((5, 2), 400.0)
     plain = lifter.lift(torch.from_numpy(pixels), None, size)
-    for stage in ("lifter", "joint"):
+    for stage in ("lifter", "chain"):
         path = tmp_path / f"{stage}.onnx"
         result = evolift(
             "export",
@@ -81,8 +81,8 @@ def test_a_refiner_goes_behind_lifter_and_chain(evolift, checkpoints: Path, tmp_
             path,
         )
         assert result.returncode == 0, result.stderr
-        told = onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map["evolift"]
-        assert json.loads(told)["checkpoint"]["refiner_sha256"] == sha256_of(tmp_path / "r.safetensors")
+        metadata = onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map["evolift"]
+        assert json.loads(metadata)["checkpoint"]["refiner_sha256"] == sha256_of(tmp_path / "r.safetensors")
     answer = onnxruntime.InferenceSession(str(tmp_path / "lifter.onnx")).run(None, given)[0]
     expected = refiner.eval()(plain).detach().numpy()
     np.testing.assert_allclose(answer, expected, atol=0.05)

@@ -1,4 +1,4 @@
-"""The joint stage through the command line: a new lifter behind a frozen detector, evaluation, and splitting."""
+"""The chain through the command line: a new lifter behind a frozen detector, evaluation, and splitting."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ SMALL = ("--accelerator", "cpu", "--steps", 2, "--validate-every", 1, "--batch-s
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight rendered people, an untrained volumetric detector and an untrained lifter."""
-    from evolift.detector2d.model import DetectorModel, DetectorSettings, save_detector
-    from evolift.lifter.model import LifterModel, LifterSettings, save_lifter
+    from evolift.detector2d.model import DetectorModel
+    from evolift.detector2d.settings import DetectorSettings
+    from evolift.lifter.model import LifterModel
+    from evolift.lifter.settings import LifterSettings
     from evolift.synthetic.acting.actors import write_actor_store
     from evolift.synthetic.rendering.people import render_store
 
@@ -30,11 +32,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     render_store(path / "poses.h5", path / "people.h5", images=8, size=64)
     torch.manual_seed(0)
     detector = DetectorSettings(
-        "resnet10t", input_width=64, input_height=64, depth_bins=4, head="light", head_widths=(16,)
+        backbone="resnet10t", input_width=64, input_height=64, depth_bins=4, head="light", head_widths=(16,)
     )
-    save_detector(path / "detector.safetensors", DetectorModel(detector))
+    DetectorModel(detector).save(path / "detector.safetensors")
     lifter = LifterSettings(hidden=8, blocks=1, normalisation="box")
-    save_lifter(path / "lifter.safetensors", LifterModel(lifter), {})
+    LifterModel(lifter).save(path / "lifter.safetensors")
     return path
 
 
@@ -46,30 +48,30 @@ def finetune(evolift: Callable[..., Finished], folder: Path, output: Path, *more
 
 def test_a_new_lifter_of_depth_learns_behind_a_frozen_detector(evolift, folder: Path, tmp_path: Path) -> None:
     new = ("--new-lifter", "--target", "z", "--hidden", 8, "--blocks", 1, "--normalisation", "box")
-    result = finetune(evolift, folder, tmp_path / "joint", *new, "--freeze", "all", "--input-axes", 3)
+    result = finetune(evolift, folder, tmp_path / "chain", *new, "--freeze", "all", "--input-axes", 3)
     assert result.returncode == 0, result.stderr
-    joint = load_checkpoint(tmp_path / "joint/best.safetensors", "joint")
+    chain = load_checkpoint(tmp_path / "chain/best.safetensors", "chain")
     before = load_checkpoint(folder / "detector.safetensors", "detector")
     for name, tensor in before.tensors.items():
-        assert torch.equal(joint.tensors["detector." + name], tensor), name
-    assert joint.settings["lifter"]["target"] == "z"  # type: ignore[index]
-    assert joint.settings["lifter"]["input_axes"] == 3  # type: ignore[index]
+        assert torch.equal(chain.tensors["detector." + name], tensor), name
+    assert chain.settings["lifter"]["target"] == "z"  # type: ignore[index]
+    assert chain.settings["lifter"]["input_axes"] == 3  # type: ignore[index]
 
     scores = tmp_path / "scores.csv"
-    checkpoint = tmp_path / "joint/best.safetensors"
-    result = evolift("evaluate", checkpoint, "--data", folder / "people.h5", "-o", scores)
+    checkpoint = tmp_path / "chain/best.safetensors"
+    result = evolift("chain", "evaluate", checkpoint, "--data", folder / "people.h5", "-o", scores)
     assert result.returncode == 0, result.stderr
     assert pd.read_csv(scores)["mpjpe"].gt(0).all()
 
 
 def test_the_stages_are_split_off_bit_for_bit_and_go_on_alone(evolift, folder: Path, tmp_path: Path) -> None:
     lifter = ("--lifter", folder / "lifter.safetensors")
-    result = finetune(evolift, folder, tmp_path / "joint", *lifter, "--freeze", "all-but-last-block")
+    result = finetune(evolift, folder, tmp_path / "chain", *lifter, "--freeze", "all-but-last-block")
     assert result.returncode == 0, result.stderr
-    joint = tmp_path / "joint/best.safetensors"
-    result = evolift("split", joint, "-o", tmp_path / "stages")
+    chain = tmp_path / "chain/best.safetensors"
+    result = evolift("chain", "split", chain, "-o", tmp_path / "stages")
     assert result.returncode == 0, result.stderr
-    whole = load_checkpoint(joint, "joint")
+    whole = load_checkpoint(chain, "chain")
     for stage in ("detector", "lifter"):
         part = load_checkpoint(tmp_path / f"stages/{stage}.safetensors", stage)
         assert part.record["command"] == "evolift finetune"
@@ -79,7 +81,7 @@ def test_the_stages_are_split_off_bit_for_bit_and_go_on_alone(evolift, folder: P
     parts = ("--detector", tmp_path / "stages/detector.safetensors")
     parts += ("--lifter", tmp_path / "stages/lifter.safetensors")
     scores = tmp_path / "scores.csv"
-    result = evolift("evaluate", joint, *parts, "--data", folder / "people.h5", "-o", scores)
+    result = evolift("chain", "evaluate", chain, *parts, "--data", folder / "people.h5", "-o", scores)
     assert result.returncode == 0, result.stderr
     table = pd.read_csv(scores).drop(columns="chain")
     pd.testing.assert_frame_equal(table[:2], table[2:].reset_index(drop=True))
@@ -88,13 +90,13 @@ def test_the_stages_are_split_off_bit_for_bit_and_go_on_alone(evolift, folder: P
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ((), "give --detector and --lifter, --detector and --new-lifter, or --joint alone"),
+        ((), "give --detector and --lifter, --detector and --new-lifter, or --chain alone"),
         (("--new-lifter", "--lifter", "{f}/lifter.safetensors"), "give --detector and --lifter, --detector"),
         (
             ("--lifter", "{f}/lifter.safetensors", "--target", "z"),
             "--target does nothing here: it is for --new-lifter",
         ),
-        (("--new-lifter", "--occluders", "{f}"), "--occluders does nothing without --occlude"),
+        (("--new-lifter", "--occluders", "{f}"), "--occluders does nothing without --occlusion-probability"),
         (
             ("--new-lifter", "--freeze", "all", "--lifter-learning-rate", "0"),
             "detector and lifter are both frozen",
@@ -111,7 +113,7 @@ def test_what_cannot_be_is_one_sentence(
 
 
 def test_what_is_no_chain_cannot_be_split(evolift, folder: Path, tmp_path: Path) -> None:
-    result = evolift("split", folder / "lifter.safetensors", "-o", tmp_path / "x")
+    result = evolift("chain", "split", folder / "lifter.safetensors", "-o", tmp_path / "x")
     assert result.returncode == 2
-    assert "is a checkpoint of the stage 'lifter', not 'joint'" in result.stderr
+    assert "is a checkpoint of the stage 'lifter', not 'chain'" in result.stderr
     assert not (tmp_path / "x").exists()

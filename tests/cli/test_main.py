@@ -35,7 +35,7 @@ def test_help_imports_nothing_slow() -> None:
 
 def test_prediction_imports_nothing_that_only_training_needs() -> None:
     code = (
-        "import sys, evolift.prediction.picture_prediction, evolift.prediction.keypoint_file_prediction\n"
+        "import sys, evolift.prediction.image_prediction, evolift.prediction.keypoint_file_prediction\n"
         "training = {'lightning', 'torchmetrics', 'plotly', 'pyvista', 'torch_geometric', 'onnx'}\n"
         "print('slow:', sorted(training & set(sys.modules)))"
     )

@@ -14,10 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from evolift.chain.model import JointModel, save_joint
-from evolift.detector2d.model import DetectorModel, DetectorSettings, save_detector
-from evolift.lifter.model import LifterModel, LifterSettings, save_lifter
-from evolift.lifter.refiner import RefinerModel, RefinerSettings, save_refiner
+from evolift.chain.model import ChainModel
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.settings import DetectorSettings
+from evolift.lifter.model import LifterModel
+from evolift.lifter.refiner import RefinerModel
+from evolift.lifter.settings import LifterSettings, RefinerSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import read_image
 from evolift.posedata.importers.bvh import import_bvh
@@ -25,7 +27,10 @@ from evolift.posedata.predictions.prediction_files import read_predictions
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore
 from evolift.posedata.video_file import VideoReader, VideoWriter
+from evolift.prediction.cameras.camera_choice import CameraRule
+from evolift.prediction.image_prediction import ImagePrediction
 from evolift.prediction.pipeline import OutOfSightError, Pipeline
+from evolift.prediction.prediction_results import PredictionResults
 from tests.headless_chromium import HeadlessPage
 from tests.posedata.keypoint_samples import csv_text
 from tests.prediction.persons.person_onnx_files import Fixed, RedPatch, separate_outputs, write_onnx
@@ -33,25 +38,33 @@ from tests.prediction.persons.person_onnx_files import Fixed, RedPatch, separate
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with detector, lifter and joint checkpoints of tiny untrained networks, and three pictures."""
+    """A folder with detector, lifter and chain checkpoints of tiny untrained networks, and three images."""
     folder = tmp_path_factory.mktemp("chain")
     torch.manual_seed(0)
-    settings = DetectorSettings("resnet10t", input_width=64, input_height=64, head="light", head_widths=(16,))
+    settings = DetectorSettings(
+        backbone="resnet10t", input_width=64, input_height=64, head="light", head_widths=(16,)
+    )
     detector = DetectorModel(settings).eval()
     lifter = LifterModel(LifterSettings(hidden=16, blocks=1, normalisation="box")).eval()
-    save_detector(folder / "detector.safetensors", detector)
-    save_lifter(folder / "lifter.safetensors", lifter, {})
-    save_joint(folder / "joint.safetensors", JointModel(detector, lifter), {})
+    detector.save(folder / "detector.safetensors")
+    lifter.save(folder / "lifter.safetensors")
+    ChainModel(detector, lifter).save(folder / "chain.safetensors")
+    # Heatmaps of large random numbers have one cell that stands out: this network is sure of every image.
+    large = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for weight in detector.head.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=large))
+    ChainModel(detector, lifter).save(folder / "sure.safetensors")
     generator = np.random.default_rng(0)
     for name, shape in (("wide", (90, 160, 3)), ("tall", (200, 100, 3)), ("grey", (50, 60))):
         cv2.imwrite(str(folder / f"{name}.png"), generator.integers(0, 255, shape, np.uint8))
     return folder
 
 
-def test_pictures_become_poses_overlays_and_a_page(evolift, checkpoints: Path, tmp_path: Path) -> None:
+def test_images_become_poses_overlays_and_a_page(evolift, checkpoints: Path, tmp_path: Path) -> None:
     output = tmp_path / "poses"
-    pictures = [checkpoints / f"{name}.png" for name in ("wide", "tall", "grey")]
-    result = evolift("predict", *pictures, "--joint", checkpoints / "joint.safetensors", "-o", output)
+    images = [checkpoints / f"{name}.png" for name in ("wide", "tall", "grey")]
+    result = evolift("predict", *images, "--chain", checkpoints / "chain.safetensors", "-o", output)
     assert result.returncode == 0, result.stderr
     predictions = read_predictions(output / "predictions.json")
     assert predictions.image == ("wide.png", "tall.png", "grey.png")
@@ -60,48 +73,48 @@ def test_pictures_become_poses_overlays_and_a_page(evolift, checkpoints: Path, t
     header = json.loads((output / "predictions.json").read_text())
     assert header["units"]["joints_3d"] == "mm"
     assert header["provenance"]["command"] == "evolift predict"
-    for picture in pictures:
-        overlay = cv2.imread(str(output / f"{picture.stem}_overlay.png"))
-        assert overlay.shape[:2] == cv2.imread(str(picture)).shape[:2]
+    for image in images:
+        overlay = cv2.imread(str(output / f"{image.stem}_overlay.png"))
+        assert overlay.shape[:2] == cv2.imread(str(image)).shape[:2]
     assert "wide.png" in (output / "page.html").read_text()
 
 
-def test_the_two_stages_chained_say_what_the_joint_checkpoint_says(checkpoints: Path) -> None:
+def test_detector_and_lifter_say_what_their_chain_says(checkpoints: Path) -> None:
     image = np.random.default_rng(1).integers(0, 255, (120, 90, 3), np.uint8)
-    joint = Pipeline.from_checkpoints(joint=checkpoints / "joint.safetensors")
+    chain = Pipeline.from_checkpoints(chain=checkpoints / "chain.safetensors")
     chained = Pipeline.from_checkpoints(
         detector=checkpoints / "detector.safetensors", lifter=checkpoints / "lifter.safetensors"
     )
-    first, second = joint.predict(image), chained.predict(image)
+    first, second = chain.predict(image), chained.predict(image)
     np.testing.assert_array_equal(first.joints_3d, second.joints_3d)
     assert first.box_source == "found"
-    given = joint.predict(image, first.box)
+    given = chain.predict(image, first.box)
     np.testing.assert_array_equal(given.joints_2d, first.joints_2d)
-    with pytest.raises(InputError, match="give a joint checkpoint, or one of a detector and one of a lifter"):
+    with pytest.raises(InputError, match="give a chain checkpoint, or one of a detector and one of a lifter"):
         Pipeline.from_checkpoints(detector=checkpoints / "detector.safetensors")
 
 
-def test_a_list_of_pictures_gives_a_list_of_poses(checkpoints: Path) -> None:
+def test_a_list_of_images_gives_a_list_of_poses(checkpoints: Path) -> None:
     rng = np.random.default_rng(1)
     images = [rng.integers(0, 255, shape, np.uint8) for shape in ((120, 90, 3), (60, 80, 3))]
-    pipeline = Pipeline.from_pretrained(checkpoints / "joint.safetensors")
+    pipeline = Pipeline.from_pretrained(checkpoints / "chain.safetensors")
     poses = pipeline.predict(images, [None, (5, 5, 40, 50)])
     np.testing.assert_array_equal(poses[0].joints_3d, pipeline.predict(images[0]).joints_3d)
     np.testing.assert_array_equal(poses[1].joints_3d, pipeline.predict(images[1], (5, 5, 40, 50)).joints_3d)
     assert [pose.image_size for pose in pipeline.predict(images)] == [(90, 120), (80, 60)]
     assert pipeline.predict([]) == []
-    with pytest.raises(InputError, match="there are 2 pictures but 1 boxes"):
+    with pytest.raises(InputError, match="there are 2 images but 1 boxes"):
         pipeline.predict(images, [None])
     for outside in ((-50, -50, 30, 30), (90.5, 0, 5, 5), (0, 0, 10, 0), (np.nan, 0, 5, 5)):
-        with pytest.raises(InputError, match="has no area in the picture of 90 x 120 pixels"):
+        with pytest.raises(InputError, match="has no area in the image of 90 x 120 pixels"):
             pipeline.predict(images[0], outside)
     for wrong in (images[0][..., 0], images[0] / 255, np.zeros((0, 4, 3), np.uint8)):
-        with pytest.raises(InputError, match="a picture must be RGB in bytes"):
+        with pytest.raises(InputError, match="an image must be RGB in bytes"):
             pipeline.predict(wrong)
 
 
-def test_pictures_may_be_named_by_their_files(checkpoints: Path) -> None:
-    pipeline, path = Pipeline.from_pretrained(checkpoints / "joint.safetensors"), checkpoints / "wide.png"
+def test_images_may_be_named_by_their_files(checkpoints: Path) -> None:
+    pipeline, path = Pipeline.from_pretrained(checkpoints / "chain.safetensors"), checkpoints / "wide.png"
     expected = pipeline.predict(read_image(path)).joints_3d
     for named in (path, str(path)):
         np.testing.assert_array_equal(pipeline.predict(named).joints_3d, expected)
@@ -110,32 +123,32 @@ def test_pictures_may_be_named_by_their_files(checkpoints: Path) -> None:
         pipeline.predict(checkpoints / "none.png")
     for wrong in (Image.new("RGB", (4, 4)), None, 3.0):
         with pytest.raises(
-            InputError, match="a picture must be an array, RGB in bytes, or the path of a file"
+            InputError, match="an image must be an array, RGB in bytes, or the path of a file"
         ):
             pipeline.predict(wrong)
 
 
 def test_a_pose_can_be_plotted(checkpoints: Path) -> None:
     image = np.random.default_rng(1).integers(0, 255, (120, 90, 3), np.uint8)
-    pose = Pipeline.from_pretrained(checkpoints / "joint.safetensors").predict(image)
+    pose = Pipeline.from_pretrained(checkpoints / "chain.safetensors").predict(image)
     assert len(pose.plot().axes) == 1
     photograph, _ = pose.plot(image).axes
     shown = np.asarray(photograph.images[0].get_array())
     assert shown.shape == image.shape
     assert (shown != image).any()
-    with pytest.raises(InputError, match="of a picture of 90 x 120 pixels, this one has 120 x 90"):
+    with pytest.raises(InputError, match="of an image of 90 x 120 pixels, this one has 120 x 90"):
         pose.plot(image.transpose(1, 0, 2))
 
 
-def test_a_bad_picture_is_named_and_the_others_are_done(evolift, checkpoints: Path, tmp_path: Path) -> None:
+def test_a_bad_image_is_named_and_the_others_are_done(evolift, checkpoints: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
-    bad.write_text("not a picture")
+    bad.write_text("not an image")
     output = tmp_path / "poses"
     result = evolift(
-        "predict", bad, checkpoints / "wide.png", "--joint", checkpoints / "joint.safetensors", "-o", output
+        "predict", bad, checkpoints / "wide.png", "--chain", checkpoints / "chain.safetensors", "-o", output
     )
     assert result.returncode == 2
-    assert "bad.jpg is not a readable picture" in result.stderr.replace("\n", " ")
+    assert "bad.jpg is not a readable image" in result.stderr.replace("\n", " ")
     assert read_predictions(output / "predictions.json").image == ("wide.png",)
 
 
@@ -146,7 +159,7 @@ def test_what_is_not_there_is_named_and_the_others_are_done(
     monkeypatch.setattr("evolift.posedata.video_file.cv2.VideoCapture", lambda _: closed)
     inputs = (tmp_path / "none.png", checkpoints / "wide.png", tmp_path / "*.jpg", "--webcam", 7)
     output = tmp_path / "poses"
-    result = evolift("predict", *inputs, "--joint", checkpoints / "joint.safetensors", "-o", output)
+    result = evolift("predict", *inputs, "--chain", checkpoints / "chain.safetensors", "-o", output)
     assert result.returncode == 2
     said = " ".join(result.stderr.split())
     assert "none.png: there is no such file or folder" in said
@@ -168,14 +181,14 @@ def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refuse
     result = evolift(
         "predict",
         *(tmp_path / n for n in names),
-        "--joint",
-        checkpoints / "joint.safetensors",
+        "--chain",
+        checkpoints / "chain.safetensors",
         "-o",
         tmp_path / "o",
     )
     assert result.returncode == 2
     assert "speck.png has 3 x 2 pixels, too few to tell a person" in result.stderr
-    assert "cut.gif is not a readable picture" in result.stderr
+    assert "cut.gif is not a readable image" in result.stderr
     assert read_predictions(tmp_path / "o" / "predictions.json").image == names[:2]
     page = (tmp_path / "o" / "page.html").read_text()
     said = "moving.webp is animated: its first frame was taken."
@@ -188,27 +201,33 @@ def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refuse
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("{empty}", "--joint", "{joint}"), "there are no pictures in this folder"),
-        (("{chain}/none.png", "--joint", "{joint}"), "there is no such file or folder"),
+        (("{empty}", "--chain", "{chain}"), "there are no images in this folder"),
+        (("{checkpoints}/none.png", "--chain", "{chain}"), "there is no such file or folder"),
         (
-            ("{chain}/wide.png", "--joint", "{chain}/lifter.safetensors"),
-            "a checkpoint of the stage 'lifter', not 'joint'",
+            ("{checkpoints}/wide.png", "--chain", "{checkpoints}/lifter.safetensors"),
+            "a checkpoint of the stage 'lifter', not 'chain'",
         ),
-        (("{chain}/wide.png", "--joint", "{chain}/wide.png"), "is not a readable safetensors file"),
         (
-            ("{chain}/wide.png", "--lifter", "{chain}/lifter.safetensors"),
-            "give a joint checkpoint, or one of a detector and one of a lifter",
+            ("{checkpoints}/wide.png", "--chain", "{checkpoints}/wide.png"),
+            "is not a readable safetensors file",
         ),
-        (("{chain}/wide.png", "--joint", "{joint}", "--box", "5", "5", "0", "9"), "has no area"),
         (
-            ("{chain}/wide.png", "--joint", "{joint}", "--box", "nan", "0", "3", "3"),
+            ("{checkpoints}/wide.png", "--lifter", "{checkpoints}/lifter.safetensors"),
+            "give a chain checkpoint, or one of a detector and one of a lifter",
+        ),
+        (("{checkpoints}/wide.png", "--chain", "{chain}", "--box", "5", "5", "0", "9"), "has no area"),
+        (
+            ("{checkpoints}/wide.png", "--chain", "{chain}", "--box", "nan", "0", "3", "3"),
             "nan is not a finite number",
         ),
-        (("{chain}/wide.png", "--joint", "{joint}", "--fps", "inf"), "inf is not a finite number"),
-        (("{chain}/wide.png", "--joint", "{joint}", "--fps", "nan"), "nan is not a finite number"),
-        (("{chain}/wide.png", "--joint", "{joint}", "--person-score", "nan"), "nan is not a finite number"),
+        (("{checkpoints}/wide.png", "--chain", "{chain}", "--fps", "inf"), "inf is not a finite number"),
+        (("{checkpoints}/wide.png", "--chain", "{chain}", "--fps", "nan"), "nan is not a finite number"),
         (
-            ("-", "{chain}/wide.png", "--joint", "{joint}"),
+            ("{checkpoints}/wide.png", "--chain", "{chain}", "--person-score", "nan"),
+            "nan is not a finite number",
+        ),
+        (
+            ("-", "{checkpoints}/wide.png", "--chain", "{chain}"),
             "- is a stream of keypoints, which cannot be mixed",
         ),
     ],
@@ -218,7 +237,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
 ) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    places = {"empty": empty, "chain": checkpoints, "joint": checkpoints / "joint.safetensors"}
+    places = {"empty": empty, "checkpoints": checkpoints, "chain": checkpoints / "chain.safetensors"}
     result = evolift(
         "predict", *(argument.format(**places) for argument in arguments), "-o", tmp_path / "out"
     )
@@ -236,8 +255,8 @@ def test_an_output_folder_that_is_not_ours_is_never_emptied(
     arguments = (
         "predict",
         checkpoints / "wide.png",
-        "--joint",
-        checkpoints / "joint.safetensors",
+        "--chain",
+        checkpoints / "chain.safetensors",
         "-o",
         precious,
     )
@@ -247,7 +266,7 @@ def test_an_output_folder_that_is_not_ours_is_never_emptied(
 
 
 def coco_file(folder: Path, rows: int = 6) -> Path:
-    """COCO results of `rows` people, two a picture; the third lacks a joint, the fourth nearly all."""
+    """COCO results of `rows` people, two an image; the third lacks a joint, the fourth nearly all."""
     generator = np.random.default_rng(3)
     table = np.concatenate([generator.uniform(10, 400, (rows, 17, 2)), np.full((rows, 17, 1), 0.9)], -1)
     table[2, 9] = 0
@@ -264,7 +283,7 @@ def coco_file(folder: Path, rows: int = 6) -> Path:
     return path
 
 
-@pytest.mark.parametrize("option", ["lifter", "joint"])
+@pytest.mark.parametrize("option", ["lifter", "chain"])
 def test_keypoints_become_poses(evolift, checkpoints: Path, tmp_path: Path, option: str) -> None:
     output = tmp_path / "poses"
     result = evolift(
@@ -283,7 +302,7 @@ def test_keypoints_become_poses(evolift, checkpoints: Path, tmp_path: Path, opti
     assert "keypoints.json" in (output / "page.html").read_text()
 
 
-def test_keypoints_with_a_mapping_and_beside_pictures(evolift, checkpoints: Path, tmp_path: Path) -> None:
+def test_keypoints_with_a_mapping_and_beside_images(evolift, checkpoints: Path, tmp_path: Path) -> None:
     from tests.posedata.keypoint_samples import points, sleap_text
 
     renamed = sleap_text(points(H36M17), H36M17).replace("left_hip", "my_hip")
@@ -294,8 +313,8 @@ def test_keypoints_with_a_mapping_and_beside_pictures(evolift, checkpoints: Path
         "predict",
         tmp_path / "tracks.csv",
         checkpoints / "wide.png",
-        "--joint",
-        checkpoints / "joint.safetensors",
+        "--chain",
+        checkpoints / "chain.safetensors",
     )
     refused = evolift(*given, "-o", tmp_path / "refused")
     assert refused.returncode == 2
@@ -314,17 +333,21 @@ def test_keypoints_with_a_mapping_and_beside_pictures(evolift, checkpoints: Path
         ("{", (), "is not JSON"),
         ("[]", (), "k.json holds no person: its list is empty"),
         ("[3]", (), "may be of several formats: say which with --format"),
-        ("[]", ("--box", "1", "2", "3", "4"), "--box says where people are in pictures and videos"),
+        ("[]", ("--box", "1", "2", "3", "4"), "--box says where people are in images and videos"),
         ("[]", ("--format", "coco"), "holds no person with keypoints"),
         ("[]", ("--format", "cocoa"), "there is no keypoint format 'cocoa'"),
-        ("[]", ("--detector", "{chain}/detector.safetensors"), "to lift keypoints give --lifter or --joint"),
+        (
+            "[]",
+            ("--detector", "{checkpoints}/detector.safetensors"),
+            "to lift keypoints give --lifter or --chain",
+        ),
     ],
 )
 def test_bad_keypoints_are_one_sentence(
     evolift, checkpoints: Path, tmp_path: Path, text: str, options: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "k.json").write_text(text)
-    more = [option.format(chain=checkpoints) for option in options]
+    more = [option.format(checkpoints=checkpoints) for option in options]
     lifter = checkpoints / "lifter.safetensors"
     result = evolift("predict", tmp_path / "k.json", "--lifter", lifter, *more, "-o", tmp_path / "out")
     assert result.returncode == 2
@@ -352,7 +375,7 @@ def test_a_known_camera_gives_the_place_and_is_named(evolift, checkpoints: Path,
     assert found["file"].camera.tolist() == [0] * 5
     assert found["assumed"].cameras[0].K[0, 0] == 800
     assert [p.camera_assumption.split(" ")[-1] for p in found.values()] == [
-        "picture.",
+        "image.",
         "camera.json.",
         "rough.",
     ]
@@ -370,22 +393,17 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_video_becomes_a_track_an_overlay_and_a_page(
-    evolift, checkpoints: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evolift, checkpoints: Path, video: Path, tmp_path: Path
 ) -> None:
-    given = ("predict", video, "--joint", checkpoints / "joint.safetensors")
-    nobody = evolift(*given, "-o", tmp_path / "nobody")
+    nobody = evolift(
+        "predict", video, "--chain", checkpoints / "chain.safetensors", "-o", tmp_path / "nobody"
+    )
     assert nobody.returncode == 2
     assert "film.mp4: nobody was found in its 12 frames" in nobody.stderr
     assert not (tmp_path / "nobody").exists()
-    monkeypatch.setattr(
-        "evolift.prediction.tracking.person_following.LEAST_CONFIDENCE", 0.0
-    )  # the network is untrained
-    monkeypatch.setattr("evolift.prediction.tracking.person_following._LEAST_SIDE", 0.0)
-    with monkeypatch.context() as patch:
-        patch.setattr("evolift.prediction.picture_prediction.GATHERED", 5)
-        assert evolift(*given, "-o", tmp_path / "raw", "--focal", 300).returncode == 0
-    assert len(read_predictions(tmp_path / "raw" / "predictions.json").cameras) == 1
-    result = evolift(*given, "--smooth", "--frames", 9, "--focal", 300, "-o", tmp_path / "smooth")
+    given = ("predict", video, "--chain", checkpoints / "sure.safetensors")
+    assert evolift(*given, "-o", tmp_path / "raw", "--focal", 1000).returncode == 0
+    result = evolift(*given, "--smooth", "--frames", 9, "--focal", 1000, "-o", tmp_path / "smooth")
     assert result.returncode == 0, result.stderr
     raw, smooth = (read_predictions(tmp_path / name / "predictions.json") for name in ("raw", "smooth"))
     assert raw.frame.tolist() == list(range(12))
@@ -417,7 +435,7 @@ def test_keypoints_are_smoothed_only_if_people_and_times_are_told(
     assert np.abs(np.diff(smooth, axis=0)).mean() < np.abs(np.diff(raw, axis=0)).mean()
 
 
-def test_frames_that_are_pictures_of_their_own_names_are_smoothed_and_become_one_bvh(
+def test_frames_that_are_images_of_their_own_names_are_smoothed_and_become_one_bvh(
     evolift, checkpoints: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "alphapose.json"
@@ -445,18 +463,18 @@ def test_frames_that_are_pictures_of_their_own_names_are_smoothed_and_become_one
     assert "Frames: 6" in (tmp_path / "s" / "alphapose_1.bvh").read_text()
 
 
-def test_a_refiner_mends_pictures_and_keypoints(evolift, checkpoints: Path, tmp_path: Path) -> None:
+def test_a_refiner_mends_images_and_keypoints(evolift, checkpoints: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     refiner = RefinerModel(RefinerSettings(hidden=8, code=4))
     with torch.no_grad():
         for parameter in refiner.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    save_refiner(tmp_path / "r.safetensors", refiner, {})
-    joint = checkpoints / "joint.safetensors"
+    refiner.save(tmp_path / "r.safetensors")
+    chain = checkpoints / "chain.safetensors"
     for number, given in enumerate((checkpoints / "wide.png", coco_file(tmp_path))):
         plain, refined = tmp_path / f"p{number}", tmp_path / f"r{number}"
-        evolift("predict", given, "--joint", joint, "-o", plain)
-        evolift("predict", given, "--joint", joint, "--refiner", tmp_path / "r.safetensors", "-o", refined)
+        evolift("predict", given, "--chain", chain, "-o", plain)
+        evolift("predict", given, "--chain", chain, "--refiner", tmp_path / "r.safetensors", "-o", refined)
         before, after = (read_predictions(folder / "predictions.json") for folder in (plain, refined))
         expected = refiner.eval()(torch.from_numpy(before.joints_3d)).detach().numpy()
         np.testing.assert_allclose(after.joints_3d, expected, atol=0.02)
@@ -465,24 +483,35 @@ def test_a_refiner_mends_pictures_and_keypoints(evolift, checkpoints: Path, tmp_
         assert str(tmp_path / "r.safetensors") in hashes
 
 
+def test_poses_of_a_video_are_gathered_bit_by_bit(checkpoints: Path, video: Path, tmp_path: Path) -> None:
+    pipeline = Pipeline.from_checkpoints(chain=checkpoints / "sure.safetensors")
+    tables = []
+    for gathered in (5, 100):
+        results = PredictionResults()
+        images = ImagePrediction(
+            pipeline, CameraRule(pipeline.lifter.settings.normalisation), results, gathered=gathered
+        )
+        images.video(video, "film.mp4", tmp_path / f"{gathered}.mp4")
+        tables.append(results.clips[0].predictions)
+    assert tables[0].frame.tolist() == list(range(12))
+    np.testing.assert_array_equal(tables[0].joints_3d, tables[1].joints_3d)
+    assert tables[0].person == tables[1].person
+
+
 def test_who_cannot_be_seen_by_the_camera_is_left_out_of_that_frame(
     evolift, checkpoints: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "evolift.prediction.tracking.person_following.LEAST_CONFIDENCE", 0.0
-    )  # the network is untrained
-    monkeypatch.setattr("evolift.prediction.tracking.person_following._LEAST_SIDE", 0.0)
-    placed, calls = Pipeline._placed, []
+    predict, calls = Pipeline.predict, []
 
-    def sometimes(self, found, camera, extent):  # type: ignore[no-untyped-def]  # of a test
+    def sometimes(self, image, box, camera):  # type: ignore[no-untyped-def]  # of a test
         calls.append(1)
         if len(calls) in (3, 7):
             raise OutOfSightError("too wide")
-        return placed(self, found, camera, extent)
+        return predict(self, image, box, camera)
 
-    monkeypatch.setattr(Pipeline, "_placed", sometimes)
+    monkeypatch.setattr(Pipeline, "predict", sometimes)
     result = evolift(
-        "predict", video, "--joint", checkpoints / "joint.safetensors", "--focal", 200, "-o", tmp_path / "out"
+        "predict", video, "--chain", checkpoints / "sure.safetensors", "--focal", 200, "-o", tmp_path / "out"
     )
     assert result.returncode == 2
     assert "film.mp4: 2 times a person spans more than this camera can see" in result.stderr
@@ -514,7 +543,7 @@ def test_a_stream_of_lines_is_answered_by_lines(
         assert message in result.stderr
     assert "leave out --output, --write" in evolift(*given, "-o", tmp_path / "x").stderr
     assert "leave out --output, --write" in evolift(*given, "--write", "json").stderr
-    assert "--box says where people are in pictures" in evolift(*given, "--box", 1, 2, 3, 4).stderr
+    assert "--box says where people are in images" in evolift(*given, "--box", 1, 2, 3, 4).stderr
     assert "say where to write" in evolift("predict", coco_file(tmp_path), *given[2:]).stderr
 
 
@@ -540,17 +569,17 @@ def test_a_stream_goes_on_after_names_and_bytes_that_are_no_text(checkpoints: Pa
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_file_names_that_are_no_text(evolift, checkpoints: Path, video: Path, tmp_path: Path) -> None:
-    given = ("--joint", checkpoints / "joint.safetensors", "--write", "json,jsonl,csv,npz,h5,bvh,sleap")
-    picture, film = (tmp_path / os.fsdecode(b"\xff" + ending) for ending in (b".png", b".mp4"))
-    shutil.copy(checkpoints / "wide.png", picture)
+    given = ("--chain", checkpoints / "chain.safetensors", "--write", "json,jsonl,csv,npz,h5,bvh,sleap")
+    image, film = (tmp_path / os.fsdecode(b"\xff" + ending) for ending in (b".png", b".mp4"))
+    shutil.copy(checkpoints / "wide.png", image)
     shutil.copy(video, film)
     out = tmp_path / os.fsdecode(b"out\xfe")
-    result = evolift("predict", picture, *given, "-o", out)
+    result = evolift("predict", image, *given, "-o", out)
     assert result.returncode == 0, result.stderr
     result.stdout.encode()
     settings = json.loads((out / "settings.json").read_text())
-    assert settings["settings"]["inputs"] == [str(picture)]
-    assert read_predictions(out / "predictions.json").image == (picture.name,)
+    assert settings["settings"]["inputs"] == [str(image)]
+    assert read_predictions(out / "predictions.json").image == (image.name,)
     with PoseStore(out / "predictions.h5") as store:
         assert list(store.read().action) == ["\\udcff.png"]
     assert {path.suffix for path in out.iterdir()} & {".partial"} == set()
@@ -624,10 +653,8 @@ def test_the_page_of_a_clip_works_in_a_browser(evolift, checkpoints: Path, tmp_p
         assert [url for url in page.requests if not url.startswith("file:")] == []
 
 
-def test_a_track_of_pictures_of_their_own_names_is_one_clip(
-    evolift, checkpoints: Path, tmp_path: Path
-) -> None:
-    """AlphaPose names each frame's picture; its tracks are over all of them."""
+def test_a_track_of_images_of_their_own_names_is_one_clip(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    """AlphaPose names each frame's image; its tracks are over all of them."""
     points = np.random.default_rng(0).uniform(10, 400, (5, 17, 2))
     names = [f"frame_{n}.jpg" for n in range(5)]
     np.savez(
@@ -664,12 +691,10 @@ def test_a_webcam_is_ended_by_hand_and_what_was_seen_is_kept(
             raise KeyboardInterrupt
         return follow(follower, image)
 
-    given = ("predict", "--joint", checkpoints / "joint.safetensors")
+    given = ("predict", "--chain", checkpoints / "sure.safetensors")
     with monkeypatch.context() as patch:
         patch.setattr("evolift.posedata.video_file.cv2.VideoCapture", lambda _: opened(str(video)))
         patch.setattr(PersonFollower, "__call__", until_interrupted)
-        patch.setattr("evolift.prediction.tracking.person_following.LEAST_CONFIDENCE", 0.0)
-        patch.setattr("evolift.prediction.tracking.person_following._LEAST_SIDE", 0.0)
         result = evolift(*given, "--webcam", 0, "-o", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert read_predictions(tmp_path / "out" / "predictions.json").frame.tolist() == list(range(6))
@@ -692,7 +717,7 @@ def test_photographs_and_keypoints_need_no_checkpoint(evolift, checkpoints: Path
 
 @pytest.fixture(scope="module")
 def three_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector that finds the same three people in each picture, of 128 x 96 pixels best, whatever is on it."""
+    """A detector that finds the same three people in each image, of 128 x 96 pixels best, whatever is on it."""
     people = ((70, 10, 110, 90, 0.9), (4, 8, 34, 90, 0.8), (40, 8, 66, 90, 0.6), (0, 0, 128, 96, 0.2))
     path = tmp_path_factory.mktemp("persons") / "three.onnx"
     return write_onnx(path, Fixed(*separate_outputs(*people)), (1, 3, 96, 128))
@@ -705,10 +730,10 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_everybody_in_a_picture_gets_a_pose(
+def test_everybody_in_a_image_gets_a_pose(
     evolift, checkpoints: Path, three_people: Path, group: Path, tmp_path: Path
 ) -> None:
-    given = ("predict", group, "--joint", checkpoints / "joint.safetensors", "--persons", three_people)
+    given = ("predict", group, "--chain", checkpoints / "chain.safetensors", "--persons", three_people)
     result = evolift(*given, "--write", "json,bvh", "-o", tmp_path / "all")
     assert result.returncode == 0, result.stderr
     predictions = read_predictions(tmp_path / "all" / "predictions.json")
@@ -716,33 +741,33 @@ def test_everybody_in_a_picture_gets_a_pose(
     assert set(predictions.image) == {"group.png"}
     boxes = [[3.5, 7.5, 30, 82], [39.5, 7.5, 26, 82], [69.5, 9.5, 40, 80]]
     np.testing.assert_allclose(predictions.box, boxes, atol=1e-4)
-    pipeline = Pipeline.from_checkpoints(joint=checkpoints / "joint.safetensors")
+    pipeline = Pipeline.from_checkpoints(chain=checkpoints / "chain.safetensors")
     for row, box in enumerate(boxes):
         pose = pipeline.predict(cv2.imread(str(group))[..., ::-1].copy(), box)
         np.testing.assert_allclose(predictions.joints_2d[row], pose.joints_2d, atol=0.01)
         np.testing.assert_allclose(predictions.joints_3d[row], pose.joints_3d, atol=0.1)
     assert str(three_people) in predictions.provenance["checkpoints"]
-    drawn, picture = (cv2.imread(str(path)) for path in (tmp_path / "all" / "group_overlay.png", group))
+    drawn, image = (cv2.imread(str(path)) for path in (tmp_path / "all" / "group_overlay.png", group))
     for left, top, _, height in np.array(boxes).round().astype(int):  # a box is drawn around each
-        assert (drawn[top : top + height, left] != picture[top : top + height, left]).any(-1).all()
-    most = evolift(*given, "--most-people", 2, "--person-score", 0.1, "-o", tmp_path / "most")
-    assert most.returncode == 0, most.stderr
-    two = read_predictions(tmp_path / "most" / "predictions.json")
+        assert (drawn[top : top + height, left] != image[top : top + height, left]).any(-1).all()
+    limited = evolift(*given, "--max-people", 2, "--person-score", 0.1, "-o", tmp_path / "max")
+    assert limited.returncode == 0, limited.stderr
+    two = read_predictions(tmp_path / "max" / "predictions.json")
     np.testing.assert_allclose(two.box, [boxes[0], boxes[2]], atol=1e-4)
-    assert "score of 0.1 or more, at most 2" in (tmp_path / "most" / "page.html").read_text()
+    assert "score of 0.1 or more, at most 2" in (tmp_path / "max" / "page.html").read_text()
 
 
-def test_the_page_shows_everybody_in_a_picture(
+def test_the_page_shows_everybody_in_a_image(
     evolift, checkpoints: Path, three_people: Path, group: Path, tmp_path: Path
 ) -> None:
-    given = ("predict", group, "--joint", checkpoints / "joint.safetensors", "--persons", three_people)
+    given = ("predict", group, "--chain", checkpoints / "chain.safetensors", "--persons", three_people)
     assert evolift(*given, "-o", tmp_path / "out").returncode == 0
     with HeadlessPage() as page:
         page.open(tmp_path / "out" / "page.html")
         options = "[...document.querySelectorAll('#person option')].map((one) => one.value)"
         assert page.evaluate(options) == ["person 1", "person 2", "person 3"]
         assert page.evaluate("document.getElementById('person-control').hidden") is False
-        assert page.evaluate("document.getElementById('frame').hidden") is True  # one picture
+        assert page.evaluate("document.getElementById('frame').hidden") is True  # one image
         photo, pose = page.canvas("#photo"), page.canvas("#pose")
         page.evaluate(
             "(() => { const p = document.getElementById('person'); p.value = 'person 3'; p.dispatchEvent(new Event('change')); })()"
@@ -756,7 +781,7 @@ def test_the_page_shows_everybody_in_a_picture(
 def test_everybody_in_a_video_is_a_track(
     evolift, checkpoints: Path, three_people: Path, video: Path, tmp_path: Path
 ) -> None:
-    given = ("predict", video, "--joint", checkpoints / "joint.safetensors", "--persons", three_people)
+    given = ("predict", video, "--chain", checkpoints / "chain.safetensors", "--persons", three_people)
     result = evolift(*given, "--frames", 5, "--smooth", "--write", "json,bvh", "-o", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     predictions = read_predictions(tmp_path / "out" / "predictions.json")
@@ -772,7 +797,7 @@ def test_everybody_in_a_video_is_a_track(
         assert np.abs(drawn[3][patch].astype(int) - shown[3][patch]).mean() > 10
 
 
-def test_a_picture_without_people_is_named_and_the_others_are_done(
+def test_a_image_without_people_is_named_and_the_others_are_done(
     evolift, checkpoints: Path, tmp_path: Path
 ) -> None:
     path = write_onnx(tmp_path / "red.onnx", RedPatch("separate"), is_dynamic=True)
@@ -780,9 +805,9 @@ def test_a_picture_without_people_is_named_and_the_others_are_done(
     cv2.imwrite(str(tmp_path / "nobody.png"), image)
     image[20:90, 30:60] = [20, 20, 230]
     cv2.imwrite(str(tmp_path / "one.png"), image)
-    pictures = (tmp_path / "nobody.png", tmp_path / "one.png")
-    joint = checkpoints / "joint.safetensors"
-    result = evolift("predict", *pictures, "--joint", joint, "--persons", path, "-o", tmp_path / "out")
+    images = (tmp_path / "nobody.png", tmp_path / "one.png")
+    joint = checkpoints / "chain.safetensors"
+    result = evolift("predict", *images, "--chain", joint, "--persons", path, "-o", tmp_path / "out")
     assert result.returncode == 2
     said = result.stderr.replace("\n", " ")
     assert "nobody.png" in said
@@ -795,21 +820,30 @@ def test_a_picture_without_people_is_named_and_the_others_are_done(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("{chain}/wide.png", "--most-people", "2"), "--most-people belongs to --persons"),
-        (("{chain}/wide.png", "--person-score", "0"), "--person-score belongs to --persons"),
+        (("{checkpoints}/wide.png", "--max-people", "2"), "--max-people belongs to --persons"),
+        (("{checkpoints}/wide.png", "--person-score", "0"), "--person-score belongs to --persons"),
         (
-            ("{chain}/wide.png", "--persons", "torchvision", "--box", "1", "2", "3", "4"),
+            ("{checkpoints}/wide.png", "--persons", "torchvision", "--box", "1", "2", "3", "4"),
             "--persons and --box both say where people are",
         ),
         (
-            ("{chain}/k.csv", "--persons", "torchvision"),
-            "finds people in pictures and videos, and there are none",
+            ("{checkpoints}/k.csv", "--persons", "torchvision"),
+            "finds people in images and videos, and there are none",
         ),
         (("-", "--persons", "torchvision"), "--persons"),
-        (("{chain}/wide.png", "--persons", "yolo"), "yolo is no person detector: give torchvision"),
-        (("{chain}/wide.png", "--persons", "torchvision:vgg"), "there is no person detector torchvision:vgg"),
+        (("{checkpoints}/wide.png", "--persons", "yolo"), "yolo is no person detector: give torchvision"),
         (
-            ("{chain}/wide.png", "--persons", "torchvision", "--person-weights", "{chain}/wide.png"),
+            ("{checkpoints}/wide.png", "--persons", "torchvision:vgg"),
+            "there is no person detector torchvision:vgg",
+        ),
+        (
+            (
+                "{checkpoints}/wide.png",
+                "--persons",
+                "torchvision",
+                "--person-weights",
+                "{checkpoints}/wide.png",
+            ),
             "wide.png is not a file of weights alone",
         ),
     ],
@@ -818,13 +852,13 @@ def test_person_options_that_do_not_fit_are_one_sentence(
     evolift, checkpoints: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (checkpoints / "k.csv").write_text(csv_text(np.ones((1, 17, 3)), H36M17))
-    joint = () if arguments[0] == "-" else ("-o", tmp_path / "out")
+    output = () if arguments[0] == "-" else ("-o", tmp_path / "out")
     result = evolift(
         "predict",
-        *(argument.format(chain=checkpoints) for argument in arguments),
-        "--joint",
-        checkpoints / "joint.safetensors",
-        *joint,
+        *(argument.format(checkpoints=checkpoints) for argument in arguments),
+        "--chain",
+        checkpoints / "chain.safetensors",
+        *output,
     )
     assert result.returncode == 2
     assert message in result.stderr.replace("\n", " ")

@@ -71,7 +71,7 @@ def test_the_report_s_rows_build_on_each_other() -> None:
     rows = {number: read_recipe(f"report-row-{number:02d}")["stages"] for number in range(1, 15)}
     assert rows[1]["detector train"]["head"] == "regression"
     assert all(rows[n]["detector train"]["head"] == "deconvolution" for n in range(2, 15))
-    assert [n for n in rows if rows[n]["detector train"]["occlude"] == 0] == [1, 3]
+    assert [n for n in rows if rows[n]["detector train"]["occlusion-probability"] == 0] == [1, 3]
     assert [n for n in rows if rows[n]["detector train"]["augment"]] == list(range(5, 15))
     assert [n for n in rows if rows[n]["detector train"]["input-height"] == 384] == [7, 8]
     assert [n for n in rows if "finetune" in rows[n]] == [6, *range(10, 15)]

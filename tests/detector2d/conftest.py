@@ -1,4 +1,4 @@
-"""Small stores with pictures: a bright dot at every labelled joint."""
+"""Small stores with images: a bright dot at every labelled joint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evolift.posedata.store import PoseStoreWriter, Provenance
 
 
 def draw_dots(joints: np.ndarray, width: int, height: int, spread: float = 1.5) -> np.ndarray:
-    """Dark picture with a Gaussian dot at each joint, each joint in a colour of its own."""
+    """Dark image with a Gaussian dot at each joint, each joint in a colour of its own."""
     v, u = np.mgrid[:height, :width]
     away = (u[None] - joints[:, 0, None, None]) ** 2 + (v[None] - joints[:, 1, None, None]) ** 2
     hues = np.stack([np.arange(len(joints)) * 179 // len(joints), *np.full((2, len(joints)), 255)], -1)
@@ -26,9 +26,9 @@ def draw_dots(joints: np.ndarray, width: int, height: int, spread: float = 1.5) 
 
 
 @pytest.fixture(scope="session")
-def picture_store(make_poses: Callable[..., Poses], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve H36M17 poses in 3D (world frame) with 2D joints, boxes, and 160 x 200 pictures of them. Do not change it."""
-    folder = tmp_path_factory.mktemp("pictures")
+def image_store(make_poses: Callable[..., Poses], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve H36M17 poses in 3D (world frame) with 2D joints, boxes, and 160 x 200 images of them. Do not change it."""
+    folder = tmp_path_factory.mktemp("images")
     R, t = look_at(np.array([4000.0, 800.0, 1300.0]), np.array([0.0, 0.0, 900.0]))
     camera = Camera.from_focal_length(300.0, 160, 200, R=R, t=t)
     poses = make_poses(12)
@@ -59,7 +59,7 @@ def picture_store(make_poses: Callable[..., Poses], tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def photograph_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight LSP14 people in 2D only, JPEG pictures of 120 x 90, no boxes, one joint unlabelled. Do not change it."""
+    """Eight LSP14 people in 2D only, JPEG images of 120 x 90, no boxes, one joint unlabelled. Do not change it."""
     folder = tmp_path_factory.mktemp("photographs")
     rng = np.random.default_rng(5)
     joints = rng.uniform([20, 15], [100, 75], (8, len(LSP14), 2)).astype(np.float32)

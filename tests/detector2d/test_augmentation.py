@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from evolift.detector2d.augmentation import AugmentationSettings, change_colours, draw_augmentation
+from evolift.detector2d.augmentation import change_colours, draw_augmentation
+from evolift.detector2d.settings import AugmentationSettings
 from evolift.posedata.errors import InputError
 
 
@@ -34,7 +35,9 @@ def test_wider_rotation() -> None:
 
 def test_same_generator_same_draw_and_a_fixed_number_of_draws() -> None:
     first, second = np.random.default_rng(3), np.random.default_rng(3)
-    calm = AugmentationSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    calm = AugmentationSettings(
+        rotation=0.0, rotation_probability=0.0, flip_probability=0.0, scale=0.0, colour=0.0
+    )
     assert draw_augmentation(first, AugmentationSettings()) != draw_augmentation(second, calm)
     assert first.random() == second.random()
 
@@ -50,9 +53,12 @@ def test_colours_against_the_plain_product() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"flip_probability": 1.5}, "flip_probability must be between 0 and 1, not 1.5"),
-        ({"scale": 1.0}, "scale must be at least 0 and below 1, not 1.0"),
-        ({"rotation": -1.0}, "rotation and rotation_clip must not be negative"),
+        (
+            {"flip_probability": 1.5},
+            "`flip_probability` must be a number of at least 0 and at most 1, not 1.5",
+        ),
+        ({"scale": 1.0}, "`scale` must be a number of at least 0 and below 1, not 1.0"),
+        ({"rotation": -1.0}, "`rotation` must be a number of at least 0, not -1.0"),
     ],
 )
 def test_bad_settings(wrong: dict[str, float], message: str) -> None:

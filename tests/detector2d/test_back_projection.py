@@ -9,7 +9,8 @@ from scipy.optimize import brentq, minimize_scalar
 
 from evolift.detector2d.back_projection import back_projected, depth_of_an_adult
 from evolift.detector2d.evaluation import evaluate_detector
-from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.settings import DetectorSettings
 from evolift.posedata.camera import Camera, look_at
 from evolift.posedata.errors import InputError
 from evolift.posedata.mean_lengths import MEAN_LENGTHS
@@ -88,11 +89,11 @@ def test_wrong_pixels_and_depths_against_a_plain_loop(two_cameras: Path) -> None
 
 
 @pytest.mark.parametrize("head", ["light", "regression"])
-def test_a_volumetric_detector_is_scored_in_mm(head: str, picture_store: Path) -> None:
+def test_a_volumetric_detector_is_scored_in_mm(head: str, image_store: Path) -> None:
     settings = DetectorSettings(
-        "test_resnet", input_width=64, input_height=64, depth_bins=4, head=head, head_widths=(8,)
+        backbone="test_resnet", input_width=64, input_height=64, depth_bins=4, head=head, head_widths=(8,)
     )
-    table, found = evaluate_detector(DetectorModel(settings), picture_store)
+    table, found = evaluate_detector(DetectorModel(settings), image_store)
     assert found.pose is not None
     away = (found.pose - found.joints_3d).square().sum(-1).sqrt().mean()
     assert table.set_index("name").loc["overall", "mpjpe"] == pytest.approx(float(away), rel=1e-5)
@@ -100,7 +101,7 @@ def test_a_volumetric_detector_is_scored_in_mm(head: str, picture_store: Path) -
 
 def test_stores_without_3d_have_no_such_score(photograph_store: Path) -> None:
     settings = DetectorSettings(
-        "test_resnet", input_width=64, input_height=64, depth_bins=4, head="light", head_widths=(8,)
+        backbone="test_resnet", input_width=64, input_height=64, depth_bins=4, head="light", head_widths=(8,)
     )
     table, _ = evaluate_detector(DetectorModel(settings), photograph_store)
     assert "mpjpe" not in table
@@ -137,9 +138,9 @@ def test_depths_that_make_every_adult_too_large() -> None:
     relative = generator.uniform(-900, 900, 17)
     relative[0] = 0
     found = float(depth_of_an_adult(torch.from_numpy(rays[None]), torch.from_numpy(relative[None]), H36M17))
-    least = minimize_scalar(lambda z: _length(rays, relative, z), bounds=(300, 50_000), method="bounded")
+    minimum = minimize_scalar(lambda z: _length(rays, relative, z), bounds=(300, 50_000), method="bounded")
     assert 300 <= found < 50_000
-    assert _length(rays, relative, found) == pytest.approx(least.fun, rel=0.02)
+    assert _length(rays, relative, found) == pytest.approx(minimum.fun, rel=0.02)
 
 
 def test_a_skeleton_of_unknown_size() -> None:
@@ -148,11 +149,11 @@ def test_a_skeleton_of_unknown_size() -> None:
         depth_of_an_adult(torch.ones(1, 2, 3), torch.zeros(1, 2), skeleton)
 
 
-def test_both_scores_of_a_volumetric_detector(picture_store: Path) -> None:
+def test_both_scores_of_a_volumetric_detector(image_store: Path) -> None:
     settings = DetectorSettings(
-        "test_resnet", input_width=64, input_height=64, depth_bins=4, head="light", head_widths=(8,)
+        backbone="test_resnet", input_width=64, input_height=64, depth_bins=4, head="light", head_widths=(8,)
     )
-    table, found = evaluate_detector(DetectorModel(settings), picture_store)
+    table, found = evaluate_detector(DetectorModel(settings), image_store)
     assert found.pose_of_size is not None
     away = (found.pose_of_size - found.joints_3d).square().sum(-1).sqrt().mean()
     assert table.set_index("name").loc["overall", "mpjpe_of_size"] == pytest.approx(float(away), rel=1e-5)

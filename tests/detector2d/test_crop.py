@@ -14,8 +14,8 @@ from evolift.detector2d.crop import (
     crop_to_fraction,
     crop_to_image,
     invert_affine,
+    rotate_3d,
     shrink,
-    turn_3d,
     warp_crop,
 )
 from evolift.posedata.errors import InputError
@@ -32,12 +32,12 @@ def dot_centre(image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("angle", [0.0, 0.4])
-def test_joints_come_back_to_the_dots_of_the_picture(flip: bool, angle: float) -> None:
+def test_joints_come_back_to_the_dots_of_the_image(flip: bool, angle: float) -> None:
     affine = crop_from_image(BOX, SIZE, padding=1.1, scale=0.9, angle=angle, flip=flip)
     v, u = np.mgrid[:260, :220]
     for centre in ([95.3, 100.6], [110.0, 140.25], [90.7, 125.0]):
-        picture = np.exp(-((u - centre[0]) ** 2 + (v - centre[1]) ** 2) / (2 * 8.0**2))
-        warped = cv2.warpAffine(picture, affine, SIZE, flags=cv2.INTER_LINEAR)
+        image = np.exp(-((u - centre[0]) ** 2 + (v - centre[1]) ** 2) / (2 * 8.0**2))
+        warped = cv2.warpAffine(image, affine, SIZE, flags=cv2.INTER_LINEAR)
         fraction = crop_to_fraction(dot_centre(warped), SIZE)
         back = crop_to_image(
             torch.tensor(fraction)[None, None], torch.tensor(invert_affine(affine))[None], SIZE
@@ -64,8 +64,8 @@ def test_flip_mirrors_and_rotation_is_clockwise() -> None:
     np.testing.assert_allclose(
         apply_affine(crop_from_image(box, (100, 100), flip=True), right) - middle, [-10, 0]
     )
-    turned = apply_affine(crop_from_image(box, (100, 100), angle=np.pi / 2), right) - middle
-    np.testing.assert_allclose(turned, [0, 10], atol=1e-9)
+    rotated = apply_affine(crop_from_image(box, (100, 100), angle=np.pi / 2), right) - middle
+    np.testing.assert_allclose(rotated, [0, 10], atol=1e-9)
 
 
 @given(
@@ -93,18 +93,18 @@ def test_crop_to_image_has_gradients_and_ignores_depth() -> None:
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
-def test_shrinking_first_does_not_move_the_picture(factor: int) -> None:
+def test_shrinking_first_does_not_move_the_image(factor: int) -> None:
     v, u = np.mgrid[:361, :403]
-    picture = np.repeat(np.exp(-((u - 190.3) ** 2 + (v - 170.8) ** 2) / 800)[..., None], 3, 2)
-    picture = np.rint(picture * 255).astype(np.uint8)
+    image = np.repeat(np.exp(-((u - 190.3) ** 2 + (v - 170.8) ** 2) / 800)[..., None], 3, 2)
+    image = np.rint(image * 255).astype(np.uint8)
     affine = crop_from_image((20, 20, 350, 330), (64, 64))
-    small, from_small = shrink(picture, affine, factor)
+    small, from_small = shrink(image, affine, factor)
     warped = cv2.warpAffine(small.astype(np.float64), from_small, (64, 64))
     np.testing.assert_allclose(
         dot_centre(warped[..., 0]), apply_affine(affine, np.array([190.3, 170.8])), atol=0.02
     )
     np.testing.assert_allclose(
-        dot_centre(warp_crop(picture, affine, (64, 64))[..., 0]), dot_centre(warped[..., 0]), atol=0.05
+        dot_centre(warp_crop(image, affine, (64, 64))[..., 0]), dot_centre(warped[..., 0]), atol=0.05
     )
 
 
@@ -121,12 +121,12 @@ def test_3d_turns_as_its_projection_does() -> None:
     joints = np.random.default_rng(0).normal(0, 300, (17, 3)).astype(np.float32)
     for flip in (False, True):
         affine = crop_from_image((0, 0, 50, 60), (64, 64), angle=0.7, flip=flip)
-        turned = turn_3d(joints, affine)
-        # Under a weak perspective the crop's pixels are the turned x and y, up to scale.
+        rotated = rotate_3d(joints, affine)
+        # Under a weak perspective the crop's pixels are the rotated x and y, up to scale.
         zoom = np.sqrt(abs(np.linalg.det(affine[:, :2])))
-        np.testing.assert_allclose(joints[:, :2] @ affine[:, :2].T / zoom, turned[:, :2], atol=1e-3)
-        np.testing.assert_array_equal(turned[:, 2], joints[:, 2])
-        np.testing.assert_allclose(np.linalg.norm(turned, axis=1), np.linalg.norm(joints, axis=1), rtol=1e-5)
+        np.testing.assert_allclose(joints[:, :2] @ affine[:, :2].T / zoom, rotated[:, :2], atol=1e-3)
+        np.testing.assert_array_equal(rotated[:, 2], joints[:, 2])
+        np.testing.assert_allclose(np.linalg.norm(rotated, axis=1), np.linalg.norm(joints, axis=1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 5), (0, 0, 5, -1), (0, 0, float("nan"), 4)])

@@ -5,14 +5,20 @@ import pytest
 import torch
 
 from evolift.detector2d.detection import detect_joints
-from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.settings import DetectorSettings
 from evolift.posedata.errors import InputError
 
 
 def constant_model(padding: float) -> DetectorModel:
     """Every joint is always found 3/4 to the right and 1/4 down in the crop, 250 mm behind the root."""
     settings = DetectorSettings(
-        "test_resnet", padding=padding, input_width=64, input_height=96, depth_bins=8, head="regression"
+        backbone="test_resnet",
+        padding=padding,
+        input_width=64,
+        input_height=96,
+        depth_bins=8,
+        head="regression",
     )
     model = DetectorModel(settings)
     with torch.no_grad():

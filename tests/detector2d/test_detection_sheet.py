@@ -25,8 +25,8 @@ def detections(source: ImageSource, away: np.ndarray) -> Detections:
     )
 
 
-def test_errors_are_parts_of_the_persons_size(picture_store: Path) -> None:
-    source = read_source(picture_store, H36M17)
+def test_errors_are_parts_of_the_persons_size(image_store: Path) -> None:
+    source = read_source(image_store, H36M17)
     errors = relative_errors(detections(source, np.full(12, 3.0)))
     for row in range(12):
         size = np.ptp(source.joints_2d[row], axis=0).max()
@@ -39,8 +39,8 @@ def test_from_the_best_to_the_worst() -> None:
     assert evenly_ranked(errors, 99).tolist() == [2, 5, 4, 0, 3]
 
 
-def test_the_sheet_shows_labels_beside_what_was_found(picture_store: Path) -> None:
-    source = read_source(picture_store, H36M17)
+def test_the_sheet_shows_labels_beside_what_was_found(image_store: Path) -> None:
+    source = read_source(image_store, H36M17)
     same = detection_sheet(detections(source, np.zeros(12)), source, H36M17, count=4)
     moved = detection_sheet(detections(source, np.full(12, 20.0)), source, H36M17, count=4)
     assert same.shape == moved.shape

@@ -16,8 +16,9 @@ from evolift.detector2d.evaluation import (
 )
 from evolift.detector2d.flip_test import detect_crops
 from evolift.detector2d.image_source import read_source
-from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.samples import CropSettings, batches_in_order
+from evolift.detector2d.settings import DetectorSettings
 from evolift.posedata.skeleton import H36M17
 
 
@@ -25,7 +26,7 @@ from evolift.posedata.skeleton import H36M17
 def model() -> DetectorModel:
     torch.manual_seed(0)
     settings = DetectorSettings(
-        "test_resnet", input_width=64, input_height=64, depth_bins=4, head_widths=(8, 8, 8)
+        backbone="test_resnet", input_width=64, input_height=64, depth_bins=4, head_widths=(8, 8, 8)
     )
     model = DetectorModel(settings).eval()
     torch.nn.init.normal_(model.head.last.weight, std=3.0)  # type: ignore[union-attr,arg-type]
@@ -78,11 +79,11 @@ def test_scores_against_plain_counting(perfect: Detections) -> None:
     assert table.loc["overall", "depth_error"] == pytest.approx(40, rel=1e-5)
 
 
-def test_detections_are_in_pixels_of_the_pictures(model: DetectorModel, picture_store: Path) -> None:
-    source = read_source(picture_store, H36M17)
+def test_detections_are_in_pixels_of_the_images(model: DetectorModel, image_store: Path) -> None:
+    source = read_source(image_store, H36M17)
     loader = batches_in_order([source], CropSettings((64, 64), H36M17), 5)
     advanced: list[int] = []
-    found = detect_in_batches(model, loader, advance=advanced.append)
+    found = detect_in_batches(model, loader, progress=advanced.append)
     assert advanced == [5, 5, 2]
     np.testing.assert_allclose(found.truth.numpy(), source.joints_2d, atol=1e-4)
     assert found.row.tolist() == list(range(12))
@@ -95,12 +96,12 @@ def test_detections_are_in_pixels_of_the_pictures(model: DetectorModel, picture_
     np.testing.assert_allclose(middle, source.boxes[:, :2] + source.boxes[:, 2:] / 2, atol=1e-3)
 
 
-def test_reduced_precision_and_layout(model: DetectorModel, picture_store: Path) -> None:
+def test_reduced_precision_and_layout(model: DetectorModel, image_store: Path) -> None:
     for weight in model.head.parameters():
         torch.nn.init.normal_(weight, std=0.1)
-    plain, _ = evaluate_detector(model, picture_store, channels_last=False)
-    last, _ = evaluate_detector(model, picture_store)
-    half, _ = evaluate_detector(model, picture_store, precision="bf16-mixed")
+    plain, _ = evaluate_detector(model, image_store, channels_last=False)
+    last, _ = evaluate_detector(model, image_store)
+    half, _ = evaluate_detector(model, image_store, precision="bf16-mixed")
     np.testing.assert_allclose(last["error"], plain["error"], rtol=1e-4)
     np.testing.assert_allclose(half["error"], plain["error"], rtol=0.1)
     assert not np.array_equal(half["error"], plain["error"])
@@ -117,7 +118,9 @@ def test_mirrored_crop_gives_the_mirrored_answer(model: DetectorModel) -> None:
 
 
 def test_evaluation_of_photographs_has_no_depth_scores(photograph_store: Path) -> None:
-    model = DetectorModel(DetectorSettings("test_resnet", input_width=64, input_height=64, head="light"))
+    model = DetectorModel(
+        DetectorSettings(backbone="test_resnet", input_width=64, input_height=64, head="light")
+    )
     table, _ = evaluate_detector(model, photograph_store, batch_size=3)
     assert "depth_error" not in table
     assert table.set_index("name").loc["overall", "labelled"] == 8 * 15  # 17 without neck and left wrist

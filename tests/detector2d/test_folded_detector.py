@@ -34,7 +34,7 @@ def test_the_same_joints(backbone: str, head: str, left: int) -> None:
         found, expected = fast(images), model(images)
     torch.testing.assert_close(found.joints, expected.joints, atol=2e-5, rtol=0)
     torch.testing.assert_close(found.confidence, expected.confidence, atol=1e-4, rtol=1e-4)
-    assert expected.joints.std(0).max() > 0.01  # it does look at the pictures
+    assert expected.joints.std(0).max() > 0.01  # it does look at the images
     assert norms(fast) == left
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(parameter.requires_grad for parameter in fast.parameters())

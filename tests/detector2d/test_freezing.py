@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evolift.detector2d.model import DetectorModel, DetectorSettings
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.settings import DetectorSettings
 from evolift.posedata.errors import InputError
 
 BLOCKS = ["stem", "layer1", "layer2", "layer3", "layer4"]
@@ -12,7 +13,7 @@ BLOCKS = ["stem", "layer1", "layer2", "layer3", "layer4"]
 @pytest.fixture
 def model() -> DetectorModel:
     return DetectorModel(
-        DetectorSettings("test_resnet", input_width=64, input_height=64, head_widths=(8, 8, 8))
+        DetectorSettings(backbone="test_resnet", input_width=64, input_height=64, head_widths=(8, 8, 8))
     )
 
 
@@ -69,7 +70,7 @@ def test_unfreezing_again(model: DetectorModel) -> None:
 
 
 def test_stem_of_a_transformer_holds_its_embeddings() -> None:
-    model = DetectorModel(DetectorSettings("vit_tiny_patch16_224", input_width=64, input_height=64))
+    model = DetectorModel(DetectorSettings(backbone="vit_tiny_patch16_224", input_width=64, input_height=64))
     model.freeze("stem")
     fixed = {name.split(".")[3] for name, p in model.named_parameters() if not p.requires_grad}
     assert fixed == {"cls_token", "pos_embed", "patch_embed"}
@@ -79,7 +80,7 @@ def test_stem_of_a_transformer_holds_its_embeddings() -> None:
 
 
 def test_a_backbone_without_a_stem() -> None:
-    model = DetectorModel(DetectorSettings("vgg11", input_width=64, input_height=64))
+    model = DetectorModel(DetectorSettings(backbone="vgg11", input_width=64, input_height=64))
     with pytest.raises(InputError, match=r"no stem apart from its blocks: freeze a block \(features_0"):
         model.freeze("stem")
 

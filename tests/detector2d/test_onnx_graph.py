@@ -57,7 +57,7 @@ def test_the_file_finds_what_the_detector_finds(tmp_path: Path, settings: dict[s
         np.testing.assert_allclose(found[1][number], expected.confidence[0], atol=1e-4)
         if expected.depth is not None:
             np.testing.assert_allclose(found[2][number], expected.depth[0], rtol=1e-5, atol=0.1)
-    assert np.ptp(found[0], axis=0).max() > 0.01, "different pictures give different joints"
+    assert np.ptp(found[0], axis=0).max() > 0.01, "different images give different joints"
 
 
 def test_real_photographs_give_the_same_joints(tmp_path: Path, data_folder: Path) -> None:
@@ -81,10 +81,12 @@ def test_the_file_tells_how_to_cut_crops(tmp_path: Path) -> None:
     model = settled_detector(padding=1.5, input_height=96)
     path = tmp_path / "detector.onnx"
     write_onnx(path, detector_graph(model))
-    told = json.loads(onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map["evolift"])
-    assert told["input_size"] == [64, 96]
-    assert told["padding"] == 1.5
-    assert told["skeleton"]["joints"][0] == "pelvis"
-    assert told["units"] == {"joints_2d": "px", "confidence": "0 to 1"}
-    assert told["image_scaling"]["is_inside_the_graph"] is True
-    np.testing.assert_allclose(told["image_scaling"]["mean"], model.image_mean.tolist())
+    metadata = json.loads(
+        onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map["evolift"]
+    )
+    assert metadata["input_size"] == [64, 96]
+    assert metadata["padding"] == 1.5
+    assert metadata["skeleton"]["joints"][0] == "pelvis"
+    assert metadata["units"] == {"joints_2d": "px", "confidence": "0 to 1"}
+    assert metadata["image_scaling"]["is_inside_the_graph"] is True
+    np.testing.assert_allclose(metadata["image_scaling"]["mean"], model.image_mean.tolist())

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from evolift.detector2d.augmentation import AugmentationSettings
 from evolift.detector2d.backbone import InputScaling
 from evolift.detector2d.crop import crop_to_image
 from evolift.detector2d.image_source import read_source, skipped_table, without_unreadable
-from evolift.detector2d.occlusion import OcclusionSettings, synthetic_occluders
+from evolift.detector2d.occlusion import synthetic_occluders
 from evolift.detector2d.samples import CropSettings, MixedBatches, batches_in_order, make_sample, shares_of
+from evolift.detector2d.settings import AugmentationSettings, OcclusionSettings
 from evolift.posedata.errors import InputError, StoreError
 from evolift.posedata.skeleton import H36M17, LSP14
 from evolift.posedata.store import PoseStore
@@ -24,12 +24,14 @@ from evolift.posedata.store import PoseStore
 SIZE = (64, 96)
 PLAIN = CropSettings(SIZE, H36M17)
 AUGMENTED = dataclasses.replace(PLAIN, augmentation=AugmentationSettings())
-OCCLUDED = dataclasses.replace(AUGMENTED, occlusion=OcclusionSettings(), occluders=synthetic_occluders(5))
+OCCLUDED = dataclasses.replace(
+    AUGMENTED, occlusion=OcclusionSettings(occlusion_probability=1.0), occluders=synthetic_occluders(5)
+)
 
 
-def test_source_of_3d_store(picture_store: Path) -> None:
-    source = read_source(picture_store, H36M17)
-    with PoseStore(picture_store) as store:
+def test_source_of_3d_store(image_store: Path) -> None:
+    source = read_source(image_store, H36M17)
+    with PoseStore(image_store) as store:
         poses = store.read()
         camera = store.cameras[0]
     assert poses.joints_3d is not None
@@ -38,15 +40,15 @@ def test_source_of_3d_store(picture_store: Path) -> None:
     assert source.known_3d.all()
     assert source.paths[3].is_file()
     np.testing.assert_array_equal(source.rows, np.arange(12))
-    np.testing.assert_allclose(source.boxes, read_source(picture_store, H36M17, "store").boxes, rtol=1e-5)
+    np.testing.assert_allclose(source.boxes, read_source(image_store, H36M17, "store").boxes, rtol=1e-5)
 
 
 def test_boxes_of_the_store_or_of_the_joints(
-    picture_store: Path, photograph_store: Path, tmp_path: Path
+    image_store: Path, photograph_store: Path, tmp_path: Path
 ) -> None:
     from evolift.posedata.store import PoseStoreWriter, Provenance
 
-    with PoseStore(picture_store) as store:
+    with PoseStore(image_store) as store:
         poses, cameras = store.read(), store.cameras
     wide = dataclasses.replace(poses, box=np.tile(np.array([1, 2, 3, 4], np.float32), (12, 1)))
     with PoseStoreWriter(
@@ -55,7 +57,7 @@ def test_boxes_of_the_store_or_of_the_joints(
         writer.append(wide)
     np.testing.assert_array_equal(read_source(tmp_path / "wide.h5", H36M17, "store").boxes[5], [1, 2, 3, 4])
     by_joints = read_source(tmp_path / "wide.h5", H36M17).boxes
-    np.testing.assert_allclose(by_joints, read_source(picture_store, H36M17).boxes)
+    np.testing.assert_allclose(by_joints, read_source(image_store, H36M17).boxes)
     with pytest.raises(InputError, match=r"photographs\.h5: it has no boxes: take those of the joints"):
         read_source(photograph_store, H36M17, "store")
 
@@ -79,9 +81,9 @@ def dot_near(image: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_labels_stay_on_the_dots_through_every_augmentation(picture_store: Path, seed: int) -> None:
+def test_labels_stay_on_the_dots_through_every_augmentation(image_store: Path, seed: int) -> None:
     settings = dataclasses.replace(AUGMENTED, size=(128, 160))
-    source = read_source(picture_store, H36M17)
+    source = read_source(image_store, H36M17)
     sample = make_sample(source, seed, settings, np.random.default_rng(seed))
     pixels = (sample.joints[:, :2] + 0.5) * settings.size - 0.5
     apart = np.linalg.norm(pixels[:, None] - pixels[None], axis=-1) + 99 * np.eye(17)
@@ -93,17 +95,19 @@ def test_labels_stay_on_the_dots_through_every_augmentation(picture_store: Path,
     assert checked
 
 
-def test_image_from_crop_takes_joints_to_the_labels(picture_store: Path) -> None:
-    batches = MixedBatches([read_source(picture_store, H36M17)], [1.0], 8, AUGMENTED, seed=1)
+def test_image_from_crop_takes_joints_to_the_labels(image_store: Path) -> None:
+    batches = MixedBatches([read_source(image_store, H36M17)], [1.0], 8, AUGMENTED, seed=1)
     batch = batches(0, 0, 1)
     known = batch["weight"][..., 0] > 0
     back = crop_to_image(batch["joints"], batch["image_from_crop"], SIZE)
     torch.testing.assert_close(back[known], batch["joints_2d"][known], atol=2e-3, rtol=0)
 
 
-def test_left_and_right_swap_when_mirrored(picture_store: Path) -> None:
-    mirroring = dataclasses.replace(PLAIN, augmentation=AugmentationSettings(0.0, 0.0, 0.0, 1.0, 0.0, 0.0))
-    source = read_source(picture_store, H36M17)
+def test_left_and_right_swap_when_mirrored(image_store: Path) -> None:
+    mirroring = dataclasses.replace(
+        PLAIN, augmentation=AugmentationSettings(rotation=0.0, flip_probability=1.0, scale=0.0, colour=0.0)
+    )
+    source = read_source(image_store, H36M17)
     plain = make_sample(source, 2, PLAIN)
     mirrored = make_sample(source, 2, mirroring, np.random.default_rng(0))
     order = list(H36M17.mirror)
@@ -113,10 +117,13 @@ def test_left_and_right_swap_when_mirrored(picture_store: Path) -> None:
     np.testing.assert_allclose(mirrored.joints_3d, plain.joints_3d[order] * [-1, 1, 1], atol=1e-3)
 
 
-def test_3d_belongs_to_the_turned_picture(picture_store: Path) -> None:
-    # A weak perspective fits each crop's 2D to its 3D; without turning the 3D it would not.
-    source = read_source(picture_store, H36M17)
-    settings = dataclasses.replace(PLAIN, augmentation=AugmentationSettings(60.0, 1.0, 1.0, 0.5, 0.2, 0.0))
+def test_3d_belongs_to_the_turned_image(image_store: Path) -> None:
+    # A weak perspective fits each crop's 2D to its 3D; without rotating the 3D it would not.
+    source = read_source(image_store, H36M17)
+    settings = dataclasses.replace(
+        PLAIN,
+        augmentation=AugmentationSettings(rotation=60.0, rotation_probability=1.0, scale=0.2, colour=0.0),
+    )
     for seed in range(5):
         sample = make_sample(source, seed, settings, np.random.default_rng(seed))
         pixels = sample.joints[:, :2] * SIZE
@@ -129,8 +136,8 @@ def test_3d_belongs_to_the_turned_picture(picture_store: Path) -> None:
         assert np.linalg.norm(residual[inside], axis=1).mean() < 3
 
 
-def test_depth_targets_and_weights(picture_store: Path, photograph_store: Path) -> None:
-    sample = make_sample(read_source(picture_store, H36M17), 0, PLAIN)
+def test_depth_targets_and_weights(image_store: Path, photograph_store: Path) -> None:
+    sample = make_sample(read_source(image_store, H36M17), 0, PLAIN)
     np.testing.assert_allclose(sample.joints[:, 2], sample.joints_3d[:, 2] / 2000, rtol=1e-6)
     assert (sample.weight == 1).all()
     assert sample.has_3d
@@ -140,17 +147,17 @@ def test_depth_targets_and_weights(picture_store: Path, photograph_store: Path) 
     np.testing.assert_array_equal(flat.weight[:, 0] > 0, flat.visibility > 0)
 
 
-def test_joints_outside_the_crop_do_not_count(picture_store: Path) -> None:
+def test_joints_outside_the_crop_do_not_count(image_store: Path) -> None:
     tight = dataclasses.replace(PLAIN, padding=0.5)
-    sample = make_sample(read_source(picture_store, H36M17), 0, tight)
+    sample = make_sample(read_source(image_store, H36M17), 0, tight)
     outside = (np.abs(sample.joints[:, :2]) > 0.5).any(1)
     assert outside.any()
     assert not outside.all()
     np.testing.assert_array_equal(sample.weight[:, 0] == 0, outside)
 
 
-def test_occluded_joints_are_hidden_but_still_count(picture_store: Path) -> None:
-    source = read_source(picture_store, H36M17)
+def test_occluded_joints_are_hidden_but_still_count(image_store: Path) -> None:
+    source = read_source(image_store, H36M17)
     samples = [make_sample(source, i, OCCLUDED, np.random.default_rng(i)) for i in range(12)]
     hidden = np.stack([sample.visibility == 1 for sample in samples])
     counted = np.stack([sample.weight[:, 0] > 0 for sample in samples])
@@ -158,10 +165,8 @@ def test_occluded_joints_are_hidden_but_still_count(picture_store: Path) -> None
     assert (hidden & counted).any()
 
 
-def test_a_batch_is_a_pure_function_of_seed_step_and_rank(
-    picture_store: Path, photograph_store: Path
-) -> None:
-    sources = [read_source(picture_store, H36M17), read_source(photograph_store, H36M17)]
+def test_a_batch_is_a_pure_function_of_seed_step_and_rank(image_store: Path, photograph_store: Path) -> None:
+    sources = [read_source(image_store, H36M17), read_source(photograph_store, H36M17)]
     batches = MixedBatches(sources, [2.0, 1.0], 6, OCCLUDED, seed=3)
     first = batches(4, 1, 2)
     batches(5, 0, 2)
@@ -176,8 +181,8 @@ def test_a_batch_is_a_pure_function_of_seed_step_and_rank(
     )
 
 
-def test_every_row_comes_once_per_round_over_all_processes(picture_store: Path) -> None:
-    batches = MixedBatches([read_source(picture_store, H36M17)], [1.0], 3, PLAIN, seed=0)
+def test_every_row_comes_once_per_round_over_all_processes(image_store: Path) -> None:
+    batches = MixedBatches([read_source(image_store, H36M17)], [1.0], 3, PLAIN, seed=0)
     rows = [row for step in range(2) for rank in range(2) for row in batches(step, rank, 2)["row"].tolist()]
     assert sorted(rows) == list(range(12))
     later = [
@@ -187,10 +192,10 @@ def test_every_row_comes_once_per_round_over_all_processes(picture_store: Path) 
     assert later != rows
 
 
-def test_batch_in_the_scaling_of_the_model(picture_store: Path) -> None:
+def test_batch_in_the_scaling_of_the_model(image_store: Path) -> None:
     scaling = InputScaling((0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
     settings = dataclasses.replace(PLAIN, scaling=scaling)
-    source = read_source(picture_store, H36M17)
+    source = read_source(image_store, H36M17)
     batch = next(iter(batches_in_order([source], settings, 4)))
     pixel = make_sample(source, 1, settings).image[30, 20]
     expected = (pixel / 255 - np.array(scaling.mean)) / np.array(scaling.std)
@@ -198,10 +203,10 @@ def test_batch_in_the_scaling_of_the_model(picture_store: Path) -> None:
     assert batch["image_size"].tolist() == [[160, 200]] * 4
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_batches_in_order(picture_store: Path, photograph_store: Path, workers: int) -> None:
-    sources = [read_source(path, H36M17) for path in (picture_store, photograph_store)]
-    batches = list(batches_in_order(sources, PLAIN, 7, workers))
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_batches_in_order(image_store: Path, photograph_store: Path, num_workers: int) -> None:
+    sources = [read_source(path, H36M17) for path in (image_store, photograph_store)]
+    batches = list(batches_in_order(sources, PLAIN, 7, num_workers))
     assert torch.cat([batch["row"] for batch in batches]).tolist() == [*range(12), *range(8)]
     assert torch.cat([batch["source"] for batch in batches]).tolist() == [0] * 12 + [1] * 8
 
@@ -233,17 +238,22 @@ def test_large_jpegs_are_read_reduced_without_moving_the_labels(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("ratios", "batch", "shares"),
-    [([1.0, 1.0], 16, [8, 8]), ([2.0, 1.0], 8, [5, 3]), ([8.0, 2.0], 5, [4, 1]), ([3.0], 4, [4])],
+    [
+        ([1.0, 1.0], 16, [8, 8]),
+        ([2.0, 1.0], 8, [5, 3]),
+        ([8.0, 2.0], 5, [4, 1]),
+        ([3.0], 4, [4]),
+        ([], 5, [3, 2]),
+    ],
 )
 def test_shares(ratios: list[float], batch: int, shares: list[int]) -> None:
-    assert shares_of(ratios, len(ratios), batch) == shares
+    assert shares_of(ratios, len(shares), batch) == shares
 
 
 @pytest.mark.parametrize(
     ("ratios", "message"),
     [
-        ([1.0], "2 stores need as many ratios, not 1"),
-        ([1.0, 0.0], "ratios must be positive"),
+        ([1.0], "2 stores need as many `ratios`, not 1"),
         ([100.0, 1.0], "a batch of 4 has no crop of store number 2"),
     ],
 )
@@ -252,7 +262,7 @@ def test_ratios_that_do_not_fit(ratios: list[float], message: str) -> None:
         shares_of(ratios, 2, 4)
 
 
-def test_unreadable_pictures_are_left_out_and_listed(photograph_store: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_left_out_and_listed(photograph_store: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(photograph_store.parent, tmp_path / "copy")
     (folder / "im2.jpg").write_bytes(b"broken")
     (folder / "im5.jpg").unlink()
@@ -262,20 +272,20 @@ def test_unreadable_pictures_are_left_out_and_listed(photograph_store: Path, tmp
     table = skipped_table(skipped).splitlines()
     assert table[0] == "store,row,reason"
     assert table[1].startswith("photographs,2,")
-    assert "im2.jpg is not a readable picture" in table[1]
-    for picture in folder.glob("*.jpg"):
-        picture.unlink()
-    with pytest.raises(InputError, match="photographs: none of its 8 pictures can be read"):
+    assert "im2.jpg is not a readable image" in table[1]
+    for image in folder.glob("*.jpg"):
+        image.unlink()
+    with pytest.raises(InputError, match="photographs: none of its 8 images can be read"):
         without_unreadable(read_source(folder / "photographs.h5", H36M17))
 
 
 def test_stores_that_cannot_be_used(tiny_store: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"tiny\.h5: it has no pictures"):
+    with pytest.raises(InputError, match=r"tiny\.h5: it has no images"):
         read_source(tiny_store, H36M17)
     with pytest.raises(StoreError):
         read_source(tmp_path / "none.h5", H36M17)
     with pytest.raises(InputError, match="occlusion needs occluders"):
-        CropSettings(SIZE, H36M17, occlusion=OcclusionSettings())
+        CropSettings(SIZE, H36M17, occlusion=OcclusionSettings(occlusion_probability=1.0))
 
 
 def test_rows_with_too_few_joints_show_no_person(photograph_store: Path, tmp_path: Path) -> None:

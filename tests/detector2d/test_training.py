@@ -1,21 +1,32 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from evolift.detector2d.evaluation import evaluate_detector
-from evolift.detector2d.model import DetectorModel, DetectorSettings, load_detector
-from evolift.detector2d.occlusion import OcclusionSettings
-from evolift.detector2d.training import DetectorModule, DetectorTraining, crop_settings, train_detector
-from evolift.posedata.errors import InputError
-from evolift.training.trainer import TrainingSettings
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.occlusion import synthetic_occluders
+from evolift.detector2d.samples import crop_settings
+from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings, OcclusionSettings
+from evolift.detector2d.training import DetectorModule, train_detector
+from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.output_file import sha256_of
+from evolift.training.checkpoint import load_checkpoint
 
-SHORT = TrainingSettings(steps=2, validate_every=1, accelerator="cpu", progress=False)
+OCCLUDED = OcclusionSettings(occlusion_probability=1.0)
+
+
+def short(**changes: object) -> DetectorTrainingSettings:
+    """Two steps on a CPU, with a validation after each."""
+    values = {"steps": 2, "validate_every": 1, "accelerator": "cpu", "progress": False, "batch_size": 2}
+    return DetectorTrainingSettings(**(values | changes))  # type: ignore[arg-type]
 
 
 def tiny(**changes: object) -> DetectorModel:
@@ -25,19 +36,24 @@ def tiny(**changes: object) -> DetectorModel:
 
 
 @pytest.mark.slow
-def test_training_finds_the_dots(picture_store: Path, tmp_path: Path) -> None:
-    training = DetectorTraining(
-        batch_size=12, learning_rate=3e-3, schedule="constant", augmentation=None, spread_weight=1.0
+def test_training_finds_the_dots(image_store: Path, tmp_path: Path) -> None:
+    training = short(
+        steps=60,
+        validate_every=30,
+        batch_size=12,
+        learning_rate=3e-3,
+        schedule="constant",
+        augment=False,
+        spread_weight=1.0,
     )
-    settings = TrainingSettings(steps=60, validate_every=30, accelerator="cpu", progress=False)
     model = tiny(backbone="test_efficientnet")
     history = train_detector(
-        model, [picture_store], [1.0], [picture_store], tmp_path, training, settings, record={"note": "x"}
+        [image_store], tmp_path, validation=[image_store], detector=model, training=training
     )
     assert history["pck"].iloc[-1] > 0.25  # untrained: 0.03
     assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
-    model = load_detector(tmp_path / "last.safetensors")
-    table, found = evaluate_detector(model, picture_store)
+    model = DetectorModel.load(tmp_path / "last.safetensors")
+    table, found = evaluate_detector(model, image_store)
     assert table.set_index("name").loc["overall", "pck_0.2"] == pytest.approx(
         history["pck"].iloc[-1], abs=1e-6
     )
@@ -45,158 +61,230 @@ def test_training_finds_the_dots(picture_store: Path, tmp_path: Path) -> None:
 
 
 def test_mixed_volumetric_training_with_everything_on(
-    picture_store: Path, photograph_store: Path, tmp_path: Path
+    image_store: Path, photograph_store: Path, tmp_path: Path
 ) -> None:
-    training = DetectorTraining(
+    training = short(
         batch_size=4,
         warm_up=0.2,
         freeze="layer1",
         bone_weight=0.5,
         spread_weight=0.1,
-        occlusion=OcclusionSettings(),
+        occlusion=OCCLUDED,
         channels_last=True,
     )
     history = train_detector(
-        tiny(depth_bins=4, head="deconvolution", head_widths=(8, 8, 8), heatmap_dropout=0.1),
-        [picture_store, photograph_store],
-        [1.0, 1.0],
-        [picture_store, photograph_store],
+        [image_store, photograph_store],
         tmp_path,
-        training,
-        SHORT,
+        validation=[image_store, photograph_store],
+        detector=tiny(depth_bins=4, head="deconvolution", head_widths=(8, 8, 8), heatmap_dropout=0.1),
+        training=training,
     )
     assert {"pck", "pck_rendered", "pck_photographs", "depth_error", "loss"} <= set(history.columns)
     assert np.isfinite(history.to_numpy(float)).all()
 
 
-def test_bf16_autocast(picture_store: Path, tmp_path: Path) -> None:
-    settings = TrainingSettings(
-        steps=2, validate_every=2, accelerator="cpu", precision="bf16-mixed", progress=False
-    )
-    training = DetectorTraining(batch_size=4, spread_weight=1.0, channels_last=True)
+def test_bf16_autocast(image_store: Path, tmp_path: Path) -> None:
     history = train_detector(
-        tiny(depth_bins=4), [picture_store], [1.0], [picture_store], tmp_path, training, settings
+        [image_store],
+        tmp_path,
+        validation=[image_store],
+        detector=tiny(depth_bins=4),
+        training=short(validate_every=2, precision="bf16-mixed", batch_size=4, spread_weight=1.0),
     )
     assert np.isfinite(history.to_numpy(float)).all()
-    weights = load_detector(tmp_path / "last.safetensors").state_dict().values()
+    weights = DetectorModel.load(tmp_path / "last.safetensors").state_dict().values()
     assert not any(value.dtype == torch.bfloat16 for value in weights)
 
 
-def run(store: Path, folder: Path, steps: int, workers: int = 0, resume: bool = False) -> bytes:
-    folder.mkdir(exist_ok=True)
-    settings = TrainingSettings(
-        steps=steps, validate_every=2, seed=5, workers=workers, accelerator="cpu", progress=False
+def run(store: Path, folder: Path, steps: int, num_workers: int = 0, resume: bool = False) -> Path:
+    training = short(
+        steps=steps,
+        validate_every=2,
+        seed=5,
+        num_workers=num_workers,
+        batch_size=3,
+        schedule="constant",
+        occlusion=OCCLUDED,
     )
-    model = tiny(heatmap_dropout=0.2)
-    training = DetectorTraining(batch_size=3, schedule="constant", occlusion=OcclusionSettings())
-    train_detector(model, [store], [1.0], [store], folder, training, settings, resume=resume)
-    return (folder / "last.safetensors").read_bytes()
+    detector = tiny(heatmap_dropout=0.2).settings
+    train_detector([store], folder, validation=[store], detector=detector, training=training, resume=resume)
+    return folder / "last.safetensors"
 
 
-def test_resumed_run_ends_with_the_same_bytes(picture_store: Path, tmp_path: Path) -> None:
-    whole = run(picture_store, tmp_path / "whole", 4)
-    run(picture_store, tmp_path / "parts", 2)
-    assert run(picture_store, tmp_path / "parts", 4, resume=True) == whole
+def test_resumed_run_ends_with_the_same_bytes(image_store: Path, tmp_path: Path) -> None:
+    whole = run(image_store, tmp_path / "whole", 4)
+    run(image_store, tmp_path / "parts", 2)
+    assert run(image_store, tmp_path / "parts", 4, resume=True).read_bytes() == whole.read_bytes()
 
 
-def test_workers_do_not_change_the_result(picture_store: Path, tmp_path: Path) -> None:
-    assert run(picture_store, tmp_path / "none", 2) == run(picture_store, tmp_path / "two", 2, workers=2)
+def test_workers_do_not_change_the_result(image_store: Path, tmp_path: Path) -> None:
+    none, two = run(image_store, tmp_path / "none", 2), run(image_store, tmp_path / "two", 2, num_workers=2)
+    assert none.read_bytes() == two.read_bytes()
 
 
-def test_unreadable_pictures_are_listed_in_the_run_folder(photograph_store: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(photograph_store.parent, tmp_path / "data")
-    (folder / "im1.jpg").write_bytes(b"broken")
-    run_folder = tmp_path / "run"
-    run_folder.mkdir()
-    train_detector(
-        tiny(),
-        [folder / "photographs.h5"],
-        [1.0],
-        [photograph_store],
-        run_folder,
-        DetectorTraining(batch_size=2),
-        SHORT,
-    )
-    assert "im1.jpg" in (run_folder / "skipped_images.csv").read_text()
-    with pytest.raises(InputError, match=r"im1\.jpg is not a readable picture"):
-        evaluate_detector(tiny(), folder / "photographs.h5")
-
-
-def test_unreadable_pictures_of_the_validation_are_left_out(photograph_store: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(photograph_store.parent, tmp_path / "data")
-    (folder / "im1.jpg").write_bytes(b"broken")
-    run_folder = tmp_path / "run"
-    run_folder.mkdir()
-    stores = [photograph_store], [1.0], [folder / "photographs.h5"]
-    history = train_detector(tiny(), *stores, run_folder, DetectorTraining(batch_size=2), SHORT)
-    assert len(history) == 2
-    assert "im1.jpg" in (run_folder / "skipped_images.csv").read_text()
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_trusted_picture_that_cannot_be_read_is_one_sentence(
-    photograph_store: Path, tmp_path: Path, workers: int
-) -> None:
-    folder = shutil.copytree(photograph_store.parent, tmp_path / "data")
-    for picture in folder.glob("im*.jpg"):
-        picture.write_bytes(b"broken")
-    settings = TrainingSettings(2, 1, workers=workers, accelerator="cpu", progress=False)
-    stores = [folder / "photographs.h5"], [1.0], [photograph_store]
-    with pytest.raises(InputError) as caught:
+def test_a_run_is_not_resumed_as_another(image_store: Path, tmp_path: Path) -> None:
+    stores = [image_store]
+    train_detector(stores, tmp_path / "run", validation=stores, detector=tiny(), training=short())
+    with pytest.raises(InputError, match=r"was begun with `learning_rate` 0\.001, not 0\.1"):
         train_detector(
-            tiny(), *stores, tmp_path, DetectorTraining(batch_size=2), settings, check_images=False
+            stores,
+            tmp_path / "run",
+            validation=stores,
+            detector=tiny(),
+            training=short(learning_rate=0.1),
+            resume=True,
         )
-    assert re.fullmatch(r"\S+im\d+\.jpg is not a readable picture: give .*", str(caught.value))
+    with pytest.raises(OutputError, match="is not empty"):
+        train_detector(stores, tmp_path / "run", validation=stores, detector=tiny(), training=short())
 
 
-def test_one_crop_of_one_cell(picture_store: Path, tmp_path: Path) -> None:
-    model = tiny(head="deconvolution", head_widths=(8, 8, 8), input_width=32, input_height=32)
-    stores = [picture_store], [1.0], [picture_store]
-    with pytest.raises(InputError, match="BatchNorm cannot learn from one crop"):
-        train_detector(model, *stores, tmp_path, DetectorTraining(batch_size=1), SHORT)
-
-
-def test_the_regression_head_has_no_spread() -> None:
-    with pytest.raises(InputError, match="leave spread_weight at 0"):
-        DetectorModule(tiny(head="regression"), DetectorTraining(spread_weight=0.1), 10)
-
-
-def test_learning_rates(picture_store: Path) -> None:
-    steps = DetectorTraining(milestones=(0.5, 0.8))
-    assert [steps.rate_at(p) for p in (0.0, 0.49, 0.5, 0.79, 0.8, 1.0)] == pytest.approx(
-        [1, 1, 0.1, 0.1, 0.01, 0.01]
+def test_a_run_tells_what_it_was_made_with(image_store: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    train_detector(
+        [image_store],
+        first,
+        validation=[image_store],
+        detector=tiny().settings,
+        training=short(occlusion=OCCLUDED),
+        occluders=synthetic_occluders(3),
     )
-    cosine = DetectorTraining(schedule="cosine", warm_up=0.1)
-    assert [cosine.rate_at(p) for p in (0.05, 0.5, 1.0)] == pytest.approx([0.5, 0.5, 0])
-    module = DetectorModule(tiny(), DetectorTraining(backbone_factor=0.1), 10)
-    optimiser = module.configure_optimizers()["optimizer"]
-    assert [group["initial_lr"] for group in optimiser.param_groups] == pytest.approx([1e-3, 1e-4])
-    frozen = DetectorModule(tiny(), DetectorTraining(freeze="all-but-head"), 10)
-    assert len(frozen.configure_optimizers()["optimizer"].param_groups) == 1
-    with pytest.raises(InputError, match="freeze 'all' leaves nothing to train"):
-        DetectorModule(tiny(), DetectorTraining(freeze="all"), 10).configure_optimizers()
-
-
-def test_validation_crops_are_plain() -> None:
-    training = DetectorTraining(occlusion=OcclusionSettings())
-    plain = crop_settings(tiny(), training, augmented=False)
-    assert plain.augmentation is None
-    assert plain.occlusion is None
-    augmented = crop_settings(tiny(), training, augmented=True)
-    assert augmented.augmentation is not None
-    assert augmented.occluders
+    record = load_checkpoint(first / "best.safetensors", "detector").record
+    told = json.loads((first / "settings.json").read_text())
+    assert record["command"] == told["command"]
+    assert {name: told["settings"][name] for name in record["settings"]} == record["settings"]
+    assert record["stores"] == {str(image_store): sha256_of(image_store)}
+    settings = told["settings"]
+    assert (told["command"], settings["head_widths"], settings["occluders"]) == (
+        "evolift detector train",
+        [16],
+        "3 cut-outs",
+    )
+    again = tmp_path / "again"
+    on = DetectorModel.load(first / "best.safetensors")
+    train_detector([image_store], again, validation=[image_store], detector=on, training=short())
+    told = json.loads((again / "settings.json").read_text())
+    assert told["settings"]["start"] == str(first / "best.safetensors")
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"batch_size": 0}, "the batch size must be at least 1, not 0"),
-        ({"learning_rate": 0.0}, "must be positive"),
-        ({"schedule": "x"}, "there is no schedule 'x'"),
-        ({"milestones": (1.2,)}, "milestones are parts of the training"),
-        ({"warm_up": 1.0}, "must not be negative"),
+        ({"occluders": ()}, "`occluders` does nothing without `occlusion_probability`"),
+        ({"pretrained": "library"}, "`pretrained` library is for new detectors"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(
+    image_store: Path, tmp_path: Path, wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        train_detector([image_store], tmp_path / "x", validation=[image_store], detector=tiny(), **wrong)
+    assert not (tmp_path / "x").exists()
+
+
+def test_unreadable_images_are_listed_in_the_run_folder(photograph_store: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photograph_store.parent, tmp_path / "data")
+    (folder / "im1.jpg").write_bytes(b"broken")
+    run_folder = tmp_path / "run"
+    train_detector(
+        [folder / "photographs.h5"],
+        run_folder,
+        validation=[photograph_store],
+        detector=tiny(),
+        training=short(),
+    )
+    assert "im1.jpg" in (run_folder / "skipped_images.csv").read_text()
+    with pytest.raises(InputError, match=r"im1\.jpg is not a readable image"):
+        evaluate_detector(tiny(), folder / "photographs.h5")
+
+
+def test_unreadable_images_of_the_validation_are_left_out(photograph_store: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photograph_store.parent, tmp_path / "data")
+    (folder / "im1.jpg").write_bytes(b"broken")
+    run_folder = tmp_path / "run"
+    history = train_detector(
+        [photograph_store],
+        run_folder,
+        validation=[folder / "photographs.h5"],
+        detector=tiny(),
+        training=short(),
+    )
+    assert len(history) == 2
+    assert "im1.jpg" in (run_folder / "skipped_images.csv").read_text()
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_trusted_image_that_cannot_be_read_is_one_sentence(
+    photograph_store: Path, tmp_path: Path, num_workers: int
+) -> None:
+    folder = shutil.copytree(photograph_store.parent, tmp_path / "data")
+    for image in folder.glob("im*.jpg"):
+        image.write_bytes(b"broken")
+    with pytest.raises(InputError) as caught:
+        train_detector(
+            [folder / "photographs.h5"],
+            tmp_path / "run",
+            validation=[photograph_store],
+            detector=tiny(),
+            training=short(num_workers=num_workers, check_images=False),
+        )
+    assert re.fullmatch(r"\S+im\d+\.jpg is not a readable image: give .*", str(caught.value))
+
+
+def test_one_crop_of_one_cell(image_store: Path, tmp_path: Path) -> None:
+    model = tiny(head="deconvolution", head_widths=(8, 8, 8), input_width=32, input_height=32)
+    with pytest.raises(InputError, match="BatchNorm cannot learn from one crop"):
+        train_detector(
+            [image_store],
+            tmp_path,
+            validation=[image_store],
+            detector=model,
+            training=short(batch_size=1),
+        )
+
+
+def test_the_regression_head_has_no_spread() -> None:
+    with pytest.raises(InputError, match="leave `spread_weight` at 0"):
+        DetectorModule(tiny(head="regression"), DetectorTrainingSettings(spread_weight=0.1))
+
+
+def test_learning_rates(image_store: Path) -> None:
+    module = DetectorModule(tiny(), DetectorTrainingSettings(backbone_factor=0.1))
+    optimiser = module.configure_optimizers()["optimizer"]
+    assert [group["initial_lr"] for group in optimiser.param_groups] == pytest.approx([1e-3, 1e-4])
+    frozen = DetectorModule(tiny(), DetectorTrainingSettings(freeze="all-but-head"))
+    assert len(frozen.configure_optimizers()["optimizer"].param_groups) == 1
+    with pytest.raises(InputError, match="`freeze` all leaves nothing to train"):
+        DetectorModule(tiny(), DetectorTrainingSettings(freeze="all")).configure_optimizers()
+
+
+def test_validation_crops_are_plain() -> None:
+    model, occluders = tiny(), synthetic_occluders(1)
+    plain = crop_settings(model.settings, model.scaling)
+    assert plain.augmentation is None
+    assert plain.occlusion is None
+    training = DetectorTrainingSettings(occlusion=OCCLUDED)
+    augmented = crop_settings(model.settings, model.scaling, training, occluders)
+    assert augmented.augmentation == training.augmentation
+    assert (augmented.occlusion, augmented.occluders) == (OCCLUDED, occluders)
+    off = crop_settings(model.settings, model.scaling, DetectorTrainingSettings(augment=False), occluders)
+    assert (off.augmentation, off.occlusion, off.occluders) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be a whole number of at least 1, not 0"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be a number above 0, not 0.0"),
+        (
+            {"schedule": "x"},
+            "`schedule` must be one of constant, steps, cosine, one-cycle, published, not 'x'",
+        ),
+        ({"milestones": (1.2,)}, "`milestones` must be a list, each a number above 0 and below 1"),
+        ({"warm_up": 1.0}, "`warm_up` must be a number of at least 0 and below 1, not 1.0"),
+        ({"ratios": (1.0, 0.0)}, "`ratios` must be a list, each a number above 0"),
+        ({"bone_weight": float("inf")}, "`bone_weight` must be finite, not inf"),
     ],
 )
 def test_bad_settings(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        DetectorTraining(**wrong)  # type: ignore[arg-type]
+        DetectorTrainingSettings(**wrong)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 SMALL = [
     *("--backbone", "test_convnext", "--head", "regression", "--input-width", "64", "--input-height", "64"),
     *("--batch-size", "3", "--no-augment", "--schedule", "constant", "--validate-every", "2"),
-    *("--steps", "4", "--accelerator", "cpu", "--trust-images"),
+    *("--steps", "4", "--accelerator", "cpu", "--no-check-images"),
 ]
 
 
@@ -25,10 +25,10 @@ def train(store: Path, folder: Path, *more: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_as_one_with_twice_the_batches(picture_store: Path, tmp_path: Path) -> None:
-    two = train(picture_store, tmp_path / "two", "--devices", "2")
-    one = train(picture_store, tmp_path / "one", "--devices", "1", "--accumulate", "2")
-    half = train(picture_store, tmp_path / "half", "--devices", "1")
+def test_two_processes_learn_as_one_with_twice_the_batches(image_store: Path, tmp_path: Path) -> None:
+    two = train(image_store, tmp_path / "two", "--devices", "2")
+    one = train(image_store, tmp_path / "one", "--devices", "1", "--accumulate", "2")
+    half = train(image_store, tmp_path / "half", "--devices", "1")
     away = max(float((two[name] - one[name]).abs().max()) for name in one)
     apart = max(float((two[name] - half[name]).abs().max()) for name in one)
     assert away < 1e-4
@@ -38,9 +38,9 @@ def test_two_processes_learn_as_one_with_twice_the_batches(picture_store: Path, 
 
 @pytest.mark.slow
 def test_weights_that_no_joint_depends_on_do_not_stop_two_processes(
-    picture_store: Path, tmp_path: Path
+    image_store: Path, tmp_path: Path
 ) -> None:
     """HRNet's finer branches end in maps that the deconvolutions do not take."""
     unlike = ("--backbone", "hrnet_w18_small", "--head", "deconvolution", "--head-width", "8")
-    two = train(picture_store, tmp_path / "two", "--devices", "2", *unlike)
+    two = train(image_store, tmp_path / "two", "--devices", "2", *unlike)
     assert all(bool(value.isfinite().all()) for value in two.values())

@@ -10,7 +10,7 @@ from evolift.detector2d.occlusion import synthetic_occluders
 from evolift.detector2d.voc_objects import cut_out, load_occluders, save_occluders, voc_occluders
 from evolift.posedata.errors import InputError, OutputError
 
-OBJECTS = [  # name, difficult, truncated, box (left, top, right, bottom) in the picture
+OBJECTS = [  # name, difficult, truncated, box (left, top, right, bottom) in the image
     ("person", 0, 0, (5, 5, 45, 45)),
     ("dog", 0, 0, (50, 10, 90, 50)),
     ("chair", 1, 0, (100, 10, 140, 50)),
@@ -26,18 +26,18 @@ def voc(tmp_path: Path) -> Path:
     for name in ("Annotations", "JPEGImages", "SegmentationObject"):
         (root / name).mkdir(parents=True)
     numbers = np.zeros((120, 160), np.uint8)
-    picture = np.zeros((120, 160, 3), np.uint8)
+    image = np.zeros((120, 160, 3), np.uint8)
     entries = ""
     for number, (name, difficult, truncated, (left, top, right, bottom)) in enumerate(OBJECTS, start=1):
         numbers[top:bottom, left:right] = number
-        picture[top:bottom, left:right] = number * 40
+        image[top:bottom, left:right] = number * 40
         entries += f"<object><name>{name}</name><difficult>{difficult}</difficult><truncated>{truncated}</truncated></object>"
     segmentation = Image.fromarray(numbers).convert("P")
     segmentation.putpalette(
         [value for index in range(256) for value in (index * 7 % 256, index, 255 - index)]
     )
     segmentation.save(root / "SegmentationObject" / "a.png")
-    Image.fromarray(picture).save(root / "JPEGImages" / "a.jpg", quality=95)
+    Image.fromarray(image).save(root / "JPEGImages" / "a.jpg", quality=95)
     (root / "Annotations" / "a.xml").write_text(f"<annotation>{entries}</annotation>")
     (root / "Annotations" / "b.xml").write_text("<annotation></annotation>")  # not segmented
     return tmp_path
@@ -53,10 +53,10 @@ def test_only_fitting_objects_are_cut_out(voc: Path, below: str) -> None:
 
 
 def test_soft_edge() -> None:
-    picture = np.full((60, 60, 3), 200, np.uint8)
+    image = np.full((60, 60, 3), 200, np.uint8)
     mask = np.zeros((60, 60), bool)
     mask[10:50, 10:50] = True
-    one = cut_out(picture, mask)
+    one = cut_out(image, mask)
     rim, core = one.transparency[0, 10], one.transparency[10, 10]
     assert (rim, core) == (255 - 192, 0)
     assert one.colour[0, 10, 0] == round(200 * 192 / 255)

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from evolift.drawing.charts import disc_coordinates, plot_bars, plot_curves, plot_directions
-from evolift.drawing.pose_figure import figure_picture, new_figure
+from evolift.drawing.pose_figure import figure_image, new_figure
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_bars_show_the_numbers_of_the_table(axes: Axes) -> None:
     assert [text.get_text() for text in axes.texts] == ["80.0", "60.0", "70.0", ""]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["lifter", "chain"]
     assert axes.get_ylabel() == "mm (lower is better)"
-    figure_picture(axes.figure)  # type: ignore[arg-type]  # draws without a warning
+    figure_image(axes.figure)  # type: ignore[arg-type]  # draws without a warning
 
 
 def test_curves_show_a_history_and_skip_its_gaps(axes: Axes) -> None:
@@ -60,7 +60,7 @@ def test_directions_are_drawn(axes: Axes) -> None:
     offsets = np.asarray(axes.collections[0].get_offsets())
     assert offsets.shape == (3, 2)
     assert "front half" in [text.get_text() for text in axes.texts]
-    figure_picture(axes.figure)  # type: ignore[arg-type]
+    figure_image(axes.figure)  # type: ignore[arg-type]
 
 
 def test_an_empty_table_is_refused(axes: Axes) -> None:

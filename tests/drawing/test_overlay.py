@@ -59,7 +59,7 @@ def test_first_pixel_is_0_0_and_u_is_the_column() -> None:
     assert drawn_part[:, 40].argmax() < 15
 
 
-def test_mirrored_labels_give_another_picture_with_sides_swapped() -> None:
+def test_mirrored_labels_give_another_image_with_sides_swapped() -> None:
     drawn = draw_joints(_black(), JOINTS, H36M17)
     mirrored = draw_joints(_black(), JOINTS[list(H36M17.mirror)], H36M17)
     assert _at(drawn, JOINTS[H36M17.index("right_wrist")]) == RIGHT_COLOUR
@@ -79,7 +79,7 @@ def test_hidden_joints_are_rings_and_unlabelled_ones_are_absent() -> None:
     assert _at(drawn, (JOINTS[absent] + elbow) / 2) == (0, 0, 0)
 
 
-def test_unsure_joints_are_rings_nan_confidence_too() -> None:
+def test_joints_of_low_confidence_are_rings_nan_confidence_too() -> None:
     confidence = np.full(17, 0.9)
     confidence[3], confidence[6] = 0.1, np.nan
     drawn = draw_joints(_black(), JOINTS, H36M17, confidence=confidence)
@@ -88,7 +88,7 @@ def test_unsure_joints_are_rings_nan_confidence_too() -> None:
     assert _at(drawn, JOINTS[1]) == RIGHT_COLOUR
 
 
-def test_input_is_not_changed_and_lines_grow_with_the_picture() -> None:
+def test_input_is_not_changed_and_lines_grow_with_the_image() -> None:
     image = _black()
     draw_joints(image, JOINTS, H36M17)
     assert not image.any()
@@ -127,7 +127,7 @@ def test_bad_shapes_are_named() -> None:
     ):
         draw_joints(_black(), JOINTS[:14], H36M17)
     with pytest.raises(
-        ValueError, match=r"a picture must be uint8 of shape .* \(got uint8 of shape \(0, 5, 3\)\)"
+        ValueError, match=r"an image must be uint8 of shape .* \(got uint8 of shape \(0, 5, 3\)\)"
     ):
         draw_joints(np.zeros((0, 5, 3), np.uint8), JOINTS, H36M17)
 
@@ -141,7 +141,7 @@ def test_box_lies_on_its_pixels() -> None:
         draw_box(_black(), np.array([0.0, 0.0, np.inf, 1.0]))
 
 
-def test_a_label_is_written_inside_the_box_and_always_inside_the_picture() -> None:
+def test_a_label_is_written_inside_the_box_and_always_inside_the_image() -> None:
     black, far, ink = _black(), np.array([-500.0, -500.0, 9.0, 9.0]), (200, 1, 3)
     for box, corner in ((np.array([50.0, 60.0, 200.0, 40.0]), (50, 60)), (far, (0, 0)), (-far, None)):
         plain = draw_box(black, box, colour=ink)

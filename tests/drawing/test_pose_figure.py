@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from evolift.drawing.colours import LEFT_COLOUR, RIGHT_COLOUR
-from evolift.drawing.pose_figure import figure_picture, new_figure, plot_pose, pose_axes, upright
+from evolift.drawing.pose_figure import figure_image, new_figure, plot_pose, pose_axes, upright
 from evolift.posedata.skeleton import H36M17
 
-# Camera frame: x right, y down, z forward; the person faces the camera, so its right is at the picture's left.
+# Camera frame: x right, y down, z forward; the person faces the camera, so its right is at the image's left.
 _PERSON = {
     "right_hip": (-100, 0, 0), "right_knee": (-110, 400, 0), "right_ankle": (-110, 800, 0), "left_hip": (100, 0, 0),
     "left_knee": (110, 400, 0), "left_ankle": (110, 800, 0), "spine": (0, -220, 0), "thorax": (0, -500, 0),
@@ -21,9 +21,9 @@ POSE = np.array([_PERSON.get(name, (0, 0, 0)) for name in H36M17.joints], np.flo
 def _centres(pose: np.ndarray, **options: str) -> dict[tuple[int, int, int], np.ndarray]:
     figure = new_figure(4.0, 4.0)
     plot_pose(pose_axes(figure), pose, H36M17, **options)  # type: ignore[arg-type]
-    picture = figure_picture(figure).astype(int)
+    image = figure_image(figure).astype(int)
     return {
-        colour: np.argwhere((abs(picture - colour) < 12).all(-1)).mean(0)
+        colour: np.argwhere((abs(image - colour) < 12).all(-1)).mean(0)
         for colour in (RIGHT_COLOUR, LEFT_COLOUR)
     }
 

@@ -22,7 +22,7 @@ NASTY = "</script><script>document.title='owned'</script><img src=x onerror=\"do
 
 def _image(width: int = 200, height: int = 300) -> np.ndarray:
     image = np.full((height, width, 3), 90, np.uint8)
-    image[:30, :40] = (250, 240, 10)  # tells the orientation of the picture
+    image[:30, :40] = (250, 240, 10)  # tells the orientation of the image
     return image
 
 
@@ -65,7 +65,7 @@ def test_the_page_holds_the_numbers_it_was_given() -> None:
     assert frame["image"].startswith("data:image/jpeg;base64,")
 
 
-def test_frames_are_ordered_and_share_one_picture() -> None:
+def test_frames_are_ordered_and_share_one_image() -> None:
     items = [_item(3), _item(1), _item(1, "person 2", image=None, caption="")]
     frames = _data(pose_page(items, title="t"))["frames"]
     assert [frame["caption"] for frame in frames] == ["frame 1", "frame 3"]  # type: ignore[attr-defined]
@@ -126,9 +126,9 @@ def shown(browser: HeadlessPage, tmp_path: Path) -> Iterator[HeadlessPage]:
     assert [url.split(":")[0] for url in browser.requests] == ["file"]
 
 
-def _middle(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+def _middle(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     """(row, column) of the middle of all pixels of a colour."""
-    places = np.argwhere((abs(picture.astype(int) - colour) < 4).all(-1))
+    places = np.argwhere((abs(image.astype(int) - colour) < 4).all(-1))
     assert len(places)
     return places.mean(0)
 
@@ -151,9 +151,9 @@ def test_first_view_is_upright_and_as_the_camera_sees_it(shown: HeadlessPage) ->
 def test_drag_turns_and_reset_turns_back(shown: HeadlessPage) -> None:
     first = shown.canvas("#pose")
     shown.drag("#pose", 314.0, 0.0)  # 0.01 rad per pixel: half a turn
-    turned = shown.canvas("#pose")
-    assert _middle(turned, LEFT_COLOUR)[1] + 30 < _middle(turned, RIGHT_COLOUR)[1]
-    assert abs(_middle(turned, TORSO_COLOUR)[0] - _middle(first, TORSO_COLOUR)[0]) < 30
+    rotated = shown.canvas("#pose")
+    assert _middle(rotated, LEFT_COLOUR)[1] + 30 < _middle(rotated, RIGHT_COLOUR)[1]
+    assert abs(_middle(rotated, TORSO_COLOUR)[0] - _middle(first, TORSO_COLOUR)[0]) < 30
     shown.click("#reset")
     assert (shown.canvas("#pose") == first).all()
 
@@ -211,9 +211,9 @@ def test_touch_turns(shown: HeadlessPage) -> None:
     shown.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
     shown.call("Input.dispatchTouchEvent", type="touchMove", touchPoints=[{"x": x + 314, "y": y}])
     shown.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
-    turned = shown.canvas("#pose")
-    assert (turned != first).any()
-    assert _middle(turned, LEFT_COLOUR)[1] < _middle(turned, RIGHT_COLOUR)[1]
+    rotated = shown.canvas("#pose")
+    assert (rotated != first).any()
+    assert _middle(rotated, LEFT_COLOUR)[1] < _middle(rotated, RIGHT_COLOUR)[1]
 
 
 def test_slider_changes_pose_caption_and_table(shown: HeadlessPage) -> None:
@@ -253,7 +253,7 @@ def test_choosing_a_person_who_is_missing_in_a_frame(shown: HeadlessPage) -> Non
     assert shown.evaluate("document.querySelector('#person').selectedIndex") == 0
 
 
-def test_picture_and_joints_lie_on_each_other(shown: HeadlessPage) -> None:
+def test_image_and_joints_lie_on_each_other(shown: HeadlessPage) -> None:
     photo = shown.canvas("#photo")
     scale = photo.shape[1] / 200
     assert photo.shape[0] / 300 == pytest.approx(scale, rel=0.01)

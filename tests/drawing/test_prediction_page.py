@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from evolift.drawing.pose_page import Reading, embedded_picture
-from evolift.drawing.prediction_page import MOST_FRAMES, MOST_PEOPLE, write_prediction_page
+from evolift.drawing.pose_page import Reading, embedded_image
+from evolift.drawing.prediction_page import MAX_FRAMES, MAX_PEOPLE, write_prediction_page
 from evolift.posedata.predictions.predictions import Predictions
 from tests.posedata.predictions.test_prediction_files import made
 
@@ -47,17 +47,17 @@ def test_each_pose_has_its_read_outs(tmp_path: Path) -> None:
 def test_a_long_clip_and_a_crowd_are_thinned_and_that_is_said(tmp_path: Path) -> None:
     write_prediction_page(tmp_path / "long.html", clip(3000), title="t")
     page = shown(tmp_path / "long.html")
-    assert len(page["frames"]) == MOST_FRAMES
+    assert len(page["frames"]) == MAX_FRAMES
     assert page["frames"][-1]["caption"].endswith("frame 2999")
     assert "300 of 3000 frames are shown" in (tmp_path / "long.html").read_text()
     write_prediction_page(tmp_path / "crowd.html", clip(50, 100), title="t")
-    assert sum(len(frame["people"]) for frame in shown(tmp_path / "crowd.html")["frames"]) == MOST_PEOPLE
+    assert sum(len(frame["people"]) for frame in shown(tmp_path / "crowd.html")["frames"]) == MAX_PEOPLE
 
 
-def test_frames_with_pictures_are_preferred_and_repeated_people_numbered(tmp_path: Path) -> None:
+def test_frames_with_images_are_preferred_and_repeated_people_numbered(tmp_path: Path) -> None:
     predictions = replace(clip(4), frame=np.array([0, 1, 2, 2]))
-    picture = embedded_picture(np.zeros((1000, 2000, 3), np.uint8))
-    write_prediction_page(tmp_path / "p.html", predictions, title="t", pictures={("film.mp4", 2): picture})
+    image = embedded_image(np.zeros((1000, 2000, 3), np.uint8))
+    write_prediction_page(tmp_path / "p.html", predictions, title="t", images={("film.mp4", 2): image})
     (frame,) = shown(tmp_path / "p.html")["frames"]
     assert (frame["width"], frame["height"]) == (2000, 1000)
     assert [one["person"] for one in frame["people"]] == ["0", "0 (2)"]

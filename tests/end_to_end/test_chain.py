@@ -109,7 +109,7 @@ def detector(ok: Callable[..., str], folder: Path) -> None:
     )
 
 
-def joint_stage(ok: Callable[..., str], folder: Path) -> None:
+def chain_stage(ok: Callable[..., str], folder: Path) -> None:
     parts = (
         "--detector",
         folder / "detector/best.safetensors",
@@ -117,12 +117,13 @@ def joint_stage(ok: Callable[..., str], folder: Path) -> None:
         folder / "lifter/best.safetensors",
     )
     stores = (folder / "renders_train.h5", "--validation", folder / "renders_test.h5")
-    ok("finetune", *stores, *parts, "-o", folder / "joint", *SMALL, "--batch-size", 4)
-    checkpoint = load_checkpoint(folder / "joint/best.safetensors", "joint")
+    ok("finetune", *stores, *parts, "-o", folder / "chain", *SMALL, "--batch-size", 4)
+    checkpoint = load_checkpoint(folder / "chain/best.safetensors", "chain")
     assert checkpoint.record["command"] == "evolift finetune"
     ok(
+        "chain",
         "evaluate",
-        folder / "joint/best.safetensors",
+        folder / "chain/best.safetensors",
         *parts,
         "--data",
         folder / "renders_test.h5",
@@ -135,8 +136,8 @@ def joint_stage(ok: Callable[..., str], folder: Path) -> None:
 
 
 def prediction(ok: Callable[..., str], folder: Path) -> None:
-    joint = folder / "joint/best.safetensors"
-    ok("predict", folder / "renders_test_images", "--joint", joint, "-o", folder / "predictions")
+    chain = folder / "chain/best.safetensors"
+    ok("predict", folder / "renders_test_images", "--chain", chain, "-o", folder / "predictions")
     assert len(read_predictions(folder / "predictions/predictions.json")) == 6
     settings = json.loads((folder / "predictions/settings.json").read_text())
     assert settings["command"] == "evolift predict"
@@ -151,7 +152,7 @@ WRONG_FILES = (
     ),
     (
         ("detector", "train", "{f}/poses.h5", "--validation", "{f}/poses.h5", "-o", "{f}/x"),
-        "it has no pictures",
+        "it has no images",
     ),
     (
         (
@@ -161,8 +162,8 @@ WRONG_FILES = (
         "is a checkpoint of the stage 'lifter', not 'detector'",
     ),
     (
-        ("lifter", "evaluate", "{f}/joint/best.safetensors", "--data", "{f}/poses.h5", "-o", "{f}/x"),
-        "of the stage 'joint', not 'lifter'",
+        ("lifter", "evaluate", "{f}/chain/best.safetensors", "--data", "{f}/poses.h5", "-o", "{f}/x"),
+        "of the stage 'chain', not 'lifter'",
     ),
 )
 
@@ -171,7 +172,7 @@ def test_each_stage_takes_what_the_last_one_wrote(
     evolift: Callable[..., Finished], ok: Callable[..., str], tmp_path: Path
 ) -> None:
     """One test, as each stage needs the files of those before it, and workers share no folder."""
-    for stage in (actors_and_evolution, lifter, rendered_people, detector, joint_stage, prediction):
+    for stage in (actors_and_evolution, lifter, rendered_people, detector, chain_stage, prediction):
         stage(ok, tmp_path)
     for arguments, message in WRONG_FILES:
         before = sorted(tmp_path.rglob("*"))

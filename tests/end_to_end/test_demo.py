@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from evolift.chain.model import load_joint
+from evolift.chain.model import ChainModel
 from tests.conftest import Finished
 
-STAGES = {"actors", "evolution", "lifter", "rendered people", "detector", "joint stage", "prediction"}
+STAGES = {"actors", "evolution", "lifter", "rendered people", "detector", "chain", "prediction"}
 
 
 def test_the_quick_demo_ends_with_a_table_and_a_report(
     evolift: Callable[..., Finished], tmp_path: Path
 ) -> None:
     output = tmp_path / "demo"
-    result = evolift("demo", "--quick", "--workers", "0", "-o", output)
+    result = evolift("demo", "--quick", "--num-workers", "0", "-o", output)
     assert result.returncode == 0, result.stderr
     summary = pd.read_csv(output / "summary.csv")
     assert set(summary["stage"]) == STAGES
     assert all(str(what) in result.stdout for what in summary["what"])
-    load_joint(output / "joint" / "best.safetensors")
+    ChainModel.load(output / "chain" / "best.safetensors")
     assert (output / "predictions" / "page.html").stat().st_size > 50_000
     report = (output / "report.html").read_text()
     assert report.count("data:image/") >= 5

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evolift.chain.model import JointModel
-from evolift.chain.onnx_graph import joint_graph
-from evolift.posedata.image_file import decode_image, read_image, write_png
+from evolift.chain.model import ChainModel
+from evolift.chain.onnx_graph import chain_graph
+from evolift.posedata.image_file import decode_image, read_image, write_image
 from evolift.prediction.pipeline import Pipeline
 from evolift.training.onnx_file import write_onnx
 from tests.settled_networks import settled_detector, settled_lifter
@@ -35,16 +35,16 @@ def run_example(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module", params=["box", "screen"])
 def chain(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[JointModel, Path]:
+) -> tuple[ChainModel, Path]:
     """A chain and its file."""
-    model = JointModel(settled_detector(input_height=96), settled_lifter(normalisation=request.param)).eval()
+    model = ChainModel(settled_detector(input_height=96), settled_lifter(normalisation=request.param)).eval()
     path = tmp_path_factory.mktemp("exported") / "chain.onnx"
-    write_onnx(path, joint_graph(model))
+    write_onnx(path, chain_graph(model))
     return model, path
 
 
 def check(
-    chain: tuple[JointModel, Path], photograph: Path, box: tuple[float, float, float, float] | None = None
+    chain: tuple[ChainModel, Path], photograph: Path, box: tuple[float, float, float, float] | None = None
 ) -> None:
     model, path = chain
     image = read_image(photograph)
@@ -60,22 +60,22 @@ def check(
     assert np.ptp(numbers[:, :3]) > 10
 
 
-def test_the_example_says_what_evolift_says(chain: tuple[JointModel, Path], tmp_path: Path) -> None:
+def test_the_example_says_what_evolift_says(chain: tuple[ChainModel, Path], tmp_path: Path) -> None:
     coarse = np.random.default_rng(0).integers(0, 255, (9, 12, 3), np.uint8)
-    write_png(tmp_path / "large.png", np.kron(coarse, np.ones((73, 61, 1), np.uint8)))
+    write_image(tmp_path / "large.png", np.kron(coarse, np.ones((73, 61, 1), np.uint8)))
     check(chain, tmp_path / "large.png")
     check(chain, tmp_path / "large.png", (100.5, 60, 250, 400))
 
 
-def test_a_real_photograph(chain: tuple[JointModel, Path], data_folder: Path, tmp_path: Path) -> None:
+def test_a_real_photograph(chain: tuple[ChainModel, Path], data_folder: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(data_folder / "lspet_subset.zip") as archive:
         name = next(name for name in archive.namelist() if name.endswith(".jpg"))
-        write_png(tmp_path / "photo.png", decode_image(archive.read(name), name))
+        write_image(tmp_path / "photo.png", decode_image(archive.read(name), name))
     check(chain, tmp_path / "photo.png")
 
 
-def test_what_is_no_picture_is_said(chain: tuple[JointModel, Path], tmp_path: Path) -> None:
-    (tmp_path / "bad.jpg").write_text("no picture")
+def test_what_is_no_image_is_said(chain: tuple[ChainModel, Path], tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_text("no image")
     result = run_example(chain[1], tmp_path / "bad.jpg")
     assert result.returncode == 1
-    assert result.stderr.endswith("bad.jpg is not a readable picture\n")
+    assert result.stderr.endswith("bad.jpg is not a readable image\n")

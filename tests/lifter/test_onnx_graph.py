@@ -8,9 +8,12 @@ import onnxruntime
 import pytest
 import torch
 
+from evolift.chain.model import ChainModel
+from evolift.chain.onnx_graph import chain_graph
 from evolift.lifter.onnx_graph import lifter_graph
+from evolift.posedata.errors import InputError
 from evolift.training.onnx_file import write_onnx
-from tests.settled_networks import settled_lifter
+from tests.settled_networks import settled_detector, settled_lifter
 
 
 @pytest.mark.parametrize(
@@ -18,21 +21,21 @@ from tests.settled_networks import settled_lifter
     [
         {"normalisation": "box"},
         {"normalisation": "screen", "non_local": True, "grouping": "related"},
+        {"architecture": "semgcn-graph", "normalisation": "box"},
         {"architecture": "martinez", "normalisation": "screen"},
         {"architecture": "cascade", "normalisation": "box", "target": "z", "input_axes": 3},
     ],
-    ids=["semgcn box", "semgcn non-local screen", "martinez screen", "cascade z"],
+    ids=["semgcn box", "semgcn non-local screen", "semgcn-graph box", "martinez screen", "cascade z"],
 )
 def test_the_file_lifts_as_the_lifter_does(tmp_path: Path, settings: dict[str, object]) -> None:
     model = settled_lifter(**settings)
     path = tmp_path / "lifter.onnx"
-    with torch.no_grad():  # which sends SemGCN through its loop over parts of a batch
-        differences = write_onnx(path, lifter_graph(model))
+    differences = write_onnx(path, lifter_graph(model))
     name = "depth" if model.settings.target == "z" else "joints_3d"
     assert set(differences) == {name}
     session = onnxruntime.InferenceSession(str(path))
     generator = np.random.default_rng(0)
-    for batch in (1, 2, 200):  # more than goes through a SemGCN at once in torch
+    for batch in (1, 2, 200):
         joints = generator.normal(400, 90, (batch, 17, model.settings.input_axes)).astype(np.float32)
         visibility = generator.choice(np.array([0, 1, 2], np.uint8), (batch, 17))
         visibility[:, 3] = 2
@@ -53,17 +56,24 @@ def test_the_file_lifts_as_the_lifter_does(tmp_path: Path, settings: dict[str, o
         assert np.ptp(found) > 10, "the network says something"
 
 
+def test_a_folded_lifter_is_refused() -> None:
+    folded = settled_lifter(normalisation="box").folded()
+    for graph in (lambda: lifter_graph(folded), lambda: chain_graph(ChainModel(settled_detector(), folded))):
+        with pytest.raises(InputError, match="write the lifter that it was folded from"):
+            graph()
+
+
 def test_a_lifter_of_box_takes_no_size_and_the_file_says_what_it_takes(tmp_path: Path) -> None:
-    told = {}
+    metadata = {}
     for how in ("box", "screen"):
         path = tmp_path / f"{how}.onnx"
         write_onnx(path, lifter_graph(settled_lifter(architecture="martinez", normalisation=how)))
         session = onnxruntime.InferenceSession(str(path))
-        told[how] = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
-        assert [one.name for one in session.get_inputs()] == list(told[how]["inputs"])
-        assert told[how]["normalisation"] == how
-        assert told[how]["units"] == {"joints_2d": "px", "joints_3d": "mm"}
-    assert "image_size" not in told["box"]["inputs"]
-    assert "image_size" in told["screen"]["inputs"]
-    assert "straight" in told["box"]["frame"]
-    assert "straight" not in told["screen"]["frame"]
+        metadata[how] = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
+        assert [one.name for one in session.get_inputs()] == list(metadata[how]["inputs"])
+        assert metadata[how]["normalisation"] == how
+        assert metadata[how]["units"] == {"joints_2d": "px", "joints_3d": "mm"}
+    assert "image_size" not in metadata["box"]["inputs"]
+    assert "image_size" in metadata["screen"]["inputs"]
+    assert "straight" in metadata["box"]["frame"]
+    assert "straight" not in metadata["screen"]["frame"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from evolift.lifter.model import Lifter, LifterModel, LifterSettings, save_lifter
+from evolift.lifter.lifter import Lifter
+from evolift.lifter.model import LifterModel
 from evolift.lifter.pose_hardness import PoseHardness, pose_hardness
-from evolift.posedata.camera_rig import RandomRig, RingRig
+from evolift.lifter.settings import LifterSettings
+from evolift.posedata.camera_rig import CameraBatch, sample_random, sample_ring
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.poses import Poses
+from evolift.posedata.rig_settings import RandomRig, RingRig
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.skeleton import H36M16, H36M17
 from evolift.posedata.store import PoseStore
@@ -57,14 +61,18 @@ def test_a_lifter_that_is_right_finds_nothing_hard(joints: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("normalisation", "rig"), [("screen", RingRig(0.0, turn=True)), ("box", RandomRig())]
+    ("normalisation", "sample"),
+    [
+        ("screen", partial(sample_ring, RingRig(ring_radius=0.0))),
+        ("box", partial(sample_random, RandomRig())),
+    ],
 )
 def test_depths_are_seen_by_the_cameras_that_a_lifter_is_trained_with(
-    joints: np.ndarray, normalisation: str, rig: RingRig | RandomRig
+    joints: np.ndarray, normalisation: str, sample: Callable[..., CameraBatch]
 ) -> None:
     depths = PoseHardness(Straight(normalisation=normalisation, target="z"), seed=3)(joints)
     standing = torch.tensor([[0.0, 0, 900], [0, 0, 0], [0, 0, 1700]]).expand(4, 3, 3)
-    cameras = rig.sample(standing, 0, generator_at(3))
+    cameras = sample(standing, 0, generator_at(3))
     for number, pose in enumerate(joints.astype(float)):
         errors = []
         for view in range(4):
@@ -75,7 +83,7 @@ def test_depths_are_seen_by_the_cameras_that_a_lifter_is_trained_with(
 
 def test_a_pose_is_as_hard_alone_and_anywhere(joints: np.ndarray, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    save_lifter(tmp_path / "lifter.safetensors", LifterModel(LifterSettings(hidden=16, blocks=1)), {})
+    LifterModel(LifterSettings(hidden=16, blocks=1)).save(tmp_path / "lifter.safetensors")
     hardness = pose_hardness(tmp_path / "lifter.safetensors", H36M17)
     together = hardness(joints)
     assert together.std() > 1
@@ -86,7 +94,7 @@ def test_a_pose_is_as_hard_alone_and_anywhere(joints: np.ndarray, tmp_path: Path
 
 
 def test_lifters_that_do_not_fit_are_one_sentence(tmp_path: Path, tiny_store: Path) -> None:
-    save_lifter(tmp_path / "other.safetensors", LifterModel(LifterSettings(skeleton=H36M16, hidden=8)), {})
+    LifterModel(LifterSettings(skeleton=H36M16, hidden=8)).save(tmp_path / "other.safetensors")
     with pytest.raises(
         InputError, match=r"other\.safetensors: this lifter is of the skeleton H36M16, the poses have H36M17"
     ):
@@ -100,7 +108,7 @@ def test_the_command_weighs_parents_by_a_lifter(
 ) -> None:
     torch.manual_seed(1)
     lifter = tmp_path / "lifter.safetensors"
-    save_lifter(lifter, LifterModel(LifterSettings(hidden=16, blocks=1)), {})
+    LifterModel(LifterSettings(hidden=16, blocks=1)).save(lifter)
     run = ("evolve", tiny_store, "--ratio", 300, "--generations", 1, "--recipe", "evolve-report")
     done = evolift(*run, "-o", tmp_path / "hard.h5", "--sampling", "hardness", "--hardness", lifter)
     assert done.returncode == 0, done.stderr  # type: ignore[attr-defined]

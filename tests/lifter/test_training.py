@@ -1,93 +1,88 @@
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from evolift.lifter.bone_losses import bone_loss, symmetry_loss
-from evolift.lifter.data.pairs import PairSettings
-from evolift.lifter.data.split import Split
+from evolift.lifter.data.detection_errors import DetectionErrors, save_detection_errors
+from evolift.lifter.data.pose_source import Mixture
 from evolift.lifter.evaluation import evaluate_lifters, markdown_report, open_test_set, predict
-from evolift.lifter.model import LifterModel, LifterSettings, load_lifter
-from evolift.lifter.training import (
-    DataSettings,
-    LearningSettings,
-    LifterModule,
-    open_data,
-    schedule_factor,
-    train_lifter,
-)
-from evolift.posedata.camera_rig import RingRig
-from evolift.posedata.errors import InputError
+from evolift.lifter.model import LifterModel
+from evolift.lifter.settings import LifterSettings, LifterTrainingSettings, PairSettings, Split
+from evolift.lifter.symmetry_loss import symmetry_loss
+from evolift.lifter.training import LifterModule, open_data, train_lifter
+from evolift.posedata.bone_loss import bone_loss
+from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.metrics import mpjpe
 from evolift.posedata.output_file import sha256_of
-from evolift.posedata.skeleton import H36M17
+from evolift.posedata.rig_settings import RingRig
+from evolift.posedata.skeleton import H36M16, H36M17
 from evolift.posedata.store import PoseStore
 from evolift.training.checkpoint import load_checkpoint
-from evolift.training.trainer import TrainingSettings
+from evolift.training.run_folder import MAY_CHANGE
 
 SMALL = LifterSettings(hidden=16, blocks=1, dropout=0.1)
-PAIRS = PairSettings(batch_size=16, noise=1.0, missing=0.05, flip=True)
-DATA = DataSettings(Split(validation_subjects=("bob",)))
-
-
-def run(
-    store,
-    folder,
+BOB = Split(validation_subjects=("bob",))
+NONE = Split(validation_share=0.0)
+QUICK = LifterTrainingSettings(
     steps=6,
-    *,
-    resume=False,
-    workers=0,
-    lifter=SMALL,
-    stop=None,
+    validate_every=2,
+    seed=3,
+    accelerator="cpu",
+    devices="1",
     average_decay=0.0,
-    precision="32-true",
-    **rest,
-):
-    folder.mkdir(exist_ok=True)
+    progress=False,
     # A run of fewer steps stands for one that was stopped: its learning rates must not depend on the steps in all.
-    rest.setdefault("learning", LearningSettings(schedule="published"))
-    training = TrainingSettings(
-        stop or steps,
-        2,
-        seed=3,
-        workers=workers,
-        accelerator="cpu",
-        devices="1",
-        gradient_clip=1.0,
-        average_decay=average_decay,
-        precision=precision,
-        progress=False,
-    )
+    schedule="published",
+    split=BOB,
+    pairs=PairSettings(batch_size=16, noise=1.0, missing=0.05, ring=RingRig(rotate_ring=False)),
+)
+
+
+def run(store, output, *, lifter=SMALL, resume=False, start_from=None, **training) -> pd.DataFrame:
+    settings = QUICK.replaced(**training)
     return train_lifter(
-        [store], folder, training, lifter=lifter, pairs=PAIRS, data=DATA, resume=resume, **rest
+        [store], output, lifter=lifter, training=settings, resume=resume, start_from=start_from
     )
 
 
-def test_a_resumed_run_ends_with_the_bytes_of_an_undisturbed_one(tiny_store, tmp_path) -> None:
+def require_same_weights(first: Path, second: Path) -> None:
+    """Checkpoints alike to the last bit, but for what may change when a run is resumed."""
+    for name in ("best.safetensors", "last.safetensors"):
+        one, other = (load_checkpoint(folder / name, "lifter") for folder in (first, second))
+        assert one.tensors.keys() == other.tensors.keys()
+        assert all(torch.equal(one.tensors[key], other.tensors[key]) for key in one.tensors)
+        for checkpoint in (one, other):
+            for setting in MAY_CHANGE:
+                checkpoint.record["settings"].pop(setting, None)
+        assert one.record == other.record
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(tiny_store, tmp_path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     history = run(tiny_store, whole)
-    run(tiny_store, cut, stop=4)
+    run(tiny_store, cut, steps=4)
     resumed = run(tiny_store, cut, resume=True)
-    assert (whole / "last.safetensors").read_bytes() == (cut / "last.safetensors").read_bytes()
-    assert (whole / "best.safetensors").read_bytes() == (cut / "best.safetensors").read_bytes()
+    require_same_weights(whole, cut)
     pd.testing.assert_frame_equal(history, resumed)
     assert list(history["step"]) == [2, 4, 6]
 
 
-def test_a_resumed_run_with_averaged_weights_ends_with_the_same_bytes(tiny_store, tmp_path) -> None:
+def test_a_resumed_run_with_averaged_weights_ends_with_the_same_ones(tiny_store, tmp_path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     run(tiny_store, whole, average_decay=0.9)
-    run(tiny_store, cut, stop=4, average_decay=0.9)
+    run(tiny_store, cut, steps=4, average_decay=0.9)
     run(tiny_store, cut, resume=True, average_decay=0.9)
     run(tiny_store, tmp_path / "plain")
-    names = ("last.safetensors", "best.safetensors", "history.csv")
-    assert all((whole / name).read_bytes() == (cut / name).read_bytes() for name in names)
+    require_same_weights(whole, cut)
+    assert (whole / "history.csv").read_bytes() == (cut / "history.csv").read_bytes()
     averaged, plain = (
-        load_lifter(folder / "last.safetensors").state_dict() for folder in (whole, tmp_path / "plain")
+        LifterModel.load(folder / "last.safetensors").state_dict() for folder in (whole, tmp_path / "plain")
     )
     learnt = [name for name in averaged if name.endswith(("weight", "running_mean", "running_var"))]
     assert not any(torch.equal(averaged[name], plain[name]) for name in learnt)
@@ -97,9 +92,8 @@ def test_a_resumed_run_with_averaged_weights_ends_with_the_same_bytes(tiny_store
 
 def test_workers_do_not_change_the_result(tiny_store, tmp_path) -> None:
     run(tiny_store, tmp_path / "alone", steps=2)
-    run(tiny_store, tmp_path / "two", steps=2, workers=2)
-    alone, two = ((tmp_path / name / "last.safetensors").read_bytes() for name in ("alone", "two"))
-    assert alone == two
+    run(tiny_store, tmp_path / "two", steps=2, num_workers=2)
+    require_same_weights(tmp_path / "alone", tmp_path / "two")
 
 
 def test_gradients_are_clipped_in_mixed_precision_too(tiny_store, tmp_path) -> None:
@@ -109,18 +103,22 @@ def test_gradients_are_clipped_in_mixed_precision_too(tiny_store, tmp_path) -> N
 
 def test_a_lifter_learns_poses_it_was_not_shown(tiny_store, tmp_path) -> None:
     folder = tmp_path / "run"
-    folder.mkdir()
-    training = TrainingSettings(300, 100, accelerator="cpu", devices="1", gradient_clip=1.0, progress=False)
-    pairs = PairSettings(batch_size=64, ring=RingRig(radius=0.0))
-    learning = LearningSettings(learning_rate=5e-3, schedule="one-cycle")
-    lifter = LifterSettings(hidden=32, blocks=2)
-    history = train_lifter(
-        [tiny_store], folder, training, lifter=lifter, pairs=pairs, learning=learning, data=DATA
+    pairs = PairSettings(ring=RingRig(ring_radius=0.0, rotate_ring=False), flip=False)
+    history = run(
+        tiny_store,
+        folder,
+        lifter=LifterSettings(hidden=32, blocks=2),
+        steps=300,
+        validate_every=100,
+        seed=0,
+        pairs=pairs,
+        learning_rate=5e-3,
+        schedule="one-cycle",
     )
     tests = open_test_set(tiny_store, H36M17, pairs, subjects=("bob",))
     truth = tests.truth
     mean_pose = float(mpjpe(truth.mean(0).expand_as(truth), truth).mean())
-    scores = evaluate_lifters({"lifter": load_lifter(folder / "best.safetensors")}, tests)
+    scores = evaluate_lifters({"lifter": LifterModel.load(folder / "best.safetensors")}, tests)
     overall = scores[scores["name"] == "overall"].iloc[0]
     assert overall["mpjpe"] < 0.7 * mean_pose
     # Validation looks at the same poses by the same cameras, so it must agree with the evaluation.
@@ -132,7 +130,7 @@ def test_a_cascade_trains_all_its_stages(tiny_store, tmp_path) -> None:
     torch.manual_seed(3)
     start = LifterModel(lifter).state_dict()
     run(tiny_store, tmp_path / "a", steps=2, lifter=lifter)
-    end = load_lifter(tmp_path / "a" / "last.safetensors").state_dict()
+    end = LifterModel.load(tmp_path / "a" / "last.safetensors").state_dict()
     still = [name for name in start if name.endswith("weight") and torch.equal(start[name], end[name])]
     assert not still
 
@@ -143,7 +141,7 @@ def test_losses_on_bones_are_added_with_their_weights_in_metres() -> None:
     model = LifterModel(SMALL)
 
     def loss(**weights: float) -> torch.Tensor:
-        return LifterModule(model, LearningSettings(**weights), 10, {}).loss(prediction, target)
+        return LifterModule(model, LifterTrainingSettings(**weights), {}).loss(prediction, target)
 
     plain = loss()
     bones = bone_loss(prediction, target, H36M17).mean() / 1000
@@ -156,19 +154,31 @@ def test_losses_on_bones_are_added_with_their_weights_in_metres() -> None:
 def test_losses_on_bones_need_whole_joints(tiny_store, tmp_path) -> None:
     depth = LifterSettings(hidden=8, blocks=1, target="z")
     for name in ("bone_weight", "symmetry_weight"):
-        with pytest.raises(InputError, match="need whole joints: train with target xyz"):
-            run(tiny_store, tmp_path / name, lifter=depth, learning=LearningSettings(**{name: 0.1}))
-        with pytest.raises(InputError, match="must not be negative"):
-            LearningSettings(**{name: -0.1})
+        with pytest.raises(InputError, match="need whole joints: train with `target` xyz"):
+            run(tiny_store, tmp_path / name, lifter=depth, **{name: 0.1})
+        assert not (tmp_path / name).exists()
 
 
-def test_checkpoints_tell_how_they_were_made(tiny_store, tmp_path) -> None:
-    run(tiny_store, tmp_path / "a", steps=2, record={"command": "test"})
+def test_a_run_leaves_its_settings_and_checkpoints_that_tell_how_they_were_made(tiny_store, tmp_path) -> None:
+    run(tiny_store, tmp_path / "a", steps=2)
     record = load_checkpoint(tmp_path / "a" / "last.safetensors", "lifter").record
-    assert record["command"] == "test"
+    assert record["command"] == "evolift lifter train"
     assert record["stores"] == {str(tiny_store): sha256_of(tiny_store)}
     assert record["step"] == 2
     assert record["validation"]["mpjpe"] > 0
+    settings = json.loads((tmp_path / "a" / "settings.json").read_text())["settings"]
+    assert {name: settings[name] for name in record["settings"]} == record["settings"]
+    assert set(settings) - set(record["settings"]) == {"output", "progress", "num_workers"}
+    assert settings["stores"] == [str(tiny_store)]
+    assert (settings["hidden"], settings["noise"], settings["validation_subjects"]) == (16, 1.0, ["bob"])
+
+
+def test_a_run_is_not_overwritten_unasked_nor_resumed_as_another(tiny_store, tmp_path) -> None:
+    run(tiny_store, tmp_path / "a", steps=2)
+    with pytest.raises(OutputError, match="is not empty"):
+        run(tiny_store, tmp_path / "a", steps=2)
+    with pytest.raises(InputError, match=r"was begun with `learning_rate` 0\.002, not 0\.1"):
+        run(tiny_store, tmp_path / "a", resume=True, learning_rate=0.1)
 
 
 def test_training_can_start_from_a_checkpoint(tiny_store, tmp_path) -> None:
@@ -181,53 +191,65 @@ def test_training_can_start_from_a_checkpoint(tiny_store, tmp_path) -> None:
         run(tiny_store, tmp_path / "d", lifter=LifterSettings(hidden=8), start_from=start)
 
 
-@pytest.mark.parametrize("name", ["published", "cosine", "one-cycle", "constant"])
-def test_schedules(name) -> None:
-    factors = np.array([schedule_factor(name, step, 1000) for step in range(1000)])
-    assert factors.max() == 1.0
-    assert (factors > 0).all()
-    if name == "one-cycle":
-        assert factors[0] == 0.01
-        assert factors.argmax() in (99, 100)
-    if name in ("cosine", "one-cycle"):
-        assert factors[-1] < 1e-4
-    assert schedule_factor("published", 250_000, 10**6) == 0.96**2
-
-
 def test_shares_of_evolved_poses(evolved_store) -> None:
-    split = Split(validation_share=0.0)
-    every = open_data([evolved_store], H36M17, DataSettings(split)).mixture
+    def mixture(**settings: object) -> Mixture:
+        return open_data([evolved_store], H36M17, QUICK.replaced(split=NONE, **settings)).mixture
+
+    every = mixture()
     assert [len(part) for part in every.parts] == [40, 40]
     assert every.weights[0] == every.weights[1]
-    quarter = open_data([evolved_store], H36M17, DataSettings(split, evolved_share=0.25)).mixture
-    np.testing.assert_allclose(quarter.weights, [0.75, 0.25])
-    without = open_data([evolved_store], H36M17, DataSettings(split, evolved_share=0.0)).mixture
-    assert [len(part) for part in without.parts] == [40]
+    np.testing.assert_allclose(mixture(evolved_share=0.25).weights, [0.75, 0.25])
+    assert [len(part) for part in mixture(evolved_share=0.0).parts] == [40]
 
 
 def test_stores_are_mixed_by_rows_and_weights(tiny_store, evolved_store) -> None:
-    settings = DataSettings(Split(validation_share=0.0), store_weights=(2.0, 1.0))
+    settings = QUICK.replaced(split=NONE, store_weights=(2.0, 1.0))
     mixture = open_data([tiny_store, evolved_store], H36M17, settings).mixture
     assert list(mixture.weights) == [128.0, 40.0, 40.0]
 
 
+def test_clips_to_validate_on_are_drawn_with_the_seed_of_the_run(evolved_store) -> None:
+    def held_out(seed: int) -> list[float]:
+        settings = QUICK.replaced(split=Split(validation_share=0.2), seed=seed)
+        (part,) = open_data([evolved_store], H36M17, settings).validation
+        return part.evenly(1)[1].tolist()
+
+    assert held_out(0) == held_out(0)
+    assert len({tuple(held_out(seed)) for seed in range(12)}) > 1
+
+
 def test_what_cannot_be_trained_is_refused(tiny_store, tmp_path) -> None:
-    settings = DataSettings(Split(validation_share=0.0), evolved_share=0.5)
-    with pytest.raises(InputError, match="no store has any: run `evolift evolve`"):
-        open_data([tiny_store], H36M17, settings)
-    with pytest.raises(InputError, match="1 stores cannot have 2 weights"):
-        open_data([tiny_store], H36M17, DataSettings(store_weights=(1.0, 2.0)))
-    training = TrainingSettings(2, 2, progress=False)
+    with pytest.raises(InputError, match="no store has evolved poses: run `evolift evolve`"):
+        open_data([tiny_store], H36M17, QUICK.replaced(split=NONE, evolved_share=0.5))
+    with pytest.raises(InputError, match="`store_weights` must be one per store: 2 for 1"):
+        open_data([tiny_store], H36M17, QUICK.replaced(store_weights=(1.0, 2.0)))
     with pytest.raises(InputError, match="there is nothing to validate on"):
-        train_lifter([tiny_store], tmp_path, training, data=DataSettings(Split(validation_share=0.0)))
-    with pytest.raises(InputError, match="there is no loss 'l7'"):
-        LearningSettings(loss="l7")
+        run(tiny_store, tmp_path / "a", split=NONE)
+    with pytest.raises(InputError, match="`loss` must be one of mse, l1, not 'l7'"):
+        LifterTrainingSettings(loss="l7")
+    with pytest.raises(InputError, match=r"`bone_weight` must be a number of at least 0, not -0\.1"):
+        LifterTrainingSettings(bone_weight=-0.1)
+
+
+def test_errors_of_a_detector_are_learnt_from_and_named_in_the_checkpoint(tiny_store, tmp_path) -> None:
+    path = tmp_path / "errors.csv"
+    save_detection_errors(path, DetectionErrors(H36M17, torch.full((1, 17, 2), 50.0)))
+    histories = [
+        run(tiny_store, tmp_path / name, steps=2, pairs=QUICK.pairs.replaced(errors=errors))
+        for name, errors in (("clean", None), ("noisy", str(path)))
+    ]
+    assert histories[0]["mpjpe"].iloc[0] != histories[1]["mpjpe"].iloc[0]
+    record = load_checkpoint(tmp_path / "noisy" / "last.safetensors", "lifter").record
+    assert record["detection_errors"] == {str(path): sha256_of(path)}
+    other = LifterSettings(hidden=8, skeleton=H36M16)
+    with pytest.raises(InputError, match=r"errors\.csv, line 11: H36M16 has no joint 'neck'"):
+        run(tiny_store, tmp_path / "other", lifter=other, pairs=QUICK.pairs.replaced(errors=str(path)))
 
 
 def test_a_depth_lifter_is_scored_on_depth_alone(tiny_store) -> None:
     torch.manual_seed(0)
     model = LifterModel(LifterSettings(hidden=8, blocks=1, target="z")).eval()
-    tests = open_test_set(tiny_store, H36M17, PairSettings(), poses=8)
+    tests = open_test_set(tiny_store, H36M17, poses=8)
     prediction = predict(model, tests)
     assert torch.equal(prediction[..., :2], tests.truth[..., :2])
     assert not torch.equal(prediction[..., 2], tests.truth[..., 2])
@@ -236,7 +258,7 @@ def test_a_depth_lifter_is_scored_on_depth_alone(tiny_store) -> None:
 def test_scores_of_several_lifters_stand_side_by_side(tiny_store) -> None:
     torch.manual_seed(0)
     models = {"one": LifterModel(SMALL).eval(), "two": LifterModel(SMALL).eval()}
-    tests = open_test_set(tiny_store, H36M17, PairSettings())
+    tests = open_test_set(tiny_store, H36M17)
     scores = evaluate_lifters(models, tests)
     assert list(dict.fromkeys(scores["checkpoint"])) == ["one", "two"]
     report = markdown_report(scores)
@@ -248,7 +270,7 @@ def test_scores_of_several_lifters_stand_side_by_side(tiny_store) -> None:
 
 
 def test_a_test_set_keeps_labels_beside_poses(tiny_store) -> None:
-    tests = open_test_set(tiny_store, H36M17, PairSettings(), subjects=("bob",), actions=("sit",))
+    tests = open_test_set(tiny_store, H36M17, subjects=("bob",), actions=("sit",))
     assert set(tests.subject) == {"bob"}
     assert set(tests.action) == {"sit"}
     with PoseStore(tiny_store) as store:
@@ -263,8 +285,9 @@ def test_validation_stores_are_validated_on_and_everything_else_trains(tiny_stor
 
     select_rows(tiny_store, tmp_path / "fit.h5", subjects=["ann"])
     select_rows(tiny_store, tmp_path / "held.h5", subjects=["bob"])
-    opened = open_data([tmp_path / "fit.h5"], H36M17, DataSettings(), [tmp_path / "held.h5"])
+    settings = QUICK.replaced(split=Split())
+    opened = open_data([tmp_path / "fit.h5"], H36M17, settings, [tmp_path / "held.h5"])
     assert [len(part) for part in opened.validation] == [32]
     assert sum(len(part) for part in opened.mixture.parts) == 32
     with pytest.raises(InputError, match="not both"):
-        open_data([tiny_store], H36M17, DATA, [tmp_path / "held.h5"])
+        open_data([tiny_store], H36M17, QUICK, [tmp_path / "held.h5"])

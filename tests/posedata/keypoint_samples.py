@@ -15,7 +15,7 @@ SIZE = (640, 480)
 
 
 def points(skeleton: Skeleton, seed: int = 0, people: int = 2) -> np.ndarray:
-    """(people, joints, 3): pixels inside the picture and a score; whole numbers of 1/64 survive every format."""
+    """(people, joints, 3): pixels inside the image and a score; whole numbers of 1/64 survive every format."""
     generator = np.random.default_rng(seed)
     shape = (people, len(skeleton))
     u, v, score = generator.integers(64, 25_000, (3, *shape)) / 64

@@ -157,7 +157,7 @@ def test_an_upright_camera_sees_up_as_up_and_left_as_left() -> None:
     assert camera.project(np.array([0.0, 0, 1500]))[1] < middle[1]
     # Looking along -x with z up, +y is to the right.
     assert camera.project(np.array([0.0, 500, 1000]))[0] > middle[0]
-    # A positive roll turns the picture clockwise: what was above goes to the right.
+    # A positive roll rotates the image clockwise: what was above goes to the right.
     R, t = look_at(np.array([5000.0, 0, 1000]), np.array([0.0, 0, 1000]), roll=0.3)
     rolled = Camera.from_focal_length(1000.0, 1001, 801, R=R, t=t).project(np.array([0.0, 0, 1500]))
     assert rolled[0] > middle[0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from evolift.posedata.camera import Camera, look_at
 from evolift.posedata.camera_rig import (
     NEAREST_DEPTH,
     CameraBatch,
-    RandomRig,
-    RingRig,
     euler_batched,
     look_at_batched,
+    sample_random,
+    sample_ring,
 )
 from evolift.posedata.errors import InputError
+from evolift.posedata.rig_settings import RandomRig, RingRig
 
 
 def people(standing_pose: np.ndarray, count: int) -> torch.Tensor:
@@ -24,13 +26,18 @@ def people(standing_pose: np.ndarray, count: int) -> torch.Tensor:
     return torch.from_numpy(standing_pose) + place
 
 
-RIGS = [RingRig(), RingRig(turn=True, radius=0.0), RandomRig()]
+RIGS = {
+    "fixed-ring": partial(sample_ring, RingRig(rotate_ring=False)),
+    "rotated-ring": partial(sample_ring, RingRig(ring_radius=0.0)),
+    "random": partial(sample_random, RandomRig()),
+}
+every_rig = pytest.mark.parametrize("sample", RIGS.values(), ids=RIGS)
 
 
-@pytest.mark.parametrize("rig", RIGS, ids=str)
-def test_people_stand_upright_in_front_of_the_camera(rig, standing_pose) -> None:
+@every_rig
+def test_people_stand_upright_in_front_of_the_camera(sample, standing_pose) -> None:
     poses = people(standing_pose, 500)
-    cameras = rig.sample(poses, 0, torch.Generator().manual_seed(0))
+    cameras = sample(poses, 0, torch.Generator().manual_seed(0))
     pixels, joints = cameras.project(poses)
     assert float(joints[..., 2].min()) >= NEAREST_DEPTH - 0.1
     assert bool((joints[:, 10, 1] < joints[:, 3, 1]).all())  # head above ankle: y is down
@@ -40,10 +47,10 @@ def test_people_stand_upright_in_front_of_the_camera(rig, standing_pose) -> None
     torch.testing.assert_close(torch.linalg.det(cameras.R), torch.ones(500))
 
 
-@pytest.mark.parametrize("rig", RIGS, ids=str)
-def test_the_same_generator_gives_the_same_cameras(rig, standing_pose) -> None:
+@every_rig
+def test_the_same_generator_gives_the_same_cameras(sample, standing_pose) -> None:
     poses = people(standing_pose, 20)
-    first, second, other = (rig.sample(poses, 0, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    first, second, other = (sample(poses, 0, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
     for name in ("K", "R", "t", "size"):
         assert torch.equal(getattr(first, name), getattr(second, name))
     assert not torch.equal(first.t, other.t)
@@ -69,9 +76,9 @@ def test_look_at_agrees_with_the_single_camera() -> None:
 
 def test_ring_looks_from_four_corners_at_people_within_its_radius(standing_pose) -> None:
     poses = people(standing_pose, 400)
-    rig = RingRig(radius=500.0)
+    rig = RingRig(ring_radius=500.0, rotate_ring=False)
     which = torch.arange(4).repeat(100)
-    cameras = rig.sample(poses, 0, torch.Generator().manual_seed(0), which)
+    cameras = sample_ring(rig, poses, 0, torch.Generator().manual_seed(0), which)
     position = -(cameras.R.transpose(1, 2) @ cameras.t[..., None])[..., 0] - poses[:, 0]
     azimuth = torch.atan2(position[:, 1], position[:, 0]).view(100, 4)
     assert float(azimuth.std(0).max()) < 0.15  # radians: each camera keeps its direction
@@ -85,15 +92,15 @@ def test_ring_looks_from_four_corners_at_people_within_its_radius(standing_pose)
 
 def test_random_cameras_stay_within_their_ranges(standing_pose) -> None:
     rig = RandomRig(
-        distance=(3000.0, 4000.0),
-        height=(500.0, 1000.0),
-        pan=(0.0, 0.0),
-        tilt=(0.0, 0.0),
-        roll=(0.0, 0.0),
-        focal=(1.0, 1.5),
+        camera_distance=(3000.0, 4000.0),
+        camera_height=(500.0, 1000.0),
+        camera_pan=(0.0, 0.0),
+        camera_tilt=(0.0, 0.0),
+        camera_roll=(0.0, 0.0),
+        camera_focal=(1.0, 1.5),
     )
     poses = people(standing_pose, 300)
-    cameras = rig.sample(poses, 0, torch.Generator().manual_seed(1))
+    cameras = sample_random(rig, poses, 0, torch.Generator().manual_seed(1))
     position = -(cameras.R.transpose(1, 2) @ cameras.t[..., None])[..., 0]
     away = (position - poses[:, 0])[:, :2].norm(dim=-1)
     height = position[:, 2] - poses[..., 2].amin(-1)
@@ -108,9 +115,9 @@ def test_random_cameras_stay_within_their_ranges(standing_pose) -> None:
 
 
 def test_a_camera_that_is_too_near_is_moved_back(standing_pose) -> None:
-    rig = RandomRig(distance=(50.0, 100.0))
+    rig = RandomRig(camera_distance=(50.0, 100.0))
     poses = people(standing_pose, 50)
-    _, joints = rig.sample(poses, 0, torch.Generator().manual_seed(0)).project(poses)
+    _, joints = sample_random(rig, poses, 0, torch.Generator().manual_seed(0)).project(poses)
     nearest = joints[..., 2].amin(-1)
     assert float(nearest.min()) > NEAREST_DEPTH - 0.1
     assert int((nearest < NEAREST_DEPTH + 0.1).sum()) > 25
@@ -141,7 +148,7 @@ def test_calibrated_cameras_project_as_themselves(standing_pose) -> None:
     pixels, joints = batch[torch.tensor([1])].project(torch.from_numpy(standing_pose)[None])
     np.testing.assert_allclose(pixels[0], camera.project(standing_pose), atol=1e-2)
     np.testing.assert_allclose(joints[0], camera.to_camera(standing_pose), atol=1e-2)
-    sampled = RingRig().sample(torch.from_numpy(standing_pose)[None], 0, torch.Generator())
+    sampled = sample_ring(RingRig(), torch.from_numpy(standing_pose)[None], 0, torch.Generator())
     joined = CameraBatch.concatenate([sampled, batch])
     assert len(joined) == 3
     assert joined.distortion is not None
@@ -149,9 +156,14 @@ def test_calibrated_cameras_project_as_themselves(standing_pose) -> None:
 
 
 def test_bad_ranges_are_refused() -> None:
-    with pytest.raises(InputError, match="the range of height of random cameras"):
-        RandomRig(height=(3.0, 1.0))
-    with pytest.raises(InputError, match="focal of random cameras must be positive"):
-        RandomRig(focal=(0.0, 1.0))
-    with pytest.raises(InputError, match="radius of a ring"):
-        RingRig(radius=-1.0)
+    with pytest.raises(
+        InputError, match=r"`camera_height` must be two numbers, the smaller first, not 3.0 and 1"
+    ):
+        RandomRig(camera_height=(3.0, 1.0))
+    for wrong in ((0.0, math.inf), (math.nan, 1.0)):
+        with pytest.raises(InputError, match="`camera_height` must be finite, not"):
+            RandomRig(camera_height=wrong)
+    with pytest.raises(InputError, match="`camera_focal` must be 2 values, each a number above 0, not"):
+        RandomRig(camera_focal=(0.0, 1.0))
+    with pytest.raises(InputError, match="`ring_radius` must be a number of at least 0 and at most 2500"):
+        RingRig(ring_radius=-1.0)

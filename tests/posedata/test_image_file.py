@@ -12,71 +12,71 @@ from evolift.posedata.image_file import read_image, read_reduced_image
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
-    """Smooth RGB picture of 41 x 64, red growing to the right and green downwards."""
+def photo() -> np.ndarray:
+    """Smooth RGB image of 41 x 64, red growing to the right and green downwards."""
     v, u = np.mgrid[:41, :64]
     return np.stack([u * 3, v * 5, np.full_like(u, 40)], -1).astype(np.uint8)
 
 
-def test_rgb_order(tmp_path: Path, picture: np.ndarray) -> None:
-    Image.fromarray(picture).save(tmp_path / "a.png")
-    Image.fromarray(picture).save(tmp_path / "a.jpg", quality=95)
-    Image.fromarray(picture).save(tmp_path / "a.bmp")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), picture)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.bmp"), picture)
-    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - picture).max() < 12
+def test_rgb_order(tmp_path: Path, photo: np.ndarray) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    Image.fromarray(photo).save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(photo).save(tmp_path / "a.bmp")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), photo)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.bmp"), photo)
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - photo).max() < 12
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_exif_orientation_is_applied(tmp_path: Path, picture: np.ndarray, orientation: int) -> None:
-    stored = {1: picture, 3: picture[::-1, ::-1], 6: np.rot90(picture), 8: np.rot90(picture, -1)}[orientation]
+def test_exif_orientation_is_applied(tmp_path: Path, photo: np.ndarray, orientation: int) -> None:
+    stored = {1: photo, 3: photo[::-1, ::-1], 6: np.rot90(photo), 8: np.rot90(photo, -1)}[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.jpg", quality=95, exif=exif)
-    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - picture).max() < 12
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - photo).max() < 12
     reduced, factor = read_reduced_image(tmp_path / "a.jpg", 2)
     assert factor == 1
-    assert reduced.shape == picture.shape
+    assert reduced.shape == photo.shape
 
 
-def test_grey_16_bit_and_transparent(tmp_path: Path, picture: np.ndarray) -> None:
-    grey = picture[..., 0]
+def test_grey_16_bit_and_transparent(tmp_path: Path, photo: np.ndarray) -> None:
+    grey = photo[..., 0]
     Image.fromarray(grey).save(tmp_path / "grey.png")
     Image.fromarray(grey).save(tmp_path / "grey.jpg", quality=95)
     np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.repeat(grey[..., None], 3, 2))
     assert read_image(tmp_path / "grey.jpg").shape == (41, 64, 3)
-    cv2.imwrite(str(tmp_path / "deep.png"), picture[..., ::-1].astype(np.uint16) * 257)
-    np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), picture)
+    cv2.imwrite(str(tmp_path / "deep.png"), photo[..., ::-1].astype(np.uint16) * 257)
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), photo)
     cv2.imwrite(str(tmp_path / "deep_grey.png"), grey.astype(np.uint16) * 257)
     np.testing.assert_array_equal(read_image(tmp_path / "deep_grey.png")[..., 1], grey)
     alpha = np.where(np.arange(64) < 32, 255, 0).astype(np.uint8) * np.ones((41, 1), np.uint8)
-    Image.fromarray(np.dstack([picture, alpha])).save(tmp_path / "alpha.png")
+    Image.fromarray(np.dstack([photo, alpha])).save(tmp_path / "alpha.png")
     laid = read_image(tmp_path / "alpha.png")
-    np.testing.assert_array_equal(laid[:, :32], picture[:, :32])
+    np.testing.assert_array_equal(laid[:, :32], photo[:, :32])
     assert (laid[:, 32:] == 255).all()
 
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
-def test_reduced_pixels_are_means_of_blocks(tmp_path: Path, picture: np.ndarray, factor: int) -> None:
-    Image.fromarray(picture).save(tmp_path / "a.jpg", quality=98, subsampling=0)
+def test_reduced_pixels_are_means_of_blocks(tmp_path: Path, photo: np.ndarray, factor: int) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.jpg", quality=98, subsampling=0)
     reduced, used = read_reduced_image(tmp_path / "a.jpg", factor)
     assert used == factor
     assert reduced.shape[:2] == (-(-41 // factor), 64 // factor)
     rows = 41 // factor
-    blocks = picture[: rows * factor].reshape(rows, factor, 64 // factor, factor, 3).mean((1, 3))
+    blocks = photo[: rows * factor].reshape(rows, factor, 64 // factor, factor, 3).mean((1, 3))
     assert np.abs(reduced[:rows] - blocks).max() < 8
 
 
-def test_other_formats_are_read_whole(tmp_path: Path, picture: np.ndarray) -> None:
-    Image.fromarray(picture).save(tmp_path / "a.png")
+def test_other_formats_are_read_whole(tmp_path: Path, photo: np.ndarray) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.png")
     whole, factor = read_reduced_image(tmp_path / "a.png", 4)
     assert factor == 1
-    np.testing.assert_array_equal(whole, picture)
+    np.testing.assert_array_equal(whole, photo)
 
 
-def test_cut_off_jpeg_with_a_whole_thumbnail(tmp_path: Path, picture: np.ndarray) -> None:
+def test_cut_off_jpeg_with_a_whole_thumbnail(tmp_path: Path, photo: np.ndarray) -> None:
     path = tmp_path / "a.jpg"
-    Image.fromarray(picture).save(path, quality=95)
+    Image.fromarray(photo).save(path, quality=95)
     data = path.read_bytes()
     # An APP1 segment that itself holds a complete JPEG, as cameras write it.
     inner = b"thumb" + data
@@ -84,14 +84,14 @@ def test_cut_off_jpeg_with_a_whole_thumbnail(tmp_path: Path, picture: np.ndarray
     path.write_bytes(data[:2] + segment + data[2:])
     assert read_image(path).shape == (41, 64, 3)
     path.write_bytes((data[:2] + segment + data[2:])[:-60])
-    with pytest.raises(InputError, match=r"a\.jpg is cut off before the end of its picture: copy it again"):
+    with pytest.raises(InputError, match=r"a\.jpg is cut off before the end of its image: copy it again"):
         read_image(path)
 
 
-def test_what_is_no_picture(tmp_path: Path) -> None:
+def test_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("hello")
     (tmp_path / "empty.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match=r"text\.jpg is not a readable picture: give a JPEG, PNG"):
+    with pytest.raises(InputError, match=r"text\.jpg is not a readable image: give a JPEG, PNG"):
         read_image(tmp_path / "text.jpg")
     with pytest.raises(InputError, match=r"empty\.jpg is empty"):
         read_image(tmp_path / "empty.jpg")
@@ -99,24 +99,24 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
         read_image(tmp_path / "none.jpg")
 
 
-def test_cut_off_png(tmp_path: Path, picture: np.ndarray, capfd: pytest.CaptureFixture[str]) -> None:
-    Image.fromarray(picture).save(tmp_path / "a.png")
+def test_cut_off_png(tmp_path: Path, photo: np.ndarray, capfd: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.png")
     data = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match=r"a\.png is cut off before the end of its picture"):
+    with pytest.raises(InputError, match=r"a\.png is cut off before the end of its image"):
         read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("ending", ["png", "webp", "tif"])
 def test_exif_orientation_of_other_formats(
-    tmp_path: Path, picture: np.ndarray, orientation: int, ending: str
+    tmp_path: Path, photo: np.ndarray, orientation: int, ending: str
 ) -> None:
     path = tmp_path / f"turned.{ending}"
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     options = {"lossless": True} if ending == "webp" else {}
-    Image.fromarray(picture).save(path, exif=exif, **options)
+    Image.fromarray(photo).save(path, exif=exif, **options)
     with Image.open(path) as stored:
         expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))
     np.testing.assert_array_equal(read_image(path), expected)
@@ -125,11 +125,11 @@ def test_exif_orientation_of_other_formats(
 @pytest.mark.parametrize(
     ("ending", "mode"), [("png", "RGBA"), ("png", "LA"), ("webp", "RGBA"), ("tif", "RGBA")]
 )
-def test_transparent_parts_lie_on_white(tmp_path: Path, picture: np.ndarray, ending: str, mode: str) -> None:
+def test_transparent_parts_lie_on_white(tmp_path: Path, photo: np.ndarray, ending: str, mode: str) -> None:
     path = tmp_path / f"glass.{ending}"
-    alpha = np.full(picture.shape[:2], 255, np.uint8)
+    alpha = np.full(photo.shape[:2], 255, np.uint8)
     alpha[:, ::2] = 0
-    image = Image.fromarray(picture).convert("L" if mode == "LA" else "RGB")
+    image = Image.fromarray(photo).convert("L" if mode == "LA" else "RGB")
     expected = np.asarray(image.convert("RGB")).copy()
     expected[:, ::2] = 255
     image.putalpha(Image.fromarray(alpha))
@@ -137,10 +137,10 @@ def test_transparent_parts_lie_on_white(tmp_path: Path, picture: np.ndarray, end
     np.testing.assert_array_equal(read_image(path), expected)
 
 
-def test_exif_behind_another_segment(tmp_path: Path, picture: np.ndarray) -> None:
+def test_exif_behind_another_segment(tmp_path: Path, photo: np.ndarray) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
-    Image.fromarray(picture).save(tmp_path / "plain.jpg", exif=exif)
+    Image.fromarray(photo).save(tmp_path / "plain.jpg", exif=exif)
     raw = (tmp_path / "plain.jpg").read_bytes()
     comment = b"\xff\xfe" + (302).to_bytes(2, "big") + b"x" * 300
     path = tmp_path / "late.jpg"
@@ -148,4 +148,4 @@ def test_exif_behind_another_segment(tmp_path: Path, picture: np.ndarray) -> Non
     reduced, factor = read_reduced_image(path, 2)
     assert factor == 1
     np.testing.assert_array_equal(reduced, read_image(path))
-    assert reduced.shape[:2] == picture.shape[1::-1]
+    assert reduced.shape[:2] == photo.shape[1::-1]

@@ -5,8 +5,8 @@ import pytest
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import (
-    _MAPPINGS,
     HIDDEN,
+    MAPPINGS,
     UNLABELLED,
     VISIBLE,
     JointMapping,
@@ -19,7 +19,7 @@ def by_name(mapping: JointMapping) -> str:
     return f"{mapping.source.name}-{mapping.target.name}"
 
 
-@pytest.mark.parametrize("mapping", _MAPPINGS, ids=by_name)
+@pytest.mark.parametrize("mapping", MAPPINGS, ids=by_name)
 def test_laws_of_every_mapping(mapping: JointMapping) -> None:
     rng = np.random.default_rng(0)
     joints = rng.normal(size=(3, len(mapping.source), 2))
@@ -39,7 +39,7 @@ def test_laws_of_every_mapping(mapping: JointMapping) -> None:
     assert mapping_between(mapping.source, mapping.target) is mapping
 
 
-@pytest.mark.parametrize("mapping", _MAPPINGS, ids=by_name)
+@pytest.mark.parametrize("mapping", MAPPINGS, ids=by_name)
 def test_limbs_are_taken_over_as_they_are(mapping: JointMapping) -> None:
     numbers = np.arange(len(mapping.source), dtype=np.float32)[:, None].repeat(2, 1)
     converted, _ = mapping.convert(numbers)

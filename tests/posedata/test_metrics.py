@@ -48,8 +48,8 @@ def test_the_protocols_are_ordered() -> None:
 
 def test_p_mpjpe_of_a_turned_pose_is_zero_and_of_a_mirrored_one_is_not() -> None:
     truth = random_poses(0, 20)
-    turned = truth @ torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]) * 0.5
-    assert p_mpjpe(turned, truth).max() < 1e-3
+    rotated = truth @ torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]) * 0.5
+    assert p_mpjpe(rotated, truth).max() < 1e-3
     assert p_mpjpe(truth * torch.tensor([-1.0, 1, 1]), truth).min() > 30
 
 

@@ -46,7 +46,7 @@ def test_a_failed_block_leaves_the_old_file(tmp_path: Path, error: type[BaseExce
 def test_existing_files_are_refused_or_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(OutputError, match=r"a\.txt exists: choose another output or add --overwrite"):
+    with pytest.raises(OutputError, match=r"a\.txt exists: choose another output or add `overwrite`"):
         write_text(path, "new", overwrite=False)
     with pytest.raises(OutputError, match="exists"):
         check_output(path, overwrite=False)
@@ -80,13 +80,12 @@ def test_output_folders(tmp_path: Path) -> None:
         with output_folder(run):
             pass
     (run / "notes.txt").write_text("mine")
-    with (
-        pytest.raises(
-            OutputError, match="is not empty: choose another output, or add --overwrite or --resume"
-        ),
-        output_folder(run),
-    ):
-        pass
+    for resume, flags in ((None, "`overwrite`"), (False, "`overwrite` or `resume`")):
+        with (
+            pytest.raises(OutputError, match=f"is not empty: choose another output, or add {flags}$"),
+            output_folder(run, resume=resume),
+        ):
+            pass
     with pytest.raises(OutputError, match="was not made by evolift"), output_folder(run, overwrite=True):
         pass
     with output_folder(run, resume=True):

@@ -30,8 +30,8 @@ def poses(seed: int, rows: int, joints: int = 17, *, spread: float = 300.0) -> T
 @pytest.mark.parametrize("noise", [0.0, 1e-6, 1.0, 50.0, 1000.0])
 @pytest.mark.parametrize("joints", [3, 4, 17])
 def test_agrees_with_the_svd_pose_by_pose(noise: float, joints: int) -> None:
-    x, turn = poses(1, 100, joints), Rotation.random(100, rng=np.random.default_rng(2)).as_matrix()
-    y = 1.7 * x @ torch.from_numpy(turn).transpose(-1, -2) + 400 + noise / 300 * poses(3, 100, joints)
+    x, rotation = poses(1, 100, joints), Rotation.random(100, rng=np.random.default_rng(2)).as_matrix()
+    y = 1.7 * x @ torch.from_numpy(rotation).transpose(-1, -2) + 400 + noise / 300 * poses(3, 100, joints)
     expected = np.stack([reference_alignment(a, b) for a, b in zip(x.numpy(), y.numpy(), strict=True)])
     np.testing.assert_allclose(procrustes_align(x, y).numpy(), expected, atol=1e-6, rtol=0)
 
@@ -48,8 +48,8 @@ def test_blocks_are_joined_in_order_and_batch_shape_is_kept() -> None:
 @settings(max_examples=40, deadline=None)
 def test_a_similarity_of_the_prediction_does_not_matter(seed: int, scale: float, shift: float) -> None:
     x, y = poses(seed, 4), poses(seed + 1, 4)
-    turn = torch.from_numpy(Rotation.random(rng=np.random.default_rng(seed)).as_matrix())
-    moved = scale * x @ turn.T + shift
+    rotation = torch.from_numpy(Rotation.random(rng=np.random.default_rng(seed)).as_matrix())
+    moved = scale * x @ rotation.T + shift
     assert torch.allclose(procrustes_align(moved, y), procrustes_align(x, y), atol=1e-5)
 
 
@@ -57,8 +57,8 @@ def test_a_similarity_of_the_prediction_does_not_matter(seed: int, scale: float,
 @settings(max_examples=40, deadline=None)
 def test_a_similarity_of_the_truth_is_found_exactly(seed: int) -> None:
     x = poses(seed, 4)
-    turn = torch.from_numpy(Rotation.random(rng=np.random.default_rng(seed)).as_matrix())
-    y = 0.3 * x @ turn.T - 1000
+    rotation = torch.from_numpy(Rotation.random(rng=np.random.default_rng(seed)).as_matrix())
+    y = 0.3 * x @ rotation.T - 1000
     assert torch.allclose(procrustes_align(x, y), y, atol=1e-7)
 
 
@@ -135,7 +135,7 @@ def test_joints_in_one_place_go_to_the_centre_of_the_truth() -> None:
     assert torch.allclose(procrustes_align(POINT, WHOLE), WHOLE.mean(0).expand(17, 3))
 
 
-def test_a_pose_that_is_not_finite_spoils_only_itself() -> None:
+def test_a_pose_that_is_not_finite_changes_only_itself() -> None:
     x, y = poses(1, 3), poses(2, 3)
     broken = x.clone()
     broken[1, 4, 0] = torch.nan

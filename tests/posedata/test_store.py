@@ -38,7 +38,7 @@ def full_poses(make_poses: Make, rows: int, seed: int = 0) -> Poses:
 
 
 def write(path: Path, parts: list[Poses], **options: object) -> Path:
-    settings = {"cameras": [CAMERA], "image_root": "pictures", **options}
+    settings = {"cameras": [CAMERA], "image_root": "images", **options}
     with PoseStoreWriter(
         path, H36M17, "world", Provenance("test", {"fps": 10}, 3, {"a.zip": "00"}), **settings
     ) as writer:  # type: ignore[arg-type]  # settings of tests
@@ -65,7 +65,7 @@ def test_round_trip(make_poses: Make, tmp_path: Path) -> None:
         assert_same(store.read(), poses)
         assert store.coordinate_frame == "world"
         assert store.provenance == Provenance("test", {"fps": 10}, 3, {"a.zip": "00"})
-        assert store.image_folder == tmp_path / "pictures"
+        assert store.image_folder == tmp_path / "images"
         camera = store.cameras[0]
         assert (camera.name, camera.width, camera.height) == ("cam 1", 1000, 1002)
         np.testing.assert_array_equal(camera.K, CAMERA.K)
@@ -375,7 +375,7 @@ def test_the_writer_refuses_a_frame_that_its_reader_would_refuse(
 def test_existing_files_are_kept_unless_overwritten(make_poses: Make, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     path.write_text("mine")
-    with pytest.raises(OutputError, match="exists: choose another output or add --overwrite"):
+    with pytest.raises(OutputError, match="exists: choose another output or add `overwrite`"):
         write(path, [make_poses(3)])
     assert path.read_text() == "mine"
     write(path, [make_poses(3)], overwrite=True)

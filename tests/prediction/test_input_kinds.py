@@ -17,13 +17,13 @@ def test_files_folders_and_patterns_are_spelt_out(tmp_path: Path) -> None:
     paths = [tmp_path / "sub", tmp_path / "*.[Jp][Pn]*", tmp_path / "k.json", tmp_path / "film.mp4"]
     found = prediction_inputs([*paths, tmp_path / "op", tmp_path / "odd.heic"]).inputs
     assert [(one.kind, one.label) for one in found] == [
-        ("picture", str(tmp_path / "sub/a.JPG")),
-        ("picture", str(tmp_path / "a.JPG")),
-        ("picture", "b.png"),
+        ("image", str(tmp_path / "sub/a.JPG")),
+        ("image", str(tmp_path / "a.JPG")),
+        ("image", "b.png"),
         ("keypoints", "k.json"),
         ("video", "film.mp4"),
         ("keypoints", "op"),
-        ("picture", "odd.heic"),
+        ("image", "odd.heic"),
     ]
 
 
@@ -31,9 +31,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     for name in ("none.jpg", "no*.jpg"):
         with pytest.raises(InputError, match="there is no such file or folder"):
             prediction_inputs([tmp_path / name])
-    with pytest.raises(
-        InputError, match="there are no pictures in this folder, nor videos or OpenPose files"
-    ):
+    with pytest.raises(InputError, match="there are no images in this folder, nor videos or OpenPose files"):
         prediction_inputs([tmp_path])
 
 
@@ -44,7 +42,7 @@ def test_what_is_there_is_taken_although_other_things_are_not(tmp_path: Path) ->
     assert not notes
     assert problems == [
         f"{tmp_path / 'none.jpg'}: there is no such file or folder",
-        "0: there is no such file or folder; for a webcam give --webcam 0",
+        "0: there is no such file or folder; for a webcam give `webcam` 0",
     ]
 
 
@@ -62,9 +60,9 @@ def test_a_format_of_keypoints_makes_files_of_unknown_ending_keypoints(tmp_path:
     for name in ("k.txt", "a.png", "v.ts"):
         (tmp_path / name).touch()
     paths = [tmp_path / name for name in ("k.txt", "a.png", "v.ts")]
-    assert [one.kind for one in prediction_inputs(paths).inputs] == ["picture", "picture", "video"]
+    assert [one.kind for one in prediction_inputs(paths).inputs] == ["image", "image", "video"]
     found = prediction_inputs(paths, are_keypoints=True).inputs
-    assert [one.kind for one in found] == ["keypoints", "picture", "video"]
+    assert [one.kind for one in found] == ["keypoints", "image", "video"]
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 100, 1000])

@@ -12,13 +12,13 @@ from evolift.prediction.joint_angles import joint_readings
 def bent(
     pose: np.ndarray, middle: str, end: str, degrees: float, axis: tuple[float, float, float]
 ) -> np.ndarray:
-    """The world pose with the limb from `middle` to `end` turned about an axis from pointing straight on."""
+    """The world pose with the limb from `middle` to `end` rotated about an axis from pointing straight on."""
     pose = pose.astype(np.float64).copy()
     joint, tip = H36M17.index(middle), H36M17.index(end)
     above = H36M17.parent_indices[joint]
     along = (pose[joint] - pose[above]) / np.linalg.norm(pose[joint] - pose[above])
-    turned = Rotation.from_rotvec(np.radians(degrees) * np.array(axis)).apply(along)
-    pose[tip] = pose[joint] + 250 * turned
+    rotated = Rotation.from_rotvec(np.radians(degrees) * np.array(axis)).apply(along)
+    pose[tip] = pose[joint] + 250 * rotated
     return pose
 
 
@@ -35,13 +35,13 @@ def read(*poses: np.ndarray) -> list[dict[str, Reading]]:
 
 @pytest.mark.parametrize("degrees", [0.0, 40.0, 90.0, 130.0])
 def test_flexion_is_the_angle_from_straight(standing_pose: np.ndarray, degrees: float) -> None:
-    # The person faces +x, so the left is +y: turning about -y lifts what hangs forward, about +y backward.
+    # The person faces +x, so the left is +y: rotating about -y lifts what hangs forward, about +y backward.
     elbow = bent(standing_pose, "right_elbow", "right_wrist", degrees, (0, -1, 0))
     knee = bent(standing_pose, "left_knee", "left_ankle", degrees, (0, 1, 0))
     arm, leg = read(elbow, knee)
     found = (arm["right elbow flexion"], leg["left knee flexion"])
     for reading, high in zip(found, (160.0, 165.0), strict=True):
-        # The turn is about the room's axis, which the hanging limb is not quite perpendicular to.
+        # The rotation is about the room's axis, which the hanging limb is not quite perpendicular to.
         assert reading.value == pytest.approx(degrees, abs=8)
         assert (reading.low, reading.high, reading.is_outside) == (0.0, high, False)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.lifter.model import LifterModel
+from evolift.lifter.settings import LifterSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import mapping_between
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
@@ -76,13 +77,13 @@ def test_people_of_whom_too_little_is_known_are_left_out_with_a_sentence() -> No
     assert (len(nobody.predictions), len(nobody.skipped)) == (0, 1)
 
 
-def test_screen_lifters_need_the_size_of_the_pictures() -> None:
+def test_screen_lifters_need_the_size_of_the_images() -> None:
     model = lifter(normalisation="screen")
-    with pytest.raises(InputError, match=r"k.json does not tell the size of its pictures.*give --image-size"):
+    with pytest.raises(InputError, match=r"k.json does not tell the size of its images.*give `image_size`"):
         lift_keypoints(model, people(), "k.json")
-    told = people(2, image_size=np.array([[640, 480], [0, 0]])).with_image_size((1920, 1080))
-    assert told.image_size.tolist() == [[640, 480], [1920, 1080]]
-    lifted = lift_keypoints(model, told, "k.json").predictions
+    sized = people(2, image_size=np.array([[640, 480], [0, 0]])).with_image_size((1920, 1080))
+    assert sized.image_size.tolist() == [[640, 480], [1920, 1080]]
+    lifted = lift_keypoints(model, sized, "k.json").predictions
     other = lift_keypoints(model, people(2).with_image_size((640, 480)), "k.json").predictions
     np.testing.assert_array_equal(lifted.joints_3d[0], other.joints_3d[0])
     assert not np.allclose(lifted.joints_3d[1], other.joints_3d[1])

@@ -62,8 +62,8 @@ def test_people_are_smoothed_apart_whatever_their_order() -> None:
     rows = 40
     person = tuple("ab"[n % 2] for n in range(rows))
     frame = np.arange(rows, dtype=np.int64) // 2
-    pictures = tuple(f"{n // 2}.jpg" for n in range(rows))  # frames may be pictures of their own names
-    whole = made(rows, image=pictures, person=person, frame=frame)
+    images = tuple(f"{n // 2}.jpg" for n in range(rows))  # frames may be images of their own names
+    whole = made(rows, image=images, person=person, frame=frame)
     smooth = smoothed_predictions(whole, 25.0)
     only = [n for n in range(rows) if person[n] == "b"]
     smoother = OneEuroFilter()

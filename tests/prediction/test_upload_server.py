@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from evolift.posedata.errors import InputError
-from evolift.prediction.upload_server import Answer, Predict, UploadLimits, UploadServer
+from evolift.prediction.settings import UploadSettings
+from evolift.prediction.upload_server import Answer, Predict, UploadServer
 
 
 @contextmanager
 def serving(predict: Predict, folder: Path, megabytes: int = 1) -> Iterator[UploadServer]:
-    with UploadServer("127.0.0.1", 0, predict, folder, UploadLimits(megabytes, 10)) as server:
+    with UploadServer(UploadSettings(port=0, max_megabytes=megabytes), predict, folder) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -42,8 +43,8 @@ def ask(
     server: UploadServer, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], str]:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body, told)
+    reply = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, reply)
     answer = connection.getresponse()
     text = answer.read().decode()
     connection.close()
@@ -58,15 +59,15 @@ def post(
 
 
 def test_an_upload_is_predicted_shown_and_removed(server: UploadServer, tmp_path: Path) -> None:
-    status, told = post(server, b"pixels", "My%20photo.JPG")
+    status, reply = post(server, b"pixels", "My%20photo.JPG")
     assert status == 200
-    assert told["notes"] == ["a note"]
-    status, headers, page = ask(server, "GET", told["result"])
+    assert reply["notes"] == ["a note"]
+    status, headers, page = ask(server, "GET", reply["result"])
     assert (status, page) == (200, "<p>My photo.JPG .jpg pixels</p>")
     assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
     assert not list(tmp_path.iterdir())
     _, newer = post(server, b"other")
-    assert ask(server, "GET", told["result"])[0] == 404, "only the last result is held"
+    assert ask(server, "GET", reply["result"])[0] == 404, "only the last result is held"
     assert ask(server, "GET", newer["result"])[0] == 200
 
 
@@ -88,7 +89,7 @@ def test_the_page_is_whole_and_may_load_nothing(server: UploadServer) -> None:
     ("name", "size", "status", "sentence"),
     [
         ("big.jpg", 2_500_000, 413, "big.jpg has 2.5 MB, at most 1 are taken: make it smaller"),
-        ("x.txt", 5, 415, "x.txt is neither a picture nor a video: give a file such as .jpg, .png or .mp4"),
+        ("x.txt", 5, 415, "x.txt is neither an image nor a video: give a file such as .jpg, .png or .mp4"),
         ("", 5, 415, "A file without a name is neither"),
         ("..%2F..%2Fetc%2Fpasswd", 5, 415, "passwd is neither"),
     ],
@@ -96,9 +97,9 @@ def test_the_page_is_whole_and_may_load_nothing(server: UploadServer) -> None:
 def test_what_cannot_be_taken_is_said_in_a_sentence(
     server: UploadServer, tmp_path: Path, name: str, size: int, status: int, sentence: str
 ) -> None:
-    found, told = post(server, b"x" * size, name)
+    found, reply = post(server, b"x" * size, name)
     assert found == status
-    assert sentence in told["error"]
+    assert sentence in reply["error"]
     assert not list(tmp_path.iterdir())
 
 
@@ -110,10 +111,10 @@ def test_an_error_names_the_file_as_the_user_does_and_leaves_nothing(tmp_path: P
     def refuse(path: Path, name: str) -> Answer:
         (path.parent / "output").mkdir()
         (path.parent / "output" / "half.png").write_bytes(b"half")
-        raise InputError(f"{path} is not a readable picture")
+        raise InputError(f"{path} is not a readable image")
 
     with serving(refuse, tmp_path) as server:
-        assert post(server, b"x", "a<b>.png") == (422, {"error": "a<b>.png is not a readable picture"})
+        assert post(server, b"x", "a<b>.png") == (422, {"error": "a<b>.png is not a readable image"})
     assert not list(tmp_path.iterdir())
 
 
@@ -124,8 +125,8 @@ def test_a_defect_is_logged_and_the_server_goes_on(tmp_path: Path, caplog: pytes
         return echo(path, name)
 
     with serving(fail, tmp_path) as server, caplog.at_level(logging.ERROR):
-        status, told = post(server, b"x", "bad.png")
-        assert (status, told["error"][:21]) == (500, "The prediction failed")
+        status, reply = post(server, b"x", "bad.png")
+        assert (status, reply["error"][:21]) == (500, "The prediction failed")
         assert "ZeroDivisionError: ours" in caplog.text
         assert post(server, b"x", "good.png")[0] == 200
     assert not list(tmp_path.iterdir())
@@ -144,8 +145,8 @@ def test_one_prediction_at_a_time(tmp_path: Path) -> None:
         first = threading.Thread(target=lambda: answers.append(post(server, b"first")))
         first.start()
         assert is_running.wait(20)
-        status, told = post(server, b"second")
-        assert (status, told["error"]) == (503, "Another prediction is running: try again when it is done.")
+        status, reply = post(server, b"second")
+        assert (status, reply["error"]) == (503, "Another prediction is running: try again when it is done.")
         assert ask(server, "GET", "/")[0] == 200, "the page itself is still there"
         may_end.set()
         first.join()
@@ -167,8 +168,8 @@ def test_one_prediction_at_a_time(tmp_path: Path) -> None:
 def test_other_sites_may_not_post(server: UploadServer, headers: dict[str, str]) -> None:
     port = str(server.server_address[1])
     given = {name: value.format(port=port) for name, value in headers.items()}
-    status, told = post(server, b"x", **given)
-    assert (status, told["error"]) == (403, "Only this server's own page may send files to it.")
+    status, reply = post(server, b"x", **given)
+    assert (status, reply["error"]) == (403, "Only this server's own page may send files to it.")
     assert post(server, b"x", Origin=f"http://127.0.0.1:{port}")[0] == 200
 
 
@@ -204,7 +205,7 @@ def test_uploads_without_size_or_end_are_refused(server: UploadServer, tmp_path:
         assert b" 411 " in raw(server, start + length + b"\r\n").split(b"\r\n")[0]
     assert b"The upload broke off" in raw(server, start + b"Content-Length: 100\r\n\r\nhalf")
     assert not list(tmp_path.iterdir())
-    assert post(server, b"x")[0] == 200, "the turn is given back"
+    assert post(server, b"x")[0] == 200, "the lock is released"
 
 
 def test_unknown_pages_and_methods(server: UploadServer) -> None:
@@ -217,8 +218,8 @@ def test_unknown_pages_and_methods(server: UploadServer) -> None:
 def test_a_port_in_use_is_named(server: UploadServer, tmp_path: Path) -> None:
     port = server.server_address[1]
     with pytest.raises(
-        InputError, match=rf"127.0.0.1 port {port} cannot be listened on \(.*\): give another --port"
+        InputError, match=rf"127.0.0.1 port {port} cannot be listened on \(.*\): give another `port`"
     ):
-        UploadServer("127.0.0.1", port, echo, tmp_path, UploadLimits(1, 10))
+        UploadServer(UploadSettings(port=port), echo, tmp_path)
     with pytest.raises(InputError, match=r"no\.such\.host\.invalid port 0 cannot be listened on"):
-        UploadServer("no.such.host.invalid", 0, echo, tmp_path, UploadLimits(1, 10))
+        UploadServer(UploadSettings(host="no.such.host.invalid", port=0), echo, tmp_path)

@@ -10,7 +10,7 @@ import torch
 
 from evolift.posedata.errors import CheckpointError, OutputError
 from evolift.posedata.version import __version__
-from evolift.training.checkpoint import STAGES, Checkpoint, load_checkpoint, save_checkpoint, stage_of
+from evolift.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, stage_of
 
 
 def example(stage: str = "lifter") -> Checkpoint:
@@ -23,7 +23,7 @@ def example(stage: str = "lifter") -> Checkpoint:
     return Checkpoint(stage, tensors, {"width": 128, "joints": ["a", "b"]}, {"seed": 1, "name": "ü"})
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ["detector", "lifter"])
 def test_round_trip(tmp_path: Path, stage: str) -> None:
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, example(stage))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,29 @@ from torch import Tensor, nn
 
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.seeds import generator_at
-from evolift.training.checkpoint import Checkpoint, load_checkpoint
-from evolift.training.trainer import Batch, StageModule, StepData, TrainingSettings, train
+from evolift.training.checkpoint import CheckpointedModel, load_checkpoint
+from evolift.training.settings import RunSettings
+from evolift.training.trainer import Batch, StageModule, StepData, train
+
+
+class LineSettings:
+    def to_dict(self) -> dict[str, object]:
+        return {"kind": "line"}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LineSettings:
+        return cls()
+
+
+class LineModel(CheckpointedModel, nn.Linear):
+    """y = ax + b."""
+
+    stage = "lifter"
+    settings_class = LineSettings
+
+    def __init__(self, settings: LineSettings) -> None:
+        nn.Linear.__init__(self, 1, 1)
+        self.settings = settings
 
 
 class Line(StageModule):
@@ -23,21 +45,19 @@ class Line(StageModule):
     def __init__(self, poison_at: int | None = None) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.layer, self.dropout, self.poison_at = nn.Linear(1, 1), nn.Dropout(0.3), poison_at
+        self.model, self.record = LineModel(LineSettings()), {"command": "test"}
+        self.dropout, self.poison_at = nn.Dropout(0.3), poison_at
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = (self.layer(self.dropout(batch["x"])) - 2 * batch["x"]).square().mean()
+        loss = (self.model(self.dropout(batch["x"])) - 2 * batch["x"]).square().mean()
         self.log("train_loss", loss.detach(), on_step=False, on_epoch=True)
         return loss * float("nan") if self.global_step == self.poison_at else loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.log("error", (self.layer(batch["x"]) - 2 * batch["x"]).abs().mean())
+        self.log("error", (self.model(batch["x"]) - 2 * batch["x"]).abs().mean())
 
     def configure_optimizers(self) -> Any:
         return torch.optim.Adam(self.parameters(), lr=0.02)
-
-    def to_checkpoint(self) -> Checkpoint:
-        return Checkpoint("lifter", dict(self.layer.state_dict()), {"kind": "line"}, {"command": "test"})
 
 
 class Batches:
@@ -61,7 +81,7 @@ def run(
 ):
     folder.mkdir(exist_ok=True)
     values = {"steps": 12, "validate_every": 4, "accelerator": "cpu", "progress": False} | settings
-    chosen = TrainingSettings(**values)
+    chosen = RunSettings(**values)
     validation = [{"x": torch.linspace(-1, 1, 9)[:, None]}]
     return train(
         Line(poison_at), StepData(batches or Batches(), validation, chosen), folder, chosen, resume=resume
@@ -88,7 +108,7 @@ def test_accumulation_takes_several_batches_per_step(tmp_path: Path) -> None:
 
 def test_workers_and_interruptions_change_no_byte(tmp_path: Path) -> None:
     run(tmp_path / "whole")
-    run(tmp_path / "workers", workers=2)
+    run(tmp_path / "workers", num_workers=2)
     run(tmp_path / "parts", steps=4)
     run(tmp_path / "parts", resume=True)
     for name in ("last.safetensors", "best.safetensors", "history.csv"):
@@ -113,11 +133,11 @@ class Recorded(Line):
     """Remembers its weights after each step."""
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        self.seen = [*getattr(self, "seen", []), self.layer.weight.detach().clone()]
+        self.seen = [*getattr(self, "seen", []), self.model.weight.detach().clone()]
 
 
 def test_what_is_saved_and_validated_is_the_average_of_the_weights_of_all_steps(tmp_path: Path) -> None:
-    settings = TrainingSettings(30, 10, accelerator="cpu", progress=False, average_decay=0.8)
+    settings = RunSettings(steps=30, validate_every=10, accelerator="cpu", progress=False, average_decay=0.8)
     module, validation = Recorded(), [{"x": torch.linspace(-1, 1, 9)[:, None]}]
     history = train(module, StepData(Batches(), validation, settings), tmp_path, settings)
     average = module.seen[0]
@@ -152,14 +172,16 @@ def test_what_cannot_be_had_is_told_in_one_sentence(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         with pytest.raises(InputError, match="float16 is for GPUs"):
             run(tmp_path / "half", precision="16-mixed")
-    with pytest.raises(InputError, match="steps and validate_every must be at least 1"):
-        TrainingSettings(0, 1)
-    with pytest.raises(InputError, match=r"average_decay must be at least 0 and below 1, not 1.0"):
-        TrainingSettings(1, 1, average_decay=1.0)
+    with pytest.raises(InputError, match="`steps` must be a whole number of at least 1, not 0"):
+        RunSettings(steps=0, validate_every=1)
+    with pytest.raises(
+        InputError, match=r"`average_decay` must be a number of at least 0 and below 1, not 1.0"
+    ):
+        RunSettings(steps=1, validate_every=1, average_decay=1.0)
 
 
 def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "a", steps=4)
     (tmp_path / "a/resume.ckpt").write_bytes(b"nonsense")
-    with pytest.raises(CheckpointError, match="start again with --overwrite"):
+    with pytest.raises(CheckpointError, match="start again with `overwrite`"):
         run(tmp_path / "a", resume=True)

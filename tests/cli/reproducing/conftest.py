@@ -14,7 +14,7 @@ comparable = false
 train-images = 8
 validation-images = 4
 test-images = 4
-picture-size = 64
+image-size = 64
 test-subjects = []
 validation-subjects = []
 

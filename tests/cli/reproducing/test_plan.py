@@ -115,7 +115,13 @@ def test_a_further_seed_shares_the_data_and_nothing_else() -> None:
     one, two = plan_of("12"), plan_of("12x2")
     shared = {stage.key for stage in one.stages}
     further = [stage.command for stage in two.stages if stage.key not in shared]
-    assert sorted(further) == ["detector train", "evaluate", "evaluate", "finetune", "lifter train"]
+    assert sorted(further) == [
+        "chain evaluate",
+        "chain evaluate",
+        "detector train",
+        "finetune",
+        "lifter train",
+    ]
     assert {run.seed for run in two.rows} == {0, 1}
 
 
@@ -143,7 +149,7 @@ def test_extra_data_adds_the_validation_split_and_is_scored_on_the_test_split_al
     assert len(plain.arguments) == 2
     assert plain.options["ratio"] == [8, 8]
     assert len(extra.arguments) == 3
-    # 3000 training pictures and 200 of validation in half of a batch of 16, the photographs in the other half.
+    # 3000 training images and 200 of validation in half of a batch of 16, the photographs in the other half.
     assert extra.options["ratio"] == [7, 1, 8]
     (run,) = (run for run in plan.rows if run.row.number == 7)
     assert set(run.scores) == {"test"}
@@ -191,7 +197,7 @@ def test_an_empty_split_is_refused(poses: Path, division: Division, message: str
 
 
 def test_two_stores_of_poses_are_refused(poses: Path) -> None:
-    with pytest.raises(InputError, match="are both stores of 3D poses without pictures: give one"):
+    with pytest.raises(InputError, match="are both stores of 3D poses without images: give one"):
         plan_of("5", stores=(poses, poses))
 
 
@@ -205,7 +211,7 @@ def test_the_key_depends_on_content_options_and_what_came_before(poses: Path, tm
     from evolift.cli.reproducing.stages import Product
 
     select = Stage("data select", {"subjects": "S1"}, (Product(poses),))
-    again = Stage("data select", {"subjects": "S1"}, (Product(poses),), execution={"workers": 3})
+    again = Stage("data select", {"subjects": "S1"}, (Product(poses),), execution={"num-workers": 3})
     assert select.key == again.key
     assert select.key != Stage("data select", {"subjects": "S8"}, (Product(poses),)).key
     copy = tmp_path / "copy.h5"

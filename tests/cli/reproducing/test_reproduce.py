@@ -52,7 +52,7 @@ def test_rows_from_actors_to_the_page(
     evolift: Evolift, stages_here: list[list[str]], tiny_scale: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    call = ("--scale", tiny_scale, "-o", output, "--workers", 0, "--accelerator", "cpu")
+    call = ("--scale", tiny_scale, "-o", output, "--num-workers", 0, "--accelerator", "cpu")
     call += photographs(evolift, tmp_path)
     first = evolift("reproduce", "1", "6", "14", *call)
     assert first.returncode == 0, first.stderr
@@ -61,7 +61,7 @@ def test_rows_from_actors_to_the_page(
     assert table["ours (mm)"].gt(0).all()
     assert list(table["split"]) == ["test", "test", "validation"]
     assert "published (mm)" not in table
-    for run, stage in zip(table["run"], ("detector", "joint", "joint"), strict=True):
+    for run, stage in zip(table["run"], ("detector", "chain", "chain"), strict=True):
         checkpoint = load_checkpoint(output / run / "best.safetensors", stage)
     lifter = checkpoint.settings["lifter"]
     assert isinstance(lifter, dict)
@@ -151,10 +151,10 @@ def test_bad_input_is_one_sentence(
 def test_a_request_to_end_ends_like_an_interruption() -> None:
     import signal
 
-    from evolift.cli.reproduce import _ended_by_signals
+    from evolift.cli.reproduce import ended_by_signals
 
     before = signal.getsignal(signal.SIGTERM)
-    with contextlib.suppress(KeyboardInterrupt), _ended_by_signals():
+    with contextlib.suppress(KeyboardInterrupt), ended_by_signals():
         signal.raise_signal(signal.SIGTERM)
         pytest.fail("it did not end")
     assert signal.getsignal(signal.SIGTERM) == before

@@ -19,7 +19,7 @@ def row_run(number: int, seed: int = 0) -> RowRun:
     is_chain = number in (6, *range(10, 15))
     train = Stage("finetune" if is_chain else "detector train", {"steps": number, "seed": seed})
     model = train.product(BEST)
-    score = Stage("evaluate" if is_chain else "detector evaluate", {}, (model,))
+    score = Stage("chain evaluate" if is_chain else "detector evaluate", {}, (model,))
     split = ROWS[number].split
     return RowRun(ROWS[number], seed, (train, score), model, is_chain, {split: score}, {}, "net")
 

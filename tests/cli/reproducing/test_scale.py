@@ -37,7 +37,7 @@ def test_changes_ask_the_recipe_and_come_in_their_order(tiny_scale: Path) -> Non
         ('command = "data actors"', 'command = "data actor"', "there is no command 'data actor'"),
         ('command = "data actors"', 'commands = "data actors"', "a change has command, set and maybe where"),
         ("train-images = 8", 'train-images = "8"', "data must have train-images"),
-        ("picture-size = 64\n", "", "data must have"),
+        ("image-size = 64\n", "", "data must have"),
         ("comparable = false", "comparable = 0", "its keys must be purpose"),
         ("comparable", "comparabel", "its keys must be purpose"),
         ("purpose", "[purpose", "not valid TOML"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from click.testing import CliRunner
 
 from evolift.cli.evolve import evolve as command
-from evolift.evolution.criteria import near_duplicates
 from evolift.evolution.criteria.near_duplicates import (
     Crowd,
     DuplicateFilter,
@@ -19,7 +17,6 @@ from evolift.evolution.criteria.near_duplicates import (
     apart_from_each_other,
     duplicate_filter,
 )
-from evolift.evolution.job import algorithm
 from evolift.evolution.job.algorithm import evolve
 from evolift.evolution.job.block_workers import ProcessWorkers
 from evolift.evolution.kinematics.gene_pool import GenePool
@@ -73,12 +70,11 @@ def test_the_search_finds_what_all_pairs_find(radius: float) -> None:
         np.testing.assert_array_equal(found[clear], expected[clear])
 
 
-def test_the_axes_change_nothing_but_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_axes_change_nothing_but_speed() -> None:
     crowd, probes = cloud(600, 3), cloud(200, 4)
     answers = []
     for axes, sample in ((2, crowd[:40]), (8, crowd[40:200]), (30, probes)):
-        monkeypatch.setattr(near_duplicates, "AXES", axes)
-        space = PostureSpace(TREE, LENGTHS, sample)
+        space = PostureSpace(TREE, LENGTHS, sample, axes=axes)
         answers.append(Crowd.of_points(space, space.points(crowd)).near(space.points(probes), 50.0))
     assert 0 < answers[0].sum() < 200
     np.testing.assert_array_equal(answers[0], answers[1])
@@ -110,15 +106,10 @@ def test_siblings_count_too() -> None:
     assert whole.tolist() == first.tolist() + (100 + second).tolist()
 
 
-def test_evolved_poses_keep_their_distance(
-    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(algorithm, "BLOCK", 100)
-    settings = replace(ALGORITHM_1, ratio=6.0, generations=2, min_distance=30.0, mirror_rate=0.3)
-    report = evolve(tiny_store, tmp_path / "out.h5", settings)
-    plain = evolve(
-        tiny_store, tmp_path / "plain.h5", replace(ALGORITHM_1, ratio=6.0, generations=2, mirror_rate=0.3)
-    )
+def test_evolved_poses_keep_their_distance(tiny_store: Path, tmp_path: Path) -> None:
+    settings = ALGORITHM_1.replaced(ratio=6.0, generations=2, min_distance=30.0, mirror_rate=0.3)
+    report = evolve(tiny_store, tmp_path / "out.h5", settings, block=100)
+    plain = evolve(tiny_store, tmp_path / "plain.h5", settings.replaced(min_distance=0.0), block=100)
     assert sum(tally.duplicates for tally in plain.generations) == 0
     assert all(tally.duplicates > 20 for tally in report.generations)
     assert report.table().duplicates.tolist() == [tally.duplicates for tally in report.generations]
@@ -144,14 +135,11 @@ def test_evolved_poses_keep_their_distance(
 
 
 @pytest.mark.slow
-def test_workers_refuse_the_same_duplicates(
-    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(algorithm, "BLOCK", 100)
-    settings = replace(ALGORITHM_1, ratio=8.0, generations=2, min_distance=25.0)
-    evolve(tiny_store, tmp_path / "one.h5", settings)
+def test_workers_refuse_the_same_duplicates(tiny_store: Path, tmp_path: Path) -> None:
+    settings = ALGORITHM_1.replaced(ratio=8.0, generations=2, min_distance=25.0)
+    evolve(tiny_store, tmp_path / "one.h5", settings, block=100)
     with ProcessWorkers(2) as workers:
-        evolve(tiny_store, tmp_path / "two.h5", settings, workers=workers)
+        evolve(tiny_store, tmp_path / "two.h5", settings, workers=workers, block=100)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
 
 
@@ -162,8 +150,8 @@ def test_no_room_left_is_one_sentence(tiny_store: Path, tmp_path: Path) -> None:
     assert isinstance(result.exception, InputError)
     assert "nearly all children are too near to poses that are there already" in str(result.exception)
     assert not any(tmp_path.iterdir())
-    with pytest.raises(InputError, match="--min-distance must be at least 0 mm, not -1"):
-        replace(ALGORITHM_1, min_distance=-1.0)
+    with pytest.raises(InputError, match="`min_distance` must be a number of at least 0, not -1"):
+        ALGORITHM_1.replaced(min_distance=-1.0)
 
 
 def test_the_common_body_is_the_mean_of_the_subjects() -> None:

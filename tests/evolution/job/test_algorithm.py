@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from evolift.posedata.skeleton import H36M17, LSP14
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 TREE = KinematicTree(H36M17)
-SETTINGS = replace(ALGORITHM_1, ratio=4.0, generations=3, mutation_rate=0.5, sigma=60.0, seed=5)
+SETTINGS = ALGORITHM_1.replaced(ratio=4.0, generations=3, mutation_rate=0.5, sigma=60.0, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +93,7 @@ def test_crossed_children_have_directions_of_both_parents(result) -> None:  # ty
     arms = [bone for bone, limb in enumerate(TREE.is_limb) if limb]
     from_first = (child.directions - first.directions).norm(dim=-1)[:, arms] < 1e-2
     from_second = (child.directions - second.directions).norm(dim=-1)[:, arms] < 1e-2
-    # Torso axes are measured anew in the child, so a few bones may be seen a little turned.
+    # Torso axes are measured anew in the child, so a few bones may be seen a little rotated.
     assert (from_first | from_second).float().mean() > 0.9
     assert from_second.float().mean() > 0.1
 
@@ -116,14 +115,14 @@ def test_what_was_refused_is_in_provenance(result) -> None:  # type: ignore[no-u
 def test_the_same_seed_gives_the_same_bytes(result, tiny_store: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     evolve(tiny_store, tmp_path / "again.h5", SETTINGS)
     assert (tmp_path / "again.h5").read_bytes() == result[-1].read_bytes()
-    other = replace(ALGORITHM_1, ratio=4.0, generations=3, sigma=60.0, seed=6)
+    other = ALGORITHM_1.replaced(ratio=4.0, generations=3, sigma=60.0, seed=6)
     evolve(tiny_store, tmp_path / "other.h5", other)
     with PoseStore(tmp_path / "other.h5") as store:
         assert not np.array_equal(store.read().joints_3d[64:], result[0].joints_3d[64:])
 
 
 def test_evolving_again_goes_on_counting(result, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    evolve(result[-1], tmp_path / "more.h5", replace(ALGORITHM_1, target_size=300, generations=2, seed=1))
+    evolve(result[-1], tmp_path / "more.h5", ALGORITHM_1.replaced(target_size=300, generations=2, seed=1))
     with PoseStore(tmp_path / "more.h5") as store:
         lineage = store.read().lineage
     assert lineage is not None
@@ -132,13 +131,12 @@ def test_evolving_again_goes_on_counting(result, tmp_path: Path) -> None:  # typ
 
 
 def test_lengths_and_turns_are_named(tiny_store: Path, tmp_path: Path) -> None:
-    settings = replace(
-        ALGORITHM_1,
+    settings = ALGORITHM_1.replaced(
         ratio=3.0,
         generations=1,
         crossover_rate=0.0,
         mutation_rate=0.0,
-        turn_rate=1.0,
+        rotation_rate=1.0,
         length_rate=1.0,
     )
     evolve(tiny_store, tmp_path / "turned.h5", settings)
@@ -146,7 +144,7 @@ def test_lengths_and_turns_are_named(tiny_store: Path, tmp_path: Path) -> None:
         poses = store.read()
     assert poses.lineage is not None
     assert poses.joints_3d is not None
-    assert set(poses.lineage.operator[64:]) == {"turn+lengths"} == {operator_name(12)}
+    assert set(poses.lineage.operator[64:]) == {"rotation+lengths"} == {operator_name(12)}
     child = to_local(TREE, torch.from_numpy(poses.joints_3d[64:]))
     parent = to_local(TREE, torch.from_numpy(poses.joints_3d[poses.lineage.parent_a[64:]]))
     assert ((child.lengths / parent.lengths - 1).abs().amax(-1) > 0.03).all()
@@ -154,8 +152,8 @@ def test_lengths_and_turns_are_named(tiny_store: Path, tmp_path: Path) -> None:
 
 
 def test_mirrored_children_are_named_and_keep_their_heights(tiny_store: Path, tmp_path: Path) -> None:
-    settings = replace(
-        ALGORITHM_1, ratio=3.0, generations=1, crossover_rate=0.0, mutation_rate=0.0, mirror_rate=0.5
+    settings = ALGORITHM_1.replaced(
+        ratio=3.0, generations=1, crossover_rate=0.0, mutation_rate=0.0, mirror_rate=0.5
     )
     report = evolve(tiny_store, tmp_path / "mirrored.h5", settings)
     with PoseStore(tmp_path / "mirrored.h5") as store:
@@ -177,18 +175,18 @@ def test_too_few_valid_parents(tmp_path: Path, make_poses: Callable[..., Poses])
     with PoseStoreWriter(path, H36M17, "world", Provenance("test")) as writer:
         writer.append(poses)
     with pytest.raises(InputError, match=r"one\.h5: [01] of its 1 poses keep the limits 'anatomical'"):
-        evolve(path, tmp_path / "out.h5", replace(ALGORITHM_1, target_size=5))
+        evolve(path, tmp_path / "out.h5", ALGORITHM_1.replaced(target_size=5))
     assert sorted(tmp_path.iterdir()) == [path]
 
 
 def test_when_all_children_are_refused_the_bone_is_named(
     tmp_path: Path, make_poses: Callable[..., Poses]
 ) -> None:
-    # Only the trunk is turned, by up to half a circle: hardly any child survives.
+    # Only the trunk is rotated, by up to half a circle: hardly any child survives.
     path = tmp_path / "wild.h5"
     with PoseStoreWriter(path, H36M17, "world", Provenance("test")) as writer:
         writer.append(make_poses(64))
-    wild = replace(ALGORITHM_1, crossover_rate=0.0, mutation_rate=1.0, per_bone_rate=1.0, sigma=180.0)
+    wild = ALGORITHM_1.replaced(crossover_rate=0.0, mutation_rate=1.0, per_bone_rate=1.0, sigma=180.0)
     with pytest.raises(
         InputError, match=r"the limits 'anatomical' refuse nearly all children .* ends at \w+"
     ):
@@ -227,21 +225,21 @@ def test_stores_that_cannot_be_evolved(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"ratio": 1.0}, "--ratio must be larger than 1, not 1.0"),
-        ({"generations": 0}, "--generations must be at least 1, not 0"),
-        ({"crossover_rate": 1.5}, "--crossover-rate must lie between 0 and 1, not 1.5"),
-        ({"sigma": -1.0}, "--sigma must lie between 0 and 180 degrees, not -1.0"),
-        ({"length_spread": 1.0}, "--length-spread must be at least 0 and below 1"),
-        ({"per_bone_rate": -0.1}, "--per-bone-rate must lie between 0 and 1"),
+        ({"ratio": 1.0}, "`ratio` must be a number above 1, not 1.0"),
+        ({"generations": 0}, "`generations` must be a whole number of at least 1, not 0"),
+        ({"crossover_rate": 1.5}, "`crossover_rate` must be a number of at least 0 and at most 1, not 1.5"),
+        ({"sigma": -1.0}, "`sigma` must be a number of at least 0 and at most 180, not -1.0"),
+        ({"length_spread": 1.0}, "`length_spread` must be a number of at least 0 and below 1"),
+        ({"per_bone_rate": -0.1}, "`per_bone_rate` must be a number of at least 0"),
         ({"crossover_rate": 0.0, "mutation_rate": 0.0}, "every operator has rate 0"),
     ],
 )
 def test_settings_that_cannot_be(values: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match="^" + message):
-        replace(ALGORITHM_1, **values)  # type: ignore[arg-type]
+        ALGORITHM_1.replaced(**values)  # type: ignore[arg-type]
 
 
 def test_a_target_below_the_source_is_refused(tiny_store: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the source has 64 poses already and the result shall have 60"):
-        evolve(tiny_store, tmp_path / "out.h5", replace(ALGORITHM_1, target_size=60))
+        evolve(tiny_store, tmp_path / "out.h5", ALGORITHM_1.replaced(target_size=60))
     assert not any(tmp_path.iterdir())

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from distributed import LocalCluster
 
-from evolift.evolution.job import algorithm
 from evolift.evolution.job.algorithm import evolve
 from evolift.evolution.job.workers import block_workers
 from evolift.evolution.settings import EvolutionSettings
@@ -18,12 +17,9 @@ from evolift.posedata.errors import InputError
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # dask warns of ports, sizes and lost workers as it likes
-def test_a_worker_is_killed_mid_run(
-    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(algorithm, "BLOCK", 2000)
+def test_a_worker_is_killed_mid_run(tiny_store: Path, tmp_path: Path) -> None:
     settings = EvolutionSettings(target_size=60000, generations=2, seed=4)
-    evolve(tiny_store, tmp_path / "alone.h5", settings)
+    evolve(tiny_store, tmp_path / "alone.h5", settings, block=2000)
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
@@ -36,7 +32,9 @@ def test_a_worker_is_killed_mid_run(
                 os.kill(worker.pid, signal.SIGKILL)
 
         with block_workers(cluster=cluster.scheduler_address) as workers:
-            evolve(tiny_store, tmp_path / "cluster.h5", settings, workers=workers, progress=kill_one)
+            evolve(
+                tiny_store, tmp_path / "cluster.h5", settings, workers=workers, progress=kill_one, block=2000
+            )
     assert killed
     assert (tmp_path / "cluster.h5").read_bytes() == (tmp_path / "alone.h5").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.h5", "cluster.h5"]

@@ -20,7 +20,7 @@ from evolift.evolution.job.preview import write_preview
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_local
 from evolift.evolution.operators.parent_sampling import in_torso_frame
-from evolift.evolution.pose_pictures import facing_the_viewer
+from evolift.evolution.pose_images import facing_the_viewer
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import InputError, StoreError
 from evolift.posedata.poses import Poses
@@ -39,8 +39,8 @@ def test_distances_are_those_of_a_plain_search() -> None:
         expected = min(float((a[number] - other).square().sum(-1).mean().sqrt()) for other in b)
         assert float(found[number]) == pytest.approx(expected, rel=1e-3)
     # Where a person stands and looks does not matter.
-    turned = probes @ torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]) + 500
-    assert distance_to_nearest(turned, [probes], TREE).max() < 0.5
+    rotated = probes @ torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]) + 500
+    assert distance_to_nearest(rotated, [probes], TREE).max() < 0.5
 
 
 def test_coverage_counts_originals_and_children_apart(tiny_store: Path, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_people_are_turned_to_the_viewer(standing_pose: np.ndarray) -> None:
 def test_the_page_shows_families_refused_spheres_and_growth(tiny_store: Path, tmp_path: Path) -> None:
     page, out = tmp_path / "preview.html", tmp_path / "out.h5"
     arguments = [str(tiny_store), "-o", str(out), "--ratio", "4", "--sigma", "60", "--preview", str(page)]
-    arguments += ["--criteria", "ground,capsules"]
+    arguments += ["--criterion", "ground", "--criterion", "capsules"]
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 0, result.output
     text = page.read_text()
@@ -118,10 +118,10 @@ def test_the_page_shows_families_refused_spheres_and_growth(tiny_store: Path, tm
         assert heading in text
     for reason in ("ground: ", "limit of the bone to"):
         assert reason in text
-    pictures = re.findall(r"data:image/(?:png|jpeg);base64,([^\"]+)", text)
-    assert len(pictures) == 5
-    for picture in pictures:
-        image = cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_COLOR)
+    codes = re.findall(r"data:image/(?:png|jpeg);base64,([^\"]+)", text)
+    assert len(codes) == 5
+    for code in codes:
+        image = cv2.imdecode(np.frombuffer(base64.b64decode(code), np.uint8), cv2.IMREAD_COLOR)
         assert image.std() > 10
     assert not re.search(r"https?:", text)
 

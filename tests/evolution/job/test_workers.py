@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from evolift.evolution.job import algorithm
-from evolift.evolution.job.algorithm import evolve
 from evolift.evolution.job.block_workers import Block, BlockWorkers, ProcessWorkers
 from evolift.evolution.job.breeding import Tally
 from evolift.evolution.job.work_folder import WorkFolder
@@ -26,9 +26,7 @@ from evolift.posedata.store import PoseStore
 SETTINGS = EvolutionSettings(target_size=1500, generations=3, sigma=40.0, seed=2)
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(algorithm, "BLOCK", 200)
+evolve = partial(algorithm.evolve, block=200)
 
 
 @pytest.fixture
@@ -90,7 +88,7 @@ def test_leftovers_are_not_taken_up_unasked(tiny_store: Path, tmp_path: Path, un
     target = tmp_path / "out.h5"
     with pytest.raises(KeyboardInterrupt):
         evolve(tiny_store, target, SETTINGS, workers=Interrupted(2))
-    with pytest.raises(OutputError, match=r"out\.h5\.work was left by an interrupted run: add --resume"):
+    with pytest.raises(OutputError, match=r"out\.h5\.work was left by an interrupted run: add `resume`"):
         evolve(tiny_store, target, SETTINGS)
     other = EvolutionSettings(target_size=1500, generations=3, sigma=41.0, seed=2)
     with pytest.raises(InputError, match=r"the interrupted run had another sigma \(40\.0, now 41\.0\)"):
@@ -139,11 +137,10 @@ from pathlib import Path
 import evolift.evolution.job.algorithm as algorithm
 from evolift.evolution.settings import EvolutionSettings
 from evolift.evolution.job.block_workers import BlockWorkers
-algorithm.BLOCK = 200
 if __name__ == "__main__":
     settings = EvolutionSettings(target_size=20000, generations=4, sigma=40.0, seed=2)
     print("ready", flush=True)
-    algorithm.evolve(Path(sys.argv[1]), Path(sys.argv[2]), settings, resume=True)
+    algorithm.evolve(Path(sys.argv[1]), Path(sys.argv[2]), settings, resume=True, block=200)
     print("done", flush=True)
 """
 

@@ -41,14 +41,14 @@ def random_bodies(skeleton: Skeleton, n: int, seed: int, spread: float = 0.8) ->
     tree = KinematicTree(skeleton)
     joints = np.zeros((n, len(skeleton), 3))
     joints[:, skeleton.root] = rng.normal(0, 1500, (n, 3))
-    turn = Rotation.random(n, random_state=seed)
+    rotation = Rotation.random(n, random_state=seed)
     hanging = torch.tensor([[0.0, 0.0, -1.0] if limb else [0.0, 0.0, 1.0] for limb in tree.is_limb]).numpy()
     spans = [tree.bone(joint) for joint in (*tree.hips, *tree.shoulders)]
     hanging[spans] = [[-1, 0, 0], [1, 0, 0], [-1, 0, 0], [1, 0, 0]]
     for bone, joint in enumerate(tree.joints_of_bones):
         direction = hanging[bone] + spread * rng.normal(0, 1, (n, 3))
         direction *= rng.uniform(100, 450, (n, 1)) / np.linalg.norm(direction, axis=-1, keepdims=True)
-        joints[:, joint] = joints[:, skeleton.parent_indices[joint]] + turn.apply(direction)
+        joints[:, joint] = joints[:, skeleton.parent_indices[joint]] + rotation.apply(direction)
     return torch.from_numpy(joints.astype(np.float32))
 
 
@@ -119,13 +119,13 @@ def test_joints_come_back_to_a_thousandth_of_a_millimetre(skeleton: Skeleton) ->
 def test_the_body_may_stand_anywhere_and_look_anywhere(seed: int) -> None:
     tree = KinematicTree(H36M17)
     joints = random_bodies(H36M17, 4, seed).double()
-    turn = torch.from_numpy(Rotation.random(random_state=seed % 2**31).as_matrix())
-    moved = to_local(tree, joints @ turn.T + torch.tensor([100.0, -2000.0, 30.0]))
+    rotation = torch.from_numpy(Rotation.random(random_state=seed % 2**31).as_matrix())
+    moved = to_local(tree, joints @ rotation.T + torch.tensor([100.0, -2000.0, 30.0]))
     still = to_local(tree, joints)
     torch.testing.assert_close(moved.directions, still.directions, atol=1e-8, rtol=0)
     torch.testing.assert_close(moved.upper, still.upper, atol=1e-8, rtol=0)
     torch.testing.assert_close(moved.lengths, still.lengths, atol=1e-8, rtol=0)
-    torch.testing.assert_close(moved.lower, turn @ still.lower, atol=1e-8, rtol=0)
+    torch.testing.assert_close(moved.lower, rotation @ still.lower, atol=1e-8, rtol=0)
 
 
 def test_the_axes_are_right_forward_and_up(standing_pose: np.ndarray) -> None:
@@ -169,15 +169,15 @@ def test_the_carried_frame_is_continuous_but_at_the_stated_direction(limb: str) 
 
     def forearm(directions: torch.Tensor) -> torch.Tensor:
         rows = body[torch.zeros(len(directions), dtype=torch.long)]
-        turned = rows.directions.clone()
-        turned[:, bone] = directions
-        joints = to_joints(tree, rows.with_values(directions=turned))
+        rotated = rows.directions.clone()
+        rotated[:, bone] = directions
+        joints = to_joints(tree, rows.with_values(directions=rotated))
         return joints[:, tree.joints_of_bones[child]] - joints[:, tree.joints_of_bones[bone]]
 
     moved = (forearm(steps) - forearm(nudge)).norm(dim=-1) / body.lengths[0, child]
-    turn = (steps - nudge).norm(dim=-1)
+    rotation = (steps - nudge).norm(dim=-1)
     # The frame turns at most 2 tan(angle / 2) as fast as the limb: 15.2 at 165 degrees from rest.
-    assert (moved / turn).max() < 16
+    assert (moved / rotation).max() < 16
 
 
 def test_singular_poses_stay_finite_and_come_back(standing_pose: np.ndarray) -> None:

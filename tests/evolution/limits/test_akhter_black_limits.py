@@ -12,7 +12,7 @@ import torch
 from evolift.evolution.job.algorithm import evolve
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.limits.akhter_black_limits import AkhterBlackLimits
-from evolift.evolution.limits.limit_sources import limits_by_name
+from evolift.evolution.limits.limit_sources import joint_limits
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import H36M17, MPII16
@@ -110,7 +110,7 @@ def plain_verdicts(path: Path, joints: np.ndarray) -> tuple[dict[str, bool], flo
 
 def test_verdicts_are_those_of_the_plain_reader(tmp_path: Path) -> None:
     path = write_model(tmp_path)
-    limits = limits_by_name(f"akhter-black:{path}", TREE)
+    limits = joint_limits(f"akhter-black:{path}", TREE.skeleton)
     joints = random_bodies(H36M17, 300, 1, spread=0.5)
     verdict = limits.check(joints)
     checked = {name: set() for name in NAMES.values()}  # type: dict[str, set[bool]]
@@ -125,7 +125,7 @@ def test_verdicts_are_those_of_the_plain_reader(tmp_path: Path) -> None:
 
 
 def test_bones_that_the_files_do_not_know_always_pass(tmp_path: Path) -> None:
-    limits = limits_by_name(f"akhter-black:{write_model(tmp_path)}", TREE)
+    limits = joint_limits(f"akhter-black:{write_model(tmp_path)}", TREE.skeleton)
     assert isinstance(limits, AkhterBlackLimits)
     free = [bone for bone, has in enumerate(limits.limited) if not has]
     assert {TREE.names[bone] for bone in free} == set(TREE.names) - set(NAMES.values())
@@ -138,7 +138,7 @@ def test_a_parent_that_was_never_seen_refuses_the_child(tmp_path: Path) -> None:
     for cell in (1, 3, 6, 9):
         model["sepPlane"][0, cell][:] = np.nan
     scipy.io.savemat(path, {key: value for key, value in model.items() if not key.startswith("__")})
-    verdict = limits_by_name(f"akhter-black:{path}", TREE).check(random_bodies(H36M17, 50, 3))
+    verdict = joint_limits(f"akhter-black:{path}", TREE.skeleton).check(random_bodies(H36M17, 50, 3))
     for name in ("right_wrist", "left_wrist", "right_ankle", "left_ankle"):
         assert not verdict[:, TREE.bone(name)].any()
 
@@ -159,7 +159,7 @@ def test_a_store_evolves_under_them(tiny_store: Path, tmp_path: Path) -> None:
         joints = store.read(slice(64, None)).joints_3d
         assert set(store.provenance.inputs) == {"tiny.h5", "jointAngleModel_v2.mat", "staticPose.mat"}
     assert joints is not None
-    assert limits_by_name(settings.limits, TREE).accepts(torch.from_numpy(joints)).all()
+    assert joint_limits(settings.limits, TREE.skeleton).accepts(torch.from_numpy(joints)).all()
 
 
 def _without_static(path: Path) -> None:
@@ -191,10 +191,10 @@ def test_files_laid_out_otherwise_are_refused(tmp_path: Path, damage, message: s
     path = write_model(tmp_path)
     damage(path)
     with pytest.raises(InputError, match=message):
-        limits_by_name(f"akhter-black:{path}", TREE)
+        joint_limits(f"akhter-black:{path}", TREE.skeleton)
 
 
 def test_another_skeleton_is_refused(tmp_path: Path) -> None:
     path = write_model(tmp_path)
     with pytest.raises(InputError, match="akhter-black are for poses of H36M17, these have MPII16"):
-        limits_by_name(f"akhter-black:{path}", KinematicTree(MPII16))
+        joint_limits(f"akhter-black:{path}", MPII16)

@@ -11,7 +11,7 @@ import torch
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_joints, to_local
 from evolift.evolution.limits.anatomical_limits import AnatomicalLimits
-from evolift.evolution.limits.limit_sources import limits_by_name
+from evolift.evolution.limits.limit_sources import joint_limits
 from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import COCO18_PELVIS, H36M16, H36M17, MPII16
 
@@ -23,13 +23,13 @@ RIGHT_LIMBS = ("right_elbow", "right_wrist", "right_knee", "right_ankle")
 def posed(standing_pose: np.ndarray, **directions: tuple[float, float, float]) -> torch.Tensor:
     """The standing pose with some bones in other local directions; arms and legs are straight and hang otherwise."""
     local = to_local(TREE, torch.from_numpy(standing_pose)[None])
-    turned = local.directions.clone()
+    rotated = local.directions.clone()
     for bone, limb in enumerate(TREE.is_limb):
         if limb:
-            turned[0, bone] = torch.tensor([0.0, 0.0, -1.0])
+            rotated[0, bone] = torch.tensor([0.0, 0.0, -1.0])
     for joint, direction in directions.items():
-        turned[0, TREE.bone(joint)] = torch.nn.functional.normalize(torch.tensor(direction), dim=0)
-    return to_joints(TREE, local.with_values(directions=turned))
+        rotated[0, TREE.bone(joint)] = torch.nn.functional.normalize(torch.tensor(direction), dim=0)
+    return to_joints(TREE, local.with_values(directions=rotated))
 
 
 def broken(joints: torch.Tensor) -> set[str]:
@@ -91,8 +91,8 @@ def test_shoulders_do_not_turn_half_round(standing_pose: np.ndarray) -> None:
     local = to_local(TREE, posed(standing_pose))
     for degrees, expected in ((45, set()), (-45, set()), (110, {"thorax"}), (180, {"thorax"})):
         c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-        turn = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-        assert broken(to_joints(TREE, local.with_values(upper=turn @ local.upper))) == expected
+        rotation = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+        assert broken(to_joints(TREE, local.with_values(upper=rotation @ local.upper))) == expected
 
 
 def test_right_and_left_are_alike(standing_pose: np.ndarray) -> None:
@@ -148,4 +148,4 @@ def test_another_skeleton_is_refused() -> None:
 
 def test_unknown_limits_are_refused() -> None:
     with pytest.raises(InputError, match=r"^there are no limits 'anatomic'"):
-        limits_by_name("anatomic", TREE)
+        joint_limits("anatomic", TREE.skeleton)

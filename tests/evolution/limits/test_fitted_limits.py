@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from evolift.cli.evolve import evolve
 from evolift.cli.limits import limits as limits_command
-from evolift.evolution.kinematics.direction_cells import cell_of, cell_size, centres, within
+from evolift.evolution.kinematics.direction_cells import cell_of, centres, within
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_joints, to_local
-from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FitSettings, FittedLimits, fit_limits
-from evolift.evolution.limits.limit_sources import limits_by_name
+from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FittedLimits, fit_limits
+from evolift.evolution.limits.limit_sources import joint_limits
 from evolift.evolution.limits.limits_file import load_limits, save_limits
+from evolift.evolution.settings import FitSettings
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.skeleton import H36M17, MPII16
 from evolift.posedata.store import PoseStore, Provenance
@@ -46,7 +47,9 @@ def test_a_direction_lies_in_a_cell_whose_centre_is_near(vector: tuple[float, fl
     direction = torch.tensor(vector)[:, None]
     cell = cell_of(direction, SIDE)
     cosine = torch.nn.functional.normalize(direction[:, 0], dim=0) @ centres(SIDE)[cell[0]]
-    assert math.degrees(math.acos(min(1.0, float(cosine)))) < 1.5 * cell_size(SIDE)
+    assert (
+        math.degrees(math.acos(min(1.0, float(cosine)))) < 1.5 * math.degrees(math.sqrt(4 * math.pi)) / SIDE
+    )
 
 
 def test_every_cell_holds_its_own_centre() -> None:
@@ -76,7 +79,7 @@ def test_the_verdict_is_that_of_a_search_over_all_poses(fitted: FittedLimits) ->
     def angle(one: torch.Tensor, many: torch.Tensor) -> torch.Tensor:
         return torch.rad2deg(torch.arccos((many @ one).clamp(-1, 1)))
 
-    unsure = 0
+    uncertain = 0
     for bone in TREE.movable:
         own = centre(seen.directions[:, bone], SIDE)
         for row in range(30):
@@ -93,10 +96,10 @@ def test_the_verdict_is_that_of_a_search_over_all_poses(fitted: FittedLimits) ->
                     margin.min(), (angle(line, centre(seen.upper[:, :, 0], SIDE)) - 20).min()
                 )
             if margin.min().abs() < 0.1:  # rounding decides there
-                unsure += 1
+                uncertain += 1
                 continue
             assert bool(verdict[row, bone]) == bool(margin.min() < 0), (TREE.names[bone], row)
-    assert unsure < 20
+    assert uncertain < 20
     assert 0.1 < verdict[:, list(TREE.movable)].float().mean() < 0.9
 
 
@@ -146,7 +149,7 @@ def test_a_file_brings_them_back(fitted: FittedLimits, tmp_path: Path) -> None:
     save_limits(tmp_path / "limits.h5", fitted, provenance)
     save_limits(tmp_path / "again.h5", fitted, provenance)
     assert (tmp_path / "limits.h5").read_bytes() == (tmp_path / "again.h5").read_bytes()
-    loaded = limits_by_name(f"fitted:{tmp_path / 'limits.h5'}", TREE)
+    loaded = joint_limits(f"fitted:{tmp_path / 'limits.h5'}", TREE.skeleton)
     assert isinstance(loaded, FittedLimits)
     assert loaded.settings == fitted.settings
     assert loaded.poses == 100
@@ -162,7 +165,7 @@ def test_limits_of_another_skeleton_are_refused(fitted: FittedLimits, tmp_path: 
         InputError,
         match=r"limits\.h5: these limits were fitted on the skeleton H36M17, the poses have MPII16",
     ):
-        limits_by_name(f"fitted:{tmp_path / 'limits.h5'}", KinematicTree(MPII16))
+        joint_limits(f"fitted:{tmp_path / 'limits.h5'}", MPII16)
 
 
 def _truncate(path: Path) -> None:
@@ -227,9 +230,9 @@ def test_a_pose_store_is_no_file_of_limits(tiny_store: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"smoothing": 2.0}, "--smoothing must lie between 5"),
-        ({"parent_smoothing": 2.0}, "--parent-smoothing must lie between 10"),
-        ({"support": 0}, "--support must be at least 1"),
+        ({"smoothing": 2.0}, "`smoothing` must be a number of at least 5 and at most 180, not 2.0"),
+        ({"parent_smoothing": 2.0}, "`parent_smoothing` must be a number of at least 10"),
+        ({"support": 0}, "`support` must be a whole number of at least 1, not 0"),
     ],
 )
 def test_settings_that_cannot_be(values: dict[str, float], message: str) -> None:
@@ -256,14 +259,14 @@ def test_from_the_command_line(tiny_store: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_pictures_of_the_worst(tiny_store: Path, tmp_path: Path) -> None:
+def test_images_of_the_worst(tiny_store: Path, tmp_path: Path) -> None:
     from cv2 import imread
 
-    picture = tmp_path / "worst.png"
-    arguments = ["check", str(tiny_store), "--limits", "anatomical", "--pictures", str(picture)]
+    path = tmp_path / "worst.png"
+    arguments = ["check", str(tiny_store), "--limits", "anatomical", "--figure", str(path)]
     result = CliRunner().invoke(limits_command, arguments)
     assert result.exit_code == 0, result.output
-    image = imread(str(picture))
+    image = imread(str(path))
     # Broken bones are drawn in thick black, which nothing else in a tile of stick figures is.
     assert (image.max(-1) < 8).sum() > 500
     again = CliRunner().invoke(limits_command, arguments)

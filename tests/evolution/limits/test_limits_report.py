@@ -13,10 +13,10 @@ from evolift.evolution.criteria.ground import store_supports
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_local
 from evolift.evolution.limits.anatomical_limits import AnatomicalLimits
-from evolift.evolution.limits.fitted_limits import FitSettings
 from evolift.evolution.limits.fitting import fit_store
 from evolift.evolution.limits.limits_report import report_on_store
 from evolift.evolution.operators.random_limbs import with_random_limbs
+from evolift.evolution.settings import FitSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.bvh import import_bvh
 from evolift.posedata.importers.cmu_asfamc import import_cmu
@@ -76,7 +76,7 @@ def test_random_limbs_are_uniform_on_the_same_bodies(tiny_store: Path) -> None:
 
 
 def test_the_report_counts_criteria_and_random_limbs(tiny_store: Path) -> None:
-    criteria = criteria_by_names("ground,capsules", LIMITS.tree)
+    criteria = criteria_by_names(("ground", "capsules"), LIMITS.tree)
     with PoseStore(tiny_store) as store:
         report = report_on_store(store, LIMITS, criteria=criteria, random_limbs=True)
         joints, standing = store.read().joints_3d, store_supports(store)
@@ -129,7 +129,7 @@ def test_held_out_people_keep_the_limits_and_random_limbs_do_not(data_folder: Pa
     import_bvh(data_folder / "cmu_walk_bvh.zip", tmp_path / "walks.h5", fps=10.0)
     with PoseStore(tmp_path / "train.h5") as store:
         fitted = fit_store(store, FitSettings(), tmp_path / "limits.h5")
-    criteria = criteria_by_names("ground,capsules", LIMITS.tree)
+    criteria = criteria_by_names(("ground", "capsules"), LIMITS.tree)
     for limits in (LIMITS, fitted):
         for name in ("test.h5", "walks.h5"):
             with PoseStore(tmp_path / name) as store:

@@ -7,7 +7,7 @@ import torch
 
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_joints, to_local
-from evolift.evolution.operators.crossover import crossover, draw_pairs, draw_subtrees, exchange
+from evolift.evolution.operators.crossover import draw_pairs, draw_subtrees, exchange
 from evolift.posedata.skeleton import COCO18_PELVIS, H36M17
 from tests.evolution.kinematics.test_local_bones import random_bodies
 
@@ -54,7 +54,8 @@ def test_the_upper_body_comes_with_its_trunk_bone() -> None:
 def test_parents_are_never_changed() -> None:
     first, second = bodies(5), bodies(6)
     copies = [value.clone() for body in (first, second) for value in vars(body).values()]
-    crossover(first, second, TREE, torch.Generator().manual_seed(0), lengths="swapped")
+    taken = draw_subtrees(TREE, 200, torch.Generator().manual_seed(0), two_point_rate=0.5)
+    exchange(first, second, taken, TREE, lengths="swapped")
     for value, copy in zip([v for body in (first, second) for v in vars(body).values()], copies, strict=True):
         torch.testing.assert_close(value, copy, atol=0, rtol=0)
 
@@ -65,7 +66,8 @@ def test_swapped_lengths_keep_both_sides_equal() -> None:
     even = (first.lengths + first.lengths[:, list(TREE.mirror)]) / 2
     first = first.with_values(lengths=even)
     second = first.with_values(lengths=even * 1.3)
-    child, taken = crossover(first, second, TREE, torch.Generator().manual_seed(1), lengths="swapped")
+    taken = draw_subtrees(TREE, 100, torch.Generator().manual_seed(1), two_point_rate=0.5)
+    child = exchange(first, second, taken, TREE, lengths="swapped")
     torch.testing.assert_close(child.lengths, child.lengths[:, list(TREE.mirror)])
     assert (child.lengths[taken] > first.lengths[taken] * 1.2).all()
     untouched = ~(taken | taken[:, list(TREE.mirror)])

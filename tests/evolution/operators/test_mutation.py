@@ -1,4 +1,4 @@
-"""Mutation: the distribution of its turns, what it leaves alone, and lengths by body."""
+"""Mutation: the distribution of its rotations, what it leaves alone, and lengths by body."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import torch
 
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import LocalBones, to_joints, to_local
-from evolift.evolution.operators.mutation import mirror_bodies, mutate_bones, scale_lengths, turn_bodies
+from evolift.evolution.operators.mutation import (
+    draw_rotated,
+    mirror_bodies,
+    rotate_bodies,
+    rotate_bones,
+    scale_lengths,
+)
 from evolift.posedata.skeleton import H36M17
 from tests.evolution.kinematics.test_local_bones import random_bodies
 
@@ -29,32 +35,41 @@ def angles(before: LocalBones, after: LocalBones) -> torch.Tensor:
     return torch.rad2deg(torch.arccos(cosine.clamp(-1, 1)))
 
 
+def mutated(
+    before: LocalBones, chance: torch.Generator, *, sigma: float, per_bone_rate: float | None = None
+) -> tuple[LocalBones, torch.Tensor]:
+    """Mutants, and which of their bones were turned."""
+    everyone = torch.ones(len(before), dtype=torch.bool)
+    rotated = draw_rotated(TREE, everyone, chance, per_bone_rate=per_bone_rate)
+    return rotate_bones(before, rotated, TREE, chance, sigma=sigma), rotated
+
+
 def test_one_bone_turns_by_the_stated_gaussian() -> None:
     before = bodies(8000)
-    after, turned = mutate_bones(before, TREE, generator(), sigma=math.radians(10))
-    assert (turned.sum(-1) == 1).all()
-    assert not turned[:, list(TREE.pelvic)].any()
+    after, rotated = mutated(before, generator(), sigma=math.radians(10))
+    assert (rotated.sum(-1) == 1).all()
+    assert not rotated[:, list(TREE.pelvic)].any()
     angle = angles(before, after)
-    assert angle[~turned].max() < 0.1
+    assert angle[~rotated].max() < 0.1
     # Two independent gaussian components of 10 degrees: a mean square of 200.
-    assert (angle[turned] ** 2).mean() == pytest.approx(200, rel=0.06)
-    counts = turned.sum(0)[list(TREE.movable)]
+    assert (angle[rotated] ** 2).mean() == pytest.approx(200, rel=0.06)
+    counts = rotated.sum(0)[list(TREE.movable)]
     assert (counts - 8000 / 14).abs().max() < 120
     torch.testing.assert_close(after.directions.norm(dim=-1), torch.ones(8000, 16))
 
 
 def test_each_bone_turns_at_its_rate() -> None:
     before = bodies(4000)
-    after, turned = mutate_bones(before, TREE, generator(), sigma=0.2, per_bone_rate=0.3)
-    assert turned[:, list(TREE.movable)].float().mean() == pytest.approx(0.3, abs=0.02)
-    assert (angles(before, after)[turned] > 0.05).float().mean() > 0.99
+    after, rotated = mutated(before, generator(), sigma=0.2, per_bone_rate=0.3)
+    assert rotated[:, list(TREE.movable)].float().mean() == pytest.approx(0.3, abs=0.02)
+    assert (angles(before, after)[rotated] > 0.05).float().mean() > 0.99
 
 
 def test_only_the_subtree_below_the_bone_moves() -> None:
     before = bodies(400)
-    after, turned = mutate_bones(before, TREE, generator(1), sigma=0.5)
+    after, rotated = mutated(before, generator(1), sigma=0.5)
     old, new = to_joints(TREE, before), to_joints(TREE, after)
-    below = turned.float() @ TREE.subtree.float()
+    below = rotated.float() @ TREE.subtree.float()
     moved = torch.zeros(400, 17, dtype=torch.bool)
     moved[:, list(TREE.joints_of_bones)] = below > 0
     torch.testing.assert_close(old[~moved], new[~moved], atol=2e-3, rtol=0)
@@ -63,8 +78,8 @@ def test_only_the_subtree_below_the_bone_moves() -> None:
 
 def test_the_last_trunk_bone_also_twists_the_shoulders() -> None:
     before = bodies(2000)
-    after, turned = mutate_bones(before, TREE, generator(2), sigma=0.2)
-    thorax = turned[:, TREE.bone("thorax")]
+    after, rotated = mutated(before, generator(2), sigma=0.2)
+    thorax = rotated[:, TREE.bone("thorax")]
     relative = after.upper @ before.upper.mT
     twist = torch.atan2(relative[:, 1, 0], relative[:, 0, 0])
     assert twist[thorax].std() == pytest.approx(0.2, rel=0.3)
@@ -73,20 +88,20 @@ def test_the_last_trunk_bone_also_twists_the_shoulders() -> None:
 
 def test_a_new_heading_keeps_people_upright() -> None:
     before = bodies(4000)
-    turned = torch.rand(4000, generator=generator(3)) < 0.5
-    after = turn_bodies(before, turned, generator(4))
+    rotated = torch.rand(4000, generator=generator(3)) < 0.5
+    after = rotate_bodies(before, rotated, generator(4))
     # Rows of `lower` say how high the axes point: a turn about the vertical keeps the last.
     torch.testing.assert_close(after.lower[:, 2], before.lower[:, 2], atol=1e-6, rtol=0)
-    torch.testing.assert_close(after.lower[~turned], before.lower[~turned], atol=0, rtol=0)
+    torch.testing.assert_close(after.lower[~rotated], before.lower[~rotated], atol=0, rtol=0)
     change = after.lower @ before.lower.mT
-    heading = torch.atan2(change[turned, 1, 0], change[turned, 0, 0])
-    assert torch.histc(heading, 4, -math.pi, math.pi).min() > 0.2 * turned.sum()
+    heading = torch.atan2(change[rotated, 1, 0], change[rotated, 0, 0])
+    assert torch.histc(heading, 4, -math.pi, math.pi).min() > 0.2 * rotated.sum()
 
 
 def test_tilt_is_gaussian_about_each_horizontal_axis() -> None:
     before = bodies(6000)
     everyone = torch.ones(6000, dtype=torch.bool)
-    after = turn_bodies(before, everyone, generator(5), tilt_sigma=math.radians(8))
+    after = rotate_bodies(before, everyone, generator(5), tilt_sigma=math.radians(8))
     change = after.lower.double() @ before.lower.double().mT
     torch.testing.assert_close(
         change @ change.mT, torch.eye(3, dtype=torch.float64).expand(6000, 3, 3), atol=1e-5, rtol=0
@@ -145,8 +160,8 @@ def test_nothing_passed_in_is_changed() -> None:
     before = bodies(100)
     copies = [value.clone() for value in vars(before).values()]
     everyone = torch.ones(100, dtype=torch.bool)
-    mutate_bones(before, TREE, generator(), sigma=0.3)
-    turn_bodies(before, everyone, generator(), tilt_sigma=0.1)
+    mutated(before, generator(), sigma=0.3)
+    rotate_bodies(before, everyone, generator(), tilt_sigma=0.1)
     scale_lengths(before, TREE, everyone, generator(), spread=0.1)
     mirror_bodies(before, TREE, everyone)
     for value, copy in zip(vars(before).values(), copies, strict=True):
@@ -155,8 +170,8 @@ def test_nothing_passed_in_is_changed() -> None:
 
 def test_the_same_generator_gives_the_same_mutants() -> None:
     before = bodies(50)
-    one, _ = mutate_bones(before, TREE, generator(9), sigma=0.3)
-    two, _ = mutate_bones(before, TREE, generator(9), sigma=0.3)
-    other, _ = mutate_bones(before, TREE, generator(10), sigma=0.3)
+    one, _ = mutated(before, generator(9), sigma=0.3)
+    two, _ = mutated(before, generator(9), sigma=0.3)
+    other, _ = mutated(before, generator(10), sigma=0.3)
     torch.testing.assert_close(one.directions, two.directions, atol=0, rtol=0)
     assert not torch.equal(one.directions, other.directions)

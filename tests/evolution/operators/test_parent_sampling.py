@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 import torch
 
 from evolift.evolution.job.algorithm import evolve
-from evolift.evolution.kinematics import gene_pool
 from evolift.evolution.kinematics.gene_pool import GenePool, pack, unpack
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_local
@@ -48,16 +46,13 @@ def test_genes_come_back_as_they_were() -> None:
     assert torch.equal(taken.directions, local.directions[[7, 3, 7]])
 
 
-def test_rows_of_a_large_file_are_read_as_they_are_mapped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_of_a_large_file_are_read_as_they_are_mapped(tmp_path: Path) -> None:
     genes = np.random.default_rng(0).normal(0, 1, (40, GenePool.width(TREE))).astype(np.float32)
     genes.tofile(tmp_path / "genes")
-    pool = GenePool(TREE, np.memmap(tmp_path / "genes", np.float32, "r", shape=genes.shape))
+    rows = np.memmap(tmp_path / "genes", np.float32, "r", shape=genes.shape)
     members = torch.tensor([7, 39, 0, 7])
-    mapped = pool.take(members)
-    monkeypatch.setattr(gene_pool, "MAPPED_AT_MOST", 0)
-    monkeypatch.setattr(pool, "rows", np.zeros_like(genes))  # so that nothing comes from the mapping
+    mapped = GenePool(TREE, rows).take(members)
+    pool = GenePool(TREE, rows, mapped_at_most=0)
     read = pool.take(members)
     for name, value in vars(mapped).items():
         assert torch.equal(getattr(read, name), value), name
@@ -105,7 +100,7 @@ def test_hardness_sees_the_joints_and_is_checked() -> None:
 
 
 def test_evolution_prefers_hard_parents(tiny_store: Path, tmp_path: Path) -> None:
-    settings = replace(ALGORITHM_1, ratio=6.0, generations=1, sampling="hardness")
+    settings = ALGORITHM_1.replaced(ratio=6.0, generations=1, sampling="hardness")
     with PoseStore(tiny_store) as store:
         source = store.read().joints_3d
     assert source is not None
@@ -126,15 +121,14 @@ def test_evolution_prefers_hard_parents(tiny_store: Path, tmp_path: Path) -> Non
 
 
 def test_novelty_evolves_to_the_same_bytes_again(tiny_store: Path, tmp_path: Path) -> None:
-    settings = replace(ALGORITHM_1, ratio=4.0, generations=2, sampling="novelty", seed=1)
+    settings = ALGORITHM_1.replaced(ratio=4.0, generations=2, sampling="novelty", seed=1)
     for name in ("a.h5", "b.h5"):
         evolve(tiny_store, tmp_path / name, settings)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
 def test_copies_of_parents_are_refused_and_counted(tiny_store: Path, tmp_path: Path) -> None:
-    settings = replace(
-        ALGORITHM_1,
+    settings = ALGORITHM_1.replaced(
         ratio=4.0,
         generations=1,
         crossover_rate=0.0,
@@ -166,8 +160,8 @@ def test_templates_are_the_people_of_the_store() -> None:
 
 
 def test_children_get_templates(tiny_store: Path, tmp_path: Path) -> None:
-    settings = replace(
-        ALGORITHM_1, ratio=3.0, generations=1, crossover_rate=0.0, mutation_rate=0.0, template_rate=1.0
+    settings = ALGORITHM_1.replaced(
+        ratio=3.0, generations=1, crossover_rate=0.0, mutation_rate=0.0, template_rate=1.0
     )
     evolve(tiny_store, tmp_path / "out.h5", settings)
     with PoseStore(tmp_path / "out.h5") as store:

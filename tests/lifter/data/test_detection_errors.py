@@ -55,8 +55,8 @@ def test_drawn_people_are_those_measured_or_their_mirror_images() -> None:
     drawn = errors.draw(400, torch.Generator().manual_seed(0))
     mirrored = errors.percent[:, list(H36M17.mirror)] * torch.tensor([-1.0, 1.0])
     distance = [apart(drawn.flatten(1), known.flatten(1)) for known in (errors.percent, mirrored)]
-    as_was, turned = ((d.amin(1) < 1e-4).float() for d in distance)
-    assert bool((as_was + turned == 1).all())
+    as_was, rotated = ((d.amin(1) < 1e-4).float() for d in distance)
+    assert bool((as_was + rotated == 1).all())
     assert 0.4 < float(as_was.mean()) < 0.6
     assert len(set(distance[0].argmin(1)[as_was > 0].tolist())) > 30
 
@@ -106,7 +106,7 @@ def test_a_file_comes_back_as_it_was(tmp_path: Path) -> None:
         ("", "cannot be read as a CSV table of detection errors"),
     ],
 )
-def test_a_faulty_file_gets_one_sentence(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_file_gets_one_sentence(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "errors.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=message):

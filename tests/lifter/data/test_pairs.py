@@ -6,15 +6,24 @@ import numpy as np
 import pytest
 import torch
 
-from evolift.lifter.data import pose_source
-from evolift.lifter.data.detection_errors import DetectionErrors
-from evolift.lifter.data.pairs import PairMaker, Pairs, PairSettings, fixed_pairs, flipped, seen, with_faults
-from evolift.lifter.data.pose_source import Mixture, PosePart
-from evolift.lifter.model import LifterSettings
+from evolift.lifter.data.detection_errors import DetectionErrors, save_detection_errors
+from evolift.lifter.data.pairs import (
+    PairMaker,
+    Pairs,
+    errors_of,
+    fixed_pairs,
+    fixed_views,
+    flipped,
+    seen,
+    with_noise,
+)
+from evolift.lifter.data.pose_source import Mixture, PosePart, Windows
 from evolift.lifter.normalisation import screen
+from evolift.lifter.settings import LifterSettings, PairSettings, ViewSettings
 from evolift.posedata.camera import Camera
-from evolift.posedata.camera_rig import RingRig
+from evolift.posedata.camera_rig import sample_ring
 from evolift.posedata.errors import InputError
+from evolift.posedata.rig_settings import RingRig
 from evolift.posedata.skeleton import COCO17, H36M16, H36M17
 from evolift.posedata.store import PoseStore
 
@@ -27,7 +36,9 @@ def part_of(path, rows=None, skeleton=H36M17, **rest) -> PosePart:
 
 def maker(path, settings=None, lifter=None, seed=0, **rest) -> PairMaker:
     mixture = Mixture([part_of(path, **rest)], [1.0])
-    return PairMaker(mixture, settings or PairSettings(batch_size=16), lifter or LifterSettings(), seed)
+    return PairMaker(
+        mixture, settings or PairSettings(batch_size=16, flip=False), lifter or LifterSettings(), seed
+    )
 
 
 def same(a, b) -> bool:
@@ -47,7 +58,7 @@ def test_a_batch_depends_on_seed_step_and_rank_only(tiny_store, cameras) -> None
 def test_targets_are_poses_of_the_store_and_inputs_their_projections(tiny_store) -> None:
     part = part_of(tiny_store)
     bodies = part.bodies_at(0, 0)
-    pairs = seen(part, bodies, PairSettings(), torch.Generator().manual_seed(0))
+    pairs = seen(part, bodies, ViewSettings(), torch.Generator().manual_seed(0))
     with PoseStore(tiny_store) as store:
         world = store.read().joints_3d
     for row in (0, 17, 63):
@@ -72,23 +83,23 @@ def test_store_cameras_and_store_pixels(camera_store, tiny_store) -> None:
         np.testing.assert_allclose(bodies.joints, store.read().joints_3d, atol=0.05)
     with PoseStore(camera_store) as store:
         poses = store.read()
-    pairs = seen(part, bodies, PairSettings(cameras="store"), torch.Generator())
+    pairs = seen(part, bodies, ViewSettings(cameras="store"), torch.Generator())
     np.testing.assert_allclose(pairs.joints, poses.joints_3d, atol=0.1)
     np.testing.assert_array_equal(pairs.pixels, poses.joints_2d)
     np.testing.assert_array_equal(pairs.visibility, poses.visibility)
-    batch = maker(camera_store, PairSettings(batch_size=8, cameras="store"))(0, 0, 1)
+    batch = maker(camera_store, PairSettings(batch_size=8, cameras="store", flip=False))(0, 0, 1)
     assert bool((batch["inputs"][:, 16] == 0).all())
     assert bool((batch["inputs"][:, :16] != 0).all())
 
 
 def test_store_cameras_need_cameras(tiny_store) -> None:
-    with pytest.raises(InputError, match="a pose has no camera: sample cameras"):
+    with pytest.raises(InputError, match="a pose has no camera: sample `cameras`"):
         maker(tiny_store, PairSettings(cameras="store"))(0, 0, 1)
 
 
-def test_a_flipped_pair_is_a_picture_of_the_mirrored_pose(tiny_store) -> None:
+def test_a_flipped_pair_is_a_image_of_the_mirrored_pose(tiny_store) -> None:
     part = part_of(tiny_store)
-    pairs = seen(part, part.bodies_at(0, 0), PairSettings(), torch.Generator().manual_seed(0))
+    pairs = seen(part, part.bodies_at(0, 0), ViewSettings(), torch.Generator().manual_seed(0))
     which = torch.arange(64) % 2 == 0
     got = flipped(pairs, H36M17, which)
     np.testing.assert_array_equal(got.pixels[1::2], pairs.pixels[1::2])
@@ -104,9 +115,9 @@ def test_a_flipped_pair_is_a_picture_of_the_mirrored_pose(tiny_store) -> None:
 
 def test_noise_is_in_per_cent_of_the_person_and_missing_joints_become_unlabelled(tiny_store) -> None:
     part = part_of(tiny_store)
-    clean = seen(part, part.bodies_at(0, 0), PairSettings(), torch.Generator().manual_seed(0))
+    clean = seen(part, part.bodies_at(0, 0), ViewSettings(), torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(1)
-    parts = [with_faults(clean, PairSettings(noise=2.0, missing=0.25), generator) for _ in range(30)]
+    parts = [with_noise(clean, PairSettings(noise=2.0, missing=0.25), None, generator) for _ in range(30)]
     extent = (clean.pixels.amax(1) - clean.pixels.amin(1)).amax(-1)
     error = torch.cat([((part.pixels - clean.pixels) / extent[:, None, None]).flatten() for part in parts])
     assert 0.0195 < float(error.std()) < 0.0205
@@ -116,17 +127,22 @@ def test_noise_is_in_per_cent_of_the_person_and_missing_joints_become_unlabelled
     assert torch.equal(parts[0].joints, clean.joints)
 
 
-def test_errors_of_a_detector_are_made_again_at_the_size_of_the_person(tiny_store) -> None:
+def test_errors_of_a_detector_are_made_again_at_the_size_of_the_person(tiny_store, tmp_path) -> None:
     part = part_of(tiny_store)
-    clean = seen(part, part.bodies_at(0, 0), PairSettings(), torch.Generator().manual_seed(0))
+    clean = seen(part, part.bodies_at(0, 0), ViewSettings(), torch.Generator().manual_seed(0))
     percent = torch.arange(17.0)[:, None] * torch.tensor([0.0, 1.0])
     percent[[1, 2, 3, 11, 12, 13]] = percent[[4, 5, 6, 14, 15, 16]]  # the same when mirrored
-    errors = DetectionErrors(H36M17, percent[None])
-    faulty = with_faults(clean, PairSettings(errors=errors), torch.Generator().manual_seed(1))
+    path = tmp_path / "errors.csv"
+    save_detection_errors(path, DetectionErrors(H36M17, percent[None]))
+    settings = PairSettings(errors=str(path))
+    errors = errors_of(settings, H36M17)
+    noisy = with_noise(clean, settings, errors, torch.Generator().manual_seed(1))
     extent = (clean.pixels.amax(1) - clean.pixels.amin(1)).amax(-1)
     wanted = clean.pixels + percent / 100 * extent[:, None, None]
-    torch.testing.assert_close(faulty.pixels, wanted, atol=1e-3, rtol=0)
-    assert torch.equal(faulty.joints, clean.joints)
+    torch.testing.assert_close(noisy.pixels, wanted, atol=1e-3, rtol=0)
+    assert torch.equal(noisy.joints, clean.joints)
+    with pytest.raises(InputError, match="COCO17 has no joint 'pelvis'"):
+        errors_of(settings, COCO17)
 
 
 def test_targets_and_inputs_of_a_depth_lifter(tiny_store) -> None:
@@ -152,25 +168,23 @@ def test_mixture_draws_by_weight(tiny_store) -> None:
         Mixture([low], [0.0])
 
 
-def test_many_poses_are_read_window_by_window(tiny_store, monkeypatch) -> None:
-    monkeypatch.setattr(pose_source, "CHUNK_ROWS", 8)
-    monkeypatch.setattr(pose_source, "WINDOW_CHUNKS", 2)
-    monkeypatch.setattr(pose_source, "WINDOW_STEPS", 5)
+def test_many_poses_are_read_window_by_window(tiny_store) -> None:
+    windows = Windows(chunk_rows=8, chunks=2, steps=5)
     rows = np.arange(1, 64, 2)
-    part, memory = part_of(tiny_store, rows, rows_in_memory=0), part_of(tiny_store, rows)
+    part = part_of(tiny_store, rows, rows_in_memory=0, windows=windows)
+    memory = part_of(tiny_store, rows)
     every = memory.bodies_at(0, 0).joints
-    windows = [part.bodies_at(step, 0).joints for step in range(40)]
-    for window in windows:
+    seen = [part.bodies_at(step, 0).joints for step in range(40)]
+    for window in seen:
         assert len(window) == 8
         assert all(bool((pose == every).flatten(1).all(1).any()) for pose in window)
-    assert torch.equal(windows[0], windows[4])
-    assert not torch.equal(windows[0], windows[5])
-    assert torch.equal(part.bodies_at(12, 0).joints, windows[12])  # going back gives the same
+    assert torch.equal(seen[0], seen[4])
+    assert not torch.equal(seen[0], seen[5])
+    assert torch.equal(part.bodies_at(12, 0).joints, seen[12])  # going back gives the same
     settings = PairSettings(batch_size=4)
     make = PairMaker(Mixture([part], [1.0]), settings, LifterSettings(), 0)
-    fresh = PairMaker(
-        Mixture([part_of(tiny_store, rows, rows_in_memory=0)], [1.0]), settings, LifterSettings(), 0
-    )
+    again = part_of(tiny_store, rows, rows_in_memory=0, windows=windows)
+    fresh = PairMaker(Mixture([again], [1.0]), settings, LifterSettings(), 0)
     make(3, 0, 1)
     assert same(make(33, 0, 1), fresh(33, 0, 1))
 
@@ -196,9 +210,20 @@ def test_fixed_pairs_show_each_row_to_the_whole_ring(tiny_store) -> None:
     assert isinstance(single, Pairs)
 
 
+def test_fixed_pairs_are_fixed_views_with_noise(tiny_store, tmp_path) -> None:
+    part, settings = part_of(tiny_store), PairSettings(noise=1.0)
+    clean, rows = fixed_views(part, settings, 0, count=10)
+    noisy, same_rows = fixed_pairs(part, settings, 0, count=10)
+    np.testing.assert_array_equal(rows, same_rows)
+    assert torch.equal(clean.joints, noisy.joints)
+    assert not torch.equal(clean.pixels, noisy.pixels)
+    quiet, _ = fixed_pairs(part, PairSettings(), 0, count=10)
+    assert torch.equal(clean.pixels, quiet.pixels)
+
+
 def test_screen_inputs_use_the_image_size_of_each_camera(tiny_store) -> None:
     part = part_of(tiny_store)
-    settings = PairSettings(batch_size=8, cameras="random")
+    settings = PairSettings(batch_size=8, cameras="random", flip=False)
     mixture = Mixture([part], [1.0])
     batch = PairMaker(mixture, settings, LifterSettings(), 0)(0, 0, 1)
     generator = pose_source_generator(0)
@@ -215,8 +240,10 @@ def pose_source_generator(step: int) -> torch.Generator:
 
 
 def test_bad_settings_are_refused() -> None:
-    with pytest.raises(InputError, match="noise not negative"):
+    with pytest.raises(InputError, match=r"`noise` must be a number of at least 0, not -1\.0"):
         PairSettings(noise=-1.0)
+    with pytest.raises(InputError, match="`cameras` must be one of ring, random, store, not 'moving'"):
+        PairSettings(cameras="moving")
 
 
 def test_noise_scales_with_the_labelled_joints_alone() -> None:
@@ -226,9 +253,9 @@ def test_noise_scales_with_the_labelled_joints_alone() -> None:
     pixels[:, 3] = 0
     visibility = torch.full((500, 17), 2, dtype=torch.uint8)
     visibility[:, 3] = 0
-    cameras = RingRig().sample(joints, 0, torch.Generator().manual_seed(0))
+    cameras = sample_ring(RingRig(), joints, 0, torch.Generator().manual_seed(0))
     pairs = Pairs(pixels, visibility, joints, cameras)
-    noisy = with_faults(pairs, PairSettings(noise=2.0), torch.Generator().manual_seed(1))
+    noisy = with_noise(pairs, PairSettings(noise=2.0), None, torch.Generator().manual_seed(1))
     labelled = [joint for joint in range(17) if joint != 3]
     spread = (noisy.pixels - pixels)[:, labelled].std().item()
     assert 1.4 < spread < 2.1  # 2 per cent of about 90 pixels

@@ -1,4 +1,4 @@
-"""SemGCN written down plainly: what the fast paths must equal, and what their speed is measured against."""
+"""SemGCN written down plainly: what ours must equal, and what its speed is measured against."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution
 from evolift.lifter.networks.semgcn import SemGCN
 
 
@@ -60,7 +61,8 @@ class Straight(nn.Module):
 def copy_weights(new: SemGCN, old: Straight) -> None:
     layers = [module for module in old.modules() if isinstance(module, StraightLayer)]
     with torch.no_grad():
-        for mine, theirs in zip(new.convolutions(), layers, strict=True):
+        ours = [module for module in new.modules() if isinstance(module, SemanticGraphConvolution)]
+        for mine, theirs in zip(ours, layers, strict=True):
             theirs.weight.copy_(mine.weight)
             theirs.logits.copy_(mine.edge_logits)
             theirs.bias.copy_(mine.bias)

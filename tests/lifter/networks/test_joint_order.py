@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from evolift.lifter.model import LifterModel, LifterSettings
+from evolift.lifter.model import LifterModel
 from evolift.lifter.networks.cascade import Cascade
 from evolift.lifter.networks.joint_groups import groups_by_name, joint_order
 from evolift.lifter.networks.martinez import Martinez
 from evolift.lifter.networks.non_local import NonLocalBlock
 from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution
+from evolift.lifter.settings import LifterSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import COCO18_PELVIS, H36M16, H36M17
 

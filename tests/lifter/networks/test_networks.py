@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from evolift.lifter.model import parameter_count
 from evolift.lifter.networks.cascade import Cascade
@@ -12,6 +14,7 @@ from evolift.lifter.networks.semgcn import SemGCN
 from evolift.lifter.networks.skeleton_graph import adjacency
 from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import COCO17, H36M16, H36M17
+from tests.lifter.networks.straightforward_semgcn import Straight, copy_weights
 
 
 def test_parameter_counts_are_the_published_ones() -> None:
@@ -27,6 +30,48 @@ def test_parameter_counts_are_the_published_ones() -> None:
 def test_semgcn_takes_any_skeleton(skeleton) -> None:
     network = SemGCN(2, 3, adjacency(skeleton), hidden=8, blocks=1, groups=groups_by_name("none", skeleton))
     assert network(torch.randn(5, 17, 2)).shape == (5, 17, 3)
+
+
+def test_semgcn_learns_as_the_published_layer_written_down_plainly() -> None:
+    torch.manual_seed(0)
+    ours = SemGCN(2, 3, adjacency(H36M17), hidden=12, blocks=2).double()
+    plain = Straight(adjacency(H36M17), hidden=12, blocks=2).double()
+    copy_weights(ours, plain)
+    x, y = torch.randn(40, 8, 17, 2).double(), torch.randn(40, 8, 17, 3).double()
+
+    def learnt(network: nn.Module) -> tuple[list[float], torch.Tensor]:
+        optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+        losses = []
+        for inputs, targets in zip(x, y, strict=True):
+            optimiser.zero_grad()
+            loss = F.mse_loss(network(inputs), targets)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            losses.append(loss.item())
+        network.eval()
+        with torch.no_grad():
+            return losses, network(x[0])
+
+    (our_losses, our_answer), (plain_losses, plain_answer) = learnt(ours), learnt(plain)
+    assert our_losses == pytest.approx(plain_losses, rel=1e-6)
+    assert our_losses[-1] < 0.9 * our_losses[0]
+    torch.testing.assert_close(our_answer, plain_answer, rtol=1e-5, atol=1e-5)
+
+
+def test_mixed_precision_trains_semgcn() -> None:
+    network = SemGCN(2, 3, adjacency(H36M16), hidden=12, blocks=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        network(torch.randn(8, 16, 2)).square().sum().backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in network.parameters())
+
+
+def test_dropout_is_active_in_training_only() -> None:
+    network = SemGCN(2, 3, adjacency(H36M16), hidden=12, blocks=2, dropout=0.5)
+    x = torch.randn(8, 16, 2)
+    assert not torch.equal(network(x), network(x))
+    network.eval()
+    assert torch.equal(network(x), network(x))
 
 
 def test_each_stage_of_a_cascade_corrects_the_last_and_is_trained_alone() -> None:
@@ -116,12 +161,15 @@ def test_own_groups_are_checked() -> None:
         groups_by_name("pairs", H36M17)
 
 
-def test_padding_does_not_change_a_maximum_or_its_gradient() -> None:
-    block = NonLocalBlock(4, own_groups([[0, 1, 2], [2]], _three_joints())).double()
-    x = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
-    pooled = block._pooled(x)
-    torch.testing.assert_close(pooled[:, 1], x[:, 2])
-    assert torch.autograd.gradcheck(block._pooled, (x,))
+def test_groups_of_different_sizes_and_their_gradients() -> None:
+    torch.manual_seed(0)
+    groups = own_groups([[0, 1, 2], [2]], _three_joints())
+    block = NonLocalBlock(4, groups).double()
+    torch.nn.init.normal_(block.norm.weight)
+    block.eval()
+    x = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(block(x), by_definition(block, x, groups))
+    assert torch.autograd.gradcheck(block, (x,))
 
 
 def _three_joints():

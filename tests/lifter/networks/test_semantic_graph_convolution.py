@@ -6,9 +6,9 @@ from torch import Tensor
 
 from evolift.lifter.networks.graph_form import SemanticGraphMessagePassing
 from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution
-from evolift.lifter.networks.skeleton_graph import adjacency, edge_index
+from evolift.lifter.networks.skeleton_graph import adjacency
 from evolift.posedata.errors import InputError
-from evolift.posedata.skeleton import COCO18_PELVIS, H36M16, H36M17, Skeleton
+from evolift.posedata.skeleton import COCO18_PELVIS, H36M16, H36M17
 
 
 def randomised(layer: SemanticGraphConvolution, seed: int = 0) -> SemanticGraphConvolution:
@@ -17,15 +17,6 @@ def randomised(layer: SemanticGraphConvolution, seed: int = 0) -> SemanticGraphC
         for parameter in layer.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
     return layer
-
-
-def side_by_side(*skeletons: Skeleton) -> Tensor:
-    """Edges of several bodies, nodes numbered body after body."""
-    edges, first = [], 0
-    for skeleton in skeletons:
-        edges.append(edge_index(adjacency(skeleton)) + first)
-        first += len(skeleton)
-    return torch.cat(edges, 1)
 
 
 def by_definition(layer: SemanticGraphConvolution, x: Tensor, neighbours: Tensor) -> Tensor:
@@ -67,44 +58,32 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(run, (x, *(p.detach().requires_grad_() for p in layer.parameters())))
 
 
-def test_message_passing_gives_the_same_numbers_and_gradients() -> None:
-    layer = randomised(SemanticGraphConvolution(3, 4, adjacency(H36M17))).double()
-    graph = SemanticGraphMessagePassing(layer)
-    x = torch.randn(5, 17, 3, dtype=torch.float64)
-    index, logits = side_by_side(*[H36M17] * 5), layer.edge_logits.repeat(5)
-    dense, sparse = layer(x), graph(x.flatten(0, 1), index, logits).view(5, 17, 4)
-    torch.testing.assert_close(dense, sparse)
-    loss_gradient = torch.randn_like(dense)
-    wanted = torch.autograd.grad(dense, list(layer.parameters()), loss_gradient)
-    got = torch.autograd.grad(sparse, list(layer.parameters()), loss_gradient)
-    for a, b in zip(wanted, got, strict=True):
-        torch.testing.assert_close(a, b)
+@pytest.mark.parametrize("skeleton", [H36M17, COCO18_PELVIS], ids=lambda s: s.name)
+def test_messages_give_the_same_numbers_and_gradients(skeleton) -> None:
+    dense = randomised(SemanticGraphConvolution(3, 4, adjacency(skeleton))).double()
+    messages = SemanticGraphMessagePassing(3, 4, adjacency(skeleton)).double()
+    messages.load_state_dict(dense.state_dict())
+    x = torch.randn(5, len(skeleton), 3, dtype=torch.float64)
+    wanted, got = dense(x), messages(x)
+    torch.testing.assert_close(got, wanted)
+    upstream = torch.randn_like(wanted)
+    a = torch.autograd.grad(wanted, list(dense.parameters()), upstream)
+    b = torch.autograd.grad(got, list(messages.parameters()), upstream)
+    for one, two in zip(a, b, strict=True):
+        torch.testing.assert_close(two, one)
 
 
-def test_message_passing_mixes_skeletons_in_a_batch() -> None:
-    shared = randomised(SemanticGraphConvolution(3, 4, adjacency(H36M17)))
-    other = SemanticGraphConvolution(3, 4, adjacency(COCO18_PELVIS))
-    with torch.no_grad():
-        other.weight.copy_(shared.weight)
-        other.bias.copy_(shared.bias)
-        other.edge_logits.normal_()
-    a, b = torch.randn(17, 3), torch.randn(19, 3)
-    index = side_by_side(H36M17, COCO18_PELVIS)
-    logits = torch.cat([shared.edge_logits, other.edge_logits])
-    got = SemanticGraphMessagePassing(shared)(torch.cat([a, b]), index, logits)
-    torch.testing.assert_close(got[:17], shared(a[None])[0])
-    torch.testing.assert_close(got[17:], other(b[None])[0])
-
-
-def test_message_passing_follows_a_renumbering_of_the_nodes() -> None:
-    layer = randomised(SemanticGraphConvolution(3, 4, adjacency(H36M17)))
-    graph = SemanticGraphMessagePassing(layer)
-    x, index = torch.randn(17, 3), edge_index(adjacency(H36M17))
+@pytest.mark.parametrize("form", [SemanticGraphConvolution, SemanticGraphMessagePassing])
+def test_an_order_of_the_joints_only_permutes_the_edges(form) -> None:
     order = torch.randperm(17, generator=torch.Generator().manual_seed(3))
-    place = torch.empty(17, dtype=torch.long)
-    place[order] = torch.arange(17)
-    got = graph(x[order], place[index], layer.edge_logits)
-    torch.testing.assert_close(got, graph(x, index, layer.edge_logits)[order])
+    neighbours = adjacency(H36M17)
+    layer, other = form(3, 4, neighbours), form(3, 4, neighbours[order][:, order])
+    randomised(layer)
+    logits = torch.full(neighbours.shape, torch.nan)
+    logits[neighbours] = layer.edge_logits.detach()
+    other.load_state_dict({**layer.state_dict(), "edge_logits": logits[order][:, order][other.adjacency]})
+    x = torch.randn(2, 17, 3)
+    torch.testing.assert_close(other(x[:, order]), layer(x)[:, order])
 
 
 def test_each_joint_weighs_itself_and_its_neighbours_by_shares_that_sum_to_one() -> None:

@@ -79,12 +79,12 @@ def joint_text(name: str, indent: str, scale: float) -> list[str]:
     return [*lines, indent + "}"]
 
 
-def random_motion(frames: int, seed: int = 0, turn: float = 20.0) -> dict[str, np.ndarray]:
+def random_motion(frames: int, seed: int = 0, rotation: float = 20.0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     motion = {}
     for name in file_order():
         columns = [
-            rng.normal(0, 10, frames) if channel.endswith("position") else rng.normal(0, turn, frames)
+            rng.normal(0, 10, frames) if channel.endswith("position") else rng.normal(0, rotation, frames)
             for channel in channels_of(name)
         ]
         motion[name] = np.round(np.stack(columns, 1), 4)
@@ -109,7 +109,7 @@ def bvh_text(motion: dict[str, np.ndarray], *, scale: float = 1.0, frame_time: s
     return "\n".join([*lines, ""])
 
 
-def turn(axis: str, degrees: float) -> np.ndarray:
+def rotation(axis: str, degrees: float) -> np.ndarray:
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array(
         {
@@ -137,7 +137,7 @@ def slow_positions(motion: dict[str, np.ndarray], frame: int) -> dict[str, np.nd
             if channel.endswith("position"):
                 step["XYZ".index(channel[0]), 3] = value
             else:
-                step[:3, :3] = turn(channel[0], value)
+                step[:3, :3] = rotation(channel[0], value)
             local = local @ step
         matrices[name] = matrix @ local
         positions[name] = matrices[name][:3, 3]
@@ -148,7 +148,7 @@ def slow_positions(motion: dict[str, np.ndarray], frame: int) -> dict[str, np.nd
 
 def standing(frames: int, seed: int = 0) -> dict[str, np.ndarray]:
     """The figure upright with small movements, the head where its offset is."""
-    motion = random_motion(frames, seed, turn=5.0)
+    motion = random_motion(frames, seed, rotation=5.0)
     motion["Head"][:, :3] = [0, 14, 2]
     return motion
 
@@ -159,7 +159,7 @@ def write_names(folder: Path) -> Path:
 
 
 def test_forward_kinematics_against_a_matrix_per_channel() -> None:
-    motion = random_motion(5, turn=90)
+    motion = random_motion(5, rotation=90)
     parsed = parse_bvh(bvh_text(motion).encode(), "a.bvh")
     names = [*file_order(), "Head_End", "LeftFoot_End"]
     positions = joint_positions(parsed, np.arange(5), names)
@@ -294,7 +294,7 @@ def test_files_that_disagree_or_tell_nothing_are_refused(tmp_path: Path) -> None
     assert summary.files == 3
     (tmp_path / "one").mkdir()
     (folder / "odd.bvh").rename(tmp_path / "one" / "odd.bvh")
-    with pytest.raises(InputError, match="the unit of length cannot be told from its poses: give --unit"):
+    with pytest.raises(InputError, match="the unit of length cannot be told from its poses: give `unit`"):
         import_bvh(tmp_path / "one", tmp_path / "new.h5", names=names)
     with pytest.raises(InputError, match="the unit 'yard' is not known: give m, cm"):
         import_bvh(folder, tmp_path / "new.h5", names=names, unit="yard")
@@ -416,29 +416,29 @@ def bandai_namco_text(head_end: str) -> str:
     frames: list[list[float]] = [[], []]
 
     def joint(
-        name: str, offset: str, *children: str, turn: float = 0.0, kind: str = "JOINT", end: str = "0 0 0"
+        name: str, offset: str, *children: str, rotation: float = 0.0, kind: str = "JOINT", end: str = "0 0 0"
     ) -> str:
         inner = " ".join(children) or f"End Site {{ OFFSET {end} }}"
         for values in frames:
-            values[:0] = [*map(float, offset.split()), turn, 0, 0]
+            values[:0] = [*map(float, offset.split()), rotation, 0, 0]
         return f"{kind} {name} {{ OFFSET {offset} {channels} {inner} }}"
 
     # Written from the last joint to the first, so that the columns come in the order of the file.
     legs = [
         joint(f"UpperLeg_{side}", f"-2 {y} 0",
-              joint(f"LowerLeg_{side}", f"{sign}39 0 0", joint(f"Foot_{side}", f"{sign}41 0 0"), turn=turn / 9),
-              turn=turn)
-        for side, y, sign, turn in (("R", 6.5, "-", 0.0), ("L", -6.5, "", 180.0))
+              joint(f"LowerLeg_{side}", f"{sign}39 0 0", joint(f"Foot_{side}", f"{sign}41 0 0"), rotation=rotation / 9),
+              rotation=rotation)
+        for side, y, sign, rotation in (("R", 6.5, "-", 0.0), ("L", -6.5, "", 180.0))
     ][::-1]  # fmt: skip
     arms = [
         joint(f"Shoulder_{side}", f"13 -0.2 {z}",
               joint(f"UpperArm_{side}", f"0 0 {z}",
-                    joint(f"LowerArm_{side}", "-24 0 0", joint(f"Hand_{side}", "-22 0 0"), turn=-9.0)))
+                    joint(f"LowerArm_{side}", "-24 0 0", joint(f"Hand_{side}", "-22 0 0"), rotation=-9.0)))
         for side, z in (("R", -5), ("L", 5))
     ][::-1]  # fmt: skip
     head = joint("Neck", "16.4 0 0", joint("Head", "6.5 0 0", end=head_end))
     chest = joint("Spine", "15.7 0 0", joint("Chest", "9 0 0", head, *arms))
-    root = joint("joint_Root", "0 0 0", joint("Hips", "1 94 -4", chest, *legs, turn=90.0), kind="ROOT")
+    root = joint("joint_Root", "0 0 0", joint("Hips", "1 94 -4", chest, *legs, rotation=90.0), kind="ROOT")
     lines = [" ".join(f"{value:g}" for value in values) for values in frames]
     return "\n".join(["HIERARCHY", root, "MOTION", "Frames: 2", "Frame Time: 0.0333333", *lines, ""])
 

@@ -28,7 +28,7 @@ from tests.posedata.acclaim_files import (
 MILLIMETRES = 25.4 / LENGTH_UNIT
 
 
-def turn(axis: str, degrees: float) -> np.ndarray:
+def rotation(axis: str, degrees: float) -> np.ndarray:
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array(
         {
@@ -42,14 +42,14 @@ def turn(axis: str, degrees: float) -> np.ndarray:
 def slow_ends(values: dict[str, np.ndarray], frame: int) -> dict[str, np.ndarray]:
     """One frame, bone by bone, from the description of the format: L = C Rz Ry Rx C^-1."""
     root = values["root"][frame]
-    rotations = {"root": turn("z", root[5]) @ turn("y", root[4]) @ turn("x", root[3])}
+    rotations = {"root": rotation("z", root[5]) @ rotation("y", root[4]) @ rotation("x", root[3])}
     ends = {"root": MILLIMETRES * root[:3]}
     for name, (parent, direction, length, axis, dof) in BONES.items():
         angles = dict.fromkeys("xyz", 0.0)
         if dof:
             angles |= {word[1]: value for word, value in zip(dof.split(), values[name][frame], strict=True)}
-        C = turn("z", axis[2]) @ turn("y", axis[1]) @ turn("x", axis[0])
-        M = turn("z", angles["z"]) @ turn("y", angles["y"]) @ turn("x", angles["x"])
+        C = rotation("z", axis[2]) @ rotation("y", axis[1]) @ rotation("x", axis[0])
+        M = rotation("z", angles["z"]) @ rotation("y", angles["y"]) @ rotation("x", angles["x"])
         rotations[name] = rotations[parent] @ C @ M @ np.linalg.inv(C)
         ends[name] = ends[parent] + MILLIMETRES * length * rotations[name] @ np.array(direction)
     return ends
@@ -114,8 +114,8 @@ def test_the_last_frame_is_not_dropped(tmp_path: Path) -> None:
 
 def test_workers_do_not_change_a_byte(tmp_path: Path) -> None:
     folder = write_database(tmp_path / "cmu", {"05_01": 30, "05_02": 13, "06_01": 25})
-    for workers in (1, 2):
-        import_cmu(folder, tmp_path / f"{workers}.h5", workers=workers)
+    for num_workers in (1, 2):
+        import_cmu(folder, tmp_path / f"{num_workers}.h5", num_workers=num_workers)
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
 
 
@@ -196,7 +196,7 @@ BAD_SKELETONS = {
     "is not in the hierarchy": lambda text: text.replace("    ltibia lfoot\r\n", ""),
     "names 'lfoot' twice": lambda text: text.replace("rtibia rfoot", "rtibia rfoot lfoot"),
     "before 'nothing' has a parent": lambda text: text.replace("    ltibia lfoot", "    nothing lfoot"),
-    "only turns are known": lambda text: text.replace("dof ry rz", "dof ry l"),
+    "only rotations are known": lambda text: text.replace("dof ry rz", "dof ry l"),
     "should be 3 finite numbers": lambda text: text.replace("direction 1 0 0", "direction 1 0 nan"),
     "two bones are called 'lfoot'": lambda text: text.replace("name rfoot", "name lfoot"),
     "a permutation of XYZ": lambda text: text.replace("   axis XYZ", "   axis XYY"),
@@ -294,7 +294,7 @@ def test_real_bones_keep_their_length_and_people_stand_upright_and_walk_forward(
 
 @pytest.mark.real_data
 def test_real_bone_means_and_no_joint_jumps(data_folder: Path, tmp_path: Path) -> None:
-    summary = import_cmu(data_folder / "cmu_asfamc_subset.zip", tmp_path / "out.h5", fps=10, workers=2)
+    summary = import_cmu(data_folder / "cmu_asfamc_subset.zip", tmp_path / "out.h5", fps=10, num_workers=2)
     assert (summary.clips, summary.native_frames) == (28, 77754)
     with PoseStore(tmp_path / "out.h5") as store:
         poses = store.read()

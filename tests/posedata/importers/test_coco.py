@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from evolift.posedata.errors import InputError, OutputError
-from evolift.posedata.importers import labelled_people
 from evolift.posedata.importers.coco import import_coco
+from evolift.posedata.importers.labelled_people import LabelledPerson, append_people
+from evolift.posedata.joint_mapping import mapping_between
 from evolift.posedata.skeleton import COCO17, H36M17
-from evolift.posedata.store import PoseStore
+from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 SKELETON = [[16, 14], [14, 12]]
 
@@ -65,7 +66,7 @@ def test_rows_of_the_store(tmp_path: Path) -> None:
     path = write_coco(tmp_path)
     annotations = coco_annotations()["annotations"]
     summary = import_coco(path, tmp_path / "val2017", tmp_path / "out.h5", skeleton=COCO17)
-    assert (summary.people, summary.pictures, summary.crowds, summary.bare) == (2, 2, 1, 1)
+    assert (summary.people, summary.images, summary.crowds, summary.bare) == (2, 2, 1, 1)
     with PoseStore(tmp_path / "out.h5", skeleton=COCO17) as store:
         poses = store.read()
         assert all((store.image_folder / image).is_file() for image in poses.image or ())
@@ -101,21 +102,28 @@ def many(annotations: dict[str, Any]) -> None:
     annotations["annotations"] = [annotations["annotations"][0] | {"id": number} for number in range(20)]
 
 
-def test_many_people_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelled_people, "_ROWS", 8)
-    annotations = coco_annotations()
-    many(annotations)
-    for number, entry in enumerate(annotations["annotations"]):
-        annotations["annotations"][number] = entry | {"keypoints": [number % 100, 5, 2] * 17}
-    calls: list[tuple[int, int]] = []
-    import_coco(
-        write_coco(tmp_path, annotations), tmp_path / "val2017", tmp_path / "out.h5", skeleton=COCO17,
-        progress=lambda done, total: calls.append((done, total)),
-    )  # fmt: skip
+def test_many_people_keep_their_order(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((100, 100, 3), np.uint8))
+    known, box = np.full(17, 2, np.uint8), np.array([0.0, 0, 10, 10])
+    people = [
+        LabelledPerson("a.png", number, "standing", np.full((17, 2), number, np.float64), known, box)
+        for number in range(20)
+    ]
+    calls: list[tuple[int, int | None]] = []
+
+    def progress(done: int, total: int | None = None) -> None:
+        calls.append((done, total))
+
+    mapping = mapping_between(COCO17, COCO17)
+    with PoseStoreWriter(
+        tmp_path / "out.h5", COCO17, "none", Provenance("test"), image_root=str(tmp_path)
+    ) as writer:
+        assert append_people(writer, iter(people), mapping, "coco", tmp_path, progress, 2, rows=8) == 1
     with PoseStore(tmp_path / "out.h5") as store:
-        joints = store.read().joints_2d
-    assert joints is not None
-    assert joints[:, 3, 0].astype(int).tolist() == [number % 100 for number in range(20)]
+        poses = store.read()
+    assert poses.frame.tolist() == list(range(20))
+    assert poses.joints_2d is not None
+    assert poses.joints_2d[:, 3, 0].tolist() == list(range(20))
     assert calls == [(1, 2)]
 
 
@@ -134,7 +142,7 @@ DAMAGES: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda a: first(a).update(bbox=[1, 2, 3]), r"annotations\[0\]\.bbox must have 4 numbers"),
     (lambda a: first(a).update(image_id=3), "image_id 3 is not among the images"),
     (lambda a: a["images"][1].update(width=640), r"000000000785\.jpg is 120x100, the annotations say 640x100"),
-    (lambda a: a["images"][1].update(file_name="x.jpg"), r"x\.jpg is missing: give the folder of the pictures by --images"),
+    (lambda a: a["images"][1].update(file_name="x.jpg"), r"x\.jpg is missing: give the folder of the images by `images`"),
     (lambda a: a["images"][1].pop("file_name"), r"images\[1\]\.file_name must be a text, not null"),
     (lambda a: a.update(annotations=a["annotations"][2:]), "has no person with 6 labelled joints"),
 ]  # fmt: skip

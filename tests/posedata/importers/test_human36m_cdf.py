@@ -63,7 +63,7 @@ def test_poses_in_the_world_without_cameras(source: Path, poses: np.ndarray, tmp
     summary = import_human36m(source, tmp_path / "out.h5", fps=10)
     assert (summary.sequences, summary.poses) == (2, 6)
     assert summary.left_out == {
-        "S9 Waiting 1": "its poses are shifted against the pictures",
+        "S9 Waiting 1": "its poses are shifted against the images",
         "S11 Directions": "its video is corrupt",
     }
     assert "S11 Directions left out: its video is corrupt" in summary.sentence()
@@ -127,7 +127,7 @@ def test_frames_of_the_videos(source: Path, tmp_path: Path) -> None:
     for image, frame in zip(images, rows.frame, strict=True):
         assert image is not None
         assert abs(float(image.mean()) - (20 + 10 * (frame - 1))) < 6
-    # The same pictures, taken from where they are now.
+    # The same images, taken from where they are now.
     again = tmp_path / "again.h5"
     import_human36m(
         source, again, metadata=tmp_path / "metadata.xml", frames=tmp_path / "out" / "h36m_images", fps=10,
@@ -137,7 +137,7 @@ def test_frames_of_the_videos(source: Path, tmp_path: Path) -> None:
         assert list(store.read().image or ()) == list(rows.image or ())
         assert all((store.image_folder / image).is_file() for image in rows.image or ())
     with pytest.raises(
-        InputError, match=r"lacks 9 of 12 pictures, first S1_Directions_1\.54138969_000002\.jpg"
+        InputError, match=r"lacks 9 of 12 images, first S1_Directions_1\.54138969_000002\.jpg"
     ):
         import_human36m(
             source, tmp_path / "no.h5", metadata=tmp_path / "metadata.xml", frames=tmp_path / "out" / "h36m_images",
@@ -205,9 +205,9 @@ def test_damaged_files_are_one_sentence_and_leave_nothing(
 
 def test_what_is_missing_is_said_before_anything_is_written(source: Path, tmp_path: Path) -> None:
     target, metadata, choice = tmp_path / "out.h5", write_metadata(tmp_path), Choice(("S1",))
-    with pytest.raises(InputError, match="pictures need the cameras"):
+    with pytest.raises(InputError, match="images need the cameras"):
         import_human36m(source, target, videos=True)
-    with pytest.raises(InputError, match="one of --videos and --frames"):
+    with pytest.raises(InputError, match="one of `videos` and `frames`"):
         import_human36m(source, target, metadata=metadata, videos=True, frames=tmp_path)
     with pytest.raises(
         InputError, match=r"Directions 1\.54138969\.mp4 is missing: extract the archive of the videos of S1"
@@ -223,7 +223,7 @@ def test_what_is_missing_is_said_before_anything_is_written(source: Path, tmp_pa
     with pytest.raises(InputError, match="ends after 5 frames, its poses go on to frame 12"):
         import_human36m(source, target, metadata=metadata, videos=True, choice=choice)
     write_video(source / "S1" / "Videos" / "Directions 1.54138969.mp4", 12, (500, 500))
-    with pytest.raises(InputError, match=r"the pictures of S1_Directions_1\.54138969 are 500x500"):
+    with pytest.raises(InputError, match=r"the images of S1_Directions_1\.54138969 are 500x500"):
         import_human36m(source, target, metadata=metadata, videos=True, choice=choice)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["h36m", "metadata.xml"]
     target.write_text("mine")

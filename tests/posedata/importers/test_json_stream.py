@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers import json_stream
 from evolift.posedata.importers.json_stream import stream_json_list
 
 VALUES = st.recursive(
@@ -38,23 +37,18 @@ def test_as_the_whole_file_read_at_once(
     path = tmp_path / "a.json"
     others.pop("wanted", None)
     held = {**others, "wanted": entries} if is_last else {"wanted": entries, **others}
-    before = json_stream.PIECE
-    json_stream.PIECE = piece  # so that every value is cut somewhere
-    try:
-        path.write_text(json.dumps(held, indent=indent), encoding="utf-8")
-        assert list(stream_json_list(path, "wanted")) == entries
-        path.write_text(json.dumps(entries, indent=indent, ensure_ascii=False), encoding="utf-8")
-        assert list(stream_json_list(path)) == entries
-    finally:
-        json_stream.PIECE = before
+    # Pieces so short that every value is cut somewhere.
+    path.write_text(json.dumps(held, indent=indent), encoding="utf-8")
+    assert list(stream_json_list(path, "wanted", piece=piece)) == entries
+    path.write_text(json.dumps(entries, indent=indent, ensure_ascii=False), encoding="utf-8")
+    assert list(stream_json_list(path, piece=piece)) == entries
 
 
 @pytest.mark.parametrize("number", ["12.5", "-1.5e+17", "3E-2", "0", "-7", "NaN", "-Infinity"])
-def test_numbers_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+def test_numbers_cut_anywhere(tmp_path: Path, number: str) -> None:
     for piece in range(1, 12):
-        monkeypatch.setattr(json_stream, "PIECE", piece)
         (tmp_path / "a.json").write_text(f'{{"skipped": {number}, "a": [{number},{number}]}}')
-        assert [repr(value) for value in stream_json_list(tmp_path / "a.json", "a")] == [
+        assert [repr(value) for value in stream_json_list(tmp_path / "a.json", "a", piece=piece)] == [
             repr(json.loads(number))
         ] * 2
 

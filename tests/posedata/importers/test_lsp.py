@@ -18,7 +18,7 @@ from tests.posedata.acclaim_files import zipped
 
 
 def annotation(images: int, seed: int = 0) -> np.ndarray:
-    """(images, 14, 3): x, y and 1, all labelled, inside and a little outside a picture of 120 x 100."""
+    """(images, 14, 3): x, y and 1, all labelled, inside and a little outside an image of 120 x 100."""
     rng = np.random.default_rng(seed)
     return np.concatenate([rng.uniform(-10, 110, (images, 14, 2)), np.ones((images, 14, 1))], -1)
 
@@ -37,8 +37,8 @@ def write_dataset(folder: Path, joints: np.ndarray, variant: str = "LSPET") -> P
     digits = 5 if variant == "LSPET" else 4
     rng = np.random.default_rng(0)
     for number in range(1, len(joints) + 1):
-        picture = rng.integers(0, 255, (100, 120, 3), np.uint8)
-        cv2.imwrite(str(folder / "images" / f"im{number:0{digits}d}.jpg"), picture)
+        image = rng.integers(0, 255, (100, 120, 3), np.uint8)
+        cv2.imwrite(str(folder / "images" / f"im{number:0{digits}d}.jpg"), image)
     return folder
 
 
@@ -168,8 +168,8 @@ def not_finite(folder: Path) -> None:
 
 
 DAMAGES: list[tuple[Callable[[Path], None], str]] = [
-    (not_an_image, r"im00003\.jpg is not a readable picture"),
-    (empty_image, r"im00003\.jpg is empty: it should be a picture"),
+    (not_an_image, r"im00003\.jpg is not a readable image"),
+    (empty_image, r"im00003\.jpg is empty: it should be an image"),
     (missing_image, r"lacks 1 of the images 1 to 3, first im00002\.jpg"),
     (corrupt_mat, r"joints\.mat is not a MATLAB file with a matrix 'joints'"),
     (text_mat, r"joints\.mat is not a MATLAB file with a matrix 'joints'"),
@@ -215,7 +215,7 @@ def test_existing_outputs_are_kept_unless_overwritten(tmp_path: Path) -> None:
     (images / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="out_images exists"):
         import_lsp(archive, target)
-    with pytest.raises(OutputError, match="out_images holds more than pictures, so it is not overwritten"):
+    with pytest.raises(OutputError, match="out_images holds more than images, so it is not overwritten"):
         import_lsp(archive, target, overwrite=True)
     assert (images / "notes.txt").read_text() == "mine"
     assert not target.exists()
@@ -246,7 +246,7 @@ def test_a_failed_overwrite_keeps_the_old_store_and_its_photographs(tmp_path: Pa
 
 
 def test_an_image_folder_is_swapped_whole(tmp_path: Path) -> None:
-    path = tmp_path / "pictures"
+    path = tmp_path / "images"
     with new_image_folder(path) as partial:
         (partial / "a.jpg").write_bytes(b"1")
         assert not path.exists()
@@ -259,7 +259,7 @@ def test_an_image_folder_is_swapped_whole(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert [entry.name for entry in path.iterdir()] == ["a.jpg"]
-    assert [entry.name for entry in tmp_path.iterdir()] == ["pictures"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["images"]
 
 
 @pytest.mark.real_data

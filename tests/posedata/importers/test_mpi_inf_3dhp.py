@@ -226,19 +226,19 @@ def test_choices_that_do_not_fit(tmp_path: Path, standing_pose: np.ndarray) -> N
         import_mpi_inf_3dhp(tmp_path / "data", tmp_path / "out.h5")
 
 
-def write_test_set(folder: Path, joints: np.ndarray, *, pictures: bool = True) -> Path:
+def write_test_set(folder: Path, joints: np.ndarray, *, images: bool = True) -> Path:
     """The layout of mpi_inf_3dhp_test_set: MATLAB's HDF5, axes the other way round; frame 2 is not valid."""
     in_camera = np.zeros((len(joints), 1, 17, 3))
     y_up = np.stack([joints[..., 0], joints[..., 2], -joints[..., 1]], -1)
     in_camera[:, 0, H36M17_OF_17] = y_up @ ROTATION.T + TRANSLATION
     place = folder / "TS1"
-    (place / "imageSequence").mkdir(parents=True) if pictures else place.mkdir(parents=True)
+    (place / "imageSequence").mkdir(parents=True) if images else place.mkdir(parents=True)
     with h5py.File(place / "annot_data.mat", "w") as file:
         file["annot3"], file["univ_annot3"] = in_camera, 0.9 * in_camera
         file["annot2"] = (in_camera / in_camera[..., 2:] @ K.T)[..., :2]
         file["valid_frame"] = np.array([[1.0], [0.0]] + [[1.0]] * (len(joints) - 2))
         file["activity_annotation"] = np.full((len(joints), 1), 3.0)
-    for number in range(1, len(joints) + 1) if pictures else ():
+    for number in range(1, len(joints) + 1) if images else ():
         cv2.imwrite(
             str(place / "imageSequence" / f"img_{number:06d}.jpg"), np.zeros((2048, 2048, 3), np.uint8)
         )
@@ -264,7 +264,7 @@ def test_the_test_set(tmp_path: Path, standing_pose: np.ndarray) -> None:
 
 
 def test_a_damaged_test_set(tmp_path: Path, standing_pose: np.ndarray) -> None:
-    source = write_test_set(tmp_path / "test", people(5, standing_pose), pictures=False)
+    source = write_test_set(tmp_path / "test", people(5, standing_pose), images=False)
     target = tmp_path / "out.h5"
     with pytest.raises(InputError, match="'TS2' is not one that is there"):
         import_mpi_inf_3dhp_test_set(source, target, subjects=["TS2"])

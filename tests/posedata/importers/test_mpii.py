@@ -57,7 +57,7 @@ def structs(rows: list[dict[str, Any]]) -> np.ndarray:
 def write_mat(
     folder: Path, people: list[dict[str, Any]] | None = None, edit: Callable[[dict[str, Any]], object] = id
 ) -> Path:
-    """The layout of mpii_human_pose_v1_u12_1.mat: three pictures, the last one of the test set.
+    """The layout of mpii_human_pose_v1_u12_1.mat: three images, the last one of the test set.
 
     The first has the people of `mpii_people` and one without joints; the second has nobody.
     """
@@ -93,7 +93,7 @@ def write_mat(
 
 def test_json(tmp_path: Path) -> None:
     summary = import_mpii(write_json(tmp_path), tmp_path / "images", tmp_path / "out.h5", skeleton=MPII16)
-    assert (summary.people, summary.pictures, summary.bare, summary.unlabelled) == (1, 1, 1, 0)
+    assert (summary.people, summary.images, summary.bare, summary.unlabelled) == (1, 1, 1, 0)
     with PoseStore(tmp_path / "out.h5", skeleton=MPII16) as store:
         poses = store.read()
         assert (store.image_folder / (poses.image or [""])[0]).is_file()
@@ -109,11 +109,13 @@ def test_json(tmp_path: Path) -> None:
 
 
 def test_mat_agrees_with_json_and_knows_what_is_hidden(tmp_path: Path) -> None:
-    import_mpii(write_json(tmp_path), tmp_path / "images", tmp_path / "json.h5", skeleton=H36M17, fewest=4)
-    summary = import_mpii(
-        write_mat(tmp_path), tmp_path / "images", tmp_path / "mat.h5", skeleton=H36M17, fewest=4
+    import_mpii(
+        write_json(tmp_path), tmp_path / "images", tmp_path / "json.h5", skeleton=H36M17, min_joints=4
     )
-    assert (summary.people, summary.pictures, summary.bare, summary.unlabelled) == (2, 1, 1, 1)
+    summary = import_mpii(
+        write_mat(tmp_path), tmp_path / "images", tmp_path / "mat.h5", skeleton=H36M17, min_joints=4
+    )
+    assert (summary.people, summary.images, summary.bare, summary.unlabelled) == (2, 1, 1, 1)
     with PoseStore(tmp_path / "json.h5") as store:
         a = store.read()
     with PoseStore(tmp_path / "mat.h5", skeleton=H36M17) as store:
@@ -142,7 +144,7 @@ BAD_JSON: list[tuple[Callable[[list[dict[str, Any]]], object], str]] = [
     (lambda p: first(p).update(scale="big"), r"\[0\]\.scale must be a number, not a text"),
     (lambda p: first(p).update(center=[1]), r"\[0\]\.center must have 2 numbers"),
     (lambda p: first(p)["joints"][0].__setitem__(0, float("nan")), "a number is not finite"),
-    (lambda p: first(p).update(image="no.jpg"), r"no\.jpg is missing: give the folder of the pictures"),
+    (lambda p: first(p).update(image="no.jpg"), r"no\.jpg is missing: give the folder of the images"),
     (lambda p: first(p).update(scale=-1.0), "has no person with 6 labelled joints"),
 ]  # fmt: skip
 

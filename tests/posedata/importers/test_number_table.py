@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolift.posedata.importers.number_table import first_fault, read_numbers
+from evolift.posedata.importers.number_table import first_problem, read_numbers
 
 rows = st.integers(1, 5).flatmap(
     lambda columns: st.lists(
@@ -38,7 +38,7 @@ def test_forms_found_in_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "fault"),
+    ("lines", "problem"),
     [
         ([b"1 2", b"3"], (1, "it has 1 numbers, 2 channels are declared")),
         ([b"1 2", b"3 4 5"], (1, "it has 3 numbers, 2 channels are declared")),
@@ -54,6 +54,6 @@ def test_forms_found_in_files() -> None:
         ([b"1 " + b"9" * 5000, b"3 4"], (0, f"'{'9' * 24}' is not a finite number")),
     ],
 )
-def test_faults_are_found(lines: list[bytes], fault: tuple[int, str]) -> None:
+def test_errors_are_found(lines: list[bytes], problem: tuple[int, str]) -> None:
     assert read_numbers(lines, 2) is None
-    assert first_fault(lines, 2) == fault
+    assert first_problem(lines, 2) == problem

@@ -103,10 +103,10 @@ def test_humanml3d_and_smplx_in_a_zip(tmp_path: Path, standing_pose: np.ndarray)
 def test_another_key_and_rate(tmp_path: Path, standing_pose: np.ndarray) -> None:
     np.savez(tmp_path / "a.npz", keypoints=smpl_joints(12, standing_pose))
     with pytest.raises(
-        InputError, match=r"has no array joints or Jtr .*: it has keypoints: name it by --key"
+        InputError, match=r"has no array joints or Jtr .*: it has keypoints: name it by `key`"
     ):
         import_smpl_joints(tmp_path / "a.npz", tmp_path / "out.h5")
-    with pytest.raises(InputError, match="does not tell its frames per second: give them by --rate"):
+    with pytest.raises(InputError, match="does not tell its frames per second: give them by `rate`"):
         import_smpl_joints(tmp_path / "a.npz", tmp_path / "out.h5", key="keypoints", fps=10)
     summary = import_smpl_joints(tmp_path / "a.npz", tmp_path / "out.h5", key="keypoints", fps=10, rate=20)
     assert summary.poses == 6

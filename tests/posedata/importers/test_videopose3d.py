@@ -69,7 +69,7 @@ def test_3d_alone_is_poses_in_the_world(tmp_path: Path, positions: dict[str, Any
     summary = import_videopose3d([write_3d(tmp_path, positions)], tmp_path / "out.h5", fps=10)
     assert (summary.sequences, summary.poses) == (4, 3 + 2 + 2 + 2)
     assert summary.left_out == {
-        "S9 Greeting": "its poses are shifted against the pictures",
+        "S9 Greeting": "its poses are shifted against the images",
         "S11 Directions": "its video is corrupt",
     }
     with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
@@ -248,7 +248,7 @@ def test_damaged_poses_are_one_sentence_and_leave_nothing(
 def test_files_that_do_not_fit(tmp_path: Path, positions: dict[str, Any]) -> None:
     path_3d, metadata = write_3d(tmp_path, positions), write_metadata(tmp_path)
     path_2d = write_2d(tmp_path, metadata=H36M_METADATA)
-    with pytest.raises(InputError, match=r"give Human3\.6M's metadata\.xml by --metadata"):
+    with pytest.raises(InputError, match=r"give Human3\.6M's metadata\.xml by `metadata`"):
         import_videopose3d([path_3d, path_2d], tmp_path / "out.h5")
     with pytest.raises(InputError, match="both hold positions_3d"):
         import_videopose3d([path_3d, path_3d], tmp_path / "out.h5")

@@ -27,7 +27,7 @@ def test_nothing_waits_for_lines_that_have_not_come() -> None:
 
 
 def test_lines_that_have_come_are_handled_together() -> None:
-    batches = list(arriving_lines((str(n) for n in range(1000)), most=64))
+    batches = list(arriving_lines((str(n) for n in range(1000)), max_lines=64))
     assert [entry for batch in batches for entry in batch] == [(n + 1, str(n)) for n in range(1000)]
     assert max(map(len, batches)) == 64
 

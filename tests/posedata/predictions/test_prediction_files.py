@@ -155,7 +155,7 @@ def test_predictions_can_be_lifted_again(suffix: str, tmp_path: Path) -> None:
     assert read.joints_2d == pytest.approx(np.nan_to_num(written.joints_2d), abs=1e-3)
     assert read.visibility[0, 3] == 0
     assert (read.person, read.is_tracked) == (written.person, True)
-    if suffix != ".jsonl":  # a line does not hold the size of its picture
+    if suffix != ".jsonl":  # a line does not hold the size of its image
         assert read.image_size.tolist() == [[640, 480], [1920, 1080], [0, 0]]
 
 

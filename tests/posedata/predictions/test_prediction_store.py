@@ -23,10 +23,10 @@ def test_a_store_holds_what_was_predicted(tmp_path: Path, is_placed: bool) -> No
         poses = store.read()
         assert store.coordinate_frame == "camera"
         assert [camera.name for camera in store.cameras] == [camera.name for camera in CAMERAS]
-        told = store.provenance.parameters["joints_3d"]
+        frame = store.provenance.parameters["joints_3d"]
     placed = predictions.joints_3d + (predictions.root_3d[:, None] if is_placed else 0)
     np.testing.assert_array_equal(poses.joints_3d, placed)
-    assert told == ("in the frame of the camera" if is_placed else "relative to the root joint")
+    assert frame == ("in the frame of the camera" if is_placed else "relative to the root joint")
     assert tuple(poses.subject) == predictions.person
     assert tuple(poses.action) == predictions.image
     assert poses.visibility is not None

@@ -23,9 +23,9 @@ def places(count: int = 6) -> torch.Tensor:
     return torch.tensor([0.0, 0.0, 5000.0], dtype=torch.float64) + 500 * spread
 
 
-@pytest.mark.parametrize("lens", [None, [0.1, -0.05, 0.001, -0.002, 0.01]])
-def test_exact_projections_give_the_exact_place(lens) -> None:
-    distortion = None if lens is None else torch.tensor(lens, dtype=torch.float64)
+@pytest.mark.parametrize("coefficients", [None, [0.1, -0.05, 0.001, -0.002, 0.01]])
+def test_exact_projections_give_the_exact_place(coefficients) -> None:
+    distortion = None if coefficients is None else torch.tensor(coefficients, dtype=torch.float64)
     pixels = project(poses() + places()[:, None], K, distortion)
     got = absolute_position(poses(), pixels, K, distortion=distortion)
     torch.testing.assert_close(got, places(), atol=1e-2, rtol=0)

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 
 class Fixed(nn.Module):
-    """Gives the same outputs for any picture."""
+    """Gives the same outputs for any image."""
 
     def __init__(self, *outputs: Tensor) -> None:
         super().__init__()
         for number, output in enumerate(outputs):
             self.register_buffer(f"output_{number}", output)
 
-    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-        nothing = 0 * picture.mean()
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        nothing = 0 * image.mean()
         return tuple((one + nothing).to(one.dtype) for one in self.buffers())
 
 
@@ -30,8 +30,8 @@ class RedPatch(nn.Module):
         super().__init__()
         self.layout = layout
 
-    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-        red = ((picture[..., 0, :, :] > 0.7) & (picture[..., 2, :, :] < 0.3)).float()
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        red = ((image[..., 0, :, :] > 0.7) & (image[..., 2, :, :] < 0.3)).float()
         red = red.reshape(red.shape[-2], red.shape[-1])
         spans = []
         for line in (red.amax(0), red.amax(1)):
@@ -49,7 +49,7 @@ class RedPatch(nn.Module):
 def write_onnx(
     path: Path, model: nn.Module, shape: tuple[int, ...] = (1, 3, 64, 96), *, is_dynamic: bool = False
 ) -> Path:
-    """Export a model with torch.onnx, for pictures of one shape, or of any height and width."""
+    """Export a model with torch.onnx, for images of one shape, or of any height and width."""
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     sizes = {len(shape) - 2: torch.export.Dim("height"), len(shape) - 1: torch.export.Dim("width")}

@@ -28,7 +28,7 @@ from tests.prediction.persons.person_onnx_files import (
     yolo_output,
 )
 
-PICTURE = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
 
 
 def detector(*people: tuple[float, ...], **settings: float) -> PersonDetector:
@@ -36,34 +36,34 @@ def detector(*people: tuple[float, ...], **settings: float) -> PersonDetector:
     return PersonDetector(lambda image: Candidates(table[:, :4], table[:, 4]), "test", **settings)
 
 
-def test_boxes_are_pixels_of_the_picture_from_left_to_right() -> None:
-    found = detector((100, 10, 140, 90, 0.9), (20, 30, 50, 100, 0.6), (60, 0, 90, 120, 0.7))(PICTURE)
+def test_boxes_are_pixels_of_the_image_from_left_to_right() -> None:
+    found = detector((100, 10, 140, 90, 0.9), (20, 30, 50, 100, 0.6), (60, 0, 90, 120, 0.7))(IMAGE)
     np.testing.assert_allclose(
         found.boxes, [[19.5, 29.5, 30, 70], [59.5, -0.5, 30, 120], [99.5, 9.5, 40, 80]]
     )
     np.testing.assert_allclose(found.scores, [0.6, 0.7, 0.9])
 
 
-def test_unsure_small_and_repeated_boxes_are_left_out() -> None:
+def test_small_repeated_and_low_scored_boxes_are_left_out() -> None:
     people = (
         (20, 30, 50, 100, 0.8),
         (21, 31, 51, 99, 0.9),  # nearly the same, and surer
         (35, 30, 65, 100, 0.7),  # overlaps by a third: another person
         (90, 30, 120, 100, 0.49),
         (90, 30, 90.5, 100, 0.9),
-        (170, 30, 190, 100, 0.9),  # outside the picture
+        (170, 30, 190, 100, 0.9),  # outside the image
         (130, 30, 300, 300, 0.5),
     )
-    boxes = detector(*people)(PICTURE).boxes
+    boxes = detector(*people)(IMAGE).boxes
     np.testing.assert_allclose(
         boxes, [[20.5, 30.5, 30, 68], [34.5, 29.5, 30, 70], [129.5, 29.5, 30, 90]], atol=1e-4
     )
-    assert len(detector(*people, least_score=0.4)(PICTURE).boxes) == 4
-    most = detector(*people, most=2)(PICTURE)
-    np.testing.assert_allclose(most.scores, [0.9, 0.7])
-    assert detector()(PICTURE).boxes.shape == (0, 4)
-    for settings in ({"least_score": 1.1}, {"least_score": float("nan")}, {"most": 0}):
-        with pytest.raises(ValueError, match="least score must be in"):
+    assert len(detector(*people, min_score=0.4)(IMAGE).boxes) == 4
+    best = detector(*people, max_people=2)(IMAGE)
+    np.testing.assert_allclose(best.scores, [0.9, 0.7])
+    assert detector()(IMAGE).boxes.shape == (0, 4)
+    for settings in ({"min_score": 1.1}, {"min_score": float("nan")}, {"max_people": 0}):
+        with pytest.raises(ValueError, match="min_score must be in"):
             detector(**settings)
 
 
@@ -95,7 +95,7 @@ def test_a_torchvision_model_with_given_weights_finds_what_the_library_finds(
     model = eager(name)
     torch.save(model.state_dict(), tmp_path / "w.pth")
     with torch.no_grad():
-        answer = model([torch.from_numpy(PICTURE).permute(2, 0, 1) / 255])[0]
+        answer = model([torch.from_numpy(IMAGE).permute(2, 0, 1) / 255])[0]
     expected = [
         [float(value) for value in box]
         for box, label, score in zip(answer["boxes"], answer["labels"], answer["scores"], strict=True)
@@ -103,7 +103,7 @@ def test_a_torchvision_model_with_given_weights_finds_what_the_library_finds(
     ]
     assert len(expected) > 1
     find = load_person_detector(f"torchvision:{name}", weights=tmp_path / "w.pth")
-    boxes = find(PICTURE).boxes + np.array([0.5, 0.5, 0, 0])
+    boxes = find(IMAGE).boxes + np.array([0.5, 0.5, 0, 0])
     found = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)
     assert find.name == f"torchvision's {name}"
     assert 0 < len(found) <= len(expected)
@@ -119,13 +119,13 @@ def test_a_torchvision_model_with_given_weights_finds_what_the_library_finds(
 class Zoo(nn.Module):
     """Answers as torchvision's detectors do: a person, a dog, and a person."""
 
-    def forward(self, pictures: list[Tensor]) -> list[dict[str, Tensor]]:
+    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
         boxes = torch.tensor([[60.0, 5, 90, 70], [1, 2, 30, 40], [100, 5, 130, 70]])
         return [{"boxes": boxes, "labels": torch.tensor([1, 18, 1]), "scores": torch.tensor([0.9, 0.8, 0.7])}]
 
 
 def test_only_people_are_taken_from_torchvision() -> None:
-    found = TorchvisionCandidates(Zoo())(PICTURE)
+    found = TorchvisionCandidates(Zoo())(IMAGE)
     assert found.corners[:, 0].tolist() == [60, 100]
     assert found.scores.tolist() == pytest.approx([0.9, 0.7])
 
@@ -195,13 +195,13 @@ def test_the_librarys_weights_are_downloaded_once_or_asked_for(
         load_person_detector("torchvision")
     assert (
         str(caught.value)
-        == f"the weights of torchvision's {MODELS[0]} could not be had from {url} (Name or service not known): download them where there is a network, and give the file with --person-weights"
+        == f"the weights of torchvision's {MODELS[0]} could not be had from {url} (Name or service not known): download them where there is a network, and give the file with `person_weights`"
     )
     assert capsys.readouterr().out == ""
     kept = tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(weights.read_bytes())
-    assert len(load_person_detector("torchvision")(PICTURE).boxes) > 0
+    assert len(load_person_detector("torchvision")(IMAGE).boxes) > 0
     kept.write_bytes(b"cut off")
     with pytest.raises(InputError, match="could not be had"):
         load_person_detector("torchvision")
@@ -234,25 +234,27 @@ def test_without_onnxruntime_it_is_said_how_to_get_it(
 ) -> None:
     (tmp_path / "people.onnx").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(InputError, match=r'onnxruntime is needed: pip install "evolift\[onnx\]"'):
+    with pytest.raises(
+        InputError, match=r'the package onnxruntime is missing: pip install "evolift\[onnx\]"'
+    ):
         load_person_detector(str(tmp_path / "people.onnx"))
 
 
-def test_separate_outputs_are_boxes_of_the_fitted_picture(tmp_path: Path) -> None:
-    """The input is 96 x 64; a picture of 160 x 120 becomes 85 x 64 in it, after 5 grey columns."""
+def test_separate_outputs_are_boxes_of_the_fitted_image(tmp_path: Path) -> None:
+    """The input is 96 x 64; an image of 160 x 120 becomes 85 x 64 in it, after 5 grey columns."""
     people = ((6, 0, 48, 64, 0.9), (50, 8, 80, 60, 0.8), (50, 8, 80, 60, 0.95), (60, 0, 70, 9, 0.3))
     path = write_onnx(tmp_path / "p.onnx", Fixed(*separate_outputs(*people, labels=[1, 1, 17, 1])))
-    found = load_person_detector(str(path))(PICTURE)
+    found = load_person_detector(str(path))(IMAGE)
     scale = np.array([85 / 160, 64 / 120])
     low, size = np.array([[6, 0], [50, 8]]), np.array([[42, 64], [30, 52]])
     expected = np.concatenate([(low - [5, 0]) / scale - 0.5, size / scale], 1)
     np.testing.assert_allclose(found.boxes, expected, rtol=1e-5)
     np.testing.assert_allclose(found.scores, [0.9, 0.8])  # the surer box is a cat's
     without = write_onnx(tmp_path / "q.onnx", Fixed(*separate_outputs(*people)[::-1]))
-    np.testing.assert_allclose(load_person_detector(str(without))(PICTURE).scores, [0.9, 0.95])
+    np.testing.assert_allclose(load_person_detector(str(without))(IMAGE).scores, [0.9, 0.95])
 
 
-def test_a_yolo_table_is_boxes_of_the_fitted_picture(tmp_path: Path) -> None:
+def test_a_yolo_table_is_boxes_of_the_fitted_image(tmp_path: Path) -> None:
     people = (
         (27, 32, 42, 64, 0.9, 0.1),
         (65, 34, 30, 52, 0.8, 0.2),
@@ -261,7 +263,7 @@ def test_a_yolo_table_is_boxes_of_the_fitted_picture(tmp_path: Path) -> None:
         (20, 20, 9, 9, 0.4, 0),
     )
     path = write_onnx(tmp_path / "p.onnx", Fixed(yolo_output(*people)))
-    found = load_person_detector(str(path))(PICTURE)
+    found = load_person_detector(str(path))(IMAGE)
     scale = np.array([85 / 160, 64 / 120])
     low, size = np.array([[6, 0], [50, 8]]), np.array([[42, 64], [30, 52]])
     np.testing.assert_allclose(
@@ -314,7 +316,7 @@ def test_outputs_of_other_layouts_are_one_sentence(
 ) -> None:
     path = write_onnx(tmp_path / "p.onnx", Fixed(*outputs))
     with pytest.raises(InputError) as caught:
-        load_person_detector(str(path))(PICTURE)
+        load_person_detector(str(path))(IMAGE)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
 

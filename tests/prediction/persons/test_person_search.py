@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from evolift.detector2d.detection import detect_joints
-from evolift.detector2d.model import DetectorModel, DetectorOutput, DetectorSettings
+from evolift.detector2d.model import DetectorModel, DetectorOutput
+from evolift.detector2d.settings import DetectorSettings
 from evolift.detector2d.soft_argmax import soft_argmax
 from evolift.prediction.persons.person_search import (
     KEPT,
-    LOOKS,
     WINDOWS,
     box_of_joints,
     find_person,
@@ -22,16 +22,18 @@ SIDE = 64
 
 
 class DotDetector(DetectorModel):
-    """Stands for a detector: all joints are at the red dot of the crop, spread as the dot is; sure if it fills the crop well.
+    """Stands for a detector: all joints are at the red dot of the crop, spread as the dot is; confident if it fills the crop well.
 
     Without a dot in the crop its heat map is flat. It counts the crops that it is shown.
     """
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
-        self.settings = DetectorSettings("test_resnet", padding=1.25, input_width=SIDE, input_height=SIDE)
+        self.settings = DetectorSettings(
+            backbone="test_resnet", padding=1.25, input_width=SIDE, input_height=SIDE
+        )
         self.register_buffer("image_mean", torch.zeros(1))
-        self.looks: list[int] = []
+        self.batch_sizes: list[int] = []
 
     def train(self, mode: bool = True) -> DotDetector:
         return self
@@ -41,7 +43,7 @@ class DotDetector(DetectorModel):
 
     def forward(self, images: Tensor, *, hard: bool = False) -> DetectorOutput:
         del hard
-        self.looks.append(len(images))
+        self.batch_sizes.append(len(images))
         red = (images[:, 0] - images[:, 1]).clamp(min=0) > 100
         joints, confidence = [], []
         for mask in red:
@@ -73,11 +75,11 @@ def test_a_small_person_anywhere_is_found(box: tuple[int, int, int, int]) -> Non
     model = DotDetector()
     found = np.array(find_person(model, dotted(320, 240, box)))
     assert np.abs(found - np.array(box)).max() < 0.08 * max(box[2:]) + 1.5, found
-    assert sum(model.looks) == LOOKS
-    assert len(model.looks) == len(KEPT)
+    assert sum(model.batch_sizes) == 1 + len(WINDOWS) + sum(KEPT[:-1])
+    assert len(model.batch_sizes) == len(KEPT)
 
 
-def test_in_a_large_picture_the_box_is_in_its_own_pixels() -> None:
+def test_in_a_large_image_the_box_is_in_its_own_pixels() -> None:
     box = (2400, 300, 300, 420)
     found = np.array(find_person(DotDetector(), dotted(3000, 2000, box)))
     assert np.abs(found - np.array(box)).max() < 30, found
@@ -85,11 +87,11 @@ def test_in_a_large_picture_the_box_is_in_its_own_pixels() -> None:
     assert np.abs(joints[-1] - [2700, 720]).max() < 15
 
 
-def test_the_surest_over_all_looks_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_highest_confidence_over_all_rounds_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the obvious loop over single crops, each candidate with its own history."""
     generator = torch.Generator().manual_seed(3)
     settings = DetectorSettings(
-        "test_resnet", padding=1.25, input_width=32, input_height=64, head="light", head_widths=(8,)
+        backbone="test_resnet", padding=1.25, input_width=32, input_height=64, head="light", head_widths=(8,)
     )
     model = DetectorModel(settings).eval()
     with torch.no_grad():
@@ -113,9 +115,9 @@ def test_windows_reach_all_sides() -> None:
     assert (boxes[:, :2] + boxes[:, 2:]).max(0).tolist() == [199.5, 99.5]
 
 
-def test_a_detector_that_cannot_tell_its_confidence_looks_at_the_whole_picture() -> None:
+def test_a_detector_that_cannot_tell_its_confidence_looks_at_the_whole_image() -> None:
     settings = DetectorSettings(
-        "test_resnet", padding=1.25, input_width=64, input_height=96, head="regression"
+        backbone="test_resnet", padding=1.25, input_width=64, input_height=96, head="regression"
     )
     model = DetectorModel(settings)
     with torch.no_grad():
@@ -123,7 +125,7 @@ def test_a_detector_that_cannot_tell_its_confidence_looks_at_the_whole_picture()
         model.head.linear.weight.zero_()  # type: ignore[union-attr,operator]
     image = np.zeros((96, 64, 3), np.uint8)
     found = detect_joints(model, image, [find_person(model, image)])
-    # First at (47.5, 23.5); each further look is at 2 x 2 pixels there, widened to 2 x 3.
+    # First at (47.5, 23.5); each further round is at 2 x 2 pixels there, widened to 2 x 3.
     np.testing.assert_allclose(found.joints[0, 0], [47.5 + 3 * 0.25 * 2.5, 23.5 - 3 * 0.25 * 3.75], atol=1e-3)
 
 

@@ -33,7 +33,7 @@ def test_people_that_walk_past_each_other_keep_their_ids() -> None:
 
 
 def test_the_best_assignment_of_all_wins_over_the_first_come() -> None:
-    tracker = BoxTracker(least_overlap=0.1)
+    tracker = BoxTracker(min_overlap=0.1)
     assert tracker.update(np.array([[0.0, 0, 10, 10], [5, 0, 10, 10]])) == ("1", "2")
     # The first box overlaps track 2 best, but only it overlaps track 1 too.
     assert tracker.update(np.array([[4.0, 0, 10, 10], [8, 0, 10, 10]])) == ("1", "2")
@@ -59,4 +59,4 @@ def test_far_boxes_are_new_people() -> None:
 
 def test_bad_settings() -> None:
     with pytest.raises(ValueError, match="overlap must be in"):
-        BoxTracker(least_overlap=0.0)
+        BoxTracker(min_overlap=0.0)

@@ -9,7 +9,7 @@ from evolift.posedata.skeleton import H36M17
 from evolift.prediction.pipeline import OutOfSightError, Pipeline, PosePrediction
 from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
 
-PICTURE = np.zeros((240, 320, 3), np.uint8)
+IMAGE = np.zeros((240, 320, 3), np.uint8)
 
 
 class Seen(Pipeline):
@@ -47,7 +47,7 @@ def followed(
     tracks: list[str | None] = []
     for number in range(len(places)):
         seen.frame = number
-        answer = follow(PICTURE)
+        answer = follow(IMAGE)
         tracks.append(answer[0][1] if answer else None)
     return tracks, seen
 
@@ -58,7 +58,7 @@ def test_a_person_is_looked_for_where_they_were() -> None:
     assert seen.boxes == [None, (10, 20, 40, 100), (15, 20, 40, 100)]
 
 
-def test_a_lost_person_is_searched_in_the_whole_picture_and_another_place_is_another_track() -> None:
+def test_a_lost_person_is_searched_in_the_whole_image_and_another_place_is_another_track() -> None:
     tracks, seen = followed((10, 20), (250, 20), None, None, (252, 20))
     assert tracks == ["1", "2", None, None, "2"]
     assert seen.boxes == [None, (10, 20, 40, 100), None, (250, 20, 40, 100), None, None, None]
@@ -70,7 +70,7 @@ def test_a_given_box_begins() -> None:
     assert seen.boxes[0] == (5, 10, 60, 120)
 
 
-def test_nobody_is_found_outside_the_picture() -> None:
+def test_nobody_is_found_outside_the_image() -> None:
     assert followed((400, 20))[0] == [None]
 
 
@@ -88,7 +88,7 @@ def test_everybody_is_followed_where_the_detector_finds_them() -> None:
     tracks = []
     for number in range(len(frames)):
         seen.frame = number
-        tracks.append([track for _, track in follow(PICTURE)])
+        tracks.append([track for _, track in follow(IMAGE)])
     assert tracks == [["1", "2"], ["2"], [], ["2", "1"], ["1", "3"]]
     assert seen.boxes == [tuple(box) for boxes in frames for box in boxes]
 
@@ -105,8 +105,8 @@ def test_who_is_out_of_sight_is_left_out_and_counted() -> None:
             return super().predict(image, box, camera)
 
     follow = PeopleFollower(HalfBlind((200, 20), (200, 20)), lambda image: boxes)
-    assert [[track for _, track in follow(PICTURE)] for _ in range(2)] == [["2"], ["2"]]
+    assert [[track for _, track in follow(IMAGE)] for _ in range(2)] == [["2"], ["2"]]
     assert follow.out_of_sight == 2
     alone = PersonFollower(HalfBlind((10, 20)), box=(10, 20, 40, 100))
-    assert alone(PICTURE) == []
+    assert alone(IMAGE) == []
     assert alone.out_of_sight == 1

@@ -6,15 +6,15 @@ import numpy as np
 
 from evolift.posedata.camera import Camera, look_at
 from evolift.posedata.skeleton import H36M17
-from evolift.synthetic.rendering.looks import Look, draw_look
 from evolift.synthetic.rendering.mesh import Mesh
+from evolift.synthetic.rendering.person_appearance import Appearance, draw_appearance
 from evolift.synthetic.rendering.scene import FARTHEST, Lamp, Scene
 
 SIZE = 96
 
 
-def plain_look(seed: int = 0) -> Look:
-    return draw_look(np.random.default_rng(seed))
+def plain_appearance(seed: int = 0) -> Appearance:
+    return draw_appearance(np.random.default_rng(seed))
 
 
 def camera_before(joints: np.ndarray, *, behind: bool = False, distance: float = 4000) -> Camera:
@@ -27,10 +27,10 @@ def camera_before(joints: np.ndarray, *, behind: bool = False, distance: float =
     return Camera.from_focal_length(1.7 * SIZE, SIZE, SIZE, R=R, t=t)
 
 
-def scene_of(mesh: Mesh, camera: Camera, look: Look, surroundings: Mesh | None = None) -> Scene:
+def scene_of(mesh: Mesh, camera: Camera, appearance: Appearance, surroundings: Mesh | None = None) -> Scene:
     dark = np.zeros((SIZE, SIZE, 3), np.float32)
     lamps = (Lamp((0.0, 0.0, -1.0), (1.0, 1.0, 1.0), 0.0),)
-    return Scene(camera, mesh.seen_from(camera), surroundings, lamps, 1.0, dark, look)
+    return Scene(camera, mesh.seen_from(camera), surroundings, lamps, 1.0, dark, appearance)
 
 
 def ray_cast(mesh: Mesh, direction: np.ndarray) -> float:

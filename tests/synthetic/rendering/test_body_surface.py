@@ -12,7 +12,7 @@ from evolift.synthetic.acting.motions import MOTIONS
 from evolift.synthetic.rendering.body_surface import body_parts
 from evolift.synthetic.rendering.scene import floor_under
 from evolift.synthetic.rendering.surface_grid import normals_of, triangles_of
-from tests.synthetic.rendering.rendered_scenes import plain_look
+from tests.synthetic.rendering.rendered_scenes import plain_appearance
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def poses() -> np.ndarray:
 
 def test_surfaces_are_closed_outward_and_around_the_joints(poses: np.ndarray):
     for joints in poses[::17]:
-        parts = body_parts(joints, plain_look().build, floor_under(joints.astype(np.float64)))
+        parts = body_parts(joints, plain_appearance().build, floor_under(joints.astype(np.float64)))
         for name, part in parts.items():
             triangles = triangles_of({name: part})
             corners = part.points.reshape(-1, 3)[triangles]
@@ -44,8 +44,8 @@ def test_surfaces_are_closed_outward_and_around_the_joints(poses: np.ndarray):
 
 def test_the_nose_the_toes_and_the_left_hand_are_where_they_belong(poses: np.ndarray):
     for joints in poses[::13]:
-        look = plain_look()
-        build = replace(look.build, face_turn=0.0, face_nod=0.0)
+        appearance = plain_appearance()
+        build = replace(appearance.build, face_yaw=0.0, face_pitch=0.0)
         parts = body_parts(joints, build, floor_under(joints.astype(np.float64)))
         j = joints.astype(np.float64)
         left = j[H36M17.index("left_shoulder")] - j[H36M17.index("right_shoulder")]
@@ -63,7 +63,7 @@ def test_the_nose_the_toes_and_the_left_hand_are_where_they_belong(poses: np.nda
 
 
 def test_toes_point_ahead_when_standing(standing_pose: np.ndarray):
-    parts = body_parts(standing_pose, plain_look().build, 0.0)
+    parts = body_parts(standing_pose, plain_appearance().build, 0.0)
     for side in ("left", "right"):
         foot = parts[f"{side}_foot"].points
         assert foot[-1, :, 0].mean() - foot[0, :, 0].mean() > 200  # the pose faces +x
@@ -75,7 +75,7 @@ def test_toes_point_ahead_when_standing(standing_pose: np.ndarray):
 def test_skirts_cover_both_thighs_and_hide_when_not_worn(poses: np.ndarray):
     for joints in poses[::11]:
         floor = floor_under(joints.astype(np.float64))
-        build = plain_look().build
+        build = plain_appearance().build
         worn = body_parts(joints, replace(build, skirt=0.9, skirt_flare=0.3), floor)["skirt"].points
         hidden = body_parts(joints, replace(build, skirt=0.0), floor)["skirt"].points
         thighs = [
@@ -93,6 +93,6 @@ def test_hands_that_carry_the_body_lie_on_the_floor():
     for action in ("crawl", "handstand"):
         joints = make_clip(BODIES["M1"], MOTIONS[action], frames=30, fps=10, seed=3, clip=0)
         for pose in joints[::3]:
-            parts = body_parts(pose, plain_look().build, 0.0)
+            parts = body_parts(pose, plain_appearance().build, 0.0)
             for side in ("left", "right"):
                 assert parts[f"{side}_hand"].points[..., 2].min() > -45

@@ -19,7 +19,13 @@ from evolift.synthetic.rendering.mesh import Mesh
 from evolift.synthetic.rendering.occlusion import SURFACE_SHARE, SURFACE_SLACK, limb_radii, visibility_of
 from evolift.synthetic.rendering.renderer import SUPERSAMPLING, Renderer
 from evolift.synthetic.rendering.scene import FARTHEST, draw_scene, floor_under, person_mesh
-from tests.synthetic.rendering.rendered_scenes import SIZE, camera_before, plain_look, ray_cast, scene_of
+from tests.synthetic.rendering.rendered_scenes import (
+    SIZE,
+    camera_before,
+    plain_appearance,
+    ray_cast,
+    scene_of,
+)
 
 PARTS_AT = {
     "left_wrist": "left_hand",
@@ -51,29 +57,29 @@ def renderer() -> Renderer:
 def test_the_left_hands_colour_appears_at_the_left_wrist(poses: np.ndarray, renderer: Renderer, behind: bool):
     seen = matched = 0
     for joints in poses[::17].astype(np.float64):
-        look = plain_look()
+        appearance = plain_appearance()
         floor = floor_under(joints)
-        mesh = person_mesh(joints, look, floor)
+        mesh = person_mesh(joints, appearance, floor)
         names, sizes = zip(
             *(
                 (name, part.points[..., 0].size)
-                for name, part in body_parts(joints, look.build, floor).items()
+                for name, part in body_parts(joints, appearance.build, floor).items()
             ),
             strict=True,
         )
         part_of_point = np.repeat(np.arange(len(names)), sizes)
         colours = np.stack([part_of_point / 20, np.full(len(part_of_point), 0.2), 1 - part_of_point / 20], -1)
         camera = camera_before(joints, behind=behind)
-        picture, depth = renderer.draw(scene_of(replace(mesh, colours=colours), camera, look))
+        image, depth = renderer.draw(scene_of(replace(mesh, colours=colours), camera, appearance))
         pixels = camera.project(joints)
-        flags = visibility_of(camera.to_camera(joints), pixels, depth, look.build)
+        flags = visibility_of(camera.to_camera(joints), pixels, depth, appearance.build)
         for joint, part in PARTS_AT.items():
             k = H36M17.index(joint)
             # Hands and feet begin at their joint: look a little further along them.
             if flags[k] != 2 or not (pixels[k] > 3).all() or not (pixels[k] < SIZE - 4).all():
                 continue
             u, v = np.rint(pixels[k]).astype(int)
-            window = picture[v - 3 : v + 4, u - 3 : u + 4, 0].reshape(-1) * 20
+            window = image[v - 3 : v + 4, u - 3 : u + 4, 0].reshape(-1) * 20
             matched += np.abs(window - names.index(part)).min() < 0.3
             seen += 1
     # Where a joint is just behind another limb, by less than its own radius, that limb is seen.
@@ -92,7 +98,7 @@ def test_a_person_seen_from_behind_has_left_on_the_left_and_no_face(
 
 
 def test_depth_buffer_and_flags_agree_with_ray_casting(poses: np.ndarray, renderer: Renderer):
-    compared = hidden = unsure = 0
+    compared = hidden = uncertain = 0
     for i, joints in enumerate(poses[::23]):
         scene = draw_scene(numpy_generator_at(3, i), joints, SIZE)
         _, depth = renderer.draw(scene)
@@ -101,8 +107,8 @@ def test_depth_buffer_and_flags_agree_with_ray_casting(poses: np.ndarray, render
         )
         in_camera = scene.camera.to_camera(joints.astype(np.float64))
         pixels = scene.camera.project(joints.astype(np.float64))
-        flags = visibility_of(in_camera, pixels, depth, scene.look.build)
-        allowed = SURFACE_SHARE * limb_radii(scene.look.build) + SURFACE_SLACK
+        flags = visibility_of(in_camera, pixels, depth, scene.appearance.build)
+        allowed = SURFACE_SHARE * limb_radii(scene.appearance.build) + SURFACE_SLACK
         for k in range(len(H36M17)):
             inside = (pixels[k] > -0.5).all() and (pixels[k] < SIZE - 0.5).all()
             covered_by = in_camera[k, 2] - ray_cast(everything, in_camera[k] / in_camera[k, 2])
@@ -110,19 +116,19 @@ def test_depth_buffer_and_flags_agree_with_ray_casting(poses: np.ndarray, render
             around = depth[max(v - 1, 0) : v + 2, max(u - 1, 0) : u + 2]
             near = np.append(in_camera[k, 2] - around, covered_by) < allowed[k]
             if inside and near.any() != near.all():
-                unsure += 1  # an edge within a pixel: rays and pixels may differ
+                uncertain += 1  # an edge within a pixel: rays and pixels may differ
                 continue
             compared += 1
             hidden += flags[k] == 1
             assert flags[k] == (2 if inside and covered_by < allowed[k] else 1), (i, H36M17.joints[k])
     assert compared > 180
-    assert unsure < 0.12 * compared
+    assert uncertain < 0.12 * compared
     assert 0.1 < hidden / compared < 0.9
 
 
 def test_depth_is_right_at_the_middle_of_a_ball(renderer: Renderer):
-    turned = np.linspace(0, 2 * np.pi, 40), np.linspace(-np.pi / 2, np.pi / 2, 30)
-    longitude, latitude = np.meshgrid(*turned)
+    rotated = np.linspace(0, 2 * np.pi, 40), np.linspace(-np.pi / 2, np.pi / 2, 30)
+    longitude, latitude = np.meshgrid(*rotated)
     unit = np.stack(
         [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], -1
     )
@@ -136,7 +142,7 @@ def test_depth_is_right_at_the_middle_of_a_ball(renderer: Renderer):
         np.concatenate([np.stack([a, b, c], -1), np.stack([a, c, d], -1)]),
     )
     camera = Camera.from_focal_length(200.0, SIZE, SIZE)
-    _, depth = renderer.draw(scene_of(mesh, camera, plain_look()))
+    _, depth = renderer.draw(scene_of(mesh, camera, plain_appearance()))
     middle = (SIZE * SUPERSAMPLING) // 2
     assert abs(depth[middle, middle] - 2700) < 5
     assert depth[0, 0] > 0.999 * FARTHEST
@@ -148,12 +154,12 @@ def test_depth_is_right_at_the_middle_of_a_ball(renderer: Renderer):
     )
 
 
-def test_the_window_keeps_nothing_of_the_picture_before(poses: np.ndarray, renderer: Renderer):
+def test_the_window_keeps_nothing_of_the_image_before(poses: np.ndarray, renderer: Renderer):
     scenes = [draw_scene(numpy_generator_at(2, i), poses[9 * i], SIZE) for i in range(4)]
     first = [renderer.draw(scene) for scene in scenes]
-    for scene, (picture, depth) in zip(reversed(scenes), reversed(first), strict=True):
+    for scene, (image, depth) in zip(reversed(scenes), reversed(first), strict=True):
         again, depth_again = renderer.draw(scene)
-        np.testing.assert_array_equal(again, picture)
+        np.testing.assert_array_equal(again, image)
         np.testing.assert_array_equal(depth_again, depth)
 
 
@@ -162,8 +168,8 @@ def test_people_scenes_and_cameras_vary(poses: np.ndarray):
     elevation = [scene.camera.R[2, 2] for scene in scenes]
     assert np.ptp(np.degrees(np.arcsin(elevation))) > 25
     assert np.ptp([scene.camera.K[0, 0] for scene in scenes]) > 60
-    assert len({scene.look.shirt.colour for scene in scenes}) > 25
-    assert len({scene.look.sleeve_end for scene in scenes}) >= 3
+    assert len({scene.appearance.shirt.colour for scene in scenes}) > 25
+    assert len({scene.appearance.sleeve_end for scene in scenes}) >= 3
     assert sum(scene.surroundings is None for scene in scenes) < 15
     middles = np.stack(
         [scene.camera.project(scene.camera.to_world(scene.person.points)).mean(0) for scene in scenes]
@@ -191,8 +197,8 @@ def test_without_opengl_the_packages_to_install_are_named():
 
 def test_the_ground_lies_where_its_plane_is(standing_pose: np.ndarray):
     camera = camera_before(standing_pose.astype(np.float64))
-    picture, seen, mean = draw_ground(np.random.default_rng(0), camera, 0.0)
-    assert picture.shape == (SIZE, SIZE, 3)
+    image, seen, mean = draw_ground(np.random.default_rng(0), camera, 0.0)
+    assert image.shape == (SIZE, SIZE, 3)
     assert ((mean >= 0) & (mean <= 1)).all()
     rng = np.random.default_rng(1)
     points = np.concatenate([rng.uniform(-1500, 1500, (200, 2)), np.zeros((200, 1))], -1)

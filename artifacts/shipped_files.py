@@ -1,0 +1,37 @@
+"""The weights and poses that come with the package, in `artifacts/`, each described by a card beside it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from evolift.posedata.errors import InputError
+
+FOLDER = Path(str(resources.files("evolift.artifacts")))
+PHOTO_POSE = "photo_pose"
+"""Name of the chain checkpoint that predicts poses from images."""
+KEYPOINT_LIFTER = "keypoint_lifter"
+"""Name of the lifter checkpoint for 2D keypoints of any detector."""
+
+
+def shipped_weights(name: str) -> Path:
+    """Path of the checkpoint called `name`.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    path = FOLDER / f"{name}.safetensors"
+    if not path.is_file():
+        known = ", ".join(sorted(one.stem for one in FOLDER.glob("*.safetensors"))) or "none"
+        raise InputError(
+            f"no weights called {name!r} come with evolift: give a checkpoint file, or one of: {known}"
+        )
+    return path
+
+
+def sample_poses() -> Path:
+    """Path of a pose store of real people: CMU motion capture, subjects 01, 02 and 03 at 10 frames per second.
+
+    6,482 poses of H36M17 in the world frame, mm; free for all uses (`sample_poses.md` beside it has the notice).
+    """
+    return FOLDER / "sample_poses.h5"

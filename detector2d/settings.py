@@ -1,0 +1,198 @@
+"""The settings of a detector and of its training: what it is built like, how its crops vary, how it learns."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.settings import Settings
+from evolift.posedata.skeleton import H36M17, Skeleton
+from evolift.training.settings import RunSettings, Schedule, Steps, ValidateEvery
+
+HeadLearningRate = Annotated[
+    float, Meta(gt=0, description="Of the detector's head, at the top of the schedule.")
+]
+WarmUp = Annotated[
+    float, Meta(ge=0, lt=1, description="Part of the training in which learning rates rise from 0.")
+]
+
+
+def _share(description: str) -> Meta:
+    return Meta(ge=0, le=1, description=description)
+
+
+def _weight(description: str) -> Meta:
+    return Meta(ge=0, description=description)
+
+
+class DetectorSettings(Settings, frozen=True, kw_only=True):
+    """All that rebuilds a detector's architecture."""
+
+    backbone: Annotated[str, Meta(description="Any timm name, or alexnet.")] = "resnet50"
+    skeleton: Annotated[Skeleton, Meta(description="Joints of the output.")] = H36M17
+    padding: Annotated[
+        float,
+        Meta(gt=0, description="Crops show this many times the person's box, in training as in use."),
+    ] = 1.25
+    input_width: Annotated[
+        int, Meta(ge=32, description="Of a crop, pixels; a multiple of the backbone's coarsest stride.")
+    ] = 256
+    input_height: Annotated[int, Meta(ge=32, description="As the width.")] = 256
+    depth_bins: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="1 finds joints in 2D; 64 or 72 in 3D. The regression head takes any number above 1 for 3D.",
+        ),
+    ] = 1
+    head: Annotated[
+        Literal["deconvolution", "light", "regression"],
+        Meta(description="Published deconvolutions, a light feature pyramid, or no heatmaps."),
+    ] = "deconvolution"
+    head_widths: Annotated[
+        tuple[Annotated[int, Meta(ge=1)], ...],
+        Meta(
+            description="Channels of each deconvolution (repeat), or of the light head.",
+            extra={"flag": "head-width"},
+        ),
+    ] = (256, 256, 256)
+    feature_dropout: Annotated[
+        float, Meta(ge=0, lt=1, description="Probability of dropping a feature, in training.")
+    ] = 0.0
+    heatmap_dropout: Annotated[
+        float, Meta(ge=0, lt=1, description="Probability of dropping a cell of a heatmap, in training.")
+    ] = 0.0
+
+    def check(self) -> None:
+        """Refuse a head without layers, and dropout of heatmaps that there are not.
+
+        Raises:
+            InputError: naming the field.
+        """
+        if not self.head_widths:
+            raise InputError("`head_widths` must be one number or more")
+        if self.head == "regression" and self.heatmap_dropout:
+            raise InputError("the regression head has no heatmaps: leave `heatmap_dropout` at 0")
+
+    @property
+    def dimensions(self) -> int:
+        """2, or 3 for a volumetric detector."""
+        return 2 if self.depth_bins == 1 else 3
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the crop."""
+        return self.input_width, self.input_height
+
+
+class AugmentationSettings(Settings, frozen=True, kw_only=True):
+    """How much the crops of a person differ; rotations and scales as in Sun et al. 2018."""
+
+    rotation: Annotated[
+        float,
+        Meta(ge=0, description="Standard deviation of a crop's angle before it is clipped, degrees."),
+    ] = 30.0
+    rotation_clip: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Angles are rotation x a normal number clipped here: 1 keeps them within the rotation; 2 is Sun et al.'s.",
+        ),
+    ] = 1.0
+    rotation_probability: Annotated[float, _share("That a crop is rotated at all.")] = 0.6
+    flip_probability: Annotated[float, _share("That a crop is mirrored.")] = 0.5
+    scale: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=1,
+            description="Crops show 1 + scale x a normal number clipped at 1 times the padded box.",
+        ),
+    ] = 0.25
+    colour: Annotated[
+        float,
+        Meta(ge=0, lt=1, description="Each channel is multiplied by 1 - colour to 1 + colour, uniformly."),
+    ] = 0.2
+
+
+class OcclusionSettings(Settings, frozen=True, kw_only=True):
+    """How things are pasted over people; numbers and scales as in Sarandi et al. 2018."""
+
+    occlusion_probability: Annotated[float, _share("That things are pasted over the person.")] = 0.0
+    min_occluders: Annotated[int, Meta(ge=1, description="On an occluded crop.")] = 1
+    max_occluders: Annotated[int, Meta(ge=1, description="On an occluded crop.")] = 8
+    min_occluder_scale: Annotated[
+        float, Meta(gt=0, description="Of each, over its size in crops of 256 pixels.")
+    ] = 0.2
+    max_occluder_scale: Annotated[
+        float, Meta(gt=0, description="Of each, over its size in crops of 256 pixels.")
+    ] = 1.0
+
+    def check(self) -> None:
+        """Refuse ranges that are upside down.
+
+        Raises:
+            InputError: naming the fields.
+        """
+        for what in ("occluders", "occluder_scale"):
+            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if low > high:
+                raise InputError(f"`min_{what}` {low} is above `max_{what}` {high}")
+
+
+class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
+    """How a detector learns."""
+
+    steps: Steps = 20_000
+    validate_every: ValidateEvery = 500
+    ratios: Annotated[
+        tuple[Annotated[float, Meta(gt=0)], ...],
+        Meta(
+            description="Share of each store in a batch, in their order; equal shares if left out.",
+            extra={"flag": "ratio"},
+        ),
+    ] = ()
+    batch_size: Annotated[int, Meta(ge=1, description="Crops per step and process.")] = 16
+    learning_rate: HeadLearningRate = 1e-3
+    backbone_factor: Annotated[
+        float, Meta(gt=0, description="The backbone's learning rate over that of the head.")
+    ] = 1.0
+    weight_decay: Annotated[float, _weight("Decoupled, of AdamW.")] = 0.0
+    schedule: Schedule = "steps"
+    milestones: Annotated[
+        tuple[Annotated[float, Meta(gt=0, lt=1)], ...],
+        Meta(
+            description="Part of the training after which the rate falls to a tenth (schedule steps); repeatable.",
+            extra={"flag": "milestone"},
+        ),
+    ] = (55 / 65, 60 / 65)
+    warm_up: WarmUp = 0.0
+    freeze: Annotated[
+        str,
+        Meta(
+            description="Fixed part of the detector: none, stem, a block's name, all-but-last-block (row U), all-but-head, all."
+        ),
+    ] = "none"
+    bone_weight: Annotated[float, _weight("Of the bone loss (row B).")] = 0.0
+    spread_weight: Annotated[float, _weight("Of the heatmap regulariser; helps on small data.")] = 0.0
+    boxes: Annotated[
+        Literal["joints", "store"],
+        Meta(description="Crop around the bounds of the labelled joints, or around the boxes of the store."),
+    ] = "joints"
+    augment: Annotated[bool, Meta(description="Rotate, mirror, scale and colour the crops.")] = True
+    augmentation: AugmentationSettings = AugmentationSettings()
+    occlusion: OcclusionSettings = OcclusionSettings()
+    channels_last: Annotated[
+        bool,
+        Meta(
+            description="Memory layout in which networks of depthwise convolutions are up to six times faster on a CPU."
+        ),
+    ] = True
+    check_images: Annotated[
+        bool,
+        Meta(
+            description="Read every image first and leave out the unreadable ones; else one stops the training when it is met."
+        ),
+    ] = True

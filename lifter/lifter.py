@@ -1,0 +1,120 @@
+"""What every lifter can do, whatever network is inside: normalised 2D joints in, root-relative millimetres out.
+
+Output is in the camera frame (x right, y down, z forward), minus the root joint. Target `xyz` gives three values per
+joint; target `z` gives the depth alone, for chains that take x and y from the 2D input.
+"""
+
+from __future__ import annotations
+
+import abc
+import copy
+from typing import cast
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from evolift.lifter.normalisation import normalise
+from evolift.lifter.settings import LifterSettings
+from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.skeleton import Skeleton
+
+
+class Lifter(nn.Module, abc.ABC):
+    """Whatever lifts 2D joints: a `LifterModel`, or one with something on its output.
+
+    Attributes:
+        settings: of the network that takes the input.
+    """
+
+    settings: LifterSettings
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton of the input joints and of the poses."""
+        return self.settings.skeleton
+
+    @abc.abstractmethod
+    def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
+        """Root-relative joints in the camera frame, mm, from input normalised by `settings.normalisation`."""
+
+    def lift(
+        self,
+        joints_2d_px: Float[Tensor, "batch joints axes"],
+        visibility: UInt8[Tensor, "batch joints"] | None = None,
+        image_size: Float[Tensor, "#batch 2"] | None = None,
+        *,
+        flip_test: bool = False,
+    ) -> Float[Tensor, "batch joints out"]:
+        """Root-relative joints, mm, from joints in pixels (see `normalisation.normalise`).
+
+        Args:
+            joints_2d_px, visibility, image_size: as `normalise` takes them.
+            flip_test: average with the mirrored answer to the mirrored input.
+        """
+        how = self.settings.normalisation
+        joints: Tensor = self(normalise(joints_2d_px, visibility, image_size, how))
+        if not flip_test:
+            return joints
+        mirror = list(self.skeleton.mirror)
+        width = 0.0 if image_size is None else image_size[:, None, 0]
+        given = torch.cat([(width - 1 - joints_2d_px[..., 0])[..., None], joints_2d_px[..., 1:]], -1)
+        seen = None if visibility is None else visibility[:, mirror]
+        other: Tensor = self(normalise(given[:, mirror], seen, image_size, how))[:, mirror]
+        if self.settings.target == "xyz":
+            other = other * other.new_tensor([-1.0, 1.0, 1.0])
+        return (joints + other) / 2
+
+    def folded(self) -> FoldedLifter:
+        """A copy for inference: the same answers, faster where the lifter can be made faster."""
+        return FoldedLifter(copy.deepcopy(self))
+
+    def require_normalisation(self, given: str) -> None:
+        """Refuse input that was normalised by another rule.
+
+        Raises:
+            CheckpointError: `given` is not this lifter's rule.
+        """
+        if given != self.settings.normalisation:
+            raise CheckpointError(
+                f"this lifter was trained on input normalised by {self.settings.normalisation!r}, the input given is normalised by {given!r}: normalise it by {self.settings.normalisation!r} or use another checkpoint"
+            )
+
+
+class FoldedLifter(Lifter):
+    """A lifter for inference alone, made by `Lifter.folded`.
+
+    Args:
+        lifter: of which nobody else has use; it is frozen.
+    """
+
+    def __init__(self, lifter: Lifter) -> None:
+        super().__init__()
+        self.settings = lifter.settings
+        self.lifter = lifter.requires_grad_(False)
+        self.eval()
+
+    def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
+        """Root-relative joints in the camera frame, mm; without a gradient.
+
+        Raises:
+            InputError: a gradient of the inputs is asked for.
+        """
+        if torch.is_grad_enabled() and inputs.requires_grad:
+            raise InputError("a folded lifter gives no gradients: use the lifter that it was folded from")
+        with torch.no_grad():
+            return cast(Tensor, self.lifter(inputs))
+
+    def folded(self) -> FoldedLifter:
+        """Itself."""
+        return self
+
+    def train(self, mode: bool = True) -> FoldedLifter:
+        """Stay in evaluation mode.
+
+        Raises:
+            InputError: training is asked for.
+        """
+        if mode:
+            raise InputError("a folded lifter cannot be trained: train the lifter that it was folded from")
+        return super().train(False)

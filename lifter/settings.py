@@ -1,0 +1,332 @@
+"""The settings of lifters and refiners, of the pairs that they learn from, and of their trainings.
+
+Importing this loads no torch, so that commands can make their options of it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, cast
+
+import msgspec
+from msgspec import Meta
+
+from evolift.lifter.networks.joint_groups import (
+    GROUPINGS,
+    Groups,
+    groups_by_name,
+    joint_order,
+    own_groups,
+)
+from evolift.posedata.errors import InputError
+from evolift.posedata.rig_settings import RandomRig, RingRig
+from evolift.posedata.settings import Settings
+from evolift.posedata.skeleton import H36M17, Skeleton
+from evolift.training.settings import (
+    AverageDecay,
+    GradientClip,
+    LearningRate,
+    RunSettings,
+    Steps,
+    ValidateEvery,
+)
+
+Architecture = Literal["semgcn", "semgcn-graph", "martinez", "cascade"]
+Normalisation = Literal["screen", "box"]
+Probability = Annotated[float, Meta(ge=0, lt=1)]
+
+_SIZES: dict[Architecture, tuple[int, int, float]] = {
+    "semgcn": (128, 4, 0.1),
+    "semgcn-graph": (128, 4, 0.1),
+    "martinez": (1024, 2, 0.5),
+    "cascade": (1024, 2, 0.5),
+}
+"""(hidden, blocks, dropout) of each architecture: published ones, but that SemGCN was published without dropout. A tenth
+takes a fifth off its error on another person (README, "Lifters")."""
+
+
+class LifterSettings(Settings, frozen=True, kw_only=True):
+    """What rebuilds a lifter; stored with its weights.
+
+    Sizes that are left out settle to those of the architecture (`_SIZES`), stages to 2 of a cascade and 1 of the others.
+    """
+
+    architecture: Annotated[
+        Architecture,
+        Meta(
+            description="The network; semgcn-graph is semgcn by torch-geometric's messages along the bones: the same numbers, more slowly."
+        ),
+    ] = "semgcn"
+    skeleton: Annotated[Skeleton, Meta(description="Joints of input and output.")] = H36M17
+    target: Annotated[
+        Literal["xyz", "z"],
+        Meta(
+            description="Whole joints, or depth alone, for chains that take x and y from the 2D input.",
+        ),
+    ] = "xyz"
+    normalisation: Annotated[
+        Normalisation,
+        Meta(
+            description="Of the 2D input: by the image, or by the person's box (for photographs of unknown camera)."
+        ),
+    ] = "screen"
+    input_axes: Annotated[
+        int, Meta(ge=2, le=3, description="3 takes a volumetric detector's depth beside x and y.")
+    ] = 2
+    hidden: (
+        Annotated[int, Meta(ge=1, description="Channels inside; the published number if left out.")] | None
+    ) = None
+    blocks: (
+        Annotated[int, Meta(ge=0, description="Residual blocks; the published number if left out.")] | None
+    ) = None
+    dropout: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                lt=1,
+                description="If left out 0.1 for semgcn and semgcn-graph, and the published 0.5 for the others.",
+            ),
+        ]
+        | None
+    ) = None
+    non_local: Annotated[bool, Meta(description="Non-local blocks (of semgcn and semgcn-graph).")] = False
+    grouping: Annotated[
+        str | Groups,
+        Meta(
+            description="Of the non-local blocks: concat, self, related (17 joints), pairs (16 joints), consecutive (in the joint order), none, or own groups of joint numbers: 0,1;2,3,4;..."
+        ),
+    ] = "none"
+    stages: Annotated[int, Meta(ge=1, description="Of a cascade; 2 if left out.")] | None = None
+    joint_order: Annotated[
+        str | tuple[str, ...],
+        Meta(
+            description="Inside the network: declared (the skeleton's), published (pair after pair), or all joints by name, with commas between."
+        ),
+    ] = "declared"
+
+    def check(self) -> None:
+        """Settle what was left out, and refuse what does not go together.
+
+        Raises:
+            InputError: naming what does not.
+        """
+        stages = 2 if self.architecture == "cascade" else 1
+        settled = dict(
+            zip(("hidden", "blocks", "dropout", "stages"), (*_SIZES[self.architecture], stages), strict=True)
+        )
+        for name, size in settled.items():
+            if getattr(self, name) is None:
+                msgspec.structs.force_setattr(self, name, size)
+        if self.stage_count > 1 and self.architecture != "cascade":
+            raise InputError(
+                f"`stages` must be 1 for {self.architecture}, not {self.stages}: only a cascade has several"
+            )
+        if self.non_local and not self.architecture.startswith("semgcn"):
+            raise InputError(f"`non_local` blocks belong to semgcn, not to {self.architecture}")
+        joint_order(self.joint_order, self.skeleton)
+        if not isinstance(self.grouping, str):
+            own_groups(self.grouping, self.skeleton)
+        elif self.non_local or self.grouping not in GROUPINGS:
+            groups_by_name(self.grouping, self.skeleton, self.order)
+
+    @property
+    def sizes(self) -> tuple[int, int, float]:
+        """(hidden, blocks, dropout) with the architecture's defaults filled in."""
+        return cast(tuple[int, int, float], (self.hidden, self.blocks, self.dropout))
+
+    @property
+    def stage_count(self) -> int:
+        """Number of stages, with the architecture's default filled in."""
+        return cast(int, self.stages)
+
+    @property
+    def groups(self) -> Groups | None:
+        """Joint groups of the non-local blocks, as indices of the skeleton; None without them."""
+        if not self.non_local:
+            return None
+        if isinstance(self.grouping, str):
+            return groups_by_name(self.grouping, self.skeleton, self.order)
+        return self.grouping
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Index in the skeleton of the joint at each place inside the network."""
+        return joint_order(self.joint_order, self.skeleton)
+
+    @property
+    def output_axes(self) -> int:
+        """Number of output values per joint: 3 (xyz), or 1 (depth alone)."""
+        return 3 if self.target == "xyz" else 1
+
+
+class RefinerSettings(Settings, frozen=True, kw_only=True):
+    """What rebuilds a refiner; stored with its weights."""
+
+    skeleton: Annotated[Skeleton, Meta(description="Joints of the poses.")] = H36M17
+    hidden: Annotated[int, Meta(ge=1, description="Width of the layers before and after the code.")] = 512
+    layers: Annotated[int, Meta(ge=0, description="Layers on either side of the code.")] = 1
+    code: Annotated[int, Meta(ge=1, description="Width of the narrowest layer.")] = 128
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="After each of these layers.")] = 0.0
+
+
+class ViewSettings(Settings, frozen=True, kw_only=True):
+    """How poses are seen."""
+
+    batch_size: Annotated[int, Meta(ge=1, description="Poses per step and process.")] = 64
+    cameras: Annotated[
+        Literal["ring", "random", "store"],
+        Meta(
+            description="Four cameras as in Human3.6M, random ones, or those of the store (with its 2D joints where it holds them)."
+        ),
+    ] = "ring"
+    ring: RingRig = RingRig()
+    random: RandomRig = RandomRig()
+    flip: Annotated[bool, Meta(description="Mirror half of the poses.")] = True
+
+
+class PairSettings(ViewSettings, frozen=True, kw_only=True):
+    """How poses are seen before a lifter gets them: by cameras, with a detector's errors."""
+
+    noise: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Gaussian error of 2D joints, per cent of the longer side of the person's box.",
+        ),
+    ] = 0.0
+    errors: (
+        Annotated[
+            str,
+            Meta(
+                description="File of errors of 2D joints that a detector really made, to make them again; of `evolift detector evaluate --errors`."
+            ),
+        ]
+        | None
+    ) = None
+    missing: Annotated[Probability, Meta(description="Probability that a 2D joint is not found.")] = 0.0
+    depth_noise: Annotated[
+        float,
+        Meta(ge=0, description="Gaussian error of the input depth, mm (with 3 input axes)."),
+    ] = 0.0
+
+
+EVALUATION_PAIRS = PairSettings(ring=RingRig(rotate_ring=False), flip=False)
+"""Pairs to score lifters on, if nothing else is said: seen by cameras that stay where they are."""
+
+
+class PoseNoise(Settings, frozen=True, kw_only=True):
+    """What is done to the clean poses that a refiner learns to mend."""
+
+    noise: Annotated[
+        float, Meta(ge=0, description="Gaussian error of x and y of the joints to mend, mm.")
+    ] = 20.0
+    depth_noise: Annotated[
+        float, Meta(ge=0, description="Of their depth, mm; lifters err most along the line of sight.")
+    ] = 40.0
+    masked: Annotated[
+        Probability,
+        Meta(description="Probability that a joint is masked, which puts it at the root's place."),
+    ] = 0.05
+
+
+class Split(Settings, frozen=True, kw_only=True):
+    """Which rows train and which validate, by subject, action and clip; see `evolift.lifter.data.split`."""
+
+    subjects: Annotated[
+        tuple[str, ...],
+        Meta(description="Use only this subject; repeatable.", extra={"flag": "subject"}),
+    ] = ()
+    actions: Annotated[
+        tuple[str, ...],
+        Meta(description="Use only this action; repeatable.", extra={"flag": "action"}),
+    ] = ()
+    validation_subjects: Annotated[
+        tuple[str, ...],
+        Meta(description="Validate on this subject; repeatable.", extra={"flag": "validation-subject"}),
+    ] = ()
+    validation_actions: Annotated[
+        tuple[str, ...],
+        Meta(description="Validate on this action; repeatable.", extra={"flag": "validation-action"}),
+    ] = ()
+    validation_share: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=0.9,
+            description="Else validate on clips drawn at random, at least this share of the rows.",
+        ),
+    ] = 0.1
+
+
+class PoseTrainingSettings(RunSettings, frozen=True, kw_only=True):
+    """How a network that answers with poses learns, and from which.
+
+    The defaults were chosen on held-out clips; the recipe `semgcn-published` has the published ones.
+    """
+
+    gradient_clip: GradientClip = 1.0
+    average_decay: AverageDecay = 0.999
+    loss: Annotated[
+        Literal["mse", "l1"], Meta(description="Of joints in metres; mse is the published one.")
+    ] = "l1"
+    learning_rate: LearningRate = 2e-3
+    schedule: Annotated[
+        Literal["published", "cosine", "one-cycle", "constant"],
+        Meta(
+            description="Of the learning rate: x0.96 per 100,000 steps (published), cosine to zero, a linear rise over a tenth of the steps and then cosine to zero (one-cycle), or constant."
+        ),
+    ] = "one-cycle"
+    bone_weight: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Of the L1 error of bone vectors in metres, summed over bones and axes (target xyz).",
+        ),
+    ] = 0.0
+    symmetry_weight: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Of the difference in length of left and right bones in metres, summed over pairs (target xyz).",
+        ),
+    ] = 0.0
+    split: Split = Split()
+    validation_poses: Annotated[
+        int,
+        Meta(ge=1, description="Poses at most that validation looks at (each by all cameras of a ring)."),
+    ] = 2000
+    evolved_share: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                lt=1,
+                description="Share of evolved poses among the draws; all rows alike if left out.",
+            ),
+        ]
+        | None
+    ) = None
+    store_weights: Annotated[
+        tuple[Annotated[float, Meta(gt=0)], ...],
+        Meta(
+            description="How often a row of each store is drawn relative to rows of the others; one per store.",
+            extra={"flag": "store-weight"},
+        ),
+    ] = ()
+
+
+class LifterTrainingSettings(PoseTrainingSettings, frozen=True, kw_only=True):
+    """How a lifter is trained."""
+
+    steps: Steps = 100_000
+    validate_every: ValidateEvery = 2_000
+    pairs: PairSettings = PairSettings()
+
+
+class RefinerTrainingSettings(PoseTrainingSettings, frozen=True, kw_only=True):
+    """How a refiner is trained."""
+
+    steps: Steps = 50_000
+    validate_every: ValidateEvery = 2_000
+    views: ViewSettings = ViewSettings()
+    pose_noise: PoseNoise = PoseNoise()

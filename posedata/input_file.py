@@ -1,0 +1,51 @@
+"""Reading files that others wrote: what the file system or the encoding refuses becomes one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from evolift.posedata.errors import InputError
+
+FilePath = str | Path
+"""A path as users write it; what is for them takes both."""
+
+
+def as_paths(paths: Iterable[FilePath]) -> list[Path]:
+    """Paths of some files."""
+    return [Path(path) for path in paths]
+
+
+@contextlib.contextmanager
+def reading(path: Path, advice: str = "") -> Iterator[None]:
+    """Read `path` in the block.
+
+    Args:
+        path: of the file, for the message.
+        advice: what to do if it is no text, for example "give a CSV file".
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8" + (f": {advice}" if advice else "")) from None
+
+
+def read_text(path: Path, advice: str = "", *, newline: str | None = None) -> str:
+    r"""The text of a file in UTF-8, without the mark of byte order that some programs begin it with.
+
+    Args:
+        path: of the file.
+        advice: as of `reading`.
+        newline: as of `open`: None makes every line end \n, "" leaves them as they are.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    with reading(path, advice), path.open(encoding="utf-8-sig", newline=newline) as file:
+        return file.read()

@@ -1,0 +1,131 @@
+"""Settings: frozen records whose fields carry default, range and help, and nothing else does.
+
+A field says all that there is to know of a setting:
+
+    class OcclusionSettings(Settings):
+        occlusion_probability: Annotated[float, Meta(ge=0, le=1, description="That things are pasted over.")] = 0.0
+
+The options of a command, the keys of a recipe, the record of a run and the settings stored in a checkpoint are made
+from it (`evolift.cli.settings_options`, `to_dict`, `from_dict`). A value out of its range cannot be constructed, in
+Python as little as on the command line. Types and ranges are those of msgspec; a settings class may hold another.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import Skeleton
+
+SomeSettings = TypeVar("SomeSettings", bound="Settings")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all settings: its values are checked when it is made, by type and range of each field.
+
+    Raises:
+        InputError: naming the field, what it may be and what it was.
+    """
+
+    def __post_init__(self) -> None:
+        for field in msgspec.structs.fields(type(self)):
+            value = getattr(self, field.name)
+            try:
+                settled = msgspec.convert(value, field.type)
+            except msgspec.ValidationError:
+                raise InputError(f"`{field.name}` must be {allowed(field.type)}, not {value!r}") from None
+            if not _is_finite(settled):
+                raise InputError(f"`{field.name}` must be finite, not {value!r}")
+            if settled is not value:  # such as 3 for a float, a list for a tuple
+                msgspec.structs.force_setattr(self, field.name, settled)
+        self.check()
+
+    def check(self) -> None:
+        """Refuse values that do not go together; for subclasses.
+
+        Raises:
+            InputError: naming the fields, in backquotes.
+        """
+
+    def replaced(self: SomeSettings, **values: Any) -> SomeSettings:
+        """A copy with other values for some fields."""
+        return msgspec.structs.replace(self, **values)
+
+    def flat(self) -> dict[str, Any]:
+        """Plain values by field, those of settings inside in their place; skeletons by name. For records and tables."""
+        values: dict[str, Any] = {}
+        for field in msgspec.structs.fields(type(self)):
+            value = getattr(self, field.name)
+            if isinstance(value, Settings):
+                values |= value.flat()
+            else:
+                values[field.name] = value.name if isinstance(value, Skeleton) else msgspec.to_builtins(value)
+        return values
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return plain
+
+    @classmethod
+    def from_dict(cls: type[SomeSettings], values: Mapping[str, Any]) -> SomeSettings:
+        """Settings from what `to_dict` gave.
+
+        Raises:
+            InputError: a key is missing or unknown, or a value cannot be.
+        """
+        known = {field.name for field in msgspec.structs.fields(cls)}
+        if not isinstance(values, Mapping) or set(values) != known:
+            raise InputError(f"{cls.__name__} must have exactly {', '.join(sorted(known))}")
+        try:
+            return msgspec.convert(dict(values), cls)
+        except msgspec.ValidationError as error:
+            raise InputError(f"{cls.__name__}: {error}") from None
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def allowed(annotation: Any) -> str:
+    """What values of a type may be, in words: "a number above 0", "one of xyz, z"."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        words = allowed(arguments[0])
+        ranges = [limit for one in arguments[1:] if isinstance(one, Meta) and (limit := _range(one))]
+        return " ".join([words, *ranges])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("left out" if one is types.NoneType else allowed(one) for one in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin is tuple:
+        if arguments[-1] is Ellipsis:
+            return f"a list, each {allowed(arguments[0])}"
+        return f"{len(arguments)} values, each {allowed(arguments[0])}"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(
+        annotation, f"a {getattr(annotation, '__name__', annotation)}"
+    )
+
+
+def _range(meta: Meta) -> str:
+    low = (
+        f"above {meta.gt:g}"
+        if meta.gt is not None
+        else f"at least {meta.ge:g}"
+        if meta.ge is not None
+        else ""
+    )
+    high = (
+        f"below {meta.lt:g}" if meta.lt is not None else f"at most {meta.le:g}" if meta.le is not None else ""
+    )
+    words = " and ".join(filter(None, (low, high)))
+    return f"of {words}" if words.startswith("at") else words

@@ -1,0 +1,235 @@
+"""3D poses of the people in image and video files, with overlays, as `evolift predict` and `evolift app` make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from evolift.drawing.overlay import draw_box, draw_joints
+from evolift.drawing.pose_page import embedded_image
+from evolift.posedata.camera import Camera
+from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import is_animated, read_image, write_image
+from evolift.posedata.predictions.predictions import Predictions
+from evolift.posedata.progress import Progress, no_progress
+from evolift.posedata.video_file import VideoReader, VideoWriter
+from evolift.prediction.cameras.camera_choice import CameraRule
+from evolift.prediction.clip import Clip
+from evolift.prediction.persons.people_finder import PeopleFinder
+from evolift.prediction.pipeline import OutOfSightError, Pipeline, PosePrediction, predictions_of
+from evolift.prediction.prediction_results import PredictionResults
+from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
+
+MIN_SIDE = 16
+"""Pixels of the longer side below which an image is refused."""
+LOW_CONFIDENCE = 0.3
+"""Mean confidence of a found person's joints below which is said that there may be nobody: of the shipped chain's, one in
+twelve of LSPET photographs 3601 to 4000 lies below, and half of 40 pieces of their backgrounds."""
+GATHERED = 256
+"""Poses of a video after which they are put into one table."""
+_IMAGES_PER_SECOND = 10.0
+_SEARCHED = (
+    "No person box was given: one person was searched for with the pose detector, in the whole image and in "
+    "windows of it, and again in the boxes of the joints found there."
+)
+
+Image = UInt8[np.ndarray, "_height _width 3"]
+
+
+@dataclass(eq=False)
+class ImagePrediction:
+    """Predicts images and videos into results.
+
+    Args:
+        pipeline: of detector and lifter.
+        cameras: which camera each image is taken to be of.
+        results: to add to.
+        provenance: of the predictions.
+        people: finds everybody; None for one person.
+        box: (left, top, width, height) of the one person, pixels; None to search for it.
+        gathered: poses of a video that are put into arrays together.
+    """
+
+    pipeline: Pipeline
+    cameras: CameraRule
+    results: PredictionResults
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    people: PeopleFinder | None = None
+    box: Sequence[float] | None = None
+    gathered: int = GATHERED
+
+    def image(self, path: Path, label: str, overlay: Path) -> None:
+        """Predict an image, and write it with the joints on it.
+
+        Args:
+            path: of the file.
+            label: of the clip.
+            overlay: image to write.
+
+        Raises:
+            InputError: it cannot be read, or nobody in it can be found and lifted.
+            OutputError: the overlay cannot be written.
+        """
+        image = read_image(path)
+        if max(image.shape[:2]) < MIN_SIDE:
+            raise InputError(
+                f"{path} has {image.shape[1]} x {image.shape[0]} pixels, too few to tell a person: give an image of {MIN_SIDE} pixels or more"
+            )
+        if is_animated(path):
+            self.results.note(f"{label} is animated: its first frame was taken.")
+        camera = self.cameras.of_image((image.shape[1], image.shape[0]), str(path), path)
+        names, poses = self._poses(image, str(path), camera.camera)
+        if self.people is None:
+            write_image(overlay, draw_box(with_people(image, poses), np.array(poses[0].box)), overwrite=True)
+        else:
+            write_image(overlay, with_people(image, poses, names), overwrite=True)
+        predictions = predictions_of(
+            poses,
+            image=label,
+            frames=[0] * len(poses),
+            people=names,
+            camera_assumption=camera.sentence,
+            provenance=self.provenance,
+        )
+        self.results.add(Clip(label, predictions, _IMAGES_PER_SECOND))
+        self.results.images.offer((label, 0), lambda: embedded_image(image))
+
+    def video(
+        self,
+        source: Path | int,
+        label: str,
+        overlay: Path,
+        *,
+        max_frames: int | None = None,
+        progress: Progress = no_progress,
+    ) -> None:
+        """Follow people through a video, and write it with the joints on it.
+
+        Ctrl-C ends a webcam and keeps what was seen.
+
+        Args:
+            source: path of a file, or number of a webcam.
+            label: of the clip.
+            overlay: video to write.
+            max_frames: stop after so many.
+            progress: counts frames.
+
+        Raises:
+            InputError: it cannot be read, or nobody was found in it.
+            OutputError: the overlay cannot be written.
+        """
+        with (
+            VideoReader(source) as video,
+            VideoWriter(overlay, video.size, video.frames_per_second) as written,
+        ):
+            camera = self.cameras.of_image(video.size, video.label)
+            follow = self._follower(camera.camera)
+            parts: list[Predictions] = []
+            waiting: list[tuple[int, PosePrediction, str]] = []
+            provenance = {**self.provenance, "frames_per_second": {label: video.frames_per_second}}
+
+            def gather() -> None:
+                # Arrays of single poses that stay would break up the memory that the networks use over and over.
+                if waiting:
+                    frames, poses, tracks = zip(*waiting, strict=True)
+                    table = predictions_of(
+                        poses,
+                        image=label,
+                        frames=frames,
+                        people=tracks,
+                        camera_assumption=camera.sentence,
+                        provenance=provenance,
+                    )
+                    parts.append(table)
+                    waiting.clear()
+
+            try:
+                for number, image in enumerate(islice(video, max_frames)):
+                    drawn = image
+                    if answers := follow(image):
+                        poses, names = [pose for pose, _ in answers], [track for _, track in answers]
+                        drawn = with_people(image, poses, names if self.people is not None else ())
+                        self.results.images.offer(
+                            (label, number),
+                            lambda image=image: embedded_image(image),  # type: ignore[misc]  # bound now, not later
+                        )
+                        waiting += [(number, pose, track) for pose, track in answers]
+                        if len(waiting) >= self.gathered:
+                            gather()
+                    written.write(drawn)
+                    progress(1, min(video.count, max_frames or video.count) or None)
+            except KeyboardInterrupt:
+                if isinstance(source, Path):
+                    raise
+            if max_frames is None and video.is_cut_off:
+                self.results.failed.append(
+                    f"{label} ends after {video.read} of {video.count} frames: it is damaged or cut off"
+                )
+            if follow.out_of_sight:
+                self.results.failed.append(
+                    f"{label}: {follow.out_of_sight} times a person spans more than this camera can see and was left out of that frame: give other intrinsics"
+                )
+            gather()
+            if not parts:
+                raise InputError(f"{label}: nobody was found in its {video.read} frames")
+        predictions = Predictions.concatenate(parts)
+        unseen = video.read - len(np.unique(predictions.frame))
+        if unseen:
+            self.results.note(f"{label}: in {unseen} of {video.read} frames nobody was found.")
+        self.results.add(Clip(label, predictions, video.frames_per_second))
+
+    def _poses(
+        self, image: Image, path: str, camera: Camera | None
+    ) -> tuple[list[str], list[PosePrediction]]:
+        """Names and poses of the people in an image, at least one; who cannot be lifted is among the failures."""
+        self._say_how()
+        if self.people is None:
+            pose = self.pipeline.predict(image, self.box, camera)
+            confidence = float(pose.confidence.mean())
+            if self.box is None and confidence < LOW_CONFIDENCE:
+                self.results.note(
+                    f"{path}: the detector's confidence in its person is low (mean {confidence:.2f}): there may be nobody in the image."
+                )
+            return ["person 1"], [pose]
+        names, poses = [], []
+        boxes = self.people.boxes(image).tolist()
+        if not boxes:
+            raise InputError(f"{path}: {self.people.nobody}")
+        for number, box in enumerate(boxes, 1):
+            try:
+                poses.append(self.pipeline.predict(image, box, camera))
+                names.append(f"person {number}")
+            except OutOfSightError as error:
+                self.results.failed.append(f"{path}: person {number}: {error}")
+        if not poses:
+            raise InputError(f"{path}: none of its people could be lifted")
+        return names, poses
+
+    def _follower(self, camera: Camera | None) -> PersonFollower | PeopleFollower:
+        self._say_how()
+        if self.people is None:
+            return PersonFollower(self.pipeline, camera, self.box)
+        return PeopleFollower(self.pipeline, self.people.boxes, camera)
+
+    def _say_how(self) -> None:
+        if self.people is not None:
+            self.results.note(self.people.note)
+        elif self.box is None:
+            self.results.note(_SEARCHED)
+
+
+def with_people(image: Image, poses: Sequence[PosePrediction], names: Sequence[str] = ()) -> Image:
+    """An image with the 2D joints of its people on it, and if their names are given, these in their boxes."""
+    joints, confidence = (
+        np.stack([getattr(pose, name) for pose in poses]) for name in ("joints_2d", "confidence")
+    )
+    drawn = draw_joints(image, joints, poses[0].skeleton, confidence=confidence)
+    for pose, name in zip(poses, names, strict=False):
+        drawn = draw_box(drawn, np.array(pose.box), label=name)
+    return drawn

@@ -1,0 +1,70 @@
+"""The trained stages of a prediction: those that were given, or those that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evolift.artifacts.shipped_files import KEYPOINT_LIFTER, PHOTO_POSE, shipped_weights
+from evolift.chain.model import ChainModel
+from evolift.lifter.lifter import Lifter
+from evolift.lifter.model import LifterModel
+from evolift.lifter.refiner import Refined, RefinerModel
+from evolift.posedata.errors import InputError
+from evolift.prediction.pipeline import Pipeline
+from evolift.prediction.reports import Report, report_nothing
+from evolift.prediction.settings import ModelSettings
+from evolift.training.device import on_device
+
+
+def image_pipeline(models: ModelSettings, report: Report = report_nothing) -> Pipeline:
+    """The chain for images.
+
+    Args:
+        models: which; without any the one that comes with the package.
+        report: called with a sentence on that.
+
+    Raises:
+        InputError: checkpoints are missing or do not fit each other, or there is no such device.
+        CheckpointError: one is damaged or of another stage.
+    """
+    refiner = _refiner(models)
+    stages = {"chain": models.chain, "detector": models.detector, "lifter": models.lifter}
+    if not any(stages.values()):
+        report(_shipped(PHOTO_POSE))
+        return Pipeline.from_pretrained(PHOTO_POSE, device=models.device, refiner=refiner)
+    paths = {name: None if path is None else Path(path) for name, path in stages.items()}
+    return Pipeline.from_checkpoints(**paths, device=models.device, refiner=refiner)
+
+
+def keypoint_lifter(models: ModelSettings, report: Report = report_nothing) -> Lifter:
+    """The lifter for keypoints.
+
+    Args:
+        models: which; without any the one that comes with the package.
+        report: called with a sentence on that.
+
+    Raises:
+        InputError: checkpoints are too many or do not fit each other, or there is no such device.
+        CheckpointError: one is damaged or of another stage.
+    """
+    if models.detector is not None or (models.chain is not None and models.lifter is not None):
+        raise InputError("to lift keypoints give `lifter` or `chain`, one of the two, and no `detector`")
+    lifter: Lifter
+    if models.chain is not None:
+        lifter = ChainModel.load(Path(models.chain)).lifter
+    elif models.lifter is not None:
+        lifter = LifterModel.load(Path(models.lifter))
+    else:
+        report(_shipped(KEYPOINT_LIFTER))
+        lifter = LifterModel.load(shipped_weights(KEYPOINT_LIFTER))
+    if refiner := _refiner(models):
+        lifter = Refined(lifter, refiner)
+    return on_device(lifter, models.device)
+
+
+def _refiner(models: ModelSettings) -> RefinerModel | None:
+    return None if models.refiner is None else RefinerModel.load(Path(models.refiner))
+
+
+def _shipped(name: str) -> str:
+    return f"weights: {name}, which come with evolift"

@@ -1,0 +1,292 @@
+"""The settings of predictions, in the groups in which the parts of a prediction take them.
+
+Paths are texts, as JSON and recipes have them. This file imports nothing slow, so that the command's help comes at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.settings import Settings
+from evolift.posedata.skeleton import Skeleton
+
+FORMATS = ("json", "jsonl", "csv", "npz", "h5", "bvh", "sleap")
+"""Files of poses that can be written."""
+MAX_FOCAL = 1e6
+"""Pixels; a longer lens sees less than a person."""
+
+Pixels = Annotated[int, Meta(ge=1)]
+Smooth = Annotated[
+    bool,
+    Meta(
+        description="Smooth the 3D poses of videos and tracks over time (One Euro filter); 2D joints stay as found."
+    ),
+]
+
+
+class ModelSettings(Settings, frozen=True, kw_only=True):
+    """Which trained stages predict; without any those that come with the package."""
+
+    chain: Annotated[str, Meta(description="Chain checkpoint of `evolift finetune`.")] | None = None
+    detector: (
+        Annotated[str, Meta(description="Detector checkpoint, to be chained with that of a lifter.")] | None
+    ) = None
+    lifter: (
+        Annotated[str, Meta(description="Lifter checkpoint; enough by itself for files of keypoints.")] | None
+    ) = None
+    refiner: (
+        Annotated[
+            str,
+            Meta(
+                description="Refiner checkpoint of `evolift lifter train-refiner`, to mend the poses of the lifter."
+            ),
+        ]
+        | None
+    ) = None
+    device: Annotated[str, Meta(description="cpu, cuda, mps, ...")] = "cpu"
+
+    @property
+    def files(self) -> list[Path]:
+        """The checkpoints that were given."""
+        given = (self.chain, self.detector, self.lifter, self.refiner)
+        return [Path(path) for path in given if path is not None]
+
+
+class PersonSettings(Settings, frozen=True, kw_only=True):
+    """Who is predicted in images and videos: the person in a box, everybody, or the one who is found."""
+
+    box: (
+        Annotated[
+            tuple[float, float, float, float],
+            Meta(
+                description="Person box in pixels, for all images. Without it one person is searched for.",
+                extra={"metavar": "LEFT TOP WIDTH HEIGHT"},
+            ),
+        ]
+        | None
+    ) = None
+    persons: (
+        Annotated[
+            str,
+            Meta(
+                description="Find everybody with a person detector: torchvision, torchvision:MODEL, or an .onnx file with boxes (N, 4) and scores, or as YOLOv8.",
+                extra={"metavar": "DETECTOR"},
+            ),
+        ]
+        | None
+    ) = None
+    person_weights: (
+        Annotated[
+            str,
+            Meta(
+                description="Weights (.pth) of the torchvision detector; without them torchvision downloads its own once."
+            ),
+        ]
+        | None
+    ) = None
+    person_score: Annotated[
+        float, Meta(ge=0, le=1, description="Leave out people whom the detector gives a lower score.")
+    ] = 0.5
+    max_people: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="Keep so many people of each image or frame, those of the highest scores.",
+                extra={"metavar": "N"},
+            ),
+        ]
+        | None
+    ) = None
+
+    def check(self) -> None:
+        """Refuse two ways of finding people, and settings of a person detector where there is none.
+
+        Raises:
+            InputError: naming the fields.
+        """
+        if self.persons is not None and self.box is not None:
+            raise InputError("`persons` and `box` both say where people are: give one of the two")
+        if self.persons is None:
+            for field in msgspec.structs.fields(PersonSettings):
+                if field.name != "box" and getattr(self, field.name) != field.default:
+                    raise InputError(f"`{field.name}` belongs to `persons`: give that, too, or leave it out")
+
+    def require_images(self) -> None:
+        """Refuse what says where people are, for inputs that hold no images.
+
+        Raises:
+            InputError: naming the field.
+        """
+        if self.box is not None:
+            raise InputError(
+                "`box` says where people are in images and videos, and there are none: leave it out"
+            )
+        if self.persons is not None:
+            raise InputError("`persons` finds people in images and videos, and there are none: leave it out")
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the person detector is read from."""
+        files = [] if self.person_weights is None else [Path(self.person_weights)]
+        if self.persons is not None and self.persons.lower().endswith(".onnx"):
+            files.append(Path(self.persons))
+        return files
+
+
+class KeypointSettings(Settings, frozen=True, kw_only=True):
+    """How files and streams of 2D keypoints are read, where they do not tell it themselves."""
+
+    format: (
+        Annotated[
+            str, Meta(description="Format of files of keypoints, where their content does not tell it.")
+        ]
+        | None
+    ) = None
+    skeleton: (
+        Annotated[
+            Skeleton,
+            Meta(description="Skeleton of tables of keypoints that fit several, for example COCO17."),
+        ]
+        | None
+    ) = None
+    mapping: (
+        Annotated[
+            str,
+            Meta(
+                description='What the keypoints of a DeepLabCut, SLEAP or CSV file are called: JSON {"skeleton": NAME, "joints": {YOURS: JOINT}}.'
+            ),
+        ]
+        | None
+    ) = None
+    image_size: (
+        Annotated[
+            tuple[Pixels, Pixels],
+            Meta(
+                description="Size in pixels of the images that keypoints are of, where their file does not tell it.",
+                extra={"metavar": "WIDTH HEIGHT"},
+            ),
+        ]
+        | None
+    ) = None
+    frames_per_second: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                description="Frames per second of keypoints, for smoothing and bvh; videos tell theirs.",
+                extra={"flag": "fps"},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class CameraSettings(Settings, frozen=True, kw_only=True):
+    """Which camera images and keypoints are of; see `evolift.prediction.cameras.camera_choice`."""
+
+    intrinsics: (
+        Annotated[
+            str,
+            Meta(
+                description="Camera of all images: JSON with K or fx, fy, cx, cy (pixels), and if known distortion, width and height."
+            ),
+        ]
+        | None
+    ) = None
+    focal: (
+        Annotated[
+            float,
+            Meta(
+                description="Focal length of all images, in pixels.",
+                extra={"metavar": "PX"},
+            ),
+        ]
+        | None
+    ) = None
+    assume_camera: Annotated[
+        bool,
+        Meta(
+            description="Where the camera is not known, take the focal length to be the image's diagonal, and tell places by it."
+        ),
+    ] = False
+
+    def check(self) -> None:
+        """Refuse two focal lengths, and one of no lens.
+
+        Raises:
+            InputError: naming the fields.
+        """
+        if self.intrinsics is not None and self.focal is not None:
+            raise InputError("the focal length is in the intrinsics already: give `intrinsics` or `focal`")
+        if self.focal is not None and not 1 <= self.focal <= MAX_FOCAL:
+            raise InputError(
+                f"`focal` must be between 1 and {MAX_FOCAL:.0f} pixels, not {self.focal:g}: the image's width is a common size"
+            )
+
+
+class PredictSettings(Settings, frozen=True, kw_only=True):
+    """How poses are predicted of images, videos and files of keypoints, and what is written."""
+
+    models: ModelSettings = ModelSettings()
+    people: PersonSettings = PersonSettings()
+    keypoints: KeypointSettings = KeypointSettings()
+    camera: CameraSettings = CameraSettings()
+    max_frames: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="Stop videos and webcam after so many frames.",
+                extra={"flag": "frames"},
+            ),
+        ]
+        | None
+    ) = None
+    smooth: Smooth = False
+    formats: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=f"Files of poses, some of {','.join(FORMATS)}; h5 is a pose store, bvh one file for each person for animators, sleap one for each video, which movement reads.",
+            extra={"flag": "write", "metavar": "FORMATS"},
+        ),
+    ] = ("json",)
+
+    def check(self) -> None:
+        """Refuse formats that cannot be written, and none at all.
+
+        Raises:
+            InputError: naming the field.
+        """
+        if not self.formats or not set(self.formats) <= set(FORMATS):
+            raise InputError(f"`formats` {','.join(self.formats)}: choose some of {','.join(FORMATS)}")
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that what predicts is read from, for records."""
+        return self.models.files + self.people.files
+
+
+class UploadSettings(Settings, frozen=True, kw_only=True):
+    """Where a page for uploads is served, and what it takes."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port; 0 for a free one.")] = 8765
+    max_megabytes: Annotated[int, Meta(ge=1, description="Largest upload.")] = 100
+    max_frames: Annotated[
+        int, Meta(ge=1, description="Most frames of a video.", extra={"flag": "frames"})
+    ] = 900
+
+
+class AppSettings(Settings, frozen=True, kw_only=True):
+    """What the page for uploads predicts with, and how it is served."""
+
+    models: ModelSettings = ModelSettings()
+    camera: CameraSettings = CameraSettings()
+    smooth: Smooth = False
+    uploads: UploadSettings = UploadSettings()

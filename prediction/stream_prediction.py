@@ -1,0 +1,85 @@
+"""3D poses of a stream of 2D keypoints, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.line_stream import KeypointStream, arriving_lines
+from evolift.posedata.predictions.predictions import Predictions
+from evolift.prediction.cameras.camera_choice import CameraRule
+from evolift.prediction.keypoint_lifting import lift_keypoints
+from evolift.prediction.model_loading import keypoint_lifter
+from evolift.prediction.reports import Report, report_nothing
+from evolift.prediction.settings import CameraSettings, KeypointSettings, ModelSettings
+from evolift.training.run_folder import run_record
+
+
+class StreamAnswer(NamedTuple):
+    """What became of some lines.
+
+    Args:
+        predictions: of the people in them, None if none could be read.
+        failed: a sentence for each line that could not be read and each person who could not be lifted.
+    """
+
+    predictions: Predictions | None
+    failed: tuple[str, ...]
+
+
+def predict_stream(
+    lines: Iterable[str],
+    models: ModelSettings = ModelSettings(),  # noqa: B008
+    camera: CameraSettings = CameraSettings(),  # noqa: B008
+    keypoints: KeypointSettings = KeypointSettings(),  # noqa: B008
+    *,
+    where: str = "standard input",
+    report: Report = report_nothing,
+) -> Iterator[StreamAnswer]:
+    """Lift lines of keypoints as they come.
+
+    Args:
+        lines: JSON with joints_2d, and if known confidence, image, frame, person and skeleton; reading the next may
+            take as long as it likes.
+        models: the lifter; the first answer waits for it.
+        camera: that images are of.
+        keypoints: skeleton, and size of the images, if the lines do not tell them.
+        where: what messages call the stream.
+        report: called with a sentence on the weights that are used.
+
+    Yields:
+        Answers, in the order of the lines.
+
+    Raises:
+        InputError: nobody came, or settings do not fit.
+        CheckpointError: a checkpoint is damaged or of another stage.
+    """
+    lifter = keypoint_lifter(models, report)
+    rule = CameraRule.of_settings(camera, lifter.settings.normalisation)
+    size = keypoints.image_size or (rule.intrinsics and rule.intrinsics.size)
+    record = run_record("evolift predict", models, camera, keypoints, inputs=["-"])
+    stream, is_empty = KeypointStream(where, keypoints.skeleton), True
+    for batch in arriving_lines(lines):
+        failed: list[str] = []
+        for people in stream.read(batch):
+            sized = people.with_image_size(size) if size else people
+            chosen = rule.of_keypoints(sized.image_size, where)
+            lifted = lift_keypoints(
+                lifter,
+                sized,
+                where,
+                cameras=chosen.cameras,
+                camera=chosen.camera,
+                camera_assumption=chosen.sentence,
+                provenance=record,
+            )
+            failed += lifted.skipped
+            is_empty = False
+            yield StreamAnswer(lifted.predictions, ())
+        if failed := [*stream.failed, *failed]:
+            stream.failed.clear()
+            is_empty = False
+            yield StreamAnswer(None, tuple(failed))
+    if is_empty:
+        raise InputError(f"{where} held nobody: give a JSON object with joints_2d on each line")

@@ -1,0 +1,54 @@
+"""What is predicted of one upload to the local page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import read_image_size
+from evolift.prediction.cameras.camera_choice import CameraRule
+from evolift.prediction.image_prediction import ImagePrediction
+from evolift.prediction.input_kinds import prediction_inputs
+from evolift.prediction.pipeline import Pipeline
+from evolift.prediction.prediction_results import PredictionResults
+from evolift.prediction.result_page import write_result_page
+from evolift.prediction.upload_server import Answer
+
+MAX_PIXELS = 80_000_000
+
+
+def predict_upload(
+    pipeline: Pipeline, cameras: CameraRule, path: Path, name: str, frames: int, *, is_smooth: bool = False
+) -> Answer:
+    """Predict an image or video as `evolift predict` does; other files go beside it.
+
+    Args:
+        pipeline: of detector and lifter.
+        cameras: which camera it is taken to be of.
+        path: of the upload.
+        name: that the user knows it by.
+        frames: maximum number of frames of a video.
+        is_smooth: smooth the poses of videos over time.
+
+    Raises:
+        InputError: it cannot be read, or nobody was found in it.
+    """
+    is_video = prediction_inputs([path]).inputs[0].kind == "video"
+    output = path.with_name("output")
+    results = PredictionResults(is_smooth=is_smooth)
+    images = ImagePrediction(pipeline, cameras, results)
+    if is_video:
+        images.video(path, name, output / "overlay.mp4", max_frames=frames)
+    else:
+        _require_size(path)
+        images.image(path, name, output / "overlay.png")
+    write_result_page(output / "page.html", results, name)
+    return Answer((output / "page.html").read_text(encoding="utf-8"), tuple(results.failed))
+
+
+def _require_size(path: Path) -> None:
+    width, height = read_image_size(path)
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{path} has {width} x {height} pixels, at most {MAX_PIXELS / 1e6:.0f} million are taken: make it smaller"
+        )

@@ -1,0 +1,80 @@
+"""From Python what the command does; more of it is tested through the command (tests/cli/test_predict.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from evolift.chain.model import ChainModel
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.video_file import VideoWriter
+from evolift.prediction.file_prediction import predict_files
+from evolift.prediction.settings import ModelSettings, PersonSettings, PredictSettings
+from tests.posedata.keypoint_samples import csv_text, points
+from tests.settled_networks import settled_detector, settled_lifter
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> ModelSettings:
+    path = tmp_path_factory.mktemp("chain") / "chain.safetensors"
+    ChainModel(settled_detector(), settled_lifter(normalisation="box")).save(path)
+    return ModelSettings(chain=str(path))
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    coarse = np.random.default_rng(0).integers(0, 255, (9, 12, 3), np.uint8)
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), np.kron(coarse, np.ones((20, 20, 1), np.uint8)))
+    return path
+
+
+def test_files_are_predicted_written_and_given_back(
+    models: ModelSettings, image: Path, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    results = predict_files(
+        [str(image), tmp_path / "none.png"],
+        tmp_path / "out",
+        PredictSettings(models=models, people=PersonSettings(box=(5, 5, 100, 150)), formats=("npz", "npz")),
+        report=told.append,
+    )
+    assert (results.poses, [clip.label for clip in results.clips]) == (1, ["photo.png"])
+    assert [path.name for path in results.written] == ["predictions.npz", "page.html"]
+    assert results.clips[0].predictions.provenance["settings"]["box"] == [5.0, 5.0, 100.0, 150.0]
+    assert list(results.clips[0].predictions.provenance["checkpoints"]) == [models.chain]
+    assert told == []
+    with pytest.raises(InputError, match=r"none.png: there is no such file"):
+        results.raise_failures()
+
+
+def test_nothing_that_can_be_predicted_leaves_no_folder(models: ModelSettings, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_text("no image")
+    with pytest.raises(InputError, match=r"bad.png is not a readable image"):
+        predict_files([tmp_path / "bad.png"], tmp_path / "out", PredictSettings(models=models))
+    with pytest.raises(InputError, match="or `webcam` NUMBER"):
+        predict_files([], tmp_path / "out", PredictSettings(models=models))
+    assert not (tmp_path / "out").exists()
+
+
+def test_inputs_and_frames_are_counted(models: ModelSettings, image: Path, tmp_path: Path) -> None:
+    pixels = cv2.imread(str(image))
+    for name in ("a", "b"):
+        with VideoWriter(tmp_path / f"{name}.mp4", (240, 180), 10.0) as video:
+            for _ in range(6):
+                video.write(pixels)
+    (tmp_path / "k.csv").write_text(csv_text(points(H36M17), H36M17))
+    counted: list[tuple[int, int | None]] = []
+    predict_files(
+        [image, tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "k.csv"],
+        tmp_path / "out",
+        PredictSettings(models=models, max_frames=4),
+        progress=lambda done, total=None: counted.append((done, total)),
+    )
+    totals = [total for _, total in counted if total is not None]
+    assert (totals[0], totals[-1]) == (4, 4 + 2 * 4)
+    assert sum(done for done, _ in counted) == totals[-1]

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import skeleton_by_name
+from evolift.prediction.settings import (
+    CameraSettings,
+    KeypointSettings,
+    ModelSettings,
+    PersonSettings,
+    PredictSettings,
+)
+
+
+@pytest.mark.parametrize(
+    ("group", "values", "message"),
+    [
+        (CameraSettings, {"intrinsics": "k.json", "focal": 3.0}, "give `intrinsics` or `focal`"),
+        (CameraSettings, {"focal": -3.0}, "`focal` must be between 1 and 1000000 pixels, not -3"),
+        (CameraSettings, {"focal": float("nan")}, "`focal` must be finite, not nan"),
+        (PersonSettings, {"persons": "torchvision", "box": (1, 2, 3, 4)}, "`persons` and `box` both say"),
+        (PersonSettings, {"max_people": 2}, "`max_people` belongs to `persons`"),
+        (PersonSettings, {"person_score": 0.2}, "`person_score` belongs to `persons`"),
+        (PersonSettings, {"person_weights": "w.pth"}, "`person_weights` belongs to `persons`"),
+        (PersonSettings, {"box": (1, 2, 3)}, "`box` must be 4 values"),
+        (KeypointSettings, {"image_size": (0, 3)}, "`image_size` must be 2 values"),
+        (PredictSettings, {"formats": ("json", "fbx")}, "`formats` json,fbx: choose some of json,jsonl,csv"),
+        (PredictSettings, {"formats": ()}, "`formats` : choose some of"),
+    ],
+)
+def test_settings_that_cannot_be_are_one_sentence(
+    group: type[PredictSettings], values: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        group(**values)
+
+
+@pytest.mark.parametrize("people", [PersonSettings(box=(1, 2, 3, 4)), PersonSettings(persons="a.onnx")])
+def test_people_are_found_in_images_alone(people: PersonSettings) -> None:
+    PersonSettings().require_images()
+    with pytest.raises(InputError, match="in images and videos, and there are none: leave it out"):
+        people.require_images()
+
+
+def test_the_files_that_a_prediction_is_read_from_are_known() -> None:
+    settings = PredictSettings(
+        models=ModelSettings(chain="j", refiner="r"), people=PersonSettings(persons="p.ONNX")
+    )
+    assert [str(path) for path in settings.files] == ["j", "r", "p.ONNX"]
+    weights = PersonSettings(persons="torchvision", person_weights="w.pth")
+    assert [str(path) for path in weights.files] == ["w.pth"]
+
+
+def test_settings_come_back_from_a_file() -> None:
+    settings = PredictSettings(
+        people=PersonSettings(box=(1, 2, 3, 4)),
+        keypoints=KeypointSettings(skeleton=skeleton_by_name("COCO17"), image_size=(640, 480)),
+        camera=CameraSettings(focal=900.0),
+        formats=("json", "bvh"),
+    )
+    assert PredictSettings.from_dict(settings.to_dict()) == settings
+
+
+def test_settings_import_nothing_slow() -> None:
+    code = (
+        "import sys, evolift.prediction.settings, evolift.cli.predict, evolift.cli.app\n"
+        "print('slow:', sorted({'torch', 'numpy', 'pandas', 'cv2', 'scipy'} & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip().endswith("slow: []")

@@ -1,0 +1,102 @@
+"""The folder of one run, with the settings that it was begun with; a resumed run must be the same run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.output_file import SETTINGS, hashes_of, output_folder, write_json
+from evolift.posedata.settings import Settings
+from evolift.posedata.version import __version__
+from evolift.training.process_rank import is_first_process
+
+MAY_CHANGE = {
+    "accelerator",
+    "devices",
+    "nodes",
+    "output",
+    "overwrite",
+    "patience",
+    "progress",
+    "recipe",
+    "resume",
+    "steps",
+    "num_workers",
+}
+"""Settings that say how long, where and how a run is made, not what it computes: a resumed run may change them."""
+
+_WITHOUT_EFFECT = {"output", "overwrite", "progress", "recipe", "resume", "num_workers"}
+"""Settings that no weight depends on."""
+
+
+def run_record(command: str, *settings: Settings, **inputs: Any) -> dict[str, Any]:
+    """What a run was made with, for `settings.json` and for checkpoints.
+
+    Args:
+        command: that makes such runs, for example "evolift lifter train".
+        settings: their fields, those of settings inside them too, lie flat in the record.
+        inputs: further values by name: paths (or lists of them), names, flags.
+    """
+    values = {name: _plain(value) for name, value in inputs.items()}
+    for one in settings:
+        values |= {name: _plain(value) for name, value in one.flat().items()}
+    return {"evolift": __version__, "command": command, "settings": dict(sorted(values.items()))}
+
+
+def checkpoint_record(record: Mapping[str, Any], stores: Iterable[Path]) -> dict[str, Any]:
+    """What a checkpoint keeps of a run's record: all that its weights depend on, with hashes of the stores.
+
+    The same training gives the same bytes, however many processes make its batches and wherever it is written.
+    """
+    settings = {name: value for name, value in record["settings"].items() if name not in _WITHOUT_EFFECT}
+    return {**record, "settings": settings, "stores": hashes_of(stores)}
+
+
+@contextlib.contextmanager
+def run_folder(
+    output: Path, record: Mapping[str, Any], *, overwrite: bool = False, resume: bool | None = None
+) -> Iterator[None]:
+    """The output folder of a run for the block, with its record in it as `settings.json`.
+
+    See `evolift.posedata.output_file.output_folder` for what happens when the block fails. Further processes of a
+    training on several devices find the folder made by the first. `resume` is None for runs that cannot be resumed.
+
+    Raises:
+        OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
+        InputError: the run to resume was begun with other settings, or its record is damaged.
+    """
+    if not is_first_process():
+        yield
+        return
+    if resume:
+        _require_same_settings(output / SETTINGS, record["settings"])
+    with output_folder(output, overwrite=overwrite, resume=resume):
+        write_json(output / SETTINGS, record)
+        yield
+
+
+def _require_same_settings(path: Path, now: Mapping[str, Any]) -> None:
+    """Refuse to resume a run with settings that would make it another one."""
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    except (ValueError, KeyError, OSError):
+        raise InputError(f"{path} is damaged: start again with `overwrite`") from None
+    for name in sorted((before.keys() | now.keys()) - MAY_CHANGE):
+        if before.get(name) != now.get(name):
+            raise InputError(
+                f"{path.parent} was begun with `{name}` {before.get(name)}, not {now.get(name)}: resume with the same settings, or start again with `overwrite`"
+            )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,58 @@
+"""How long, where and with which seed a stage is trained: the settings that all trainings have."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from evolift.posedata.settings import Settings
+
+Steps = Annotated[int, Meta(ge=1, description="Optimiser steps.")]
+ValidateEvery = Annotated[
+    int,
+    Meta(ge=1, description="Steps between validations, and between points that a run can be resumed from."),
+]
+GradientClip = Annotated[float, Meta(ge=0, description="Largest gradient norm, 0 for none.")]
+AverageDecay = Annotated[
+    float,
+    Meta(
+        ge=0,
+        lt=1,
+        description="Validate and save a moving average of the weights with this decay per step, for example 0.999; 0 for none.",
+    ),
+]
+LearningRate = Annotated[float, Meta(gt=0, description="Of Adam, at the top of the schedule.")]
+Schedule = Annotated[
+    Literal["constant", "steps", "cosine", "one-cycle", "published"],
+    Meta(
+        description="Of the learning rate: constant, a tenth after each milestone (steps), cosine to zero, a linear rise over a tenth of the steps and then cosine to zero (one-cycle), or x0.96 per 100,000 steps (published SemGCN)."
+    ),
+]
+Seed = Annotated[
+    int, Meta(ge=0, lt=2**32, description="Seed of everything random; the same seed gives the same bytes.")
+]
+NumWorkers = Annotated[int, Meta(ge=0, description="Processes that make batches; never changes the result.")]
+
+
+class RunSettings(Settings, frozen=True, kw_only=True):
+    """Settings of every training; those of a stage inherit them and say its own defaults."""
+
+    steps: Steps
+    validate_every: ValidateEvery
+    seed: Seed = 0
+    num_workers: NumWorkers = 0
+    accelerator: Annotated[str, Meta(description="cpu, gpu, mps, ...: as lightning takes it.")] = "auto"
+    devices: Annotated[str, Meta(description="How many devices, or which: as lightning takes it.")] = "auto"
+    nodes: Annotated[int, Meta(ge=1, description="Machines.")] = 1
+    precision: Annotated[
+        Literal["32-true", "bf16-mixed", "16-mixed", "64-true"],
+        Meta(description="Arithmetic of the network."),
+    ] = "32-true"
+    accumulate: Annotated[int, Meta(ge=1, description="Batches per optimiser step.")] = 1
+    gradient_clip: GradientClip = 0.0
+    average_decay: AverageDecay = 0.0
+    patience: Annotated[
+        int, Meta(ge=0, description="Validations without improvement before stopping, 0 for never.")
+    ] = 0
+    progress: Annotated[bool, Meta(description="Show a progress bar.")] = True
