@@ -15,7 +15,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class RoomLinks(BuildHookInterface):  # type: ignore[misc, type-arg]  # hatchling is there while a wheel is built, not for mypy
+class RoomLinks(BuildHookInterface):
     """Makes the links when hatchling builds an editable wheel."""
 
     PLUGIN_NAME = "custom"
@@ -27,6 +27,8 @@ class RoomLinks(BuildHookInterface):  # type: ignore[misc, type-arg]  # hatchlin
         root = Path(self.root)
         for room, place in self.build_config.target_config["sources"].items():
             link = root / place
+            if link.is_symlink() and not link.exists():
+                link.unlink()  # of a room that is gone or renamed
             if not os.path.lexists(link):
                 link_folder(root / room, link)
 

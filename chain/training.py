@@ -174,11 +174,11 @@ def bone_loss_3d(
 
 
 def finetune(
-    stores: Sequence[FilePath],
+    stores: FilePath | Sequence[FilePath],
     output: FilePath,
     *,
     chain: ChainModel,
-    validation: Sequence[FilePath],
+    validation: FilePath | Sequence[FilePath],
     training: ChainTrainingSettings = ChainTrainingSettings(),
     occluders: Occluders = None,
     overwrite: bool = False,

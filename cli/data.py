@@ -18,6 +18,8 @@ from evolift.cli.options import (
     write_settings,
 )
 from evolift.cli.progress import progress_bar
+from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.synthetic.settings import ActorSettings, RenderSettings
 
 LAZY_COMMANDS: dict[str, tuple[str, str]] = {"import": ("evolift.cli.data_import", "import_group")}
 """Subcommands that live in modules of their own -> module and attribute."""
@@ -53,18 +55,7 @@ def data() -> None:
 )
 @click.option("--subjects", default=None, help="These instead, with commas: F1,M2.")
 @click.option("--actions", default=None, help="These instead, with commas: walk,kick.")
-@click.option(
-    "--clips", type=click.IntRange(1), default=4, show_default=True, help="Clips of each subject and action."
-)
-@click.option("--frames", type=click.IntRange(2), default=60, show_default=True, help="Frames of a clip.")
-@click.option(
-    "--fps",
-    type=click.FloatRange(0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="Frames per second.",
-)
-@seed_option
+@settings_options(ActorSettings)
 @overwrite_option
 @click.pass_context
 def actors(
@@ -74,11 +65,8 @@ def actors(
     split: str,
     subjects: str | None,
     actions: str | None,
-    clips: int,
-    frames: int,
-    fps: float,
-    seed: int,
     overwrite: bool,
+    **options: Any,
 ) -> None:
     """Poses of the built-in synthetic actors, for when there is no motion capture at hand."""
     from evolift.posedata.store import PoseStore
@@ -93,12 +81,9 @@ def actors(
     }[split]
     built_in.write_actor_store(
         output,
+        taken_settings(ActorSettings, options),
         subjects=_names(subjects, people),
         actions=_names(actions, doings),
-        clips_per_action=clips,
-        frames=frames,
-        fps=fps,
-        seed=seed,
         overwrite=overwrite,
     )
     write_settings(ctx, output)
@@ -156,10 +141,10 @@ def select(
     click.echo(f"{output}: {kept:,} poses")
 
 
-def _names(given: str | None, otherwise: tuple[str, ...]) -> list[str]:
+def _names(given: str | None, otherwise: tuple[str, ...]) -> tuple[str, ...]:
     if given is None:
-        return list(otherwise)
-    return [name.strip() for name in given.split(",") if name.strip()]
+        return otherwise
+    return tuple(name.strip() for name in given.split(",") if name.strip())
 
 
 @data.command(
@@ -167,28 +152,18 @@ def _names(given: str | None, otherwise: tuple[str, ...]) -> list[str]:
 )
 @click.argument("source", type=ExistingFile)
 @output_option("Pose store (.h5), with a folder of images beside it,")
-@click.option("--images", type=click.IntRange(1), default=1000, show_default=True, help="How many images.")
-@click.option(
-    "--size", type=click.IntRange(32), default=256, show_default=True, help="Their width and height, pixels."
-)
-@seed_option
-@click.option(
-    "--num-workers",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Processes that render; never changes the result.",
-)
+@settings_options(RenderSettings)
 @overwrite_option
 @click.pass_context
-def render(ctx: click.RichContext, /, source: Path, output: Path, images: int, **options: Any) -> None:
+def render(ctx: click.RichContext, /, source: Path, output: Path, overwrite: bool, **options: Any) -> None:
     """Render images of people in the poses of SOURCE (world frame), with 2D and 3D joints and occlusion flags."""
     from evolift.synthetic.rendering.people import render_store
 
-    with progress_bar("rendering", images) as progress:
-        render_store(source, output, images=images, progress=progress, **options)
+    settings = taken_settings(RenderSettings, options)
+    with progress_bar("rendering", settings.images) as progress:
+        render_store(source, output, settings, overwrite=overwrite, progress=progress)
     write_settings(ctx, output)
-    click.echo(f"{output}: {images:,} images in {output.with_name(output.stem + '_images')}")
+    click.echo(f"{output}: {settings.images:,} images in {output.with_name(output.stem + '_images')}")
 
 
 @data.command(cls=RecipeCommand, epilog="Example:  evolift data info train.h5")

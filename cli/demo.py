@@ -87,19 +87,22 @@ def _act(results: DemoResults, scale: float, seed: int, num_workers: int) -> Non
         TRAIN_SUBJECTS,
         write_actor_store,
     )
+    from evolift.synthetic.settings import ActorSettings
 
     unseen = [action for action in TEST_ACTIONS if action not in TRAIN_ACTIONS]
     *training, held_out = TRAIN_SUBJECTS
     for name, subjects in (("train", training), ("validation", [held_out])):
         write_actor_store(
             results.path(f"{name}.h5"),
+            ActorSettings(clips_per_action=1, seed=seed),
             subjects=subjects,
             actions=TRAIN_ACTIONS,
-            clips_per_action=1,
-            seed=seed,
         )
     write_actor_store(
-        results.path("test.h5"), subjects=TEST_SUBJECTS, actions=unseen, clips_per_action=2, seed=seed + 1
+        results.path("test.h5"),
+        ActorSettings(clips_per_action=2, seed=seed + 1),
+        subjects=TEST_SUBJECTS,
+        actions=unseen,
     )
     descriptions = {
         "train": "training poses",
@@ -176,6 +179,7 @@ def _lift(results: DemoResults, scale: float, seed: int, num_workers: int) -> No
 def _render(results: DemoResults, scale: float, seed: int, num_workers: int) -> None:
     from evolift.cli.progress import progress_bar
     from evolift.synthetic.rendering.people import render_store
+    from evolift.synthetic.settings import RenderSettings
 
     counts = {}
     for number, (name, full) in enumerate((("train", 2000), ("validation", 200), ("test", 300))):
@@ -184,10 +188,7 @@ def _render(results: DemoResults, scale: float, seed: int, num_workers: int) -> 
             render_store(
                 results.path(f"{name}.h5"),
                 results.path(f"renders_{name}.h5"),
-                images=images,
-                size=192,
-                seed=seed + number,
-                num_workers=num_workers,
+                RenderSettings(images=images, size=192, seed=seed + number, num_workers=num_workers),
                 progress=progress,
             )
     results.say(

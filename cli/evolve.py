@@ -103,7 +103,7 @@ def evolve(
             resume=resume,
             workers=who,
             hardness=score,
-            further_inputs=[hardness] if hardness is not None else [],
+            further_inputs=(hardness,) if hardness is not None else (),
             progress=progress,
         )
     record: dict[str, Any] = {"report": report.to_dict()}

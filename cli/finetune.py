@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     type=ExistingFile,
     help="Store of images with 3D to validate on; repeat for more.",
 )
-@settings_options(ChainTrainingSettings, leave_out=("progress",))
+@settings_options(ChainTrainingSettings)
 @occluders_option
 @output_option("Run folder")
 @overwrite_option

@@ -17,6 +17,8 @@ from evolift.cli.options import (
     write_settings,
 )
 from evolift.cli.progress import progress_bar
+from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.posedata.importers.settings import CmuSettings
 
 if TYPE_CHECKING:
     from evolift.posedata.importers.bvh import BvhSummary
@@ -52,26 +54,21 @@ def capture_frame_options(function: Function) -> Function:
 )
 @click.argument("source", type=ExistingPath)
 @output_option("Pose store (.h5)")
-@fps_option
+@settings_options(CmuSettings)
 @click.option("--subjects", default=None, help="Only these, with commas: 01,03. All if not given.")
-@click.option(
-    "--num-workers",
-    type=click.IntRange(1),
-    default=2,
-    show_default=True,
-    help="Processes that read clips; never changes the result.",
-)
 @overwrite_option
 @click.pass_context
 def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
     """CMU motion capture (ASF/AMC): SOURCE is the zip, or a folder of NN/NN.asf and NN/NN_MM.amc."""
     from evolift.posedata.importers import cmu_asfamc
 
+    settings = taken_settings(CmuSettings, options)
     subjects = options.pop("subjects")
     with progress_bar("clips", None) as progress:
         summary = cmu_asfamc.import_cmu(
             source,
             output,
+            settings,
             subjects=names(subjects),
             progress=progress,
             **options,

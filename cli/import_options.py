@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import rich_click as click
 
-fps_option = click.option(
-    "--fps",
-    type=click.FloatRange(0, min_open=True),
-    default=None,
-    help="Frames per second to keep; all if not given.",
-)
+from evolift.cli.settings_options import settings_options
+from evolift.posedata.importers.settings import ImportSettings
+
+fps_option = settings_options(ImportSettings, only=("fps",))
 subjects_option = click.option(
     "--subjects", default=None, help="Only these, with commas: S1,S5. All if not given."
 )

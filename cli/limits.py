@@ -42,7 +42,7 @@ def fit(
     settings = taken_settings(FitSettings, options)
     check_output(output, overwrite=overwrite)
     with PoseStore(source) as store, progress_bar("fitting", len(store)) as progress:
-        fitted = fit_store(store, settings, output, overwrite=overwrite, progress=progress)
+        fitted = fit_store(store, output, settings, overwrite=overwrite, progress=progress)
     click.echo("share of the sphere that each bone may point to:")
     for bone, share in fitted.coverage().items():
         click.echo(f"  {bone:<16}{100 * share:6.1f}%")

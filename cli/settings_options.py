@@ -119,7 +119,7 @@ def flat_fields(settings: type[Settings]) -> Iterator[FieldInfo]:
 
 
 def flag_of(name: str) -> str:
-    """The long flag of a field or option: `num_workers` is `--num-num_workers`."""
+    """The long flag of a field or option: `num_workers` is `--num-workers`."""
     return "--" + name.replace("_", "-")
 
 

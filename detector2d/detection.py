@@ -36,7 +36,7 @@ def detect_joints(
     *,
     padding: float | None = None,
     hard: bool = False,
-    flip: bool = False,
+    flip_test: bool = False,
 ) -> DetectedJoints:
     """Joints in each of several boxes of an image, found in one batch.
 
@@ -45,7 +45,7 @@ def detect_joints(
         image: RGB.
         boxes: (left, top, width, height), pixels.
         padding: crops show this many times the box; the padding that the model was trained with if left out.
-        hard, flip: see `evolift.detector2d.flip_test.detect_crops`.
+        hard, flip_test: see `evolift.detector2d.flip_test.detect_crops`.
 
     Raises:
         InputError: a box has no area.
@@ -56,7 +56,7 @@ def detect_joints(
     affines = [crop_from_image(box, size, padding=padding) for box in boxes]
     crops = torch.from_numpy(np.stack([warp_crop(image, affine, size) for affine in affines]))
     joints, confidence = detect_crops(
-        model, model.scale_images(crops.to(model.image_mean.device)), hard=hard, flip=flip
+        model, model.scale_images(crops.to(model.image_mean.device)), hard=hard, flip_test=flip_test
     )
     back = torch.from_numpy(np.stack([invert_affine(affine) for affine in affines])).float()
     depth = (joints[..., 2] * DEPTH_RANGE).cpu().numpy() if joints.shape[-1] == 3 else None

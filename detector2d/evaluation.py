@@ -14,6 +14,7 @@ from torch import Tensor
 
 from evolift.detector2d.back_projection import back_projected
 from evolift.detector2d.crop import crop_to_image
+from evolift.detector2d.evaluation_settings import DetectorEvaluationSettings
 from evolift.detector2d.flip_test import detect_crops
 from evolift.detector2d.image_source import read_source
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
@@ -63,11 +64,8 @@ class Detections:
 def detect_in_batches(
     model: DetectorModel,
     batches: Iterable[Batch],
+    settings: DetectorEvaluationSettings = DetectorEvaluationSettings(),
     *,
-    hard: bool = False,
-    flip: bool = False,
-    channels_last: bool = True,
-    precision: str = "32-true",
     progress: Progress = no_progress,
 ) -> Detections:
     """Run a detector over batches of crops.
@@ -75,24 +73,21 @@ def detect_in_batches(
     Args:
         model: put into evaluation mode.
         batches: from `samples.batches_in_order`.
-        hard: largest cell instead of the expectation.
-        flip: average with what is found in the mirrored crop (twice the time, a little better).
-        channels_last: memory layout of images and weights.
-        precision: "32-true", or "bf16-mixed" for autocast.
+        settings: how it is run; what says how batches are made has no effect here.
         progress: counts rows.
 
     Raises:
         InputError: `hard` with a head that has no heatmaps.
     """
-    layout = torch.channels_last if channels_last else torch.contiguous_format
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     model.eval().to(memory_format=layout)
     device = model.image_mean.device
-    reduced = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+    reduced = torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16-mixed")
     parts: list[dict[str, Tensor]] = []
     for batch in batches:
         images = batch["image"].to(device).contiguous(memory_format=layout)
         with reduced:
-            joints, confidence = detect_crops(model, images, hard=hard, flip=flip)
+            joints, confidence = detect_crops(model, images, hard=settings.hard, flip_test=settings.flip_test)
         part = {name: batch[name] for name in ("row", "visibility", "joints_3d", "has_3d")}
         part["truth"], part["confidence"] = batch["joints_2d"], confidence.cpu()
         part["joints"] = crop_to_image(joints.cpu(), batch["image_from_crop"], model.settings.size)
@@ -107,14 +102,8 @@ def detect_in_batches(
 def evaluate_detector(
     model: DetectorModel,
     store: FilePath,
+    settings: DetectorEvaluationSettings = DetectorEvaluationSettings(),
     *,
-    boxes: str = "joints",
-    batch_size: int = 32,
-    num_workers: int = 0,
-    hard: bool = False,
-    flip: bool = False,
-    channels_last: bool = True,
-    precision: str = "32-true",
     rows: Int64[np.ndarray, "rows"] | None = None,
     progress: Progress = no_progress,
 ) -> tuple[pd.DataFrame, Detections]:
@@ -123,10 +112,9 @@ def evaluate_detector(
     Args:
         model: the detector.
         store: path.
-        boxes: as in training, see `settings.DetectorTrainingSettings`.
-        batch_size, num_workers: how it is run.
+        settings: how it is run.
         rows: only these rows with images, counted from 0 in the order of the store; all if None.
-        hard, flip, channels_last, precision, progress: see `detect_in_batches`.
+        progress: counts rows.
 
     Returns:
         `score_detections`' table, and the detections.
@@ -136,20 +124,12 @@ def evaluate_detector(
         StoreError: the store is damaged.
     """
     store = Path(store)
-    source = read_source(store, model.settings.skeleton, boxes)
+    source = read_source(store, model.settings.skeleton, settings.boxes)
     if rows is not None:
         source = source.take(rows)
     crops = crop_settings(model.settings, model.scaling)
-    loader = batches_in_order([source], crops, batch_size, num_workers)
-    found = detect_in_batches(
-        model,
-        loader,
-        hard=hard,
-        flip=flip,
-        channels_last=channels_last,
-        precision=precision,
-        progress=progress,
-    )
+    loader = batches_in_order([source], crops, settings.batch_size, settings.num_workers)
+    found = detect_in_batches(model, loader, settings, progress=progress)
     return _scored(found, store, model.settings.skeleton)
 
 

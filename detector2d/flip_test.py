@@ -16,11 +16,11 @@ def detect_crops(
     images: Float[Tensor, "batch 3 height width"],
     *,
     hard: bool = False,
-    flip: bool = False,
+    flip_test: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Joints (fractions) and confidence of crops, optionally averaged with their mirror images."""
     output = model(images, hard=hard)
-    if not flip:
+    if not flip_test:
         return output.joints, output.confidence
     mirrored = model(images.flip(-1), hard=hard)
     order = list(model.settings.skeleton.mirror)

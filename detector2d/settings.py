@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from evolift.detector2d.evaluation_settings import Boxes, ChannelsLast
 from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import H36M17, Skeleton
@@ -37,13 +38,15 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
         Meta(gt=0, description="Crops show this many times the person's box, in training as in use."),
     ] = 1.25
     input_width: Annotated[
-        int, Meta(ge=32, description="Of a crop, pixels; a multiple of the backbone's coarsest stride.")
+        int,
+        Meta(ge=32, le=4096, description="Of a crop, pixels; a multiple of the backbone's coarsest stride."),
     ] = 256
-    input_height: Annotated[int, Meta(ge=32, description="As the width.")] = 256
+    input_height: Annotated[int, Meta(ge=32, le=4096, description="As the width.")] = 256
     depth_bins: Annotated[
         int,
         Meta(
             ge=1,
+            le=1024,
             description="1 finds joints in 2D; 64 or 72 in 3D. The regression head takes any number above 1 for 3D.",
         ),
     ] = 1
@@ -52,7 +55,7 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
         Meta(description="Published deconvolutions, a light feature pyramid, or no heatmaps."),
     ] = "deconvolution"
     head_widths: Annotated[
-        tuple[Annotated[int, Meta(ge=1)], ...],
+        tuple[Annotated[int, Meta(ge=1, le=16384)], ...],
         Meta(
             description="Channels of each deconvolution (repeat), or of the light head.",
             extra={"flag": "head-width"},
@@ -177,19 +180,11 @@ class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
     ] = "none"
     bone_weight: Annotated[float, _weight("Of the bone loss (row B).")] = 0.0
     spread_weight: Annotated[float, _weight("Of the heatmap regulariser; helps on small data.")] = 0.0
-    boxes: Annotated[
-        Literal["joints", "store"],
-        Meta(description="Crop around the bounds of the labelled joints, or around the boxes of the store."),
-    ] = "joints"
+    boxes: Boxes = "joints"
     augment: Annotated[bool, Meta(description="Rotate, mirror, scale and colour the crops.")] = True
     augmentation: AugmentationSettings = AugmentationSettings()
     occlusion: OcclusionSettings = OcclusionSettings()
-    channels_last: Annotated[
-        bool,
-        Meta(
-            description="Memory layout in which networks of depthwise convolutions are up to six times faster on a CPU."
-        ),
-    ] = True
+    channels_last: ChannelsLast = True
     check_images: Annotated[
         bool,
         Meta(

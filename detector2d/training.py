@@ -182,10 +182,10 @@ def read_sources(
 
 
 def train_detector(
-    stores: Sequence[FilePath],
+    stores: FilePath | Sequence[FilePath],
     output: FilePath,
     *,
-    validation: Sequence[FilePath],
+    validation: FilePath | Sequence[FilePath],
     detector: DetectorSettings | DetectorModel = DetectorSettings(),
     training: DetectorTrainingSettings = DetectorTrainingSettings(),
     pretrained: str = "none",

@@ -1,4 +1,4 @@
-// Viewer of predicted poses: no libraries, no network. The data are in the page, see posedata/pose_page.py.
+// Viewer of predicted poses: no libraries, no network. The data are in the page, see drawing/pose_page.py.
 // Coordinates of the 3D view are the camera's (x right, y down, z forward, mm) and are only rotated here.
 "use strict";
 (() => {

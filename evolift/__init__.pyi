@@ -1,3 +1,14 @@
+from . import artifacts as artifacts
+from . import chain as chain
+from . import cli as cli
+from . import detector2d as detector2d
+from . import drawing as drawing
+from . import evolution as evolution
+from . import lifter as lifter
+from . import posedata as posedata
+from . import prediction as prediction
+from . import synthetic as synthetic
+from . import training as training
 from .artifacts.shipped_files import sample_poses as sample_poses
 from .chain.evaluation import evaluate_chain as evaluate_chain
 from .chain.model import ChainModel as ChainModel

@@ -41,7 +41,7 @@ class EvolutionSettings(Settings, frozen=True, kw_only=True):
     criteria: Annotated[
         tuple[Literal["ground", "capsules"], ...],
         Meta(
-            description="Further criterion of plausibility: ground (stands where its ancestor stood, on a foot) or capsules (no limb through the trunk or another limb); repeatable.",
+            description="A further criterion of plausibility: ground (stands where its ancestor stood, on a foot) or capsules (no limb through the trunk or another limb); repeatable.",
             extra={"flag": "criterion"},
         ),
     ] = ()
@@ -107,7 +107,7 @@ class EvolutionSettings(Settings, frozen=True, kw_only=True):
     ] = 0
 
     def check(self) -> None:
-        """Refuse runs that would breed nothing, and a criterion that is named twice.
+        """Refuse runs that would breed nothing, and criteria named twice.
 
         Raises:
             InputError: naming the field.

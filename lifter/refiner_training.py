@@ -80,12 +80,12 @@ class RefinerModule(PoseModule):
 
 
 def train_refiner(
-    stores: Sequence[FilePath],
+    stores: FilePath | Sequence[FilePath],
     output: FilePath,
     *,
-    validation: Sequence[FilePath] = (),
-    refiner: RefinerSettings = RefinerSettings(),  # noqa: B008 - frozen
-    training: RefinerTrainingSettings = RefinerTrainingSettings(),  # noqa: B008
+    validation: FilePath | Sequence[FilePath] = (),
+    refiner: RefinerSettings = RefinerSettings(),
+    training: RefinerTrainingSettings = RefinerTrainingSettings(),
     overwrite: bool = False,
     resume: bool = False,
 ) -> pd.DataFrame:

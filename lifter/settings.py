@@ -5,7 +5,7 @@ Importing this loads no torch, so that commands can make their options of it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import Meta
@@ -28,6 +28,7 @@ from evolift.training.settings import (
     RunSettings,
     Steps,
     ValidateEvery,
+    schedule_help,
 )
 
 Architecture = Literal["semgcn", "semgcn-graph", "martinez", "cascade"]
@@ -73,10 +74,12 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
         int, Meta(ge=2, le=3, description="3 takes a volumetric detector's depth beside x and y.")
     ] = 2
     hidden: (
-        Annotated[int, Meta(ge=1, description="Channels inside; the published number if left out.")] | None
+        Annotated[int, Meta(ge=1, le=16384, description="Channels inside; the published number if left out.")]
+        | None
     ) = None
     blocks: (
-        Annotated[int, Meta(ge=0, description="Residual blocks; the published number if left out.")] | None
+        Annotated[int, Meta(ge=0, le=256, description="Residual blocks; the published number if left out.")]
+        | None
     ) = None
     dropout: (
         Annotated[
@@ -96,13 +99,19 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
             description="Of the non-local blocks: concat, self, related (17 joints), pairs (16 joints), consecutive (in the joint order), none, or own groups of joint numbers: 0,1;2,3,4;..."
         ),
     ] = "none"
-    stages: Annotated[int, Meta(ge=1, description="Of a cascade; 2 if left out.")] | None = None
+    stages: Annotated[int, Meta(ge=1, le=64, description="Of a cascade; 2 if left out.")] | None = None
     joint_order: Annotated[
         str | tuple[str, ...],
         Meta(
             description="Inside the network: declared (the skeleton's), published (pair after pair), or all joints by name, with commas between."
         ),
     ] = "declared"
+
+    def replaced(self, **values: Any) -> LifterSettings:
+        """A copy with other values for some fields; of another architecture, it has that one's sizes."""
+        if values.get("architecture", self.architecture) != self.architecture:
+            values = dict.fromkeys(("hidden", "blocks", "dropout", "stages")) | values
+        return super().replaced(**values)
 
     def check(self) -> None:
         """Settle what was left out, and refuse what does not go together.
@@ -163,9 +172,11 @@ class RefinerSettings(Settings, frozen=True, kw_only=True):
     """What rebuilds a refiner; stored with its weights."""
 
     skeleton: Annotated[Skeleton, Meta(description="Joints of the poses.")] = H36M17
-    hidden: Annotated[int, Meta(ge=1, description="Width of the layers before and after the code.")] = 512
-    layers: Annotated[int, Meta(ge=0, description="Layers on either side of the code.")] = 1
-    code: Annotated[int, Meta(ge=1, description="Width of the narrowest layer.")] = 128
+    hidden: Annotated[
+        int, Meta(ge=1, le=16384, description="Width of the layers before and after the code.")
+    ] = 512
+    layers: Annotated[int, Meta(ge=0, le=64, description="Layers on either side of the code.")] = 1
+    code: Annotated[int, Meta(ge=1, le=16384, description="Width of the narrowest layer.")] = 128
     dropout: Annotated[float, Meta(ge=0, lt=1, description="After each of these layers.")] = 0.0
 
 
@@ -272,9 +283,7 @@ class PoseTrainingSettings(RunSettings, frozen=True, kw_only=True):
     learning_rate: LearningRate = 2e-3
     schedule: Annotated[
         Literal["published", "cosine", "one-cycle", "constant"],
-        Meta(
-            description="Of the learning rate: x0.96 per 100,000 steps (published), cosine to zero, a linear rise over a tenth of the steps and then cosine to zero (one-cycle), or constant."
-        ),
+        schedule_help("published", "cosine", "one-cycle", "constant"),
     ] = "one-cycle"
     bone_weight: Annotated[
         float,

@@ -244,12 +244,12 @@ def validation_batches(
 
 
 def train_lifter(
-    stores: Sequence[FilePath],
+    stores: FilePath | Sequence[FilePath],
     output: FilePath,
     *,
-    validation: Sequence[FilePath] = (),
-    lifter: LifterSettings = LifterSettings(),  # noqa: B008 - frozen
-    training: LifterTrainingSettings = LifterTrainingSettings(),  # noqa: B008
+    validation: FilePath | Sequence[FilePath] = (),
+    lifter: LifterSettings = LifterSettings(),
+    training: LifterTrainingSettings = LifterTrainingSettings(),
     start_from: FilePath | None = None,
     overwrite: bool = False,
     resume: bool = False,

@@ -12,9 +12,9 @@ FilePath = str | Path
 """A path as users write it; what is for them takes both."""
 
 
-def as_paths(paths: Iterable[FilePath]) -> list[Path]:
-    """Paths of some files."""
-    return [Path(path) for path in paths]
+def as_paths(paths: FilePath | Iterable[FilePath]) -> list[Path]:
+    """Paths of some files, or of one."""
+    return [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
 
 
 @contextlib.contextmanager

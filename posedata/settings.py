@@ -13,6 +13,7 @@ Python as little as on the command line. Types and ranges are those of msgspec; 
 from __future__ import annotations
 
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -38,8 +39,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for field in msgspec.structs.fields(type(self)):
             value = getattr(self, field.name)
             try:
-                settled = msgspec.convert(value, field.type)
-            except msgspec.ValidationError:
+                settled = msgspec.convert(_plain(value), field.type)
+            except msgspec.ValidationError as error:
+                if isinstance(value, Mapping):  # of the fields of settings inside these
+                    raise InputError(f"`{field.name}`: {error}") from None
                 raise InputError(f"`{field.name}` must be {allowed(field.type)}, not {value!r}") from None
             if not _is_finite(settled):
                 raise InputError(f"`{field.name}` must be finite, not {value!r}")
@@ -118,14 +121,29 @@ def allowed(annotation: Any) -> str:
 
 def _range(meta: Meta) -> str:
     low = (
-        f"above {meta.gt:g}"
+        f"above {_number(meta.gt)}"
         if meta.gt is not None
-        else f"at least {meta.ge:g}"
+        else f"at least {_number(meta.ge)}"
         if meta.ge is not None
         else ""
     )
     high = (
-        f"below {meta.lt:g}" if meta.lt is not None else f"at most {meta.le:g}" if meta.le is not None else ""
+        f"below {_number(meta.lt)}"
+        if meta.lt is not None
+        else f"at most {_number(meta.le)}"
+        if meta.le is not None
+        else ""
     )
     words = " and ".join(filter(None, (low, high)))
     return f"of {words}" if words.startswith("at") else words
+
+
+def _number(limit: float) -> str:
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text, and numpy's numbers as Python's, which is what settings are made of."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evolift.posedata.errors import EvoliftError, InputError, OutputError
+from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.progress import Progress, no_progress
 from evolift.prediction.cameras.camera_choice import CameraRule
@@ -27,15 +28,14 @@ from evolift.prediction.result_page import write_result_page
 from evolift.prediction.settings import PredictSettings
 from evolift.training.run_folder import run_folder, run_record
 
-_DEFAULTS = PredictSettings()
 Predictor = Callable[[Any, str, Path], object]
 """(path or number of a webcam, label, overlay to write) -> predicts it into the results."""
 
 
 def predict_files(
-    inputs: Sequence[str | Path],
+    inputs: FilePath | Sequence[FilePath],
     output: str | Path,
-    settings: PredictSettings = _DEFAULTS,
+    settings: PredictSettings = PredictSettings(),
     *,
     webcam: int | None = None,
     overwrite: bool = False,
@@ -62,7 +62,7 @@ def predict_files(
         CheckpointError: a checkpoint is damaged or of another stage.
         OutputError: the folder exists and is not empty, or cannot be made.
     """
-    paths, output = [Path(path) for path in inputs], Path(output)
+    paths, output = as_paths(inputs), Path(output)
     spelt = prediction_inputs(paths, are_keypoints=settings.keypoints.format is not None)
     if not spelt.inputs and webcam is None:
         raise InputError("give images, videos or files of keypoints, or `webcam` NUMBER")

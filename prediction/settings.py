@@ -17,7 +17,7 @@ from evolift.posedata.skeleton import Skeleton
 
 FORMATS = ("json", "jsonl", "csv", "npz", "h5", "bvh", "sleap")
 """Files of poses that can be written."""
-MAX_FOCAL = 1e6
+MAX_FOCAL = 1_000_000
 """Pixels; a longer lens sees less than a person."""
 
 Pixels = Annotated[int, Meta(ge=1)]
@@ -203,7 +203,9 @@ class CameraSettings(Settings, frozen=True, kw_only=True):
         Annotated[
             float,
             Meta(
-                description="Focal length of all images, in pixels.",
+                ge=1,
+                le=MAX_FOCAL,
+                description="Focal length of all images, in pixels; their width is a common size.",
                 extra={"metavar": "PX"},
             ),
         ]
@@ -217,17 +219,13 @@ class CameraSettings(Settings, frozen=True, kw_only=True):
     ] = False
 
     def check(self) -> None:
-        """Refuse two focal lengths, and one of no lens.
+        """Refuse two focal lengths.
 
         Raises:
             InputError: naming the fields.
         """
         if self.intrinsics is not None and self.focal is not None:
             raise InputError("the focal length is in the intrinsics already: give `intrinsics` or `focal`")
-        if self.focal is not None and not 1 <= self.focal <= MAX_FOCAL:
-            raise InputError(
-                f"`focal` must be between 1 and {MAX_FOCAL:.0f} pixels, not {self.focal:g}: the image's width is a common size"
-            )
 
 
 class PredictSettings(Settings, frozen=True, kw_only=True):
@@ -279,7 +277,7 @@ class UploadSettings(Settings, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port; 0 for a free one.")] = 8765
     max_megabytes: Annotated[int, Meta(ge=1, description="Largest upload.")] = 100
     max_frames: Annotated[
-        int, Meta(ge=1, description="Most frames of a video.", extra={"flag": "frames"})
+        int, Meta(ge=1, description="At most so many frames of a video.", extra={"flag": "frames"})
     ] = 900
 
 

@@ -30,9 +30,9 @@ class StreamAnswer(NamedTuple):
 
 def predict_stream(
     lines: Iterable[str],
-    models: ModelSettings = ModelSettings(),  # noqa: B008
-    camera: CameraSettings = CameraSettings(),  # noqa: B008
-    keypoints: KeypointSettings = KeypointSettings(),  # noqa: B008
+    models: ModelSettings = ModelSettings(),
+    camera: CameraSettings = CameraSettings(),
+    keypoints: KeypointSettings = KeypointSettings(),
     *,
     where: str = "standard input",
     report: Report = report_nothing,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,9 +22,28 @@ PUBLIC = {
     "finetune", "joint_limits", "open_test_set", "predict_files", "sample_poses", "train_detector", "train_lifter", "train_refiner",
 }  # fmt: skip
 
+ROOMS = {
+    "artifacts", "chain", "cli", "detector2d", "drawing", "evolution", "lifter", "posedata", "prediction", "synthetic",
+    "training",
+}  # fmt: skip
+SLOW = {
+    "torch",
+    "numpy",
+    "pandas",
+    "h5py",
+    "scipy",
+    "cv2",
+    "lightning",
+    "matplotlib",
+    "timm",
+    "click",
+    "msgspec",
+}
+OPTIONAL = ("pyvista", "vtkmodules", "dask", "distributed", "cdflib", "onnx", "onnxruntime", "onnxscript")
+
 
 def test_the_public_names() -> None:
-    names = set(dir(evolift)) | {"__version__"}
+    names = (set(dir(evolift)) | {"__version__"}) - ROOMS
     assert not PUBLIC - names, (
         "a public name is gone: put it back, or tell users in changes/ and take it off this list"
     )
@@ -36,10 +57,63 @@ def test_every_name_is_there_and_says_what_it_is(name: str) -> None:
         assert value.__doc__
 
 
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def test_importing_it_loads_nothing_slow() -> None:
-    code = "import sys, evolift; print(sorted({'torch', 'numpy', 'pandas', 'h5py', 'scipy', 'click'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert run_python(f"import sys, evolift; print(sorted({SLOW} & set(sys.modules)))") == "[]"
+
+
+def test_rooms_are_reached_by_their_names() -> None:
+    code = "import evolift; print(evolift.lifter.__name__, evolift.evolution.__name__)"
+    assert run_python(code) == "evolift.lifter evolift.evolution"
+
+
+def test_predicting_needs_no_extra() -> None:
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL}))\n"  # what Python makes of a blocked import
+        "import evolift, numpy\n"
+        "pose = evolift.Pipeline.from_pretrained().predict(numpy.zeros((120, 90, 3), numpy.uint8))\n"
+        "print(pose.joints_3d.shape, evolift.predict_files.__name__)"
+    )
+    assert run_python(code) == "(17, 3) predict_files"
+
+
+def test_the_stages_from_python(tmp_path: Path) -> None:
+    """As the README shows them, in small, with paths as text."""
+    evolved, run = str(tmp_path / "evolved.h5"), str(tmp_path / "run")
+    evolift.evolve(evolift.sample_poses(), evolved, evolift.EvolutionSettings(ratio=1.05, generations=1))
+    training = evolift.LifterTrainingSettings(steps=2, validate_every=2, validation_poses=20, progress=False)
+    history = evolift.train_lifter(
+        evolved, run, lifter=evolift.LifterSettings(hidden=8, blocks=1), training=training
+    )
+    assert history["step"].tolist() == [2]
+    lifter = evolift.LifterModel.load(f"{run}/best.safetensors")
+    tests = evolift.open_test_set(evolift.sample_poses(), lifter.skeleton, poses=8)
+    assert evolift.evaluate_lifters({"small": lifter}, tests)["mpjpe"].ge(0).all()
+
+
+def test_an_editable_install_links_the_rooms(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    (tmp_path / "lifter").mkdir()
+    (tmp_path / "evolift").mkdir()
+    (tmp_path / "evolift" / "lifter").symlink_to("../of_an_older_layout")
+    config = SimpleNamespace(target_config={"sources": {"lifter": "evolift/lifter"}})
+    links = hook.RoomLinks(str(tmp_path), {}, config, None, "", "wheel")
+    links.initialize("standard", {})
+    assert not (tmp_path / "evolift" / "lifter").exists()
+    for _ in range(2):
+        links.initialize("editable", {})
+        (tmp_path / "lifter" / "new.py").write_text("")
+        assert (tmp_path / "evolift" / "lifter" / "new.py").exists()
 
 
 def test_a_wheel_puts_one_name_into_site_packages(tmp_path: Path) -> None:
@@ -62,11 +136,7 @@ def test_a_wheel_puts_one_name_into_site_packages(tmp_path: Path) -> None:
     run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel)
     added = {entry.name for entry in site.iterdir()} - before
     assert {name for name in added if not name.endswith(".dist-info")} == {"evolift"}
-    rooms = {entry.name for entry in (site / "evolift").iterdir() if entry.is_dir()} - {"__pycache__"}
-    assert rooms == {
-        "artifacts", "chain", "cli", "detector2d", "drawing", "evolution", "lifter", "posedata", "prediction",
-        "synthetic", "training",
-    }  # fmt: skip
+    assert {entry.name for entry in (site / "evolift").iterdir() if entry.is_dir()} - {"__pycache__"} == ROOMS
     # The packages that it needs, without what makes this environment's own evolift importable.
     (site / "dependencies.pth").write_text(
         "\n".join(path for path in sys.path if path.endswith("site-packages"))

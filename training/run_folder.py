@@ -19,17 +19,14 @@ MAY_CHANGE = {
     "devices",
     "nodes",
     "output",
-    "overwrite",
     "patience",
     "progress",
-    "recipe",
-    "resume",
     "steps",
     "num_workers",
 }
 """Settings that say how long, where and how a run is made, not what it computes: a resumed run may change them."""
 
-_WITHOUT_EFFECT = {"output", "overwrite", "progress", "recipe", "resume", "num_workers"}
+_WITHOUT_EFFECT = {"output", "progress", "num_workers"}
 """Settings that no weight depends on."""
 
 

@@ -23,11 +23,23 @@ AverageDecay = Annotated[
     ),
 ]
 LearningRate = Annotated[float, Meta(gt=0, description="Of Adam, at the top of the schedule.")]
+_SCHEDULES = {
+    "constant": "constant",
+    "steps": "a tenth after each milestone",
+    "cosine": "cosine to zero",
+    "one-cycle": "a linear rise over a tenth of the steps and then cosine to zero",
+    "published": "SemGCN's x0.96 per 100,000 steps",
+}
+
+
+def schedule_help(*names: str) -> Meta:
+    """What schedules of the learning rate do, for the help of a setting that offers these."""
+    told = "; ".join(name if name == _SCHEDULES[name] else f"{name}: {_SCHEDULES[name]}" for name in names)
+    return Meta(description=f"Of the learning rate ({told}).")
+
+
 Schedule = Annotated[
-    Literal["constant", "steps", "cosine", "one-cycle", "published"],
-    Meta(
-        description="Of the learning rate: constant, a tenth after each milestone (steps), cosine to zero, a linear rise over a tenth of the steps and then cosine to zero (one-cycle), or x0.96 per 100,000 steps (published SemGCN)."
-    ),
+    Literal["constant", "steps", "cosine", "one-cycle", "published"], schedule_help(*_SCHEDULES)
 ]
 Seed = Annotated[
     int, Meta(ge=0, lt=2**32, description="Seed of everything random; the same seed gives the same bytes.")

@@ -95,7 +95,7 @@ class _Originals:
 def evolve(
     source: FilePath,
     target: FilePath,
-    settings: EvolutionSettings = EvolutionSettings(),  # noqa: B008 - frozen
+    settings: EvolutionSettings = EvolutionSettings(),
     *,
     overwrite: bool = False,
     resume: bool = False,

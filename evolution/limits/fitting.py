@@ -22,8 +22,8 @@ READ_ROWS = 65536
 
 def fit_store(
     store: PoseStore,
-    settings: FitSettings,
     target: Path,
+    settings: FitSettings = FitSettings(),  # noqa: B008 - frozen
     *,
     overwrite: bool = False,
     progress: Progress = no_progress,

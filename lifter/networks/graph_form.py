@@ -40,7 +40,7 @@ class WeightedNeighbours(MessagePassing):  # type: ignore[misc]  # torch-geometr
         edge_index: Int64[Tensor, "2 edges"],
         affinity: Float[Tensor, "edges"],
     ) -> Float[Tensor, "batch joints channels"]:
-        """The sum."""
+        """The messages of all neighbours, added up."""
         return cast(Tensor, self.propagate(edge_index, x=x, affinity=affinity))
 
     def message(

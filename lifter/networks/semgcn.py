@@ -39,7 +39,7 @@ class GraphLayer(nn.Module):
         self.dropout = dropout
 
     def forward(self, features: Float[Tensor, "batch joints in"]) -> Float[Tensor, "batch joints out"]:
-        """The four operations in turn."""
+        """Convolution, batch norm, ReLU and, in training, dropout."""
         convolved: Tensor = self.convolution(features)
         out = F.relu(self.norm(convolved.flatten(0, 1))).view_as(convolved)
         return dropout(out, self.dropout) if self.dropout and self.training else out
@@ -70,7 +70,7 @@ class ResidualBlock(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch joints channels"]
     ) -> Float[Tensor, "batch joints channels"]:
-        """The sum."""
+        """The input plus what both layers make of it."""
         return features + cast(Tensor, self.second(self.first(features)))
 
     def folded(self) -> nn.Module:

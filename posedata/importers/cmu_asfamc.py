@@ -17,6 +17,7 @@ from pathlib import Path
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.cmu_clips import CMU_FPS, ClipPoses, CmuClip, find_clips, read_clip
 from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.settings import CmuSettings
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.output_file import check_output
 from evolift.posedata.poses import Poses, repeated_label
@@ -45,11 +46,10 @@ class CmuSummary:
 def import_cmu(
     source: Path,
     target: Path,
+    settings: CmuSettings = CmuSettings(),  # noqa: B008 - frozen
     *,
-    fps: float | None = None,
     subjects: Sequence[str] | None = None,
     overwrite: bool = False,
-    num_workers: int = 1,
     progress: Progress = no_progress,
 ) -> CmuSummary:
     """Write a pose store from the ASF/AMC files of the CMU data base.
@@ -57,11 +57,10 @@ def import_cmu(
     Args:
         source: the zip as downloaded, or a folder; every `NN_MM.amc` needs its `NN.asf` beside it.
         target: the store to write.
-        fps: frames per second to keep of the 120 (10 takes every 12th frame); None keeps all.
+        settings: `fps` to keep of the 120 (10 takes every 12th frame), and `num_workers`. With more than one of these, a
+            script must guard its own code by `if __name__ == "__main__"`, as for every process pool.
         subjects: only these, for example ["01", "03"]; None takes all.
         overwrite: replace an existing store.
-        num_workers: processes that read clips; never changes the result. With more than one, a script must guard its
-            own code by `if __name__ == "__main__"`, as for every process pool.
         progress: counts clips.
 
     Raises:
@@ -69,17 +68,17 @@ def import_cmu(
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
-    kept_frames(1, CMU_FPS, fps)  # refuses a wrong fps before anything is read
+    kept_frames(1, CMU_FPS, settings.fps)  # refuses a wrong fps before anything is read
     with SourceFiles(source) as files:
         clips = _of_subjects(find_clips(files), subjects, source)
         provenance = Provenance(
             "evolift data import cmu",
-            {"fps": fps, "subjects": None if subjects is None else sorted(subjects)},
+            {"fps": settings.fps, "subjects": None if subjects is None else sorted(subjects)},
             inputs=files.hashes(sorted({name for clip in clips for name in (clip.asf, clip.amc)})),
         )
         native_frames = left_out = 0
         with PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite) as writer:
-            for clip, poses in zip(clips, _read_clips(files, clips, fps, num_workers), strict=True):
+            for clip, poses in zip(clips, _read_clips(files, clips, settings), strict=True):
                 writer.append(_rows(clip, poses))
                 native_frames += poses.native_frames
                 left_out += poses.left_out
@@ -100,17 +99,15 @@ def _of_subjects(clips: list[CmuClip], subjects: Sequence[str] | None, source: P
     return [clip for clip in clips if clip.subject in subjects]
 
 
-def _read_clips(
-    files: SourceFiles, clips: list[CmuClip], fps: float | None, num_workers: int
-) -> Iterator[ClipPoses]:
-    read = partial(read_clip, files, fps=fps)
-    if num_workers <= 1 or len(clips) == 1:
+def _read_clips(files: SourceFiles, clips: list[CmuClip], settings: CmuSettings) -> Iterator[ClipPoses]:
+    read = partial(read_clip, files, fps=settings.fps)
+    if settings.num_workers <= 1 or len(clips) == 1:
         yield from map(read, clips)
         return
     # Fresh interpreters: forking a process that runs torch's threads is not safe.
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(min(num_workers, len(clips)), mp_context=context) as pool:
+        with ProcessPoolExecutor(min(settings.num_workers, len(clips)), mp_context=context) as pool:
             yield from pool.map(read, clips)
     except BrokenProcessPool:
         raise InputError(

@@ -29,11 +29,12 @@ from evolift.synthetic.acting.articulation import (
     SIDES,
     forward_kinematics,
     mirror_angles,
-    turned_about,
+    rotated_about,
 )
 from evolift.synthetic.acting.bodies import Body, body_by_name
 from evolift.synthetic.acting.curves import Number, smooth_noise, wander
 from evolift.synthetic.acting.motions import MOTIONS, Degrees, Motion, wandering_arm
+from evolift.synthetic.settings import ActorSettings
 
 TRAIN_SUBJECTS = ("F1", "F2", "F3", "M1", "M2", "M3", "M5")
 TEST_SUBJECTS = ("F4", "F5", "M4")
@@ -98,13 +99,10 @@ _NOISE: dict[str, float] = {
 
 def write_actor_store(
     path: Path,
+    settings: ActorSettings = ActorSettings(),
     *,
     subjects: Sequence[str] = TRAIN_SUBJECTS,
     actions: Sequence[str] = TRAIN_ACTIONS,
-    clips_per_action: int = 4,
-    frames: int = 60,
-    fps: Number = 10.0,
-    seed: int = 0,
     overwrite: bool = False,
 ) -> None:
     """Write a pose store (H36M17, world frame) of every subject doing every action.
@@ -114,26 +112,22 @@ def write_actor_store(
 
     Args:
         path: of the store.
+        settings: how many clips, how long, and so on.
         subjects: names of `evolift.synthetic.acting.bodies.BODIES`.
         actions: names of `evolift.synthetic.acting.motions.MOTIONS`.
-        clips_per_action: clips of each subject in each action, each in its own style.
-        frames: per clip.
-        fps: frames per second.
-        seed: of all draws.
         overwrite: replace an existing file.
 
     Raises:
-        InputError: a subject or action is unknown or named twice, or a number is not positive.
+        InputError: a subject or action is unknown or named twice.
         OutputError: the file exists, or cannot be written.
     """
     _check_names("subject", subjects)
     _check_names("action", actions)
     bodies = [body_by_name(name) for name in subjects]
     motions = [motion_by_name(name) for name in actions]
-    if clips_per_action < 1 or frames < 2 or not fps > 0:
-        raise InputError(
-            "actors need at least 1 clip per action, 2 frames per clip and a positive frame rate"
-        )
+    clips_per_action, frames, fps, seed = (
+        settings.clips_per_action, settings.frames, settings.fps, settings.seed
+    )  # fmt: skip
     provenance = Provenance(
         "evolift data actors",
         {
@@ -255,7 +249,7 @@ def _in_own_direction(
     heading = heading + np.cumsum(wander(generator, time, period=3.0, low=-rotating, high=rotating)) * (
         time[1] - time[0]
     )
-    rotated: np.ndarray = joints @ turned_about("Z", heading).transpose(0, 2, 1)
+    rotated: np.ndarray = joints @ rotated_about("Z", heading).transpose(0, 2, 1)
     return rotated
 
 

@@ -97,7 +97,7 @@ def forward_kinematics(angles: Angles, body: Body) -> Float[np.ndarray, "frames 
     # Arms hang from an upright chest: only the bones of the trunk have the rest pose's leans.
     chest = pelvis @ _rotated(*trunk)
     neck = chest @ _rotated(angles["neck_twist"], angles["neck_flexion"], angles["neck_bend"])
-    skull = neck @ turned_about("Y", angles["head_nod"] + _SKULL_REST)
+    skull = neck @ rotated_about("Y", angles["head_nod"] + _SKULL_REST)
 
     joints = np.zeros((len(pelvis), len(H36M17), 3))
     _extend(joints, "spine", lumbar, (0, 0, body.length("spine")))
@@ -115,11 +115,11 @@ def _rotated(
     forward: Float[np.ndarray, "frames"],
     bend: Float[np.ndarray, "frames"],
 ) -> Float[np.ndarray, "frames 3 3"]:
-    return turned_about("ZYX", to_left, forward, -bend)
+    return rotated_about("ZYX", to_left, forward, -bend)
 
 
-def turned_about(axes: str, *angles: Float[np.ndarray, "frames"]) -> Float[np.ndarray, "frames 3 3"]:
-    """Rotations of a part about its own axes ("Z", "YX", ...), one angle per axis, radians; the last axis turns first."""
+def rotated_about(axes: str, *angles: Float[np.ndarray, "frames"]) -> Float[np.ndarray, "frames 3 3"]:
+    """Rotations of a part about its own axes ("Z", "YX", ...), one angle per axis, radians; the last axis is applied first."""
     matrices: np.ndarray = Rotation.from_euler(axes, np.stack(angles, -1)).as_matrix()
     return matrices
 
@@ -144,7 +144,7 @@ def _ball(angles: Angles, joint: str, side: str) -> Float[np.ndarray, "frames 3 
     flexion, abduction, rotation = (
         angles[f"{side}_{joint}_{name}"] for name in ("flexion", "abduction", "rotation")
     )
-    return turned_about("YXZ", -flexion, outward * abduction, -outward * rotation)
+    return rotated_about("YXZ", -flexion, outward * abduction, -outward * rotation)
 
 
 def _add_leg(
@@ -156,7 +156,7 @@ def _add_leg(
 ) -> None:
     outward = 1 if side == "left" else -1
     thigh = pelvis @ _ball(angles, "hip", side)
-    shank = thigh @ turned_about("Y", angles[f"{side}_knee_flexion"])
+    shank = thigh @ rotated_about("Y", angles[f"{side}_knee_flexion"])
     _extend(joints, f"{side}_hip", pelvis, (0, outward * body.length("hip"), 0))
     _extend(joints, f"{side}_knee", thigh, (0, 0, -body.length("knee")))
     _extend(joints, f"{side}_ankle", shank, (0, 0, -body.length("ankle")))
@@ -170,7 +170,7 @@ def _add_arm(
     side: str,
 ) -> None:
     outward = 1 if side == "left" else -1
-    clavicle = chest @ turned_about(
+    clavicle = chest @ rotated_about(
         "ZX",
         -outward * angles[f"{side}_clavicle_protraction"],
         outward * angles[f"{side}_clavicle_elevation"],
@@ -178,7 +178,7 @@ def _add_arm(
     rest = np.array(_SHOULDER_REST[side])
     x, y, z = (body.length("shoulder") * rest / np.linalg.norm(rest)).tolist()
     upper_arm = chest @ _ball(angles, "shoulder", side)
-    forearm = upper_arm @ turned_about("Y", -angles[f"{side}_elbow_flexion"])
+    forearm = upper_arm @ rotated_about("Y", -angles[f"{side}_elbow_flexion"])
     _extend(joints, f"{side}_shoulder", clavicle, (x, y, z))
     _extend(joints, f"{side}_elbow", upper_arm, (0, 0, -body.length("elbow")))
     _extend(joints, f"{side}_wrist", forearm, (0, 0, -body.length("wrist")))

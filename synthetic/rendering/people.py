@@ -33,6 +33,7 @@ from evolift.synthetic.rendering.backdrop import photograph
 from evolift.synthetic.rendering.occlusion import visibility_of
 from evolift.synthetic.rendering.renderer import NO_OPENGL, Renderer
 from evolift.synthetic.rendering.scene import NEAREST, Scene, draw_scene
+from evolift.synthetic.settings import RenderSettings
 
 GOLDEN = 0.6180339887498949
 IMAGES_PER_TASK = 16
@@ -65,11 +66,8 @@ class RenderedPerson:
 def render_store(
     source: Path,
     target: Path,
+    settings: RenderSettings = RenderSettings(),
     *,
-    images: int,
-    size: int = 256,
-    seed: int = 0,
-    num_workers: int = 1,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> None:
@@ -81,22 +79,15 @@ def render_store(
     Args:
         source: a pose store of H36M17 in the world frame; its rows are sampled evenly, in an order set by the seed.
         target: the new store.
-        images: how many images.
-        size: their width and height, pixels.
-        seed: of everything.
-        num_workers: processes that render; 0 or 1 renders in this one.
+        settings: how many images, how large, and so on.
         overwrite: replace an existing target and its folder.
         progress: counts images.
 
     Raises:
         StoreError: the source is no sound store or of another skeleton.
-        InputError: it is not in the world frame, a number is too small, or there is no OpenGL.
+        InputError: it is not in the world frame, or there is no OpenGL.
         OutputError: an output exists, or cannot be written.
     """
-    if images < 1 or size < 32 or num_workers < 0 or seed < 0:
-        raise InputError(
-            "rendering needs at least 1 image, a size of at least 32 pixels, and no negative seed or num_workers"
-        )
     with PoseStore(source, skeleton=H36M17) as poses:
         if poses.coordinate_frame != "world":
             raise InputError(
@@ -104,7 +95,10 @@ def render_store(
             )
     folder = target.with_name(f"{target.stem}_images")
     provenance = Provenance(
-        "evolift data render", {"images": images, "size": size}, seed, {source.name: sha256_of(source)}
+        "evolift data render",
+        {"images": settings.images, "size": settings.size},
+        settings.seed,
+        {source.name: sha256_of(source)},
     )
     with (
         PoseStoreWriter(
@@ -113,7 +107,7 @@ def render_store(
         new_image_folder(folder, overwrite=overwrite) as partial,
         PoseStore(source, validate=False) as poses,
     ):
-        for rendered in _rendered(source, partial, images, size, seed, num_workers):
+        for rendered in _rendered(source, partial, settings):
             labels = poses.read(np.array([one.row for one in rendered]))
             writer.append(_as_poses(rendered, labels, writer, len(writer)))
             progress(len(rendered))
@@ -121,21 +115,23 @@ def render_store(
         target.unlink(missing_ok=True)
 
 
-def _rendered(
-    source: Path, folder: Path, images: int, size: int, seed: int, num_workers: int
-) -> Iterator[list[RenderedPerson]]:
+def _rendered(source: Path, folder: Path, settings: RenderSettings) -> Iterator[list[RenderedPerson]]:
+    images, workers = settings.images, settings.num_workers
     tasks = [
         range(start, min(start + IMAGES_PER_TASK, images)) for start in range(0, images, IMAGES_PER_TASK)
     ]
-    if num_workers <= 1:
-        with PoseStore(source, validate=False) as poses, Renderer(size) as renderer:
+    if workers <= 1:
+        with PoseStore(source, validate=False) as poses, Renderer(settings.size) as renderer:
             for task in tasks:
-                yield _render_files(renderer, poses, folder, seed, task)
+                yield _render_files(renderer, poses, folder, settings.seed, task)
         return
     # Not fork: threads of this process and its OpenGL driver must not be copied.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        num_workers, mp_context=context, initializer=_start_worker, initargs=(source, folder, size, seed)
+        workers,
+        mp_context=context,
+        initializer=_start_worker,
+        initargs=(source, folder, settings.size, settings.seed),
     )
     try:
         yield from pool.map(_render_task, tasks)

@@ -9,6 +9,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from evolift.posedata.importers.bvh import import_bvh
 from evolift.posedata.importers.cmu_asfamc import import_cmu
+from evolift.posedata.importers.settings import CmuSettings
 from evolift.posedata.store import PoseStore
 
 
@@ -19,8 +20,8 @@ def test_cmu_import(benchmark: BenchmarkFixture, data_folder: Path, tmp_path: Pa
     source, target = data_folder / "cmu_asfamc_subset.zip", tmp_path / "cmu.h5"
     summary = benchmark.pedantic(
         import_cmu,
-        (source, target),
-        {"num_workers": num_workers, "overwrite": True},
+        (source, target, CmuSettings(num_workers=num_workers)),
+        {"overwrite": True},
         rounds=3,
         warmup_rounds=1,
     )
@@ -41,7 +42,7 @@ def test_bvh_import(benchmark: BenchmarkFixture, data_folder: Path, tmp_path: Pa
 @pytest.mark.benchmark
 @pytest.mark.real_data
 def test_store_validation(benchmark: BenchmarkFixture, data_folder: Path, tmp_path: Path) -> None:
-    import_cmu(data_folder / "cmu_asfamc_subset.zip", tmp_path / "cmu.h5", num_workers=2)
+    import_cmu(data_folder / "cmu_asfamc_subset.zip", tmp_path / "cmu.h5", CmuSettings(num_workers=2))
 
     def open_and_close() -> int:
         with PoseStore(tmp_path / "cmu.h5") as store:

@@ -13,13 +13,14 @@ from evolift.synthetic.acting.bodies import BODIES
 from evolift.synthetic.acting.motions import MOTIONS
 from evolift.synthetic.rendering.people import render_people
 from evolift.synthetic.rendering.renderer import Renderer
+from evolift.synthetic.settings import ActorSettings
 
 pytestmark = pytest.mark.benchmark
 
 
 @pytest.mark.parametrize("size", [128, 192, 256, 384])
 def test_images_one_after_the_other(benchmark: BenchmarkFixture, tmp_path: Path, size: int) -> None:
-    write_actor_store(tmp_path / "actors.h5", clips_per_action=1, frames=20)
+    write_actor_store(tmp_path / "actors.h5", ActorSettings(clips_per_action=1, frames=20))
     numbers = iter(range(10_000))
     with PoseStore(tmp_path / "actors.h5") as poses, Renderer(size) as renderer:
         list(render_people(renderer, poses, 0, [0]))  # the first one compiles shaders

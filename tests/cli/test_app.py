@@ -207,7 +207,7 @@ def test_the_command_serves_until_it_is_ended_and_leaves_nothing(chain: ChainMod
         (("--lifter", "{text}"), "give a chain checkpoint, or one of a detector and one of a lifter"),
         (("--chain", "{text}"), "is not a readable safetensors file"),
         (("--max-megabytes", "0"), "0 is not in the range"),
-        (("--focal", "-3"), "--focal must be between 1 and 1000000 pixels"),
+        (("--focal", "-3"), "-3.0 is not in the range 1<=x<=1000000"),
         (("--intrinsics", "{text}"), "text"),
     ],
 )

@@ -24,12 +24,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from evolift.lifter.settings import LifterSettings
     from evolift.synthetic.acting.actors import write_actor_store
     from evolift.synthetic.rendering.people import render_store
+    from evolift.synthetic.settings import ActorSettings, RenderSettings
 
     path = tmp_path_factory.mktemp("finetune")
     write_actor_store(
-        path / "poses.h5", subjects=["F1"], actions=["walk"], clips_per_action=1, frames=8, seed=0
+        path / "poses.h5",
+        ActorSettings(clips_per_action=1, frames=8),
+        subjects=["F1"],
+        actions=["walk"],
     )
-    render_store(path / "poses.h5", path / "people.h5", images=8, size=64)
+    render_store(path / "poses.h5", path / "people.h5", RenderSettings(images=8, size=64))
     torch.manual_seed(0)
     detector = DetectorSettings(
         backbone="resnet10t", input_width=64, input_height=64, depth_bins=4, head="light", head_widths=(16,)

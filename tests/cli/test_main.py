@@ -26,7 +26,7 @@ def test_help_imports_nothing_slow() -> None:
         "import sys; sys.argv = ['evolift', '--help']\n"
         "from evolift.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit: pass\n"
-        "slow = {'torch', 'numpy', 'pandas', 'h5py', 'lightning', 'cv2', 'matplotlib', 'pyvista', 'timm', 'plotly', 'scipy'}\n"
+        "slow = {'torch', 'numpy', 'pandas', 'h5py', 'lightning', 'cv2', 'matplotlib', 'pyvista', 'timm', 'scipy'}\n"
         "print('slow:', sorted(slow & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -36,7 +36,7 @@ def test_help_imports_nothing_slow() -> None:
 def test_prediction_imports_nothing_that_only_training_needs() -> None:
     code = (
         "import sys, evolift.prediction.image_prediction, evolift.prediction.keypoint_file_prediction\n"
-        "training = {'lightning', 'torchmetrics', 'plotly', 'pyvista', 'torch_geometric', 'onnx'}\n"
+        "training = {'lightning', 'torchmetrics', 'pyvista', 'torch_geometric', 'onnx'}\n"
         "print('slow:', sorted(training & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

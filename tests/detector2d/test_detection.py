@@ -48,7 +48,7 @@ def test_padding_is_about_the_middle_of_the_box() -> None:
 
 
 def test_flip_of_a_constant_answer_is_the_middle(model: DetectorModel) -> None:
-    found = detect_joints(model, np.zeros((96, 64, 3), np.uint8), [(0, 0, 64, 96)], flip=True)
+    found = detect_joints(model, np.zeros((96, 64, 3), np.uint8), [(0, 0, 64, 96)], flip_test=True)
     np.testing.assert_allclose(found.joints[0, 0], [32, 24], atol=1e-3)
 
 

@@ -14,6 +14,7 @@ from evolift.detector2d.evaluation import (
     evaluate_detector,
     score_detections,
 )
+from evolift.detector2d.evaluation_settings import DetectorEvaluationSettings
 from evolift.detector2d.flip_test import detect_crops
 from evolift.detector2d.image_source import read_source
 from evolift.detector2d.model import DetectorModel
@@ -99,9 +100,9 @@ def test_detections_are_in_pixels_of_the_images(model: DetectorModel, image_stor
 def test_reduced_precision_and_layout(model: DetectorModel, image_store: Path) -> None:
     for weight in model.head.parameters():
         torch.nn.init.normal_(weight, std=0.1)
-    plain, _ = evaluate_detector(model, image_store, channels_last=False)
+    plain, _ = evaluate_detector(model, image_store, DetectorEvaluationSettings(channels_last=False))
     last, _ = evaluate_detector(model, image_store)
-    half, _ = evaluate_detector(model, image_store, precision="bf16-mixed")
+    half, _ = evaluate_detector(model, image_store, DetectorEvaluationSettings(precision="bf16-mixed"))
     np.testing.assert_allclose(last["error"], plain["error"], rtol=1e-4)
     np.testing.assert_allclose(half["error"], plain["error"], rtol=0.1)
     assert not np.array_equal(half["error"], plain["error"])
@@ -109,8 +110,8 @@ def test_reduced_precision_and_layout(model: DetectorModel, image_store: Path) -
 
 def test_mirrored_crop_gives_the_mirrored_answer(model: DetectorModel) -> None:
     images = torch.randn(2, 3, 64, 64)
-    joints, confidence = detect_crops(model, images, flip=True)
-    mirrored, mirrored_confidence = detect_crops(model, images.flip(-1), flip=True)
+    joints, confidence = detect_crops(model, images, flip_test=True)
+    mirrored, mirrored_confidence = detect_crops(model, images.flip(-1), flip_test=True)
     order = list(H36M17.mirror)
     torch.testing.assert_close(mirrored[:, order] * torch.tensor([-1.0, 1, 1]), joints)
     torch.testing.assert_close(mirrored_confidence[:, order], confidence)
@@ -121,7 +122,7 @@ def test_evaluation_of_photographs_has_no_depth_scores(photograph_store: Path) -
     model = DetectorModel(
         DetectorSettings(backbone="test_resnet", input_width=64, input_height=64, head="light")
     )
-    table, _ = evaluate_detector(model, photograph_store, batch_size=3)
+    table, _ = evaluate_detector(model, photograph_store, DetectorEvaluationSettings(batch_size=3))
     assert "depth_error" not in table
     assert table.set_index("name").loc["overall", "labelled"] == 8 * 15  # 17 without neck and left wrist
     assert np.isnan(table.set_index("name").loc["neck", "pck_0.2"])

@@ -180,11 +180,11 @@ def test_unknown_backbone_suggests_others() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"depth_bins": 0}, "`depth_bins` must be a whole number of at least 1, not 0"),
+        ({"depth_bins": 0}, "`depth_bins` must be a whole number of at least 1 and at most 1024, not 0"),
         ({"head": "x"}, "`head` must be one of deconvolution, light, regression, not 'x'"),
         ({"feature_dropout": 1.0}, "`feature_dropout` must be a number of at least 0 and below 1, not 1.0"),
         ({"head_widths": ()}, "`head_widths` must be one number or more"),
-        ({"input_width": 16}, "`input_width` must be a whole number of at least 32, not 16"),
+        ({"input_width": 16}, "`input_width` must be a whole number of at least 32 and at most 4096, not 16"),
     ],
 )
 def test_bad_settings(wrong: dict[str, object], message: str) -> None:

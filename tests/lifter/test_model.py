@@ -127,7 +127,10 @@ def test_bad_settings_are_refused() -> None:
         ({"input_axes": 4}, "`input_axes` must be a whole number of at least 2 and at most 3, not 4"),
         ({"dropout": 1.0}, "`dropout` must be a number of at least 0 and below 1 or left out, not 1.0"),
         ({"stages": 2}, "`stages` must be 1 for semgcn, not 2"),
-        ({"hidden": "many"}, "`hidden` must be a whole number of at least 1 or left out, not 'many'"),
+        (
+            {"hidden": "many"},
+            "`hidden` must be a whole number of at least 1 and at most 16384 or left out, not 'many'",
+        ),
         ({"joint_order": "random"}, "there is no joint order 'random': choose one of declared, published"),
         ({"grouping": ((0, 17),)}, "joint groups name 17, but H36M17 has joints 0 to 16"),
         ({"grouping": "no"}, "there is no joint grouping 'no': choose one of pairs, concat"),
@@ -156,3 +159,9 @@ def test_damaged_checkpoints_are_refused(tmp_path) -> None:
     save_checkpoint(path, Checkpoint("detector", tensors, {}, {}), overwrite=True)
     with pytest.raises(CheckpointError, match="checkpoint of the stage 'detector'"):
         LifterModel.load(path)
+
+
+def test_another_architecture_brings_its_own_sizes() -> None:
+    settings = LifterSettings(input_axes=3).replaced(architecture="martinez", dropout=0.25)
+    assert (settings.sizes, settings.stage_count, settings.input_axes) == ((1024, 2, 0.25), 1, 3)
+    assert LifterSettings(hidden=8).replaced(target="z").sizes[0] == 8

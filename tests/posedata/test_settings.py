@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +109,18 @@ def test_flat_values_are_those_of_all_fields() -> None:
         "ratio": 2.0, "count": None, "kind": "a", "is_on": True, "parts": (2.0,), "pair": (1, 2),
         "skeleton": "H36M17", "depth": 0.5,
     }  # fmt: skip
+
+
+def test_paths_and_numbers_of_numpy_are_taken() -> None:
+    class Sources(Settings, frozen=True, kw_only=True):
+        path: str | None = None
+        count: int = 0
+
+    made = Sources(path=Path("a") / "b", count=np.int64(3))  # type: ignore[arg-type]
+    assert made == Sources(path=str(Path("a") / "b"), count=3)
+
+
+def test_a_wrong_field_of_settings_inside_is_named() -> None:
+    assert Example(inner={"depth": 0.25}).inner == Inner(depth=0.25)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"`inner`: .*depth"):
+        Example(inner={"depth": 2.0})  # type: ignore[arg-type]

@@ -16,10 +16,10 @@ from evolift.evolution.limits.anatomical_limits import AnatomicalLimits
 from evolift.evolution.limits.fitting import fit_store
 from evolift.evolution.limits.limits_report import report_on_store
 from evolift.evolution.operators.random_limbs import with_random_limbs
-from evolift.evolution.settings import FitSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.bvh import import_bvh
 from evolift.posedata.importers.cmu_asfamc import import_cmu
+from evolift.posedata.importers.settings import CmuSettings
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.skeleton import H36M17, MPII16
 from evolift.posedata.store import PoseStore
@@ -30,6 +30,7 @@ from evolift.synthetic.acting.actors import (
     TRAIN_SUBJECTS,
     write_actor_store,
 )
+from evolift.synthetic.settings import ActorSettings
 
 LIMITS = AnatomicalLimits(KinematicTree(H36M17))
 
@@ -114,7 +115,9 @@ def test_synthetic_actors_keep_the_anatomical_limits(
     tmp_path: Path, subjects: tuple[str, ...], actions: tuple[str, ...], clips: int
 ) -> None:
     path = tmp_path / "actors.h5"
-    write_actor_store(path, subjects=subjects, actions=actions, clips_per_action=clips, frames=10)
+    write_actor_store(
+        path, ActorSettings(clips_per_action=clips, frames=10), subjects=subjects, actions=actions
+    )
     with PoseStore(path) as store:
         report = report_on_store(store, LIMITS)
     assert report.rate >= 0.98, report.table().to_string()
@@ -124,11 +127,11 @@ def test_synthetic_actors_keep_the_anatomical_limits(
 @pytest.mark.slow
 def test_held_out_people_keep_the_limits_and_random_limbs_do_not(data_folder: Path, tmp_path: Path) -> None:
     archive = data_folder / "cmu_asfamc_subset.zip"
-    import_cmu(archive, tmp_path / "train.h5", subjects=["01", "03"], fps=10.0)
-    import_cmu(archive, tmp_path / "test.h5", subjects=["02"], fps=10.0)
+    import_cmu(archive, tmp_path / "train.h5", CmuSettings(fps=10.0), subjects=["01", "03"])
+    import_cmu(archive, tmp_path / "test.h5", CmuSettings(fps=10.0), subjects=["02"])
     import_bvh(data_folder / "cmu_walk_bvh.zip", tmp_path / "walks.h5", fps=10.0)
     with PoseStore(tmp_path / "train.h5") as store:
-        fitted = fit_store(store, FitSettings(), tmp_path / "limits.h5")
+        fitted = fit_store(store, tmp_path / "limits.h5")
     criteria = criteria_by_names(("ground", "capsules"), LIMITS.tree)
     for limits in (LIMITS, fitted):
         for name in ("test.h5", "walks.h5"):

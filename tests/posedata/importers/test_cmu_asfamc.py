@@ -12,6 +12,7 @@ from evolift.posedata.importers.asf_file import parse_asf
 from evolift.posedata.importers.cmu_asfamc import import_cmu
 from evolift.posedata.importers.cmu_clips import BONES_OF_JOINTS, GLITCHES, find_clips, read_clip
 from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.settings import CmuSettings
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore
@@ -91,8 +92,8 @@ def test_left_joints_are_left_bones_and_sides_are_alike() -> None:
 def test_store_from_folder_and_zip(tmp_path: Path) -> None:
     folder = write_database(tmp_path / "cmu", {"05_01": 30, "05_02": 13, "06_01": 25})
     archive = zipped(folder, tmp_path / "cmu.zip")
-    summary = import_cmu(folder, tmp_path / "folder.h5", fps=10)
-    import_cmu(archive, tmp_path / "zip.h5", fps=10)
+    summary = import_cmu(folder, tmp_path / "folder.h5", CmuSettings(fps=10))
+    import_cmu(archive, tmp_path / "zip.h5", CmuSettings(fps=10))
     with PoseStore(tmp_path / "folder.h5", skeleton=H36M17) as a, PoseStore(tmp_path / "zip.h5") as b:
         assert np.array_equal(a.read().joints_3d, b.read().joints_3d)
         table = a.table()
@@ -115,7 +116,7 @@ def test_the_last_frame_is_not_dropped(tmp_path: Path) -> None:
 def test_workers_do_not_change_a_byte(tmp_path: Path) -> None:
     folder = write_database(tmp_path / "cmu", {"05_01": 30, "05_02": 13, "06_01": 25})
     for num_workers in (1, 2):
-        import_cmu(folder, tmp_path / f"{num_workers}.h5", num_workers=num_workers)
+        import_cmu(folder, tmp_path / f"{num_workers}.h5", CmuSettings(num_workers=num_workers))
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
 
 
@@ -130,7 +131,7 @@ def test_subjects_are_chosen_by_name(tmp_path: Path) -> None:
 
 def test_glitches_are_left_out_and_counted(tmp_path: Path) -> None:
     folder = write_database(tmp_path / "cmu", {"03_02": 90})
-    summary = import_cmu(folder, tmp_path / "out.h5", fps=60)
+    summary = import_cmu(folder, tmp_path / "out.h5", CmuSettings(fps=60))
     assert GLITCHES["03_02"] == (0, 55)
     assert summary.left_out == 28
     with PoseStore(tmp_path / "out.h5") as store:
@@ -294,7 +295,9 @@ def test_real_bones_keep_their_length_and_people_stand_upright_and_walk_forward(
 
 @pytest.mark.real_data
 def test_real_bone_means_and_no_joint_jumps(data_folder: Path, tmp_path: Path) -> None:
-    summary = import_cmu(data_folder / "cmu_asfamc_subset.zip", tmp_path / "out.h5", fps=10, num_workers=2)
+    summary = import_cmu(
+        data_folder / "cmu_asfamc_subset.zip", tmp_path / "out.h5", CmuSettings(fps=10, num_workers=2)
+    )
     assert (summary.clips, summary.native_frames) == (28, 77754)
     with PoseStore(tmp_path / "out.h5") as store:
         poses = store.read()

@@ -22,6 +22,7 @@ from evolift.synthetic.acting.actors import (
 from evolift.synthetic.acting.articulation import RANGES_OF_MOTION, forward_kinematics, mirror_angles
 from evolift.synthetic.acting.bodies import BODIES, Body, body_by_name
 from evolift.synthetic.acting.motions import MOTIONS
+from evolift.synthetic.settings import ActorSettings
 
 J = {name: H36M17.index(name) for name in H36M17.joints}
 ACTIONS = sorted(MOTIONS)
@@ -202,15 +203,16 @@ def test_headings_bodies_and_styles_vary():
 
 def test_a_clip_does_not_depend_on_what_else_is_written(tmp_path: Path):
     write_actor_store(
-        tmp_path / "one.h5", subjects=["M2"], actions=["kick"], clips_per_action=1, frames=20, seed=4
+        tmp_path / "one.h5",
+        ActorSettings(clips_per_action=1, frames=20, seed=4),
+        subjects=["M2"],
+        actions=["kick"],
     )
     write_actor_store(
         tmp_path / "many.h5",
+        ActorSettings(clips_per_action=2, frames=20, seed=4),
         subjects=["F1", "M2"],
         actions=["walk", "kick"],
-        clips_per_action=2,
-        frames=20,
-        seed=4,
     )
     with PoseStore(tmp_path / "one.h5") as one, PoseStore(tmp_path / "many.h5") as many:
         rows = many.table().query("subject == 'M2' and action == 'kick'").index.to_numpy()
@@ -225,9 +227,9 @@ def test_a_clip_does_not_depend_on_what_else_is_written(tmp_path: Path):
 
 
 def test_same_seed_same_bytes_other_seed_others(tmp_path: Path):
-    few = {"subjects": ["F1"], "actions": ["sit", "crawl"], "clips_per_action": 1, "frames": 10}
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        write_actor_store(tmp_path / name, seed=seed, **few)
+        settings = ActorSettings(clips_per_action=1, frames=10, seed=seed)
+        write_actor_store(tmp_path / name, settings, subjects=["F1"], actions=["sit", "crawl"])
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     with PoseStore(tmp_path / "a") as a, PoseStore(tmp_path / "c") as c:
         assert np.abs(a.read().joints_3d - c.read().joints_3d).max() > 50
@@ -243,9 +245,9 @@ def test_bad_input_is_one_plain_sentence(tmp_path: Path):
         write_actor_store(out, subjects=["F1", "F1"])
     with pytest.raises(InputError, match="name at least one action"):
         write_actor_store(out, actions=[])
-    for wrong in ({"clips_per_action": 0}, {"frames": 1}, {"fps": 0.0}, {"fps": float("nan")}):
-        with pytest.raises(InputError, match="at least 1 clip per action"):
-            write_actor_store(out, **wrong)
+    for name, wrong in (("clips_per_action", 0), ("frames", 1), ("fps", 0.0), ("fps", float("nan"))):
+        with pytest.raises(InputError, match=f"`{name}` must be"):
+            ActorSettings(**{name: wrong})
     assert list(tmp_path.iterdir()) == []
     out.write_text("mine")
     with pytest.raises(OutputError, match="add `overwrite`"):

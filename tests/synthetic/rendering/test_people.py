@@ -16,6 +16,7 @@ from evolift.synthetic.rendering.people import (
     render_store,
     sampled_row,
 )
+from evolift.synthetic.settings import ActorSettings, RenderSettings
 from tests.synthetic.rendering.rendered_scenes import SIZE
 
 
@@ -23,7 +24,10 @@ from tests.synthetic.rendering.rendered_scenes import SIZE
 def actors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("actors") / "actors.h5"
     write_actor_store(
-        path, subjects=["F1", "M2"], actions=TRAIN_ACTIONS, clips_per_action=1, frames=12, seed=1
+        path,
+        ActorSettings(clips_per_action=1, frames=12, seed=1),
+        subjects=["F1", "M2"],
+        actions=TRAIN_ACTIONS,
     )
     return path
 
@@ -31,7 +35,7 @@ def actors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def rendered(actors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("rendered") / "people.h5"
-    render_store(actors, target, images=20, size=SIZE, seed=7)
+    render_store(actors, target, RenderSettings(images=20, size=SIZE, seed=7))
     return target
 
 
@@ -69,7 +73,7 @@ def test_a_rendered_store_holds_what_its_images_show(actors: Path, rendered: Pat
 @pytest.mark.slow  # starting processes takes most of the time
 def test_images_do_not_depend_on_the_workers(actors: Path, rendered: Path, tmp_path: Path):
     target = tmp_path / "people.h5"
-    render_store(actors, target, images=20, size=SIZE, seed=7, num_workers=2)
+    render_store(actors, target, RenderSettings(images=20, size=SIZE, seed=7, num_workers=2))
     folder = tmp_path / "people_images"
     for i in range(20):
         assert (folder / image_name(i)).read_bytes() == (
@@ -82,7 +86,7 @@ def test_images_do_not_depend_on_the_workers(actors: Path, rendered: Path, tmp_p
 
 
 def test_images_do_not_depend_on_their_number(actors: Path, rendered: Path, tmp_path: Path):
-    render_store(actors, tmp_path / "few.h5", images=3, size=SIZE, seed=7)
+    render_store(actors, tmp_path / "few.h5", RenderSettings(images=3, size=SIZE, seed=7))
     for i in range(3):
         few, many = (
             folder / image_name(i) for folder in (tmp_path / "few_images", rendered.parent / "people_images")
@@ -91,7 +95,7 @@ def test_images_do_not_depend_on_their_number(actors: Path, rendered: Path, tmp_
 
 
 def test_another_seed_gives_other_images(actors: Path, rendered: Path, tmp_path: Path):
-    render_store(actors, tmp_path / "other.h5", images=1, size=SIZE, seed=8)
+    render_store(actors, tmp_path / "other.h5", RenderSettings(images=1, size=SIZE, seed=8))
     one, other = (
         cv2.imread(str(folder / image_name(0)))
         for folder in (rendered.parent / "people_images", tmp_path / "other_images")
@@ -111,36 +115,31 @@ def test_bad_input_leaves_nothing_behind(actors: Path, rendered: Path, tmp_path:
         writer.append(flat)
     out = tmp_path / "out" / "people.h5"
     with pytest.raises(StoreError, match="skeleton is COCO17, H36M17 is needed"):
-        render_store(coco, out, images=1)
+        render_store(coco, out, RenderSettings(images=1))
     with pytest.raises(InputError, match="'camera' frame: rendering needs the world frame"):
-        render_store(rendered, out, images=1)
+        render_store(rendered, out, RenderSettings(images=1))
     with pytest.raises(StoreError, match="is not a file"):
-        render_store(tmp_path / "missing.h5", out, images=1)
-    for wrong in (
-        {"images": 0},
-        {"images": 1, "size": 16},
-        {"images": 1, "num_workers": -1},
-        {"images": 1, "seed": -1},
-    ):
-        with pytest.raises(InputError, match="at least 1 image"):
-            render_store(actors, out, **wrong)
+        render_store(tmp_path / "missing.h5", out, RenderSettings(images=1))
+    for name, wrong, low in (("images", 0, 1), ("size", 16, 32), ("num_workers", -1, 0), ("seed", -1, 0)):
+        with pytest.raises(InputError, match=f"`{name}` must be a whole number of at least {low}"):
+            RenderSettings(**{name: wrong})
     assert not out.parent.exists()
     (tmp_path / "taken_images").mkdir()
     with pytest.raises(OutputError, match="taken_images exists: choose another output or add `overwrite`"):
-        render_store(actors, tmp_path / "taken.h5", images=1)
+        render_store(actors, tmp_path / "taken.h5", RenderSettings(images=1))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["coco.h5", "taken_images"]
 
 
 def test_an_error_while_rendering_keeps_the_old_output(actors: Path, tmp_path: Path):
     target = tmp_path / "people.h5"
-    render_store(actors, target, images=2, size=32, seed=1)
+    render_store(actors, target, RenderSettings(images=2, size=32, seed=1))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        render_store(actors, target, images=2, size=32, seed=2, overwrite=True, progress=fail)
+        render_store(actors, target, RenderSettings(images=2, size=32, seed=2), overwrite=True, progress=fail)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-    render_store(actors, target, images=1, size=32, seed=2, overwrite=True)
+    render_store(actors, target, RenderSettings(images=1, size=32, seed=2), overwrite=True)
     assert [path.name for path in (tmp_path / "people_images").iterdir()] == [image_name(0)]
