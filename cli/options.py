@@ -66,16 +66,14 @@ def command_record(ctx: click.Context) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def run_folder(
-    ctx: click.Context, output: Path, *, overwrite: bool, resume: bool | None = None
-) -> Iterator[None]:
+def run_folder(ctx: click.Context, output: Path, *, overwrite: bool) -> Iterator[None]:
     """The output folder of a command for the block, with its options in it as `settings.json`.
 
     See `evolift.training.run_folder.run_folder`.
     """
     from evolift.training.run_folder import run_folder as folder
 
-    with folder(output, command_record(ctx), overwrite=overwrite, resume=resume):
+    with folder(output, command_record(ctx), overwrite=overwrite):
         yield
 
 

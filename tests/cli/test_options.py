@@ -9,10 +9,11 @@ import rich_click as click
 from click.testing import CliRunner, Result
 
 from evolift.cli.main import COMMANDS, command_named
-from evolift.cli.options import RecipeCommand, overwrite_option, resume_option, run_folder
+from evolift.cli.options import RecipeCommand, overwrite_option, resume_option
 from evolift.cli.recipe_file import flags_of, read_recipe, require_options
 from evolift.cli.settings_options import settings_options, taken_settings
 from evolift.posedata.errors import InputError
+from evolift.training.run_folder import run_folder, run_record
 from evolift.training.settings import RunSettings, Steps, ValidateEvery
 
 
@@ -27,10 +28,11 @@ class Learning(RunSettings, frozen=True, kw_only=True):
 @settings_options(Learning)
 @overwrite_option
 @resume_option
-@click.pass_context
-def learn(ctx: click.Context, /, output: Path, batch_size: int, **options: object) -> None:
+def learn(output: Path, batch_size: int, **options: object) -> None:
     settings = taken_settings(Learning, options)
-    with run_folder(ctx, output, overwrite=not options["resume"], resume=bool(options["resume"])):
+    record = run_record("learn", settings, batch_size=batch_size, output=output)
+    resume = bool(options["resume"])
+    with run_folder(output, record, overwrite=not resume, resume=resume):
         (output / "result").write_text("done")
     values = {
         "batch_size": batch_size,
