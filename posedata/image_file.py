@@ -116,9 +116,11 @@ def encoded_image(
     Raises:
         ValueError: there is no such format.
     """
-    parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    if compression is not None:
-        parameters += [cv2.IMWRITE_PNG_COMPRESSION, compression]
+    parameters: list[int] = []  # OpenCV warns of what is not for the format
+    if ending.lower() in (".jpg", ".jpeg"):
+        parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    elif compression is not None:
+        parameters = [cv2.IMWRITE_PNG_COMPRESSION, compression]
     try:
         _, data = cv2.imencode(ending, np.ascontiguousarray(image[..., ::-1]), parameters)
     except cv2.error:
