@@ -22,6 +22,7 @@ from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.metrics import mpjpe
+from evolift.posedata.settings import require_settings
 from evolift.posedata.skeleton import Skeleton
 from evolift.training.learning_rate import with_schedule
 from evolift.training.run_folder import checkpoint_record, run_folder, run_record
@@ -204,6 +205,7 @@ def finetune(
         StoreError: a store is damaged.
         OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
     """
+    require_settings("training", training, ChainTrainingSettings)
     stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
     detector = chain.detector
     pasted = chosen_occluders(training.occlusion, occluders)

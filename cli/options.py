@@ -26,9 +26,7 @@ AnyPath = click.Path(path_type=Path)
 
 seed_option = settings_options(RunSettings, only=("seed",))
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
-resume_option = click.option(
-    "--resume", is_flag=True, help="Continue an interrupted run in the output folder."
-)
+resume_option = click.option("--resume", is_flag=True, help="Continue an interrupted run of this output.")
 num_workers_option = settings_options(RunSettings, only=("num_workers",))
 
 

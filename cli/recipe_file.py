@@ -182,4 +182,35 @@ def _apply_recipe(ctx: click.Context, parameter: click.Parameter, name: str | No
     options = recipe_options(name, command)
     require_options(options, ctx.command, command, f"recipe {name}")
     known = flags_of(ctx.command)
+    for key, value in options.items():
+        wanted = _wanted(known[key], value)
+        if wanted is not None:
+            raise InputError(f"recipe {name}: {key} must be {wanted}, not {value!r}")
     ctx.default_map = {str(known[key].name): value for key, value in options.items()}
+
+
+def _wanted(option: click.Option, value: object) -> str | None:
+    """What the value of an option must be, if this one is of another type; click itself would convert or stumble."""
+    if option.is_flag or option.secondary_opts:
+        return None if isinstance(value, bool) else "true or false"
+    one = _wanted_type(option.type)
+    if option.multiple or option.nargs != 1:
+        count = "" if option.multiple else f"{option.nargs} "
+        is_fine = isinstance(value, list) and all(_is_of(item, one) for item in value)
+        is_fine &= option.multiple or (isinstance(value, list) and len(value) == option.nargs)
+        return None if is_fine else f"a list of {count}{_PLURALS[one]}"
+    return None if _is_of(value, one) else _SINGULARS[one]
+
+
+_SINGULARS = {int: "a whole number", float: "a number", str: "text"}
+_PLURALS = {int: "whole numbers", float: "numbers", str: "texts"}
+
+
+def _wanted_type(kind: click.ParamType[Any]) -> type:
+    if isinstance(kind, (click.IntRange, type(click.INT))):
+        return int
+    return float if isinstance(kind, type(click.FLOAT)) else str
+
+
+def _is_of(value: object, kind: type) -> bool:
+    return not isinstance(value, bool) and isinstance(value, (int, float) if kind is float else kind)

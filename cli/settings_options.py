@@ -124,7 +124,7 @@ def flag_of(name: str) -> str:
 
 
 def in_flags(error: EvoliftError, command: click.Command) -> EvoliftError:
-    """An error of the library, which names fields in backquotes, as one that names the command's flags."""
+    """An error of the library, which names fields in backquotes, as one that names the command's flags and arguments."""
     return type(error)(with_flags(str(error), command))
 
 
@@ -134,6 +134,10 @@ def with_flags(sentence: str, command: click.Command) -> str:
         option.name: _flag_in_sentence(option)
         for option in command.params
         if isinstance(option, click.Option)
+    } | {
+        argument.name: argument.name.upper()
+        for argument in command.params
+        if isinstance(argument, click.Argument)
     }
     return re.sub(r"`(\w+)`", lambda match: flags.get(match[1], match[0]), sentence)
 

@@ -41,7 +41,10 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
         int,
         Meta(ge=32, le=4096, description="Of a crop, pixels; a multiple of the backbone's coarsest stride."),
     ] = 256
-    input_height: Annotated[int, Meta(ge=32, le=4096, description="As the width.")] = 256
+    input_height: Annotated[
+        int,
+        Meta(ge=32, le=4096, description="Of a crop, pixels; a multiple of the backbone's coarsest stride."),
+    ] = 256
     depth_bins: Annotated[
         int,
         Meta(
@@ -124,13 +127,17 @@ class OcclusionSettings(Settings, frozen=True, kw_only=True):
     """How things are pasted over people; numbers and scales as in Sarandi et al. 2018."""
 
     occlusion_probability: Annotated[float, _share("That things are pasted over the person.")] = 0.0
-    min_occluders: Annotated[int, Meta(ge=1, description="On an occluded crop.")] = 1
-    max_occluders: Annotated[int, Meta(ge=1, description="On an occluded crop.")] = 8
+    min_occluders: Annotated[int, Meta(ge=1, description="Fewest things pasted over an occluded crop.")] = 1
+    max_occluders: Annotated[
+        int, Meta(ge=1, description="Largest number of things pasted over an occluded crop.")
+    ] = 8
     min_occluder_scale: Annotated[
-        float, Meta(gt=0, description="Of each, over its size in crops of 256 pixels.")
+        float,
+        Meta(gt=0, description="Smallest size of an occluder, over its own size in crops of 256 pixels."),
     ] = 0.2
     max_occluder_scale: Annotated[
-        float, Meta(gt=0, description="Of each, over its size in crops of 256 pixels.")
+        float,
+        Meta(gt=0, description="Largest size of an occluder, over its own size in crops of 256 pixels."),
     ] = 1.0
 
     def check(self) -> None:

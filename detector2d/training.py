@@ -22,6 +22,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
 from evolift.posedata.output_file import SKIPPED_IMAGES, write_text
+from evolift.posedata.settings import require_settings
 from evolift.training.learning_rate import with_schedule
 from evolift.training.process_rank import is_first_process
 from evolift.training.run_folder import checkpoint_record, run_folder, run_record
@@ -214,6 +215,7 @@ def train_detector(
         StoreError: a store is damaged.
         OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
     """
+    require_settings("training", training, DetectorTrainingSettings)
     stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
     pasted = chosen_occluders(training.occlusion, occluders)
     model = _beginning(detector, pretrained, training.seed)

@@ -36,7 +36,9 @@ class EvolutionSettings(Settings, frozen=True, kw_only=True):
     ] = 5
     limits: Annotated[
         str,
-        Meta(description="Limits that children must keep: anatomical, fitted:FILE or akhter-black:FILE."),
+        Meta(
+            description="Joint-angle limits that poses must keep: anatomical, fitted:FILE or akhter-black:FILE."
+        ),
     ] = "anatomical"
     criteria: Annotated[
         tuple[Literal["ground", "capsules"], ...],

@@ -18,6 +18,7 @@ from evolift.lifter.training import PoseModule, open_data, validation_batches
 from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.metrics import mpjpe
 from evolift.posedata.seeds import generator_at
+from evolift.posedata.settings import require_settings
 from evolift.posedata.skeleton import Skeleton
 from evolift.training.run_folder import checkpoint_record, run_folder, run_record
 from evolift.training.trainer import Batch, StepData, train
@@ -108,6 +109,8 @@ def train_refiner(
         OutputError: the folder exists, and neither flag is given.
         StoreError: a store is not sound.
     """
+    require_settings("refiner", refiner, RefinerSettings)
+    require_settings("training", training, RefinerTrainingSettings)
     stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
     record = run_record(
         "evolift lifter train-refiner",

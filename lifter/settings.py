@@ -183,7 +183,7 @@ class RefinerSettings(Settings, frozen=True, kw_only=True):
 class ViewSettings(Settings, frozen=True, kw_only=True):
     """How poses are seen."""
 
-    batch_size: Annotated[int, Meta(ge=1, description="Poses per step and process.")] = 64
+    batch_size: Annotated[int, Meta(ge=1, le=10**6, description="Poses per step and process.")] = 64
     cameras: Annotated[
         Literal["ring", "random", "store"],
         Meta(

@@ -26,6 +26,7 @@ from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.metrics import mpjpe
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.seeds import generator_at
+from evolift.posedata.settings import require_settings
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore
 from evolift.training.checkpoint import CheckpointedModel
@@ -153,6 +154,8 @@ def open_data(
         InputError: a store does not fit, or evolved poses are asked for and there are none.
         StoreError: a store is not sound.
     """
+    if not stores:
+        raise InputError("give at least one store of poses to train on")
     weights = training.store_weights or (1.0,) * len(stores)
     if len(weights) != len(stores):
         raise InputError(f"`store_weights` must be one per store: {len(weights)} for {len(stores)}")
@@ -274,6 +277,8 @@ def train_lifter(
         OutputError: the folder exists, and neither flag is given.
         StoreError, CheckpointError: a file is not sound.
     """
+    require_settings("lifter", lifter, LifterSettings)
+    require_settings("training", training, LifterTrainingSettings)
     stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
     start_from = None if start_from is None else Path(start_from)
     record = run_record(

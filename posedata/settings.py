@@ -99,6 +99,21 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
+def require_settings(name: str, value: object, kind: type[Settings]) -> None:
+    """Refuse an argument that is not the settings it must be.
+
+    Args:
+        name: of the argument.
+        value: that was given.
+        kind: class that it must be of.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"`{name}` must be {kind.__name__}(...), not {type(value).__name__}")
+
+
 def allowed(annotation: Any) -> str:
     """What values of a type may be, in words: "a number above 0", "one of xyz, z"."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)

@@ -16,6 +16,7 @@ from evolift.posedata.errors import EvoliftError, InputError, OutputError
 from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.progress import Progress, no_progress
+from evolift.posedata.settings import require_settings
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.image_prediction import ImagePrediction
 from evolift.prediction.input_kinds import overlay_names, prediction_inputs
@@ -62,6 +63,7 @@ def predict_files(
         CheckpointError: a checkpoint is damaged or of another stage.
         OutputError: the folder exists and is not empty, or cannot be made.
     """
+    require_settings("settings", settings, PredictSettings)
     paths, output = as_paths(inputs), Path(output)
     spelt = prediction_inputs(paths, are_keypoints=settings.keypoints.format is not None)
     if not spelt.inputs and webcam is None:

@@ -147,3 +147,27 @@ def test_a_wheel_puts_one_name_into_site_packages(tmp_path: Path) -> None:
     file, rest = run(python, "-c", code).splitlines()
     assert Path(file).parent == site / "evolift"
     assert rest == "Pipeline.from_pretrained True"
+
+
+def test_other_things_than_settings_are_refused_by_name() -> None:
+    """In a process of its own, without the shape checks of these tests."""
+    code = (
+        "import evolift\n"
+        "from evolift.posedata.errors import InputError\n"
+        "for call in (\n"
+        "    lambda: evolift.train_lifter('a.h5', 'out', training=None),\n"
+        "    lambda: evolift.train_lifter('a.h5', 'out', lifter='semgcn'),\n"
+        "    lambda: evolift.evolve('a.h5', 'b.h5', {'ratio': 2}),\n"
+        "    lambda: evolift.predict_files('a.jpg', 'out', {}),\n"
+        "):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except InputError as error:\n"
+        "        print(error)\n"
+    )
+    assert run_python(code).splitlines() == [
+        "`training` must be LifterTrainingSettings(...), not NoneType",
+        "`lifter` must be LifterSettings(...), not str",
+        "`settings` must be EvolutionSettings(...), not dict",
+        "`settings` must be PredictSettings(...), not dict",
+    ]

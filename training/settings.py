@@ -44,7 +44,9 @@ Schedule = Annotated[
 Seed = Annotated[
     int, Meta(ge=0, lt=2**32, description="Seed of everything random; the same seed gives the same bytes.")
 ]
-NumWorkers = Annotated[int, Meta(ge=0, description="Processes that make batches; never changes the result.")]
+NumWorkers = Annotated[
+    int, Meta(ge=0, description="Processes that work beside this one; their number never changes the result.")
+]
 
 
 class RunSettings(Settings, frozen=True, kw_only=True):

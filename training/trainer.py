@@ -190,7 +190,7 @@ def _trainer(**settings: Any) -> lightning.Trainer:
     """
     try:
         return lightning.Trainer(**settings)
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
         asked = ", ".join(f"{name} {settings[name]}" for name in ("accelerator", "devices", "precision"))
         raise InputError(f"training cannot run on {asked}: {' '.join(str(error).split())}") from None
 

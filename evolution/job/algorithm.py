@@ -42,6 +42,7 @@ from evolift.posedata.input_file import FilePath
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Lineage, Poses, labelled
 from evolift.posedata.progress import Progress, no_progress
+from evolift.posedata.settings import require_settings
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 BLOCK = 16384
@@ -127,6 +128,7 @@ def evolve(
             refused, or the interrupted run had other settings.
         OutputError: the target exists, or cannot be written.
     """
+    require_settings("settings", settings, EvolutionSettings)
     source, target = Path(source), Path(target)
     check_output(target, overwrite=overwrite)
     if (hardness is None) == (settings.sampling == "hardness"):

@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import rich_click as click
 
+from evolift.cli.main import command_named
 from evolift.cli.recipe_file import read_recipe, recipe_options
 from evolift.posedata.errors import InputError
 
@@ -80,3 +82,41 @@ def test_the_report_s_rows_build_on_each_other() -> None:
     assert unfrozen == [12, 13, 14]  # U
     assert [n for n in (11, 12, 13, 14) if rows[n]["lifter train"]["grouping"] == "none"] == [13, 14]  # G
     assert [n for n in rows if "evolve" in rows[n]] == [14]  # D
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("seed = 1.5", "seed must be a whole number, not 1.5"),
+        ("seed = true", "seed must be a whole number, not True"),
+        ("seed = [1, 2]", r"seed must be a whole number, not \[1, 2\]"),
+        ("ratio = true", "ratio must be a number, not True"),
+        ('sigma = "3"', "sigma must be a number, not '3'"),
+        ("settle = 1", "settle must be true or false, not 1"),
+        ('overwrite = "yes"', "overwrite must be true or false, not 'yes'"),
+        ('criterion = "ground"', "criterion must be a list of texts, not 'ground'"),
+        ("criterion = [1]", r"criterion must be a list of texts, not \[1\]"),
+        ("limits = 3", "limits must be text, not 3"),
+        ("sigma = {a = 1}", r"sigma must be a number, not \{'a': 1\}"),
+    ],
+)
+def test_values_of_another_type_are_refused(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'purpose = "x"\ncommand = "evolve"\n[options]\n{line}\n')
+    context = click.Context(command_named("evolve"), info_name="evolve")
+    with pytest.raises(InputError, match=f"mine.toml: {message}$"):
+        command_named("evolve").parse_args(context, ["a.h5", "-o", "b.h5", "--recipe", str(path)])
+
+
+def test_whole_numbers_are_numbers_and_pairs_are_lists(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'purpose = "x"\ncommand = "lifter train"\n[options]\nnoise = 2\ncamera-pan = [-3, 3.5]\nsubject = ["01"]\n'
+    )
+    command = command_named("lifter train")
+    context = click.Context(command, info_name="lifter train")
+    store = tmp_path / "a.h5"
+    store.write_bytes(b"")
+    command.parse_args(context, [str(store), "-o", "b", "--recipe", str(path)])
+    assert (context.params["noise"], context.params["camera_pan"]) == (2.0, (-3.0, 3.5))
+    assert context.params["subjects"] == ("01",)
