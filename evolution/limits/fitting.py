@@ -23,7 +23,7 @@ READ_ROWS = 65536
 def fit_store(
     store: PoseStore,
     target: Path,
-    settings: FitSettings = FitSettings(),  # noqa: B008 - frozen
+    settings: FitSettings = FitSettings(),
     *,
     overwrite: bool = False,
     progress: Progress = no_progress,

@@ -46,7 +46,7 @@ class CmuSummary:
 def import_cmu(
     source: Path,
     target: Path,
-    settings: CmuSettings = CmuSettings(),  # noqa: B008 - frozen
+    settings: CmuSettings = CmuSettings(),
     *,
     subjects: Sequence[str] | None = None,
     overwrite: bool = False,
