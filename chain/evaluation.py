@@ -71,7 +71,7 @@ def predict_chain(
     """
     model.eval()
     source = read_source(store, model.skeleton)
-    complete = np.flatnonzero(source.known_3d.all(1))
+    complete = np.flatnonzero(source.known_3d.any(1))
     if rows is not None:
         complete = complete[np.isin(complete, rows)]
     if not len(complete):
@@ -87,7 +87,7 @@ def predict_chain(
             visibility.to(device),
             batch["image_from_crop"].to(device),
             batch["image_size"].to(device),
-            truth[..., 2:].to(device),
+            truth[..., 2:].nan_to_num(0.0).to(device),
         )
         pixels = found.joints_2d.cpu()
         torso = torso_diameter(truth_2d, visibility, model.skeleton)

@@ -21,7 +21,7 @@ from evolift.lifter.normalisation import MM_PER_M
 from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_paths
-from evolift.posedata.metrics import mpjpe
+from evolift.posedata.metrics import joint_errors
 from evolift.posedata.settings import require_settings
 from evolift.posedata.skeleton import Skeleton
 from evolift.training.learning_rate import with_schedule
@@ -140,10 +140,10 @@ class ChainModule(StageModule):
 def error_3d(
     prediction: Float[Tensor, "batch joints out"], target: Float[Tensor, "batch joints 3"]
 ) -> Float[Tensor, "batch"]:
-    """MPJPE of each pose, mm; the mean error of depth where only depth is predicted."""
+    """MPJPE of the labelled joints of each pose, mm; the mean error of depth where only depth is predicted."""
     if prediction.shape[-1] == 1:
-        return (prediction[..., 0] - target[..., 2]).abs().mean(-1)
-    return mpjpe(prediction, target)
+        return (prediction[..., 0] - target[..., 2]).abs().nanmean(-1)
+    return joint_errors(prediction, target).nanmean(-1)
 
 
 def joint_loss_3d(
@@ -155,11 +155,13 @@ def joint_loss_3d(
 
     Args:
         prediction: mm; (…, 1) is depth alone.
-        target: mm.
+        target: mm; joints that are NaN, unlabelled ones, add nothing.
         known: which samples have 3D; the others add nothing.
     """
     axes = [2] if prediction.shape[-1] == 1 else [0, 1, 2]
-    distance = (prediction - target[..., axes]).abs().sum((1, 2)) / MM_PER_M
+    target = target[..., axes]
+    target = torch.where(target.isfinite(), target, prediction.detach())
+    distance = (prediction - target).abs().sum((1, 2)) / MM_PER_M
     return (distance * known).mean()
 
 
@@ -171,7 +173,10 @@ def bone_loss_3d(
 ) -> Float[Tensor, ""]:
     """`bone_loss` in metres, mean over the batch; arguments as of `joint_loss_3d`."""
     axes = [2] if prediction.shape[-1] == 1 else [0, 1, 2]
-    return (bone_loss(prediction, target[..., axes], skeleton) / MM_PER_M * known).mean()
+    target = target[..., axes]
+    labelled = target.isfinite()
+    target = torch.where(labelled, target, prediction.detach())
+    return (bone_loss(prediction, target, skeleton, labelled) / MM_PER_M * known).mean()
 
 
 def finetune(

@@ -19,6 +19,7 @@ from evolift.cli.options import (
 )
 from evolift.cli.progress import progress_bar
 from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.posedata.skeleton import SKELETONS, skeleton_by_name
 from evolift.synthetic.settings import ActorSettings, RenderSettings
 
 LAZY_COMMANDS: dict[str, tuple[str, str]] = {"import": ("evolift.cli.data_import", "import_group")}
@@ -108,6 +109,7 @@ def actors(
     show_default=True,
     help="Of those, this share of the poses, chosen at random.",
 )
+@click.option("--skeleton", type=click.Choice(list(SKELETONS)), help="Convert the joints to this one.")
 @seed_option
 @overwrite_option
 @click.pass_context
@@ -118,6 +120,7 @@ def select(
     output: Path,
     share: float,
     seed: int,
+    skeleton: str | None,
     overwrite: bool,
     **names: str | None,
 ) -> None:
@@ -133,6 +136,7 @@ def select(
             output,
             share=share,
             seed=seed,
+            skeleton=None if skeleton is None else skeleton_by_name(skeleton),
             overwrite=overwrite,
             progress=progress,
             **{key: _names(given, ()) for key, given in names.items()},

@@ -18,7 +18,7 @@ from evolift.detector2d.image_source import joints_in_camera
 from evolift.posedata.camera import unproject
 from evolift.posedata.camera_rig import CameraBatch
 from evolift.posedata.errors import InputError
-from evolift.posedata.joint_mapping import mapping_between
+from evolift.posedata.joint_mapping import VISIBLE, mapping_between
 from evolift.posedata.mean_lengths import MEAN_LENGTHS
 from evolift.posedata.skeleton import H36M17, Skeleton
 from evolift.posedata.store import PoseStore
@@ -61,9 +61,10 @@ def back_projected(
     result = torch.zeros(*pixels.shape[:2], 3)
     if in_camera is None or poses.camera is None or not cameras:
         return result, torch.zeros(len(rows), dtype=torch.bool)
-    converted, labelled = mapping_between(from_store, skeleton).convert(np.nan_to_num(in_camera))
+    given = np.isfinite(in_camera).all(-1).astype(np.uint8) * VISIBLE
+    converted, labelled = mapping_between(from_store, skeleton).convert(np.nan_to_num(in_camera), given)
     root = skeleton.root
-    known = (labelled[:, root] > 0) & np.isfinite(in_camera).all((1, 2)) & (poses.camera >= 0)
+    known = (labelled[:, root] > 0) & (poses.camera >= 0)
     chosen = torch.from_numpy(known)
     of_rows = CameraBatch.of(cameras)[torch.from_numpy(poses.camera[known]).long()]
     distortion = None if of_rows.distortion is None else of_rows.distortion.double()

@@ -24,8 +24,10 @@ from evolift.posedata.keypoint_metrics import correct_keypoints, keypoint_table,
 from evolift.posedata.metrics import joint_errors
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.store import PoseStore
 from evolift.training.trainer import Batch
 
+_HEAD_ENDS = ("upper_neck", "head_top")
 AUC_FRACTIONS = tuple(np.linspace(0.01, 0.5, 50).tolist())
 """Parts of the torso over which the area under the PCK curve is the mean."""
 
@@ -139,14 +141,18 @@ def _scored(found: Detections, store: Path, skeleton: Skeleton) -> tuple[pd.Data
         pose, known = back_projected(*places)
         of_size, _ = back_projected(*places, root_from_labels=False)
         found = replace(found, pose=pose, pose_of_size=of_size, has_pose=known & found.has_3d)
-    return score_detections(found, skeleton), found
+    return score_detections(found, skeleton, head_size=_head_size(store, found)), found
 
 
-def score_detections(found: Detections, skeleton: Skeleton) -> pd.DataFrame:
+def score_detections(
+    found: Detections, skeleton: Skeleton, *, head_size: Float[Tensor, "rows"] | None = None
+) -> pd.DataFrame:
     """PCK@0.2 of the torso, PCKh@0.5, AUC and mean distance, per joint and overall.
 
-    The head size is the labelled distance from `neck` (base of the skull) to `head`, where the skeleton has them: pose
-    stores keep no head boxes, of whose diagonal MPII takes 0.6, so PCKh compares with others of this kind only.
+    Args:
+        found: the detections.
+        skeleton: of their joints.
+        head_size: of each row in pixels, NaN where unknown; without it there is no PCKh.
 
     Returns:
         Columns of `evolift.posedata.keypoint_metrics.keypoint_table`, `auc` (mean PCK over 0.01 to 0.5 torso diameters)
@@ -154,8 +160,7 @@ def score_detections(found: Detections, skeleton: Skeleton) -> pd.DataFrame:
         root-relative, with the true depth of the root) and `mpjpe_of_size` (the same with that of a mean adult of the
         found size, see `back_projection`).
     """
-    head = _head_size(found, skeleton)
-    table = keypoint_table(found.joints, found.truth, found.visibility, skeleton, head_size=head)
+    table = keypoint_table(found.joints, found.truth, found.visibility, skeleton, head_size=head_size)
     torso = torso_diameter(found.truth, found.visibility, skeleton)
     curves = torch.stack(
         [correct_keypoints(found.joints, found.truth, found.visibility, torso, f) for f in AUC_FRACTIONS]
@@ -179,10 +184,18 @@ def _with_means(values: Float[Tensor, "rows joints"]) -> list[float]:
     return [*joints.tolist(), float(values.double().nanmean()), float(joints.nanmean())]
 
 
-def _head_size(found: Detections, skeleton: Skeleton) -> Tensor | None:
-    if not {"neck", "head"} <= set(skeleton.joints):
+def _head_size(store: Path, found: Detections) -> Float[Tensor, "rows"] | None:
+    """Labelled distance from the base of the skull to the top of the head, in stores that have both (MPII's).
+
+    Pose stores keep no head boxes, of whose diagonal MPII takes 0.6, so PCKh compares with others of this kind only.
+    """
+    with PoseStore(store, validate=False) as opened:
+        if not set(_HEAD_ENDS) <= set(opened.skeleton.joints):
+            return None
+        base, top = (opened.skeleton.index(joint) for joint in _HEAD_ENDS)
+        poses = opened.read(found.row.numpy())
+    if poses.joints_2d is None or poses.visibility is None:
         return None
-    neck, head = skeleton.index("neck"), skeleton.index("head")
-    size = torch.linalg.vector_norm(found.truth[:, neck] - found.truth[:, head], dim=-1)
-    known = (found.visibility[:, neck] > 0) & (found.visibility[:, head] > 0)
-    return torch.where(known, size, torch.nan)
+    size = np.linalg.norm(poses.joints_2d[:, base] - poses.joints_2d[:, top], axis=-1)
+    known = (poses.visibility[:, [base, top]] > 0).all(1)
+    return torch.from_numpy(np.where(known, size, np.nan))

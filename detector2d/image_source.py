@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import read_image
-from evolift.posedata.joint_mapping import UNLABELLED, mapping_between
+from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE, mapping_between
 from evolift.posedata.poses import Poses
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore
@@ -31,7 +31,7 @@ class ImageSource:
         rows: of the store.
         joints_2d: pixels.
         visibility: 0, 1 or 2.
-        joints_3d: root-relative millimetres in the camera frame; 0 where unknown.
+        joints_3d: root-relative millimetres in the camera frame; 0 in rows without 3D, NaN where a row with 3D lacks a joint.
         known_3d: which of them are known.
         boxes: (left, top, width, height), pixels.
     """
@@ -84,10 +84,12 @@ def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageS
     joints_3d = np.zeros((*visibility.shape, 3), np.float32)
     known_3d = np.zeros(visibility.shape, bool)
     if in_camera is not None:
-        converted, labelled = mapping.convert(np.nan_to_num(in_camera))
-        rooted = (labelled[:, skeleton.root] > 0) & np.isfinite(in_camera).all((1, 2))
-        known_3d = (labelled > 0) & rooted[:, None]
-        joints_3d[:] = np.where(known_3d[..., None], converted - converted[:, [skeleton.root]], 0)
+        given = np.isfinite(in_camera).all(-1).astype(np.uint8) * VISIBLE
+        converted, labelled = mapping.convert(np.nan_to_num(in_camera), given)
+        rooted = labelled[:, [skeleton.root]] > 0
+        known_3d = (labelled > 0) & rooted
+        rooted_joints = np.where(known_3d[..., None], converted - converted[:, [skeleton.root]], np.nan)
+        joints_3d[:] = np.where(rooted[..., None], rooted_joints, 0)
     images = list(poses.image or [])
     min_joints = MIN_JOINTS if boxes == "joints" else 1
     labelled_joints = (visibility > UNLABELLED).sum(1)

@@ -8,7 +8,7 @@ joints              B J 3       (u, v, z) in fractions of the crop (see `crop`; 
 weight              B J 3       1 where that coordinate is known and the joint lies inside the crop, else 0
 visibility          B J         0 unlabelled, 1 hidden (also under a pasted occluder), 2 visible; uint8
 joints_3d           B J 3       root-relative mm in the camera frame, rotated and mirrored as the crop is; else 0
-has_3d              B           whether all of joints_3d is known; bool
+has_3d              B           whether joints_3d is known, but for joints that are NaN; bool
 image_from_crop     B 2 3       crop pixels -> image pixels
 image_size          B 2         (width, height) of the image, pixels
 joints_2d           B J 2       labels in pixels of the image; left and right as the crop shows them
@@ -176,7 +176,7 @@ def make_sample(
         weight=weight,
         visibility=visibility,
         joints_3d=joints_3d,
-        has_3d=bool(known_3d.all()),
+        has_3d=bool(known_3d.any()),
         image_from_crop=invert_affine(affine),
         image_size=image_size,
         joints_2d=joints_2d,

@@ -16,7 +16,7 @@ from evolift.lifter.refiner import RefinerModel
 from evolift.lifter.settings import PoseNoise, RefinerSettings, RefinerTrainingSettings
 from evolift.lifter.training import PoseModule, open_data, validation_batches
 from evolift.posedata.input_file import FilePath, as_paths
-from evolift.posedata.metrics import mpjpe
+from evolift.posedata.metrics import joint_errors
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.settings import require_settings
 from evolift.posedata.skeleton import Skeleton
@@ -69,7 +69,7 @@ class RefinerModule(PoseModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the errors of one batch, before and after."""
         super().validation_step(batch, batch_idx)
-        given = mpjpe(batch["inputs"], batch["target"]).mean()
+        given = joint_errors(batch["inputs"], batch["target"]).nanmean()
         self.log(
             "mpjpe_given",
             given,

@@ -23,7 +23,7 @@ from evolift.lifter.symmetry_loss import symmetry_loss
 from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_paths
-from evolift.posedata.metrics import mpjpe
+from evolift.posedata.metrics import joint_errors
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.settings import require_settings
@@ -82,11 +82,16 @@ class PoseModule(StageModule):
     def loss(
         self, prediction: Float[Tensor, "batch joints out"], target: Float[Tensor, "batch joints out"]
     ) -> Float[Tensor, ""]:
-        """Of joints in mm, with the terms on bones; the joints' part is in metres (squared, for `mse`)."""
+        """Of joints in mm, with the terms on bones; the joints' part is in metres (squared, for `mse`).
+
+        Joints whose target is NaN, unlabelled ones, count as met.
+        """
+        known = target.isfinite()
+        target = torch.where(known, target, prediction.detach())
         distance = F.mse_loss if self.settings.loss == "mse" else F.l1_loss
         loss = distance(prediction / MM_PER_M, target / MM_PER_M)
         if self.settings.bone_weight:
-            bones = bone_loss(prediction, target, self.skeleton).mean() / MM_PER_M
+            bones = bone_loss(prediction, target, self.skeleton, known).mean() / MM_PER_M
             loss = loss + self.settings.bone_weight * bones
         if self.settings.symmetry_weight:
             symmetry = symmetry_loss(prediction, self.skeleton).mean() / MM_PER_M
@@ -103,8 +108,14 @@ class PoseModule(StageModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the MPJPE of one validation batch in mm, or its mean error of depth if only that is predicted."""
         prediction, target = self.model(batch["inputs"]), batch["target"]
-        error = mpjpe(prediction, target) if target.shape[-1] == 3 else (prediction - target).abs()
-        self.log("mpjpe", error.mean(), on_step=False, on_epoch=True, sync_dist=True, batch_size=len(target))
+        self.log(
+            "mpjpe",
+            joint_errors(prediction, target).nanmean(),
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(target),
+        )
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean training loss since the last validation, beside the error."""

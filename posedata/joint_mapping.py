@@ -7,7 +7,7 @@ invented. Visibility follows COCO: 0 unlabelled, 1 labelled but hidden, 2 visibl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,6 +70,18 @@ class JointMapping:
                 matrix[self.target.index(target_joint), self.source.index(source_joint)] = weight
         return matrix
 
+    def lacking(self, unlabelled: Collection[str] = ()) -> tuple[str, ...]:
+        """Target joints that no source joint tells of, or one that is not labelled.
+
+        Args:
+            unlabelled: joints of the source that are not.
+        """
+        return tuple(
+            joint
+            for joint in self.target.joints
+            if not self.weights.get(joint) or set(self.weights[joint]) & set(unlabelled)
+        )
+
     def convert(
         self,
         joints: Float[np.ndarray, "*batch source axes"],
@@ -111,10 +123,9 @@ _LIMBS = [
 _PELVIS = _middle("left_hip", "right_hip")
 _THORAX = _middle("left_shoulder", "right_shoulder")
 _SPINE = _middle("left_hip", "right_hip", "left_shoulder", "right_shoulder")
-# The face stands in for the head as in VideoPose3D and SemGCN: nose for the base of the skull, the middle of eyes
-# and ears for the head.
+# As in VideoPose3D and mmpose: the face stands in for the top of the head, the middle of eyes and ears.
 _FACE: dict[str, dict[str, float]] = {
-    "neck": {"nose": 1.0},
+    "nose": {"nose": 1.0},
     "head": _middle("left_eye", "right_eye", "left_ear", "right_ear"),
 }
 
@@ -134,12 +145,12 @@ MAPPINGS: tuple[JointMapping, ...] = (
         MPII16,
         H36M17,
         _same(*_LIMBS, "pelvis", "thorax")
-        | {"spine": _middle("pelvis", "thorax"), "neck": {"upper_neck": 1.0}, "head": {"head_top": 1.0}},
+        | {"spine": _middle("pelvis", "thorax"), "head": {"head_top": 1.0}},
     ),
     JointMapping(
         H36M17,
         MPII16,
-        _same(*_LIMBS, "pelvis", "thorax") | {"upper_neck": {"neck": 1.0}, "head_top": {"head": 1.0}},
+        _same(*_LIMBS, "pelvis", "thorax") | {"head_top": {"head": 1.0}},
     ),
     JointMapping(
         LSP14,
@@ -154,7 +165,7 @@ MAPPINGS: tuple[JointMapping, ...] = (
     ),
     JointMapping(H36M17, LSP14, _same(*_LIMBS) | {"neck": {"thorax": 1.0}, "head_top": {"head": 1.0}}),
     JointMapping(H36M17, H36M16, _same(*H36M16.joints)),
-    JointMapping(H36M17, COCO17, _same(*_LIMBS) | {"nose": {"neck": 1.0}}),
+    JointMapping(H36M17, COCO17, _same(*_LIMBS, "nose")),
     JointMapping(
         BODY25,
         H36M17,
@@ -165,7 +176,7 @@ MAPPINGS: tuple[JointMapping, ...] = (
         H36M17,
         _same(*_LIMBS, "pelvis")
         | {"spine": _middle("pelvis", "neck"), "thorax": {"neck": 1.0}}
-        | {"neck": {"nose": 1.0}, "head": {"head_top": 1.0}},
+        | {"nose": {"nose": 1.0}, "head": {"head_top": 1.0}},
     ),
     JointMapping(
         MEDIAPIPE33,
@@ -180,21 +191,20 @@ MAPPINGS: tuple[JointMapping, ...] = (
             "pelvis": _PELVIS,
             "spine": {"spine2": 1.0},
             "thorax": {"neck": 1.0},
-            "neck": {"head": 1.0},
             "head": {"head": 2.0, "neck": -1.0},
         },
     ),
 )
 
 
-def _without_neck(mapping: JointMapping) -> JointMapping:
+def _without_nose(mapping: JointMapping) -> JointMapping:
     """A mapping to H36M17 as one to H36M16, whose joints are among those of H36M17."""
     kept = {joint: row for joint, row in mapping.weights.items() if joint in H36M16.joints}
     return JointMapping(mapping.source, H36M16, kept)
 
 
 MAPPINGS += tuple(
-    _without_neck(mapping) for mapping in MAPPINGS if mapping.target == H36M17 and mapping.source != H36M16
+    _without_nose(mapping) for mapping in MAPPINGS if mapping.target == H36M17 and mapping.source != H36M16
 )
 
 

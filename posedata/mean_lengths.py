@@ -1,4 +1,4 @@
-"""Bone lengths of a mean adult: means of motion-captured people (CMU, H36M17 joints)."""
+"""Bone lengths of a mean adult: means of motion-captured people (CMU 01, 02 and 03, H36M17 joints)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ MEAN_LENGTHS: dict[str, float] = {
     "ankle": 422.0,
     "spine": 217.0,
     "thorax": 285.0,
-    "neck": 142.0,
-    "head": 98.0,
+    "nose": 129.0,
+    "head": 155.0,
     "shoulder": 190.0,
     "elbow": 291.0,
     "wrist": 286.0,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.joint_mapping import VISIBLE, JointMapping, mapping_between
 from evolift.posedata.output_file import sha256_of
 from evolift.posedata.poses import Poses
 from evolift.posedata.progress import Progress, no_progress
+from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 READ_ROWS = 65536
@@ -27,6 +30,7 @@ def select_rows(
     without_actions: Sequence[str] = (),
     share: float = 1.0,
     seed: int = 0,
+    skeleton: Skeleton | None = None,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> int:
@@ -41,6 +45,7 @@ def select_rows(
         without_subjects, without_actions: leave these out.
         share: of the rows that are left, keep this share, chosen at random and at least one, in their order.
         seed: of that choice.
+        skeleton: convert the joints to this one; None keeps the store's.
         overwrite: replace an existing target.
         progress: counts rows read.
 
@@ -48,7 +53,7 @@ def select_rows(
         How many rows were kept.
 
     Raises:
-        InputError: a name is not in the store, no row is left, or some rows were bred.
+        InputError: a name is not in the store, no row is left, some rows were bred, or no mapping to the skeleton is declared.
         StoreError, OutputError: a file is not sound, or cannot be written.
     """
     parameters = {
@@ -58,6 +63,7 @@ def select_rows(
         "without_actions": list(without_actions),
         "share": share,
         "seed": seed,
+        "skeleton": None if skeleton is None else skeleton.name,
     }
     with PoseStore(source) as store:
         table = store.table()
@@ -81,18 +87,20 @@ def select_rows(
         keep[left_out] = False
         provenance = Provenance("evolift data select", parameters, None, {source.name: sha256_of(source)})
         image_root = str(store.image_folder.resolve()) if "image" in store.columns else ""
+        mapping = mapping_between(store.skeleton, skeleton or store.skeleton)
         with PoseStoreWriter(
             target,
-            store.skeleton,
+            mapping.target,
             store.coordinate_frame,
             provenance,
             cameras=store.cameras,
             image_root=image_root,
+            unlabelled=mapping.lacking(store.unlabelled) if "joints_3d" in store.columns else (),
             overwrite=overwrite,
         ) as writer:
             start = 0
             for poses in store.batches(READ_ROWS):
-                writer.append(_without_lineage(poses)[keep[start : start + len(poses)]])
+                writer.append(_converted(_without_lineage(poses)[keep[start : start + len(poses)]], mapping))
                 start += len(poses)
                 progress(len(poses))
     return int(keep.sum())
@@ -101,6 +109,19 @@ def select_rows(
 def _without_lineage(poses: Poses) -> Poses:
     # Rows that were not bred have none to lose.
     return Poses(**{name: value for name, value in vars(poses).items() if name != "lineage"})
+
+
+def _converted(poses: Poses, mapping: JointMapping) -> Poses:
+    if mapping.source == mapping.target or not len(poses):
+        return poses
+    joints = poses.joints_3d
+    if joints is not None:
+        given = np.isfinite(joints).all(-1).astype(np.uint8) * VISIBLE
+        joints, _ = mapping.convert(joints, given)
+    if poses.joints_2d is None or poses.visibility is None:
+        return replace(poses, joints_3d=joints)
+    pixels, visibility = mapping.convert(poses.joints_2d, poses.visibility)
+    return replace(poses, joints_3d=joints, joints_2d=pixels, visibility=visibility)
 
 
 def _check_names(source: Path, table: pd.DataFrame, column: str, names: Sequence[str]) -> None:

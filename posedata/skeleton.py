@@ -152,8 +152,8 @@ H36M17 = _skeleton(
         "left_ankle": "left_knee",
         "spine": "pelvis",
         "thorax": "spine",
-        "neck": "thorax",
-        "head": "neck",
+        "nose": "thorax",
+        "head": "nose",
         "left_shoulder": "thorax",
         "left_elbow": "left_shoulder",
         "left_wrist": "left_elbow",
@@ -162,18 +162,18 @@ H36M17 = _skeleton(
         "right_wrist": "right_elbow",
     },
 )
-"""The canonical skeleton of this package: Human3.6M's 17 joints. `neck` is the base of the skull (called
-"Neck/Nose" there) and `head` the top of the head."""
+"""The canonical skeleton of this package: Human3.6M's 17 joints, where Human3.6M puts them. `nose` is its "Neck/Nose", in
+front of the neck, and `head` the top of the head; docs/skeletons.md says where each source's joints lie."""
 
 H36M16 = _skeleton(
     "H36M16",
     {
         joint: ("thorax" if joint == "head" else parent)
         for joint, parent in zip(H36M17.joints, H36M17.parents, strict=True)
-        if joint != "neck"
+        if joint != "nose"
     },
 )
-"""The 16 joints of SemGCN (Zhao et al. 2019): H36M17 without `neck`."""
+"""The 16 joints of SemGCN (Zhao et al. 2019): H36M17 without `nose`."""
 
 COCO17 = _skeleton(
     "COCO17",

@@ -19,7 +19,7 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, StoreError
 from evolift.posedata.input_file import FilePath
 from evolift.posedata.poses import Lineage, Poses, labelled
-from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.skeleton import SKELETONS, Skeleton
 from evolift.posedata.store_layout import (
     CAMERA_SHAPES,
     CHUNK_ROWS,
@@ -87,12 +87,18 @@ class PoseStore:
             self.provenance = Provenance(**_object(file.attrs["provenance"]))
             self.coordinate_frame: CoordinateFrame = file.attrs["coordinate_frame"]
             self.image_root = str(file.attrs["image_root"])
+            self.unlabelled: tuple[str, ...] = _names(file.attrs.get("unlabelled", "[]"))
+            self._lacking = [self.skeleton.index(joint) for joint in self.unlabelled]
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise StoreError(
                 f"{self.path}: an attribute is missing or damaged ({error}): make it again"
             ) from None
         if self.coordinate_frame not in ("world", "camera", "none"):
             raise StoreError(f"{self.path}: attribute coordinate_frame is {self.coordinate_frame!r}")
+        if SKELETONS.get(self.skeleton.name, self.skeleton) != self.skeleton:
+            raise StoreError(
+                f"{self.path}: its skeleton {self.skeleton.name} is not the one of this evolift (joint 9 of H36M17 was `neck` once and is `nose` now): make the store again from its source"
+            )
         for name in ("poses", "labels", "cameras"):
             if not isinstance(file.get(name), h5py.Group):
                 raise StoreError(f"{self.path}: the group /{name} is missing: make the store again")
@@ -216,6 +222,20 @@ class PoseStore:
         """Names of the datasets of /poses that this store has."""
         return frozenset(self._opened["poses"])
 
+    def require_labelled(self, what: str) -> None:
+        """Refuse a store that lacks a joint in 3D.
+
+        Args:
+            what: needs all joints, for the message.
+
+        Raises:
+            InputError: it lacks one.
+        """
+        if self.unlabelled:
+            raise InputError(
+                f"{self.path}: its 3D poses lack {', '.join(self.unlabelled)}, and {what} needs all joints of {self.skeleton.name}: convert it to a skeleton without (`skeleton` H36M16 of `evolift data select` for a missing nose), or take another source"
+            )
+
     @property
     def image_folder(self) -> Path:
         """Folder that image paths are relative to."""
@@ -239,6 +259,8 @@ class PoseStore:
 
     def _assemble(self, columns: dict[str, np.ndarray]) -> Poses:
         values: dict[str, Any] = {name: value for name, value in columns.items() if name not in LINEAGE}
+        if self._lacking and "joints_3d" in values:
+            values["joints_3d"][:, self._lacking] = np.nan
         for name in ("subject", "action"):
             values[name] = self._categorical(name, columns[name])
         if "image" in values:
@@ -315,11 +337,19 @@ def append_to_store(path: Path) -> PoseStoreWriter:
             store.provenance,
             cameras=store.cameras,
             image_root=store.image_root,
+            unlabelled=store.unlabelled,
             overwrite=True,
         )
         for poses in store.batches(CHUNK_ROWS * 16):
             writer.append(poses)
     return writer
+
+
+def _names(text: str) -> tuple[str, ...]:
+    values = json.loads(text)
+    if not isinstance(values, list):
+        raise ValueError("it is not a JSON list")
+    return tuple(str(value) for value in values)
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 Layout (schema version 1)::
 
     /                attributes: format, schema_version, skeleton (JSON), coordinate_frame, units, image_root,
-                     provenance (JSON)
+                     unlabelled (JSON), provenance (JSON)
     /poses/          one dataset per column of `evolift.posedata.poses.Poses`, rows first, chunked and compressed;
                      subject, action and operator are codes into /labels
     /labels/         subject, action, operator: UTF-8 strings
     /cameras/        name, K, R, t, distortion, size
 
 `coordinate_frame` is "world" (z up), "camera" (each row in the frame of its camera), or "none" (no 3D joints).
+`unlabelled` names the joints that the source of this file lacks in 3D (the nose of SMPL's joints, for example): they are 0 in the
+file and NaN in memory, and all other values are finite.
 Files hold no times and no machine names: the same rows and provenance give the same bytes, however they were
 cut into `append` calls.
 """

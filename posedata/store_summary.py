@@ -27,6 +27,8 @@ def summary_lines(store: PoseStore) -> list[str]:
         f"columns: {', '.join(sorted(store.columns))}",
         _cameras(store),
     ]
+    if store.unlabelled:
+        lines.append(f"unlabelled in 3D: {', '.join(store.unlabelled)}")
     if "image" in store.columns:
         lines.append(f"images: relative to {store.image_folder}")
     if "visibility" in store.columns:

@@ -44,9 +44,11 @@ class PoseStoreWriter:
         cameras: that rows refer to by index.
         provenance: how it is made.
         image_root: folder that image paths are relative to, itself relative to the store's folder or absolute.
+        unlabelled: joints that the source lacks in 3D; what `append` gets for them is not used.
         overwrite: replace an existing file.
 
     Raises:
+        InputError: the skeleton has no such joint.
         OutputError: the file exists, or cannot be written.
     """
 
@@ -59,9 +61,12 @@ class PoseStoreWriter:
         *,
         cameras: Sequence[Camera] = (),
         image_root: str = "",
+        unlabelled: Sequence[str] = (),
         overwrite: bool = False,
     ) -> None:
         check_output(path, overwrite=overwrite)
+        self.unlabelled = tuple(unlabelled)
+        self._lacking = [skeleton.index(joint) for joint in unlabelled]
         self.path = path
         self.skeleton = skeleton
         self.coordinate_frame = coordinate_frame
@@ -126,6 +131,9 @@ class PoseStoreWriter:
             value = getattr(poses, name)
             if value is not None:
                 columns[name] = value
+        if self._lacking and "joints_3d" in columns:
+            columns["joints_3d"] = columns["joints_3d"].copy()
+            columns["joints_3d"][:, self._lacking] = 0
         if poses.image is not None:
             columns["image"] = np.asarray(poses.image, object)
         if poses.lineage is not None:
@@ -232,6 +240,7 @@ class PoseStoreWriter:
         attributes["coordinate_frame"] = self.coordinate_frame
         attributes["units"] = "mm, px"
         attributes["image_root"] = self.image_root
+        attributes["unlabelled"] = json.dumps(self.unlabelled)
         attributes["provenance"] = escaped(json.dumps(vars(self.provenance), ensure_ascii=False, default=str))
         labels = self._file.create_group("labels")
         for name, known in self._labels.items():

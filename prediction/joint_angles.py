@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from evolift.drawing.pose_page import Reading
+from evolift.evolution.kinematics.head_frame import head_frame, nose_and_head
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_local
 from evolift.evolution.limits.anatomical_limits import HINGE_TOLERANCE, AnatomicalLimits
@@ -26,6 +27,7 @@ _READ = {
     "thorax": ("upper trunk from upright", (0, 0, 1)),
     "neck": ("neck from upright", (0, 0, 1)),
     "head": ("head from the line of the neck", (0, 0, 1)),
+    "nose": ("rotation of the head", (0, 1, 0)),
     "shoulder": ("collar bone from level", (1, 0, 0)),
     "elbow": ("upper arm from hanging", (0, 0, -1)),
     "wrist": ("elbow flexion", (0, 0, -1)),
@@ -45,6 +47,7 @@ def joint_readings(skeleton: Skeleton) -> Callable[[np.ndarray], Sequence[Sequen
     except InputError:
         return None
     limits = AnatomicalLimits(tree)
+    with_nose = nose_and_head(tree)
     hinges = {"wrist": ELBOW, "ankle": KNEE}
     limited = [bone for bone, is_limited in enumerate(limits.limited) if is_limited]
     bones = sorted(
@@ -56,6 +59,10 @@ def joint_readings(skeleton: Skeleton) -> Callable[[np.ndarray], Sequence[Sequen
         local = to_local(tree, torch.from_numpy(joints))
         keeps = limits.check_measured(local).numpy()
         directions = local.directions.numpy()
+        if with_nose is not None:
+            # Such a head is read in its own frame: its tilt, and the rotation of the face about that.
+            frame = head_frame(tree, local)
+            directions[:, with_nose[0]], directions[:, with_nose[1]] = frame.level_face.T, frame.up.T
         rows: list[list[Reading]] = [[] for _ in joints]
         for bone in bones:
             name = tree.names[bone]
@@ -63,7 +70,9 @@ def joint_readings(skeleton: Skeleton) -> Callable[[np.ndarray], Sequence[Sequen
             side = name[: -len(part)].rstrip("_")
             if part not in _READ:
                 continue
-            what, zero = _READ[part]
+            what, zero = (
+                _READ[part] if part != "head" or with_nose is None else ("head from upright", (0, 0, 1))
+            )
             mirrored = np.array([-1 if side == "left" else 1, 1, 1]) * zero
             angles = np.degrees(np.arccos(np.clip(directions[:, bone] @ mirrored, -1, 1)))
             high = hinges[part].flexion + HINGE_TOLERANCE if part in hinges else None

@@ -80,8 +80,11 @@ class Capsules(Criterion):
                 ends[f"{side} {kind}"] = (_one(start), _one(end))
             hip, shoulder = (skeleton.index(f"{side}_{joint}") for joint in ("hip", "shoulder"))
             ends[f"{side} flank"] = (_one(hip), (self._chest, shoulder))
-        if {"neck", "head"} <= set(skeleton.joints):
-            ends["head"] = (_one(skeleton.index("neck")), _one(skeleton.index("head")))
+        if "head" in skeleton.joints:
+            # From about the base of the skull: half-way up from the chest, or a joint of its own.
+            top = skeleton.index("head")
+            base = _one(skeleton.index("neck")) if "neck" in skeleton.joints else (self._chest, top)
+            ends["head"] = (base, _one(top))
         pairs = [pair for pair in combinations(ends, 2) if _compared(*pair, ends)]
         self.pairs = tuple(pairs)
         self._ends = torch.tensor([[[*ends[one]], [*ends[other]]] for one, other in pairs])

@@ -13,6 +13,7 @@ Reference: Li et al., Cascaded deep monocular 3D human pose estimation with evol
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from evolift.evolution.criteria.criterion_sources import criteria_by_names
 from evolift.evolution.criteria.ground import lowest_joint, supports
 from evolift.evolution.job.block_workers import Block, BlockWorkers, Job, one_thread
 from evolift.evolution.job.breeding import OPERATOR_LABELS, Tally, tally_table
+from evolift.evolution.job.originals_check import complaint
 from evolift.evolution.job.work_folder import WorkFolder
 from evolift.evolution.kinematics.gene_pool import GenePool, pack
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
@@ -48,6 +50,10 @@ from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 BLOCK = 16384
 """Children of a block, if nothing else is said."""
 READ_ROWS = 65536
+
+_log = logging.getLogger(__name__)
+THINNED = 16
+"""Every so many of the originals are kept in memory, to tell what is wrong if most break the limits."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,7 @@ def evolve(
         raise InputError('the sampling "hardness" and a function that scores poses must be given together')
     with PoseStore(source) as store:
         _require_world(store)
+        store.require_labelled("evolution")
         tree = KinematicTree(store.skeleton)
         limits = joint_limits(settings.limits, tree.skeleton)
         criteria_by_names(settings.criteria, tree)
@@ -189,7 +196,7 @@ def _copy_originals(
     store: PoseStore, writer: PoseStoreWriter, limits: JointLimits, folder: WorkFolder
 ) -> _Originals:
     """Write the source's rows and put their genes into the work folder."""
-    parts, valid, lengths, lowest = [], [], [], []
+    parts, kept, lengths, lowest, some = [], [], [], [], []
     last_generation, start = 0, 0
     for poses in store.batches(READ_ROWS):
         if poses.joints_3d is None:
@@ -198,7 +205,8 @@ def _copy_originals(
         writer.append(Poses(poses.subject, poses.action, poses.frame, poses.joints_3d, lineage=lineage))
         with one_thread():
             measured = to_local(limits.tree, torch.from_numpy(poses.joints_3d))
-            valid.append(limits.check_measured(measured).all(-1).numpy())
+            kept.append(limits.check_measured(measured).numpy())
+        some.append(poses.joints_3d[::THINNED])
         lengths.append(measured.lengths.numpy())
         folder.write("genes", start, pack(measured))
         lowest.append(lowest_joint(poses.joints_3d))
@@ -206,7 +214,11 @@ def _copy_originals(
         parts.append((poses.subject, poses.action, poses.frame))
         start += len(poses)
     subjects, actions, frames = zip(*parts, strict=True)
-    members = _parents(np.concatenate(valid), store.path, limits)
+    verdicts = np.concatenate(kept)
+    said = complaint(np.concatenate(some), np.concatenate([part[::THINNED] for part in kept]), limits)
+    if said is not None:
+        _log.warning("%s: %s", store.path, said)
+    members = _parents(verdicts.all(1), store.path, limits)
     subject = pd.api.types.union_categoricals(subjects)
     action = pd.api.types.union_categoricals(actions)
     folder.write_parents(members, length_templates(np.concatenate(lengths), subject, limits.tree))

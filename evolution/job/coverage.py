@@ -98,6 +98,7 @@ def require_probes(probes: PoseStore, skeleton: Skeleton) -> None:
     """
     if probes.coordinate_frame == "none":
         raise StoreError(f"{probes.path}: it has no 3D poses to compare")
+    probes.require_labelled("a comparison")
     if probes.skeleton != skeleton:
         raise InputError(
             f"{probes.path} has skeleton {probes.skeleton.name}, the evolved poses have {skeleton.name}: convert one of them"

@@ -9,7 +9,7 @@ Frames (all right-handed, x to the person's right, y forward, z up; columns are 
 * **lower torso**: x along the hip line (left hip to right hip), z the first trunk bone (from the root) made
   perpendicular to it. Holds the hips, the thighs and the first trunk bone.
 * **upper torso**: x along the shoulder line, z the last trunk bone (the one that ends where the shoulders
-  branch off) made perpendicular to it. Holds the shoulders, the upper arms and the neck.
+  branch off) made perpendicular to it. Holds the shoulders, the upper arms, and the neck or the nose.
 * **carried**: every other bone lives in the frame of its parent bone, carried along the parent by the minimal
   rotation (parallel transport on the great circle) from the parent's *rest direction* to its direction. The frame of
   a limb's bone is named as if the limb hung down: whatever the pose, a straight elbow or knee is -z.
@@ -120,6 +120,19 @@ def to_joints(tree: KinematicTree, local: LocalBones) -> Float[Tensor, "*batch j
     chains = torch.einsum("jb,cbn->cjn", tree.chains.to(offsets), offsets)
     planes = chains + local.root.reshape(-1, 3).T[:, None]
     return planes.permute(2, 1, 0).reshape(*batch, len(tree.skeleton), 3)
+
+
+def head_in_torso_frame(
+    tree: KinematicTree, local: LocalBones, nose: int, head: int
+) -> tuple[Float[Tensor, "3 n"], Float[Tensor, "3 n"]]:
+    """Directions of the nose bone and of the head bone that it carries, both in the frame of the upper torso.
+
+    Args:
+        nose, head: numbers of the bones.
+    """
+    directions = local.directions.reshape(-1, *local.directions.shape[-2:]).permute(2, 1, 0)
+    along = directions[:, [nose]]
+    return along[:, 0], _carry(tree, directions[:, [head]], [nose], along, back=False)[:, 0]
 
 
 def _torso_frame(

@@ -3,7 +3,8 @@
 Clinicians measure one plane at a time. A ball joint's range becomes a region on the sphere of directions: a few
 measured extreme directions, joined around the middle of the range. Elbow and knee are hinges: a largest flexion,
 a little hyperextension, and the plane of flexion bounded by the axial rotation of the limb above. Left is the mirror
-image of right.
+image of right. A head with a nose (H36M17) is limited in its own frame: the line from thorax to head tilts as the neck does,
+the face rotates about it, and the angle at the nose stays that of a head.
 
 The ranges and their sources are in `evolift.evolution.limits.ranges_of_motion`.
 
@@ -21,15 +22,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from evolift.evolution.kinematics.direction import cross, dot
+from evolift.evolution.kinematics.head_frame import HeadFrame, head_frame, nose_and_head
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import LocalBones
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.limits.ranges_of_motion import (
     COLLAR,
     ELBOW,
+    HEAD_BEND,
+    HEAD_ROTATION,
     HIP,
     KNEE,
     NECK,
+    NOSE,
     SHOULDER,
     TRUNK,
     TRUNK_TWIST,
@@ -66,6 +71,7 @@ class AnatomicalLimits(JointLimits):
             [_region_axes(ball, side) for ball, side in zip(balls.values(), sides, strict=True)]
         ).permute(1, 2, 0)
         self._borders = torch.stack([_border(ball, BALL_TOLERANCE) for ball in balls.values()]).cos()
+        self._head = nose_and_head(tree)
         self._hinge_bones = list(hinges)
         self._hinges = torch.tensor(
             [_hinge_constants(hinge, _side(tree, bone)) for bone, hinge in hinges.items()]
@@ -81,7 +87,14 @@ class AnatomicalLimits(JointLimits):
         batch = local.lengths.shape[:-1]
         planes = local.directions.reshape(-1, *local.directions.shape[-2:]).permute(2, 1, 0)
         verdict = torch.ones(planes.shape[1:], dtype=torch.bool, device=planes.device)
-        verdict[self._ball_bones] = self._in_region(planes[:, self._ball_bones])
+        turned = planes[:, self._ball_bones]
+        if self._head is not None:
+            frame = head_frame(self.tree, local)
+            turned[:, self._ball_bones.index(self._head[1])] = frame.up
+        verdict[self._ball_bones] = self._in_region(turned)
+        if self._head is not None:
+            verdict[self._head[0]] &= _faces_forward(frame)
+            verdict[self._head[1]] &= _is_head(frame)
         carriers = [self.tree.parents[bone] for bone in self._hinge_bones]
         verdict[self._hinge_bones] = self._in_hinge(planes[:, self._hinge_bones], planes[:, carriers])
         verdict[self.tree.trunk[-1]] &= _untwisted(local.upper.reshape(-1, 3, 3))
@@ -128,6 +141,20 @@ def _axial_zero(
     return area * share * share * (3 - 2 * share)
 
 
+def _faces_forward(frame: HeadFrame) -> Bool[Tensor, "n"]:
+    across, forward, _ = frame.level_face
+    limit = math.cos(math.radians(HEAD_ROTATION + BALL_TOLERANCE))
+    return forward >= limit * torch.sqrt(across * across + forward * forward)
+
+
+def _is_head(frame: HeadFrame) -> Bool[Tensor, "n"]:
+    least, most = HEAD_BEND
+    bend = frame.bend
+    return (bend <= math.cos(math.radians(least - HINGE_TOLERANCE))) & (
+        bend >= math.cos(math.radians(most + HINGE_TOLERANCE))
+    )
+
+
 def _untwisted(upper: Float[Tensor, "n 3 3"]) -> Bool[Tensor, "n"]:
     across = upper[:, :2, 0]
     limit = math.cos(math.radians(TRUNK_TWIST + BALL_TOLERANCE))
@@ -137,7 +164,9 @@ def _untwisted(upper: Float[Tensor, "n 3 3"]) -> Bool[Tensor, "n"]:
 def _ball_ranges(tree: KinematicTree) -> dict[int, BallRange]:
     ranges = dict.fromkeys(tree.trunk, TRUNK)
     for bone, (name, parent) in enumerate(zip(tree.names, tree.parents, strict=True)):
-        if name in ("neck", "upper_neck", "head", "head_top"):
+        if name == "nose" and nose_and_head(tree) is not None:
+            ranges[bone] = NOSE
+        elif name in ("neck", "upper_neck", "head", "head_top"):
             ranges.setdefault(bone, NECK)
         elif name in tree.shoulders:
             ranges[bone] = COLLAR

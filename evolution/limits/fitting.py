@@ -37,9 +37,10 @@ def fit_store(
 
     Raises:
         StoreError: the store has no 3D poses.
-        InputError: its skeleton has no kinematic tree, or no pose is whole.
+        InputError: its skeleton has no kinematic tree, a joint is not labelled, or no pose is whole.
         OutputError: the target exists, or cannot be written.
     """
+    store.require_labelled("fitting limits")
 
     def batches() -> Iterator[Tensor]:
         for poses in store.batches(READ_ROWS):

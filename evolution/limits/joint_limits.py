@@ -53,14 +53,14 @@ class JointLimits(ABC):
 
         Returns:
             True where a bone is within its limit, in the order of `bones`. A bone without length passes only if
-            it has no limit: its direction is unknown.
+            it has no limit: its direction is unknown. One of an unlabelled joint (NaN) passes: nothing is known of it.
         """
         return self.check_measured(to_local(self.tree, joints))
 
     def check_measured(self, local: LocalBones) -> Bool[Tensor, "*batch bones"]:
         """`check` for poses that `local_bones.to_local` has measured already."""
         unlimited = ~torch.tensor(self.limited, device=local.lengths.device)
-        return unlimited | (self.check_local(local) & (local.lengths > 0))
+        return unlimited | (self.check_local(local) & (local.lengths > 0)) | local.lengths.isnan()
 
     def accepts(self, joints: Float[Tensor, "*batch joints 3"]) -> Bool[Tensor, "*batch"]:
         """For each pose whether all of its bones keep their limits."""

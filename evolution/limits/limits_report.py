@@ -138,10 +138,12 @@ def report_on_store(
         progress: counts poses.
 
     Raises:
-        InputError: the limits are for another skeleton.
+        InputError: the limits are for another skeleton, or criteria and random limbs lack a joint.
         StoreError: the store has no 3D poses, or not in the frame that criteria need.
     """
     limits.require(store.skeleton, str(store.path))
+    if criteria or random_limbs:
+        store.require_labelled("a check with criteria or random limbs")
     support = torch.from_numpy(store_supports(store)) if criteria else None
     real, random = _Counts(limits, criteria), _Counts(limits, criteria)
     start = 0

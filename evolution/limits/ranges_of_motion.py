@@ -98,8 +98,18 @@ HIP = BallRange(
         Extreme(0, 120, "AAOS; Roaas & Andersson: flexion 120 SD 8, knee bent"),
         Extreme(0, -30, "AAOS: extension 30; Kapandji 2: 20 knee straight, 30 passive"),
         Extreme(45, 0, "AAOS, Kapandji 2: abduction 45"),
+        Extreme(
+            35,
+            -38,
+            "Kapandji 2: extension with abduction and outward rotation, the pelvis tilting along (arabesque)",
+        ),
         Extreme(-30, 0, "AAOS: adduction 30"),
         Extreme(65, 90, "Kapandji 2: abduction together with 90 of flexion reaches 60 to 70"),
+        Extreme(
+            105,
+            20,
+            "Kapandji 2: trained abduction, the thigh turned out and the pelvis tilting along: 90 to 120",
+        ),
         Extreme(-30, 90, "Kapandji 2: adduction with flexion 30"),
     ),
 )
@@ -108,7 +118,7 @@ TRUNK = BallRange(
     middle=(0.0, 0.3, 0.95),
     extremes=(
         Extreme(0, 80, "AAOS: thoracolumbar flexion 80"),
-        Extreme(0, -25, "AAOS: thoracolumbar extension 20 to 30"),
+        Extreme(0, -45, "AAOS: extension 20 to 30; Kapandji 3: lumbar alone 35, the whole column 60"),
         Extreme(35, 0, "AAOS: lateral flexion 35"),
         Extreme(-35, 0, "AAOS: lateral flexion 35"),
     ),
@@ -119,13 +129,36 @@ NECK = BallRange(
     neutral=(0.0, 0.0, 1.0),
     middle=(0.0, 0.0, 1.0),
     extremes=(
-        Extreme(0, 45, "AAOS: cervical flexion 45"),
-        Extreme(0, -45, "AAOS: cervical extension 45"),
+        Extreme(0, 60, "Kapandji 3: cervical flexion and extension together 130; AMA: flexion 50"),
+        Extreme(0, -60, "AMA (in Norkin & White): cervical extension 60; AAOS: 45"),
         Extreme(45, 0, "AAOS: cervical lateral flexion 45"),
         Extreme(-45, 0, "AAOS: cervical lateral flexion 45"),
     ),
 )
-"""Of the neck on the torso and again of the head on the neck: markers do not tell lower from upper cervical joints."""
+"""Of the neck on the torso and again of the head on the neck: markers do not tell lower from upper cervical joints. Of heads
+with a nose, of the line from thorax to head."""
+NOSE = BallRange(
+    neutral=(0.0, 0.0, 1.0),
+    middle=(0.0, 0.69, 0.72),
+    extremes=(
+        Extreme(0, 104, "Human3.6M: 44 at rest (median); Kapandji 3: and cervical flexion 60"),
+        Extreme(0, -1, "Human3.6M: 44 at rest; AAOS: and cervical extension 45"),
+        Extreme(43, 9, "44 at rest, AAOS: and cervical rotation 80"),
+        Extreme(60, 35, "44 at rest, AAOS: rotation 80 together with lateral flexion 45"),
+        Extreme(43, 54, "44 at rest, AAOS: rotation 80 with the neck flexed 45"),
+        Extreme(43, -35, "44 at rest, AAOS: rotation 80 with the neck extended 45"),
+        Extreme(-43, 9, "the other side"),
+        Extreme(-60, 35, "the other side"),
+        Extreme(-43, 54, "the other side"),
+        Extreme(-43, -35, "the other side"),
+    ),
+)
+"""Of the bone from thorax to nose: where the ranges of the neck take a nose that is 44 degrees forward of the trunk at rest."""
+HEAD_ROTATION = 80
+"""Of the face to either side, degrees (AAOS: cervical rotation 80; Norkin & White: up to 90 in young adults)."""
+HEAD_BEND = (27, 140)
+"""Of the angle at the nose by which the head bone leaves the line of the nose bone, degrees: 81 in Human3.6M's mean head; the extremes
+are those that its percentiles of the two bones' pitch (0.5 and 99.5) reach together with the other bone's median."""
 COLLAR = BallRange(
     neutral=(1.0, 0.0, 0.0),
     middle=(1.0, 0.0, 0.0),
@@ -158,11 +191,11 @@ KNEE = HingeRange(
     hyperextension=10,
     forward=-1,
     lateral=45,
-    medial=60,
+    medial=95,
     sources=(
         "Roaas & Andersson: 144 SD 6; Kapandji 2: 160 passive, as in a full squat: their middle and one SD",
         "AAOS: hyperextension 10",
         "AAOS: hip internal rotation 45 (swings the foot outward)",
-        "Kapandji 2: hip external rotation 60 with the hip bent (AAOS: 45), swings the foot inward",
+        "Kapandji 2: hip external rotation 60 with the hip bent (AAOS: 45); in dancers' turn-out a leg lifted sideways turns by 90; swings the foot inward",
     ),
 )

@@ -33,7 +33,7 @@ class Pairs:
     Args:
         pixels: 2D joints.
         visibility: 0 unlabelled, 1 hidden, 2 visible.
-        joints: in the camera frame, mm, not root-relative.
+        joints: in the camera frame, mm, not root-relative; NaN where unlabelled.
         cameras: one per pair.
     """
 
@@ -68,13 +68,15 @@ def seen(part: PosePart, bodies: Bodies, views: ViewSettings, generator: torch.G
     Raises:
         InputError: cameras of the store are asked for and a row has none.
     """
-    if views.cameras == "ring":
-        return _projected(bodies, sample_ring(views.ring, bodies.joints, part.skeleton.root, generator))
-    if views.cameras == "random":
-        return _projected(bodies, sample_random(views.random, bodies.joints, part.skeleton.root, generator))
+    if views.cameras in ("ring", "random"):
+        joints = _filled(part, bodies.joints)
+        root = part.skeleton.root
+        if views.cameras == "ring":
+            return _projected(part, bodies, sample_ring(views.ring, joints, root, generator))
+        return _projected(part, bodies, sample_random(views.random, joints, root, generator))
     if part.cameras is None or bool((bodies.camera < 0).any()):
         raise InputError(f"{part.path}: a pose has no camera: sample `cameras` (ring or random) instead")
-    pairs = _projected(bodies, part.cameras[bodies.camera])
+    pairs = _projected(part, bodies, part.cameras[bodies.camera])
     if bodies.pixels is None or bodies.visibility is None:
         return pairs
     return Pairs(bodies.pixels, bodies.visibility, pairs.joints, pairs.cameras)
@@ -129,11 +131,11 @@ def with_noise(
 
 
 def as_batch(pairs: Pairs, lifter: LifterSettings, depth_noise: float, generator: torch.Generator) -> Batch:
-    """Network input and target (mm, root-relative; depth alone for target `z`) of pairs."""
+    """Network input and target (mm, root-relative; depth alone for target `z`; NaN where unlabelled) of pairs."""
     relative = pairs.root_relative(lifter.skeleton.root)
     given = pairs.pixels
     if lifter.input_axes == 3:
-        depth = relative[..., 2:]
+        depth = relative[..., 2:].nan_to_num(0.0)
         if depth_noise:
             depth = depth + depth_noise * torch.randn(depth.shape, generator=generator)
         given = torch.cat([given, depth], -1)
@@ -225,11 +227,25 @@ def _fixed_views(
         return seen(part, bodies, views, generator), rows
     which = torch.arange(RING_CAMERAS).repeat(len(bodies))
     bodies = bodies[torch.arange(len(bodies)).repeat_interleave(RING_CAMERAS)]
-    cameras = sample_ring(views.ring, bodies.joints, part.skeleton.root, generator, which)
-    return _projected(bodies, cameras), rows.repeat(RING_CAMERAS)
+    joints = _filled(part, bodies.joints)
+    cameras = sample_ring(views.ring, joints, part.skeleton.root, generator, which)
+    return _projected(part, bodies, cameras), rows.repeat(RING_CAMERAS)
 
 
-def _projected(bodies: Bodies, cameras: CameraBatch) -> Pairs:
-    pixels, in_camera = cameras.project(bodies.joints)
-    everywhere = torch.full(pixels.shape[:-1], VISIBLE, dtype=torch.uint8)
-    return Pairs(pixels, everywhere, in_camera, cameras)
+def _filled(part: PosePart, joints: Float[Tensor, "bodies joints 3"]) -> Float[Tensor, "bodies joints 3"]:
+    """Joints without NaN, the unlabelled ones at the root's place: where cameras look does not depend on them."""
+    if not part.lacking:
+        return joints
+    filled = joints.clone()
+    filled[:, part.lacking] = joints[:, part.skeleton.root, None]
+    return filled
+
+
+def _projected(part: PosePart, bodies: Bodies, cameras: CameraBatch) -> Pairs:
+    pixels, in_camera = cameras.project(_filled(part, bodies.joints))
+    visibility = torch.full(pixels.shape[:-1], VISIBLE, dtype=torch.uint8)
+    if part.lacking:
+        pixels[:, part.lacking] = 0
+        in_camera[:, part.lacking] = torch.nan
+        visibility[:, part.lacking] = UNLABELLED
+    return Pairs(pixels, visibility, in_camera, cameras)

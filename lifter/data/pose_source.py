@@ -19,7 +19,7 @@ from torch import Tensor
 from evolift.posedata.camera import camera_to_world
 from evolift.posedata.camera_rig import CameraBatch
 from evolift.posedata.errors import InputError
-from evolift.posedata.joint_mapping import JointMapping, mapping_between
+from evolift.posedata.joint_mapping import VISIBLE, JointMapping, mapping_between
 from evolift.posedata.poses import Poses
 from evolift.posedata.seeds import numpy_generator_at
 from evolift.posedata.skeleton import Skeleton
@@ -51,7 +51,7 @@ class Bodies:
     """Poses in the world frame, in the lifter's skeleton.
 
     Args:
-        joints: mm, z up.
+        joints: mm, z up; NaN where the store has no label.
         camera: index into the part's cameras, -1 for none.
         pixels, visibility: 2D joints that the store holds of that camera, if it does.
     """
@@ -86,8 +86,8 @@ class PosePart:
         windows: how more rows than that are read.
 
     Raises:
-        InputError: the store has no 3D joints, or has them in camera frames without saying which camera, or its
-            skeleton lacks joints of the lifter's.
+        InputError: the store has no 3D joints or none of the lifter's root, or has them in camera frames without saying
+            which camera.
         StoreError: the store is not sound.
     """
 
@@ -105,6 +105,7 @@ class PosePart:
         self._store = PoseStore(path, validate=False)
         try:
             self._mapping = self._checked_mapping()
+            self.lacking = self._lacking_joints()
             cameras = self._store.cameras
             self.cameras = CameraBatch.of(cameras) if cameras else None
             self.has_pixels = "joints_2d" in self._store.columns
@@ -123,21 +124,28 @@ class PosePart:
             raise InputError(f"{self.path} has no 3D joints: a lifter learns from 3D poses")
         if store.coordinate_frame == "camera" and ("camera" not in store.columns or not store.cameras):
             raise InputError(f"{self.path}: its joints are in camera frames but it has no cameras")
-        mapping = mapping_between(store.skeleton, self.skeleton)
-        lacking = [
-            name for name, row in zip(self.skeleton.joints, mapping.matrix, strict=True) if not row.any()
-        ]
-        if lacking:
+        return mapping_between(store.skeleton, self.skeleton)
+
+    def _lacking_joints(self) -> list[int]:
+        """Joints of the lifter that the store does not label in 3D: masked in training, not scored.
+
+        Raises:
+            InputError: the root is among them.
+        """
+        lacking = [self.skeleton.index(joint) for joint in self._mapping.lacking(self._store.unlabelled)]
+        if self.skeleton.root in lacking:
             raise InputError(
-                f"{self.path}: its skeleton {store.skeleton.name} lacks {', '.join(lacking)} of {self.skeleton.name}"
+                f"{self.path}: its 3D joints lack {self.skeleton.joints[self.skeleton.root]}, the root of {self.skeleton.name}"
             )
-        return mapping
+        return lacking
 
     def _bodies(self, poses: Poses) -> Bodies:
         assert poses.joints_3d is not None  # checked by coordinate_frame
         rows = len(poses)
         camera = torch.full((rows,), -1) if poses.camera is None else torch.from_numpy(poses.camera).long()
-        joints = torch.from_numpy(self._mapping.convert(poses.joints_3d)[0])
+        known = np.isfinite(poses.joints_3d).all(-1).astype(np.uint8) * VISIBLE
+        joints = torch.from_numpy(self._mapping.convert(poses.joints_3d, known)[0])
+        joints[:, self.lacking] = torch.nan
         if self._store.coordinate_frame == "camera":
             if self.cameras is None or bool((camera < 0).any()):
                 raise InputError(f"{self.path}: a row in the camera frame has no camera")

@@ -1,6 +1,6 @@
 """Groups of joints over which the non-local blocks pool, and the order that joints have inside a network.
 
-SemGCN pools pairs of the 16 joints of H36M16. The 17th joint of H36M17, the neck, fits no pair; the ways to
+SemGCN pools pairs of the 16 joints of H36M16. The 17th joint of H36M17, the nose, fits no pair; the ways to
 place it that the seed report compared are named here, and any user may give groups of indices instead.
 
 A network of its own joint order changes nothing but what lies side by side: only groups of consecutive joints
@@ -29,8 +29,8 @@ _PAIRS = (
 """The published groups of Zhao et al. 2019 for 16 joints."""
 
 GROUPINGS = ("pairs", "concat", "self", "related", "consecutive", "none")
-"""Names: `pairs`, the published groups of 16 joints; for 17 joints the pairs and the neck (i) `concat`: joined to
-the pair of thorax and head, (ii) `self`: a group of its own, (iii) `related`: a further group of the neck with its
+"""Names: `pairs`, the published groups of 16 joints; for 17 joints the pairs and the nose (i) `concat`: joined to
+the pair of thorax and head, (ii) `self`: a group of its own, (iii) `related`: a further group of the nose with its
 neighbours thorax and head, which stay in their pair; `none` (iv): every joint for itself, any skeleton;
 `consecutive`: two and two as they lie side by side in the joint order, an odd last one for itself, any skeleton."""
 
@@ -57,7 +57,7 @@ def joint_order(order: str | Sequence[str], skeleton: Skeleton) -> tuple[int, ..
             raise InputError(
                 f"the joint order 'published' is defined for H36M16 and H36M17, not {skeleton.name}: choose 'declared' or name the joints in an order of your own"
             )
-        order = [joint for pair in _PAIRS for joint in pair] + ["neck"] * (skeleton == H36M17)
+        order = [joint for pair in _PAIRS for joint in pair] + ["nose"] * (skeleton == H36M17)
     if isinstance(order, str):
         raise InputError(
             f"there is no joint order {order!r}: choose one of {', '.join(JOINT_ORDERS)}, or name all joints"
@@ -97,11 +97,11 @@ def groups_by_name(name: str, skeleton: Skeleton, order: Sequence[int] | None = 
         )
     pairs: tuple[tuple[str, ...], ...] = _PAIRS
     if name == "concat":
-        pairs = tuple((*pair, "neck") if pair == ("thorax", "head") else pair for pair in pairs)
+        pairs = tuple((*pair, "nose") if pair == ("thorax", "head") else pair for pair in pairs)
     elif name == "self":
-        pairs = (*pairs, ("neck",))
+        pairs = (*pairs, ("nose",))
     elif name == "related":
-        pairs = (*pairs, ("thorax", "neck", "head"))
+        pairs = (*pairs, ("thorax", "nose", "head"))
     return tuple(tuple(skeleton.index(joint) for joint in pair) for pair in pairs)
 
 

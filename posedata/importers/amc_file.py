@@ -150,10 +150,10 @@ def _frame_numbers(lines: list[bytes], label: str) -> Int64[np.ndarray, "frames"
     return numbers
 
 
-def bone_ends(
+def moved_bones(
     skeleton: AsfSkeleton, motion: AmcMotion, frames: np.ndarray, bones: Sequence[str]
-) -> dict[str, Float[np.ndarray, "frames 3"]]:
-    """Where the end points of bones are, by forward kinematics over all frames at once.
+) -> tuple[dict[str, Float[np.ndarray, "frames 3"]], dict[str, Float[np.ndarray, "frames 3 3"]]]:
+    """Where the end points of bones are and how the bones are rotated, by forward kinematics over all frames at once.
 
     Args:
         skeleton, motion: of one subject.
@@ -161,7 +161,7 @@ def bone_ends(
         bones: whose ends are wanted; their ancestors are computed too.
 
     Returns:
-        Positions in the axes of the file (y up), millimetres.
+        Positions in the axes of the file (y up), millimetres, and rotations from the rest pose, whose axes are the file's.
 
     Raises:
         InputError: the skeleton lacks a bone, or a word is not a number.
@@ -182,7 +182,7 @@ def bone_ends(
             ends[name] = (
                 ends[bone.parent] + matrix_product(rotations[name], bone.offset[None, :, None])[..., 0]
             )
-    return ends
+    return ends, rotations
 
 
 def _with_ancestors(skeleton: AsfSkeleton, bones: Sequence[str]) -> list[str]:

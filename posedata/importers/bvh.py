@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from jaxtyping import Float
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.bvh_file import joint_positions, parse_bvh
+from evolift.posedata.importers.bvh_file import BvhMotion, moved_joints, parse_bvh, rest_positions
 from evolift.posedata.importers.bvh_names import BvhNames, Weights, bvh_names
 from evolift.posedata.importers.capture_clips import CaptureClip, CaptureFrame, write_clips
 from evolift.posedata.importers.capture_frame import MILLIMETRES, Axis
 from evolift.posedata.importers.cmu_clips import GLITCHES
 from evolift.posedata.importers.frame_rate import kept_frames
+from evolift.posedata.importers.head_axes import HeadAxes, rest_axes
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.output_file import check_output
 from evolift.posedata.progress import Progress, no_progress
@@ -94,16 +96,19 @@ def import_bvh(
                 yield _read(files, name, table, fps, subject)
                 progress(1, len(found))
 
-        def open_writer() -> PoseStoreWriter:
+        def open_writer(unlabelled: tuple[str, ...]) -> PoseStoreWriter:
             parameters = {
                 "names": table.name,
+                "nose": _how_nose(table, unlabelled),
                 "fps": fps,
                 "millimetres": frame.millimetres,
                 "up": frame.up,
                 "mirrored": frame.mirrored,
             }
             provenance = Provenance("evolift data import bvh", parameters, inputs=files.hashes(found))
-            return PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite)
+            return PoseStoreWriter(
+                target, H36M17, "world", provenance, unlabelled=unlabelled, overwrite=overwrite
+            )
 
         totals = write_clips(clips(), frame, open_writer)
     settled = frame.settled(str(source))
@@ -151,8 +156,12 @@ def _read(
         is_good = (kept < first) | (kept > last)
     rows = kept[is_good]
     sources = sorted({joint for weights in table.joints.values() for joint in weights})
-    ends = joint_positions(motion, rows, sources)
-    joints = np.stack([_weighted(ends, table.joints[joint]) for joint in H36M17.joints], 1)
+    skull = table.skull if "nose" not in table.joints else None
+    wanted = sources if skull is None or skull in sources else [*sources, skull]
+    ends, rotations = moved_joints(motion, rows, wanted)
+    joints = np.full((len(rows), len(H36M17), 3), np.nan)
+    for joint, weights in table.joints.items():
+        joints[:, H36M17.index(joint)] = _weighted(ends, weights)
     return CaptureClip(
         stem,
         subject or _subject(stem, table),
@@ -161,7 +170,22 @@ def _read(
         joints,
         len(motion),
         int((~is_good).sum()),
+        None if skull is None else _head(motion, table, ends[skull], rotations[skull]),
     )
+
+
+def _head(
+    motion: BvhMotion, table: BvhNames, skull: np.ndarray, rotation: Float[np.ndarray, "frames 3 3"]
+) -> HeadAxes | None:
+    rest = rest_positions(motion)
+    axes = rest_axes({joint: _weighted(rest, weights) for joint, weights in table.joints.items()})
+    return None if axes is None else HeadAxes(skull, rotation @ axes[0], rotation @ axes[1])
+
+
+def _how_nose(table: BvhNames, unlabelled: tuple[str, ...]) -> str:
+    if "nose" in table.joints:
+        return "of the table"
+    return "unlabelled" if unlabelled else f"placed in the frame of {table.skull}"
 
 
 def _weighted(ends: dict[str, np.ndarray], weights: Weights) -> np.ndarray:

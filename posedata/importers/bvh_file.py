@@ -190,10 +190,10 @@ def _expect(words: Iterator[str], wanted: str) -> None:
         raise InputError(f"{word!r} stands where {wanted!r} should")
 
 
-def joint_positions(
+def moved_joints(
     motion: BvhMotion, rows: np.ndarray, names: Sequence[str]
-) -> dict[str, Float[np.ndarray, "frames 3"]]:
-    """Where joints are, by forward kinematics over all frames at once.
+) -> tuple[dict[str, Float[np.ndarray, "frames 3"]], dict[str, Float[np.ndarray, "frames 3 3"]]]:
+    """Where joints are and how they are rotated, by forward kinematics over all frames at once.
 
     Args:
         motion: the file.
@@ -201,13 +201,13 @@ def joint_positions(
         names: wanted joints; their ancestors are computed too.
 
     Returns:
-        Positions in the axes and the unit of the file.
+        Positions in the axes and the unit of the file, and rotations from the rest pose, whose axes are the file's.
 
     Raises:
         InputError: the file lacks a joint, or a number is damaged.
     """
     needed = _with_ancestors(motion, names)
-    parents = {motion.joints[name].parent for name in needed}
+    rotating = {motion.joints[name].parent for name in needed} | set(names)
     values = motion.values(rows)
     rotations: dict[str, np.ndarray] = {}
     positions: dict[str, np.ndarray] = {}
@@ -222,12 +222,20 @@ def joint_positions(
                 positions[joint.parent]
                 + matrix_product(rotations[joint.parent], np.atleast_2d(shift)[..., None])[..., 0]
             )
-        if name in parents:
+        if name in rotating:
             local = _rotation(joint, columns)
             rotations[name] = (
                 local if joint.parent is None else matrix_product(rotations[joint.parent], local)
             )
-    return {name: positions[name] for name in names}
+    return {name: positions[name] for name in names}, {name: rotations[name] for name in names}
+
+
+def rest_positions(motion: BvhMotion) -> dict[str, Float[np.ndarray, "3"]]:
+    """Where joints are when nothing is rotated, from the root, in the file's axes and unit."""
+    places: dict[str, np.ndarray] = {}
+    for name, joint in motion.joints.items():
+        places[name] = np.zeros(3) if joint.parent is None else places[joint.parent] + joint.offset
+    return places
 
 
 def _with_ancestors(motion: BvhMotion, names: Sequence[str]) -> list[str]:

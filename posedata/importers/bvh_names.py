@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.bvh_file import BvhMotion
+from evolift.posedata.importers.bvh_file import BvhJoint, BvhMotion
 from evolift.posedata.skeleton import H36M17
 
 Weights = Mapping[str, float]
@@ -27,7 +27,9 @@ class BvhNames:
 
     Args:
         name: of the table.
-        joints: joint of H36M17 -> {joint of the file: weight}; weights sum to 1.
+        joints: joint of H36M17 -> {joint of the file: weight}; weights sum to 1. The nose may be absent.
+        skull: the joint at the base of the skull, whose rotation is the head's: where the nose is absent, it is placed in this
+            frame, or unlabelled if this is None too.
         millimetres: length of the file's unit where all files of this kind have the same, else None.
         repair: mends what the conversion lost.
         subject_from_name: the file name is SUBJECT_NUMBER.
@@ -38,12 +40,13 @@ class BvhNames:
 
     name: str
     joints: Mapping[str, Weights]
+    skull: str | None = None
     millimetres: float | None = None
     repair: Callable[[BvhMotion], BvhMotion] | None = None
     subject_from_name: bool = False
 
     def __post_init__(self) -> None:
-        missing = [joint for joint in H36M17.joints if joint not in self.joints]
+        missing = [joint for joint in H36M17.joints if joint not in self.joints and joint != "nose"]
         unknown = [joint for joint in self.joints if joint not in H36M17.joints]
         if missing or unknown:
             raise InputError(
@@ -85,6 +88,10 @@ _MIXAMO = _sided(
 _BANDAI_NAMCO = _sided(
     "{name}_{side}", "L", "R",
     hip="UpperLeg", knee="LowerLeg", ankle="Foot", shoulder="UpperArm", elbow="LowerArm", wrist="Hand",
+)  # fmt: skip
+_ICLONE = _sided(
+    "CC_Base_{side}_{name}", "L", "R",
+    hip="Thigh", knee="Calf", ankle="Foot", shoulder="Upperarm", elbow="Forearm", wrist="Hand",
 )  # fmt: skip
 
 
@@ -138,6 +145,27 @@ def repair_bandai_namco(motion: BvhMotion) -> BvhMotion:
     return motion.with_offsets({"Head_End": np.array([HEAD_PER_LEG * leg, 0.0, 0.0])})
 
 
+def repair_iclone(motion: BvhMotion) -> BvhMotion:
+    """Give the head of iClone's bodies (joints CC_Base_*) a top, which no joint of theirs marks.
+
+    It is put up the head's own y axis, `HEAD_PER_LEG` of the leg away.
+
+    Raises:
+        InputError: joints are missing.
+    """
+    for name in ("CC_Base_Head", "CC_Base_L_Calf", "CC_Base_L_Foot"):
+        if name not in motion.joints:
+            raise InputError(
+                f"{motion.label} has no joint {name!r}: it is not of iClone's names, choose others"
+            )
+    leg = sum(
+        float(np.linalg.norm(motion.joints[name].offset)) for name in ("CC_Base_L_Calf", "CC_Base_L_Foot")
+    )
+    offset = np.array([0.0, HEAD_PER_LEG * leg, 0.0])
+    top = BvhJoint("CC_Base_Head_Top", "CC_Base_Head", offset, (), 0)
+    return replace(motion, joints={**motion.joints, top.name: top})
+
+
 def repair_mixamo(motion: BvhMotion) -> BvhMotion:
     """The names of Mixamo's joints as the table has them.
 
@@ -164,11 +192,11 @@ BVH_NAMES: dict[str, BvhNames] = {
                     "pelvis": ("LeftHip", "RightHip"),
                     "spine": "Chest",
                     "thorax": ("lowerneck", "Neck"),
-                    "neck": "Head",
                     "head": "Head_End",
                 },
                 *_CGSPEED,
             ),
+            skull="Head",
             millimetres=CMU_MILLIMETRES,
             repair=repair_cgspeed,
             subject_from_name=True,
@@ -180,11 +208,11 @@ BVH_NAMES: dict[str, BvhNames] = {
                     "pelvis": ("mixamorig:LeftUpLeg", "mixamorig:RightUpLeg"),
                     "spine": "mixamorig:Spine1",
                     "thorax": "mixamorig:Neck",
-                    "neck": "mixamorig:Head",
                     "head": "mixamorig:HeadTop_End",
                 },
                 *_MIXAMO,
             ),
+            skull="mixamorig:Head",
             repair=repair_mixamo,
         ),
         BvhNames(
@@ -194,12 +222,26 @@ BVH_NAMES: dict[str, BvhNames] = {
                     "pelvis": ("UpperLeg_L", "UpperLeg_R"),
                     "spine": "Chest",
                     "thorax": "Neck",
-                    "neck": "Head",
                     "head": "Head_End",
                 },
                 *_BANDAI_NAMCO,
             ),
+            skull="Head",
             repair=repair_bandai_namco,
+        ),
+        BvhNames(
+            "iclone",
+            _table(
+                {
+                    "pelvis": ("CC_Base_L_Thigh", "CC_Base_R_Thigh"),
+                    "spine": "CC_Base_Spine02",
+                    "thorax": "CC_Base_NeckTwist01",
+                    "head": "CC_Base_Head_Top",
+                },
+                *_ICLONE,
+            ),
+            skull="CC_Base_Head",
+            repair=repair_iclone,
         ),
         BvhNames("evolift", {joint: {joint: 1.0} for joint in H36M17.joints}, millimetres=10.0),
     )
@@ -211,7 +253,8 @@ def bvh_names(name: str | Path) -> BvhNames:
     """A built-in table by its name, or one of the user's from a JSON file.
 
     The file maps every joint of H36M17 to a joint of the BVH file, to a list of joints (their middle), or to an
-    object {joint: weight}. An end site is called by its joint and `_End`.
+    object {joint: weight}. An end site is called by its joint and `_End`. In place of `nose` it may name the joint at the base
+    of the skull, `skull` (or `neck`, as animators call it), in whose frame the nose is then placed.
 
     Raises:
         InputError: there is none of that name, or the file is not such a table.
@@ -225,12 +268,15 @@ def bvh_names(name: str | Path) -> BvhNames:
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        skulls = [values.pop(key) for key in ("skull", "neck") if key in values]
         joints = {joint: _weights(value) for joint, value in values.items()}
+        if not all(isinstance(skull, str) for skull in skulls):
+            raise TypeError("'skull' must be one joint")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path} is not a JSON table of joint names: {error}") from None
-    return BvhNames(path.name, joints)
+    return BvhNames(path.name, joints, skulls[0] if skulls else None)
 
 
 def _weights(value: object) -> Weights:

@@ -22,11 +22,14 @@ from evolift.posedata.importers.capture_frame import (
     detect_up,
     to_world,
 )
+from evolift.posedata.importers.head_axes import HeadAxes
+from evolift.posedata.nose import nose_of_head
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter
 
 _MIN_BONE = 1e-3
+NOSE = H36M17.index("nose")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +41,10 @@ class CaptureClip:
         subject: their subject label.
         label: the file, for messages.
         frames: frame numbers.
-        joints: H36M17 in the file's unit and axes.
+        joints: H36M17 in the file's unit and axes; the nose may be NaN.
         native_frames: in the file.
         left_out: frames left out as glitches.
+        head: places a nose that is NaN; without it that joint stays unlabelled.
     """
 
     name: str
@@ -50,6 +54,13 @@ class CaptureClip:
     joints: Float[np.ndarray, "frames 17 3"]
     native_frames: int
     left_out: int = 0
+    head: HeadAxes | None = None
+
+    @property
+    def unlabelled(self) -> tuple[str, ...]:
+        """Joints that the clip does not tell."""
+        is_known = self.head is not None or np.isfinite(self.joints[:, NOSE]).all()
+        return () if is_known else ("nose",)
 
 
 _QUESTIONS: dict[str, tuple[str, Callable[[np.ndarray], Any]]] = {
@@ -141,14 +152,16 @@ class CaptureTotals:
 
 
 def write_clips(
-    clips: Iterator[CaptureClip], frame: CaptureFrame, open_writer: Callable[[], PoseStoreWriter]
+    clips: Iterator[CaptureClip],
+    frame: CaptureFrame,
+    open_writer: Callable[[tuple[str, ...]], PoseStoreWriter],
 ) -> CaptureTotals:
     """Write clips as poses in the world.
 
     Args:
         clips: in order, at least one.
         frame: what is known of their unit and axes; filled in.
-        open_writer: called when all is settled.
+        open_writer: called with the unlabelled joints when all is settled.
 
     Raises:
         InputError: clips disagree, or none tells, or a bone has no length.
@@ -165,8 +178,12 @@ def write_clips(
             totals.left_out += clip.left_out
             waiting.append(clip)
             if frame.is_settled:
-                writer = open_writer() if writer is None else writer
+                writer = open_writer(waiting[0].unlabelled) if writer is None else writer
                 for ready in waiting:
+                    if ready.unlabelled != writer.unlabelled:
+                        raise InputError(
+                            f"{ready.label}: its nose can{'not' if ready.unlabelled else ''} be placed by its rest pose, other than in the files before: import it apart"
+                        )
                     writer.append(_rows(ready, *frame.settled(ready.label)))
                 waiting = []
         if writer is None:
@@ -189,9 +206,10 @@ def check_bones(clip: CaptureClip) -> None:
     """
     if not len(clip.joints):
         return
-    parents, children = np.array(H36M17.bones).T
+    known = [bone for bone in H36M17.bones if NOSE not in bone or np.isfinite(clip.joints[0, NOSE]).all()]
+    parents, children = np.array(known).T
     lengths = np.linalg.norm(clip.joints[0, children] - clip.joints[0, parents], axis=-1)
-    short = lengths < _MIN_BONE * lengths.max()
+    short = lengths < _MIN_BONE * np.nanmax(lengths)
     if short.any():
         child, parent = (H36M17.joints[joints[int(short.argmax())]] for joints in (children, parents))
         raise InputError(
@@ -201,9 +219,15 @@ def check_bones(clip: CaptureClip) -> None:
 
 def _rows(clip: CaptureClip, millimetres: float, up: Axis, mirrored: bool) -> Poses:
     count = len(clip.frames)
+    joints = to_world(clip.joints, millimetres, up, mirrored)
+    if clip.head is not None:
+        skull = to_world(clip.head.skull, millimetres, up, mirrored)
+        left, upward = (to_world(axis, 1.0, up, mirrored) for axis in (clip.head.left, clip.head.up))
+        thorax, top = (joints[:, H36M17.index(joint)] for joint in ("thorax", "head"))
+        joints[:, NOSE] = nose_of_head(thorax, skull, top, left, upward)
     return Poses(
         repeated_label(clip.subject, count),
         repeated_label(clip.name, count),
         clip.frames,
-        to_world(clip.joints, millimetres, up, mirrored).astype(np.float32),
+        joints.astype(np.float32),
     )

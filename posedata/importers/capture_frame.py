@@ -74,9 +74,9 @@ def detect_mirrored(joints: Float[np.ndarray, "frames 17 3"]) -> bool | None:
 
 
 def to_world(
-    joints: Float[np.ndarray, "frames 17 3"], millimetres: float, up: Axis, mirrored: bool
-) -> Float[np.ndarray, "frames 17 3"]:
-    """Joints of a file in millimetres, z up, with left and right as they are in people.
+    joints: Float[np.ndarray, "*batch 3"], millimetres: float, up: Axis, mirrored: bool
+) -> Float[np.ndarray, "*batch 3"]:
+    """Points of a file in millimetres, z up, with left and right as they are in people.
 
     y up becomes (x, -z, y), x up (y, z, x); a mirrored file has its first axis reversed.
     """

@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.amc_file import bone_ends, parse_amc
+from evolift.posedata.importers.amc_file import moved_bones, parse_amc
 from evolift.posedata.importers.asf_file import parse_asf
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.source_files import SourceFiles
+from evolift.posedata.nose import nose_of_head
 from evolift.posedata.skeleton import H36M17
 
 CMU_FPS = 120.0
@@ -30,7 +31,6 @@ BONES_OF_JOINTS: dict[str, tuple[str, ...]] = {
     "left_ankle": ("ltibia",),
     "spine": ("lowerback",),
     "thorax": ("thorax", "lowerneck"),
-    "neck": ("upperneck",),
     "head": ("head",),
     "left_shoulder": ("lclavicle",),
     "left_elbow": ("lhumerus",),
@@ -39,7 +39,10 @@ BONES_OF_JOINTS: dict[str, tuple[str, ...]] = {
     "right_elbow": ("rhumerus",),
     "right_wrist": ("rwrist",),
 }
-"""Joint of H36M17 -> bones whose end points' middle it is. The forearm is the `radius` and the `wrist` bone."""
+"""Joint of H36M17 -> bones whose end points' middle it is. The forearm is the `radius` and the `wrist` bone; the nose is placed in
+the frame of the `head` bone, see `evolift.posedata.nose`."""
+SKULL_BONE = "upperneck"
+"""Its end is the base of the skull."""
 
 GLITCHES: dict[str, tuple[int, int]] = {
     "01_03": (3100, 3122),
@@ -131,11 +134,15 @@ def read_clip(files: SourceFiles, clip: CmuClip, fps: float | None = None) -> Cl
         first, last = GLITCHES[clip.name]
         is_good = (kept < first) | (kept > last)
     rows = kept[is_good]
-    bones = sorted({bone for bones in BONES_OF_JOINTS.values() for bone in bones})
-    ends = bone_ends(skeleton, motion, rows, bones)
-    joints = np.stack(
-        [_middle([ends[bone] for bone in BONES_OF_JOINTS[joint]]) for joint in H36M17.joints], 1
-    )
+    bones = sorted({bone for bones in BONES_OF_JOINTS.values() for bone in bones} | {SKULL_BONE})
+    ends, rotations = moved_bones(skeleton, motion, rows, bones)
+    joints = np.zeros((len(rows), len(H36M17), 3))
+    for joint, parts in BONES_OF_JOINTS.items():
+        joints[:, H36M17.index(joint)] = _middle([ends[bone] for bone in parts])
+    # At rest the person stands upright and looks along z: x is its left, y up.
+    left, up, _ = np.moveaxis(rotations["head"], -1, 0)
+    thorax, top = (joints[:, H36M17.index(joint)] for joint in ("thorax", "head"))
+    joints[:, H36M17.index("nose")] = nose_of_head(thorax, ends[SKULL_BONE], top, left, up)
     return ClipPoses(
         motion.numbers[rows], y_up_to_z_up(joints).astype(np.float32), len(motion), int((~is_good).sum())
     )

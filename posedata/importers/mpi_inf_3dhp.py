@@ -29,7 +29,7 @@ from evolift.posedata.importers.image_folder import new_image_folder
 from evolift.posedata.importers.joint_boxes import joint_boxes
 from evolift.posedata.importers.skeletool_calibration import read_skeletool_cameras
 from evolift.posedata.importers.video_frames import write_video_frames
-from evolift.posedata.joint_mapping import VISIBLE
+from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
@@ -37,7 +37,10 @@ from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
 H36M17_OF_28 = (4, 23, 24, 25, 18, 19, 20, 3, 5, 6, 7, 9, 10, 11, 14, 15, 16)
-"""Joints of H36M17 among the 28. `neck` there lies between the shoulders (thorax here) and `head` at the skull's base (neck)."""
+"""Joints of H36M17 among the 28. `neck` there lies between the shoulders (thorax here), `head_top` is the head, and `head`, which
+stands in the place of the nose here, is not it: `UNLABELLED_JOINTS`."""
+UNLABELLED_JOINTS = ("nose",)
+"""Joints of H36M17 that neither the 28 nor the test set's 17 have."""
 USUAL_CAMERAS = ("0", "1", "2", "4", "5", "6", "7", "8")
 SEQUENCES: dict[tuple[str, str], tuple[int, float]] = {
     ("S1", "Seq1"): (6416, 25), ("S1", "Seq2"): (12430, 50), ("S2", "Seq1"): (6502, 25), ("S2", "Seq2"): (6081, 25),
@@ -129,7 +132,15 @@ def import_mpi_inf_3dhp(
         inputs={path.relative_to(source).as_posix(): sha256_of(path) for path in inputs},
     )
     root = "" if images is None else images.name
-    writer = PoseStoreWriter(target, H36M17, "world", provenance, image_root=root, overwrite=overwrite)
+    writer = PoseStoreWriter(
+        target,
+        H36M17,
+        "world",
+        provenance,
+        image_root=root,
+        unlabelled=UNLABELLED_JOINTS,
+        overwrite=overwrite,
+    )
     with writer, contextlib.ExitStack() as stack:
         image_folder = (
             None if images is None else stack.enter_context(new_image_folder(images, overwrite=overwrite))
@@ -285,12 +296,15 @@ def pose_rows(
     subject: str, actions: pd.Categorical, frames: np.ndarray, joints_3d: np.ndarray, joints_2d: np.ndarray,
     camera: int, images: list[str] | None, where: str,
 ) -> Poses:  # fmt: skip
-    """Rows of one view, all of whose joints count as visible.
+    """Rows of one view, all of whose joints but `UNLABELLED_JOINTS` count as visible.
 
     Raises:
         InputError: all joints of a row are in one place of the image.
     """
     visibility = np.full(joints_2d.shape[:2], VISIBLE, np.uint8)
+    lacking = [H36M17.index(joint) for joint in UNLABELLED_JOINTS]
+    visibility[:, lacking] = UNLABELLED
+    joints_2d = np.where(visibility[..., None] == UNLABELLED, 0, joints_2d)
     boxes, is_usable = joint_boxes(joints_2d.astype(np.float32), visibility)
     if not is_usable.all():
         raise InputError(

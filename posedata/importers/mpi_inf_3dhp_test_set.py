@@ -19,7 +19,12 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import read_image_size
 from evolift.posedata.importers.image_folder import relative_folder
-from evolift.posedata.importers.mpi_inf_3dhp import MAX_PIXELS, Mpi3dhpSummary, pose_rows
+from evolift.posedata.importers.mpi_inf_3dhp import (
+    MAX_PIXELS,
+    UNLABELLED_JOINTS,
+    Mpi3dhpSummary,
+    pose_rows,
+)
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import label_each
 from evolift.posedata.progress import Progress, no_progress
@@ -27,7 +32,8 @@ from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
 H36M17_OF_17 = (14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4)
-"""Joints of H36M17 among the 17 of the test set, which are head top, neck, right arm, left arm, right leg, left leg, ..."""
+"""Joints of H36M17 among the 17 of the test set, which are head top, neck, right arm, left arm, right leg, left leg, ...
+The last, `head`, stands in the place of the nose and is left out as in the training set."""
 _STUDIO, _OUTDOORS = (2048, 2048), (1920, 1080)
 SIZES = dict.fromkeys(("TS1", "TS2", "TS3", "TS4"), _STUDIO) | dict.fromkeys(("TS5", "TS6"), _OUTDOORS)
 
@@ -77,7 +83,13 @@ def import_mpi_inf_3dhp_test_set(
     root = relative_folder(source, target.parent) if with_images else ""
     unmarked = 0
     with PoseStoreWriter(
-        target, H36M17, "camera", provenance, image_root=root, overwrite=overwrite
+        target,
+        H36M17,
+        "camera",
+        provenance,
+        image_root=root,
+        unlabelled=UNLABELLED_JOINTS,
+        overwrite=overwrite,
     ) as writer:
         for subject, path in found.items():
             joints_2d, joints_3d, activities, is_valid = read_test_annotation(path)

@@ -7,7 +7,8 @@ are the same in SMPL, SMPL-H and SMPL-X. AMASS has z up and HumanML3D y up: unit
 as for BVH, or asked for.
 
 SMPL has no joint at the top of the head: H36M17's head is as far above SMPL's head joint (the base of the skull) as that is
-above its neck joint, in the same direction. This is coarse, and provenance says so.
+above its neck joint, in the same direction. This is coarse, and provenance says so. Nor has it a nose: that joint of H36M17 is
+unlabelled, unless the file holds all joints of the smplx package's output, which has one behind the body's (and hands') own.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ from evolift.posedata.store import PoseStoreWriter, Provenance
 
 KEYS = ("joints", "Jtr", "jtr", "joints3d", "joints_3d")
 """Names that arrays of joints have."""
+NOSE_OF_JOINTS = {45: 24, 73: 52, 127: 55, 144: 55}
+"""Number of joints in smplx's output of SMPL, SMPL-H and SMPL-X (the last without and with the face's contour) -> where the nose is
+in it (joint_names.py of github.com/vchoutas/smplx)."""
 RATE_KEYS = ("fps", "mocap_framerate", "mocap_frame_rate")
 _PARAMETERS = {"poses", "betas", "trans", "pose_body", "root_orient"}
 
@@ -105,7 +109,7 @@ def import_smpl_joints(
                 yield _read(files, name, key, fps, rate, subject)
                 progress(1, len(found))
 
-        def open_writer() -> PoseStoreWriter:
+        def open_writer(unlabelled: tuple[str, ...]) -> PoseStoreWriter:
             parameters = {
                 "key": key,
                 "fps": fps,
@@ -116,7 +120,9 @@ def import_smpl_joints(
                 "head": "extrapolated from the neck through the base of the skull",
             }
             provenance = Provenance("evolift data import smpl-joints", parameters, inputs=files.hashes(found))
-            return PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite)
+            return PoseStoreWriter(
+                target, H36M17, "world", provenance, unlabelled=unlabelled, overwrite=overwrite
+            )
 
         totals = write_clips(clips(), frame, open_writer)
     return SmplSummary(
@@ -133,7 +139,10 @@ def _read(
     if fps is not None and rate is None:
         raise InputError(f"{label} does not tell its frames per second: give them by `rate`")
     rows = kept_frames(len(joints), rate or 1.0, fps if rate is not None else None)
-    kept, _ = mapping_between(SMPL22, H36M17).convert(joints[rows].astype(np.float64))
+    chosen = joints[rows].astype(np.float64)
+    kept, _ = mapping_between(SMPL22, H36M17).convert(chosen[:, : len(SMPL22)])
+    nose = NOSE_OF_JOINTS.get(joints.shape[1])
+    kept[:, H36M17.index("nose")] = np.nan if nose is None else chosen[:, nose]
     path = PurePosixPath(name)
     return CaptureClip(
         path.stem, subject or path.parent.name or "unknown", label, rows + 1, kept, len(joints)
@@ -142,8 +151,8 @@ def _read(
 
 def _joints_of(
     data: bytes, name: str, key: str | None, label: str
-) -> tuple[Float[np.ndarray, "frames 22 3"], float | None]:
-    """Joints and frames per second, the latter if the file tells it.
+) -> tuple[Float[np.ndarray, "frames joints 3"], float | None]:
+    """Joints (all of smplx's output, else the body's 22) and frames per second, the latter if the file tells it.
 
     Only the arrays of numbers that are wanted are read: others, which may be pickled, are not touched.
     """
@@ -172,7 +181,7 @@ def _joints_of(
         raise InputError(
             f"{label} must hold joints of shape (frames, 22 or more, 3), they are {values.dtype} of {values.shape}: give joints of SMPL"
         )
-    joints = values[:, : len(SMPL22)]
+    joints = values if values.shape[1] in NOSE_OF_JOINTS else values[:, : len(SMPL22)]
     strange = ~np.isfinite(joints).all((1, 2))
     if strange.any():
         raise InputError(f"{label}, frame {int(strange.argmax()) + 1}: a joint is not finite: write it again")

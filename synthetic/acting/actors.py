@@ -67,7 +67,7 @@ CONTACT_RADII: dict[str, float] = {
     "wrist": 62.0,
     "elbow": 50.0,
     "shoulder": 65.0,
-    "neck": 75.0,
+    "nose": 40.0,
     "head": 30.0,
 }
 """Height in mm of each joint above the floor when the body touches the floor there."""

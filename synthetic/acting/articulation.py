@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from evolift.posedata.nose import nose_of_head
 from evolift.posedata.skeleton import H36M17
 from evolift.synthetic.acting.bodies import Body
 
@@ -102,8 +103,11 @@ def forward_kinematics(angles: Angles, body: Body) -> Float[np.ndarray, "frames 
     joints = np.zeros((len(pelvis), len(H36M17), 3))
     _extend(joints, "spine", lumbar, (0, 0, body.length("spine")))
     _extend(joints, "thorax", chest @ _leaning(_CHEST_REST), (0, 0, body.length("thorax")))
-    _extend(joints, "neck", neck @ _leaning(_NECK_REST), (0, 0, body.length("neck")))
-    _extend(joints, "head", skull, (0, 0, body.length("head")))
+    thorax = joints[:, H36M17.index("thorax")]
+    base = thorax + (neck @ _leaning(_NECK_REST)) @ np.array((0, 0, body.neck))
+    top = base + skull @ np.array((0, 0, body.skull))
+    joints[:, H36M17.index("head")] = top
+    joints[:, H36M17.index("nose")] = nose_of_head(thorax, base, top, skull[..., 1], skull[..., 2])
     for side in SIDES:
         _add_leg(joints, angles, body, pelvis, side)
         _add_arm(joints, angles, body, chest, side)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from evolift.posedata.errors import InputError
 from evolift.posedata.mean_lengths import MEAN_LENGTHS
 
+NECK_LENGTH, SKULL_LENGTH = 142.0, 98.0
+"""Of the mean body in mm, also from motion capture (CMU)."""
+
 
 @dataclass(frozen=True)
 class Body:
@@ -31,6 +34,16 @@ class Body:
     trunk: float = 1.0
     shoulders: float = 1.0
     hips: float = 1.0
+
+    @property
+    def neck(self) -> float:
+        """From the thorax joint to the base of the skull, mm."""
+        return NECK_LENGTH * self.scale
+
+    @property
+    def skull(self) -> float:
+        """From the base of the skull to the top of the head, mm."""
+        return SKULL_LENGTH * self.scale
 
     def length(self, bone: str) -> float:
         """Length in mm of the bone that ends at the joint `bone`, named without its side."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from evolift.posedata.nose import head_of_nose
 from evolift.posedata.skeleton import H36M17
 from evolift.synthetic.rendering.surface_grid import Point, cross, square_to, unit
 
-PELVIS, SPINE, THORAX, NECK, HEAD = (
-    H36M17.index(name) for name in ("pelvis", "spine", "thorax", "neck", "head")
+PELVIS, SPINE, THORAX, NOSE, HEAD = (
+    H36M17.index(name) for name in ("pelvis", "spine", "thorax", "nose", "head")
 )
 
 
@@ -24,7 +25,6 @@ class Build:
         belly, chest, hips: girth of the trunk at three heights.
         shoulders: thickness of the shoulders.
         head: size of the head.
-        face_yaw, face_pitch: rotation of the face to the left and up, radians.
         hair_length: 0 none beyond the scalp, 1 down to the shoulder blades.
         sleeve, trouser: how far the cloth stands off the skin, mm.
         skirt: place on the legs where a skirt ends (1 at the knees), 0 for none.
@@ -37,8 +37,6 @@ class Build:
     hips: float = 1.0
     shoulders: float = 1.0
     head: float = 1.0
-    face_yaw: float = 0.0
-    face_pitch: float = 0.0
     hair_length: float = 0.0
     sleeve: float = 6.0
     skirt: float = 0.0
@@ -48,7 +46,7 @@ class Build:
 
 @dataclass(frozen=True, eq=False)
 class BodyFrame:
-    """Directions of a pose that the parts share: left, up and front of hips and chest, unit vectors."""
+    """What the parts of a pose share: left, up and front of hips, chest and head, unit vectors, and the base of the skull."""
 
     left_hips: Point
     up_hips: Point
@@ -56,6 +54,10 @@ class BodyFrame:
     left_chest: Point
     up_chest: Point
     front_chest: Point
+    left_head: Point
+    up_head: Point
+    front_head: Point
+    skull: Point
 
     @classmethod
     def of(cls, joints: Float[np.ndarray, "17 3"]) -> BodyFrame:
@@ -64,4 +66,16 @@ class BodyFrame:
         shoulders = unit(joints[H36M17.index("left_shoulder")] - joints[H36M17.index("right_shoulder")])
         up_hips = square_to(joints[SPINE] - joints[PELVIS], hips, np.array([0.0, 0.0, 1.0]))
         up_chest = square_to(joints[THORAX] - joints[SPINE], shoulders, up_hips)
-        return cls(hips, up_hips, cross(hips, up_hips), shoulders, up_chest, cross(shoulders, up_chest))
+        skull, left, up = head_of_nose(joints[THORAX], joints[NOSE], joints[HEAD])
+        return cls(
+            hips,
+            up_hips,
+            cross(hips, up_hips),
+            shoulders,
+            up_chest,
+            cross(shoulders, up_chest),
+            left,
+            up,
+            cross(left, up),
+            skull,
+        )

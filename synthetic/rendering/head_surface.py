@@ -1,30 +1,20 @@
-"""The surface of head and hair of a rendered person, world mm, z up.
-
-The joints of H36M17 do not say where the face looks: it looks ahead of the chest, but for a rotation of its own.
-"""
+"""The surface of head and hair of a rendered person, world mm, z up; the face looks where thorax, nose and head say."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
 
-from evolift.synthetic.rendering.body_build import HEAD, NECK, BodyFrame, Build
-from evolift.synthetic.rendering.surface_grid import Part, Point, cross, profile, square_to, tube, unit
+from evolift.synthetic.rendering.body_build import HEAD, BodyFrame, Build
+from evolift.synthetic.rendering.surface_grid import Part, Point, profile, tube, unit
 
 
 def _skull(
     joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build
 ) -> tuple[Point, Point, Point, Point]:
     """Centre, left, front and up of the head."""
-    up = unit(joints[HEAD] - joints[NECK])
-    front = square_to(frame.front_chest, up, frame.up_chest)
-    left = cross(up, front)
-    c, s = np.cos(build.face_yaw), np.sin(build.face_yaw)
-    front, left = c * front + s * left, c * left - s * front
-    c, s = np.cos(0.5 * build.face_pitch), np.sin(0.5 * build.face_pitch)
-    front, up = c * front + s * up, c * up - s * front
-    centre = joints[HEAD] - 92 * build.head * up + 14 * front
-    return centre, left, front, up
+    centre = joints[HEAD] - 92 * build.head * frame.up_head + 14 * frame.front_head
+    return centre, frame.left_head, frame.front_head, frame.up_head
 
 
 def head(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build) -> Part:

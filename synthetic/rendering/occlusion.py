@@ -27,7 +27,7 @@ LIMB_RADII: dict[str, float] = {
     "ankle": 55.0,
     "spine": 125.0,
     "thorax": 95.0,
-    "neck": 105.0,
+    "nose": 105.0,
     "head": 90.0,
     "shoulder": 62.0,
     "elbow": 42.0,
@@ -43,7 +43,7 @@ def limb_radii(build: Build) -> Float[np.ndarray, "17"]:
         "pelvis": build.hips,
         "spine": build.belly,
         "thorax": build.chest,
-        "neck": build.head,
+        "nose": build.head,
         "head": build.head,
     }
     names = [name.removeprefix("left_").removeprefix("right_") for name in H36M17.joints]

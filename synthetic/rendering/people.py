@@ -93,6 +93,7 @@ def render_store(
             raise InputError(
                 f"{source}: its poses are in the {poses.coordinate_frame!r} frame: rendering needs the world frame"
             )
+        poses.require_labelled("rendering")
     folder = target.with_name(f"{target.stem}_images")
     provenance = Provenance(
         "evolift data render",

@@ -143,8 +143,6 @@ def _draw_build(generator: np.random.Generator) -> Build:
         hips=float(np.clip(1 + 0.08 * weight + 0.06 * own[3], 0.82, 1.4)),
         shoulders=float(np.clip(1 + 0.06 * weight + 0.08 * own[4], 0.8, 1.35)),
         head=float(np.clip(1 + 0.03 * own[5], 0.93, 1.08)),
-        face_yaw=float(np.clip(generator.normal(0, 0.35), -1, 1)),
-        face_pitch=float(np.clip(generator.normal(0, 0.12), -0.35, 0.35)),
         hair_length=float(generator.choice([0.0, generator.uniform(0.1, 1.0)], p=[0.6, 0.4])),
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evolift.posedata.skeleton import H36M17
-from evolift.synthetic.rendering.body_build import NECK, PELVIS, SPINE, THORAX, BodyFrame, Build
+from evolift.synthetic.rendering.body_build import PELVIS, SPINE, THORAX, BodyFrame, Build
 from evolift.synthetic.rendering.surface_grid import Part, cross, profile, square_to, tube, unit
 
 _TRUNK_PLACES = np.linspace(-0.34, 2.45, 30)
@@ -32,7 +32,7 @@ def trunk(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build) -> 
             joints[PELVIS],
             joints[SPINE],
             joints[THORAX],
-            joints[NECK],
+            frame.skull,
         ]
     )
     centres = np.stack([np.interp(places, [-1, 0, 1, 2, 3], stops[:, axis]) for axis in range(3)], -1)
@@ -67,7 +67,7 @@ def trunk(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build) -> 
 def shoulder_cap(joints: Float[np.ndarray, "17 3"], frame: BodyFrame, build: Build, side: str) -> Part:
     """The muscle from the neck to the top of the arm."""
     shoulder = joints[H36M17.index(f"{side}_shoulder")]
-    start = joints[THORAX] + 0.25 * (joints[NECK] - joints[THORAX])
+    start = joints[THORAX] + 0.25 * (frame.skull - joints[THORAX])
     below = joints[THORAX] - 45 * frame.up_chest
     places = np.linspace(0, 1, 9)
     inner = (1 - places)[:, None] ** 2 * start + (2 * places * (1 - places))[:, None] * (
