@@ -29,7 +29,13 @@ from evolift.posedata.store import PoseStoreWriter, Provenance
 
 torch.set_num_threads(1)
 
-REAL_DATA_FILES = ("cmu_asfamc_subset.zip", "cmu_walk_bvh.zip", "lspet_subset.zip")
+REAL_DATA_FILES = (
+    "cmu_asfamc_subset.zip",
+    "cmu_walk_bvh.zip",
+    "cmu_dance_basketball_bvh.zip",
+    "cmu_actions.npz",
+    "lspet_subset.zip",
+)
 
 # A standing person, mm, z up, facing +x (so its left is +y), feet on the ground.
 _STANDING = {
@@ -42,7 +48,7 @@ _STANDING = {
     "left_ankle": (0, 135, 70),
     "spine": (0, 0, 1120),
     "thorax": (0, 0, 1400),
-    "neck": (20, 0, 1520),
+    "nose": (105, 0, 1510),
     "head": (20, 0, 1630),
     "left_shoulder": (0, 180, 1390),
     "left_elbow": (0, 230, 1110),

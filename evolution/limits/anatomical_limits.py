@@ -33,6 +33,7 @@ from evolift.evolution.limits.ranges_of_motion import (
     HEAD_ROTATION,
     HIP,
     KNEE,
+    LIFTED,
     NECK,
     NOSE,
     SHOULDER,
@@ -110,14 +111,20 @@ class AnatomicalLimits(JointLimits):
     def _in_hinge(
         self, directions: Float[Tensor, "3 hinges n"], carriers: Float[Tensor, "3 hinges n"]
     ) -> Bool[Tensor, "hinges n"]:
-        least_extension, straight, centre_x, centre_y, width = self._hinges.to(directions)[..., None]
+        constants = self._hinges.to(directions)[..., None]
+        least_extension, straight, side, forward, lateral, medial, lifted = constants
         rests = self.tree.rest_directions[[self.tree.parents[bone] for bone in self._hinge_bones]]
         rotation = _axial_zero(carriers, rests.T[:, :, None].to(carriers))
         cosine, sine = torch.cos(rotation), torch.sin(rotation)
         x = directions[0] * cosine + directions[1] * sine
         y = directions[1] * cosine - directions[0] * sine
         extension = -directions[2]
-        in_plane = x * centre_x + y * centre_y >= width * torch.sqrt(x * x + y * y)
+        elevation = torch.arccos(-carriers[2].clamp(-1, 1))
+        inward = medial + (lifted - medial) * _share(elevation, *map(math.radians, LIFTED))
+        # The middle of the flexion plane's range, and half of it.
+        middle, half = (lateral - inward) / 2, ((lateral + inward) / 2).clamp(max=math.pi)
+        along = x * side * torch.sin(middle) + y * forward * torch.cos(middle)
+        in_plane = along >= torch.cos(half) * torch.sqrt(x * x + y * y)
         inside: Tensor = (extension >= straight) | (in_plane & (extension >= least_extension))
         return inside
 
@@ -136,9 +143,14 @@ def _axial_zero(
     area = 2 * torch.atan2(
         dot(cross(down, rest), limb), 1 + dot(down, rest) + dot(rest, limb) + dot(limb, down)
     )
-    elevation = torch.rad2deg(torch.arccos(-limb[2].clamp(-1, 1)))
-    share = ((FADE[1] - elevation) / (FADE[1] - FADE[0])).clamp(0, 1)
-    return area * share * share * (3 - 2 * share)
+    elevation = torch.arccos(-limb[2].clamp(-1, 1))
+    return area * (1 - _share(elevation, *map(math.radians, FADE)))
+
+
+def _share(value: Float[Tensor, "hinges n"], start: float, end: float) -> Float[Tensor, "hinges n"]:
+    """0 up to `start`, 1 from `end` on, smoothly between."""
+    share = ((value - start) / (end - start)).clamp(0, 1)
+    return share * share * (3 - 2 * share)
 
 
 def _faces_forward(frame: HeadFrame) -> Bool[Tensor, "n"]:
@@ -224,13 +236,12 @@ def _border(ball: BallRange, tolerance: float) -> Float[Tensor, "azimuths"]:
 
 
 def _hinge_constants(hinge: HingeRange, side: int) -> list[float]:
-    """Cosines of the largest flexion and of straight, the middle of the flexion plane's range, cosine of half of it."""
-    half = math.radians((hinge.lateral + hinge.medial) / 2 + BALL_TOLERANCE)
-    angle = math.radians((hinge.lateral - hinge.medial) / 2)
+    """Cosines of the largest flexion and of straight; the sides of the flexion plane's range, and how far it reaches, radians."""
+    reach = [hinge.lateral, hinge.medial, hinge.medial_lifted]
     return [
         math.cos(math.radians(hinge.flexion + HINGE_TOLERANCE)),
         math.cos(math.radians(hinge.hyperextension + HINGE_TOLERANCE)),
-        side * math.sin(angle),
-        hinge.forward * math.cos(angle),
-        math.cos(min(half, math.pi)),
+        side,
+        hinge.forward,
+        *(math.radians(degrees + BALL_TOLERANCE) for degrees in reach),
     ]

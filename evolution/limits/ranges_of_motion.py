@@ -64,6 +64,7 @@ class HingeRange:
         forward: +1 if flexion moves the limb's end forward when the limb hangs (elbow), -1 backward (knee).
         lateral, medial: how far the plane of flexion may rotate to the outside and to the inside of the body: the
             axial rotation of the limb above.
+        medial_lifted: the same inward while the limb above is lifted to `LIFTED[1]` or more; from `LIFTED[0]` on the range grows.
         sources: where the numbers come from, in the same order.
     """
 
@@ -72,7 +73,12 @@ class HingeRange:
     forward: int
     lateral: int
     medial: int
-    sources: tuple[str, str, str, str]
+    medial_lifted: int
+    sources: tuple[str, ...]
+
+
+LIFTED = (40, 80)
+"""Elevations of a thigh or upper arm from hanging, degrees."""
 
 
 SHOULDER = BallRange(
@@ -105,11 +111,7 @@ HIP = BallRange(
         ),
         Extreme(-30, 0, "AAOS: adduction 30"),
         Extreme(65, 90, "Kapandji 2: abduction together with 90 of flexion reaches 60 to 70"),
-        Extreme(
-            105,
-            20,
-            "Kapandji 2: trained abduction, the thigh turned out and the pelvis tilting along: 90 to 120",
-        ),
+        Extreme(70, 0, "Kapandji 2: trained abduction, the pelvis tilting along: 90"),
         Extreme(-30, 90, "Kapandji 2: adduction with flexion 30"),
     ),
 )
@@ -179,6 +181,7 @@ ELBOW = HingeRange(
     forward=1,
     lateral=90,
     medial=100,
+    medial_lifted=100,
     sources=(
         "AAOS: flexion 150",
         "AAOS: extension 0; Kapandji 1: hyperextension 5 to 10 in people with lax ligaments",
@@ -191,11 +194,13 @@ KNEE = HingeRange(
     hyperextension=10,
     forward=-1,
     lateral=45,
-    medial=95,
+    medial=60,
+    medial_lifted=100,
     sources=(
         "Roaas & Andersson: 144 SD 6; Kapandji 2: 160 passive, as in a full squat: their middle and one SD",
         "AAOS: hyperextension 10",
         "AAOS: hip internal rotation 45 (swings the foot outward)",
-        "Kapandji 2: hip external rotation 60 with the hip bent (AAOS: 45); in dancers' turn-out a leg lifted sideways turns by 90; swings the foot inward",
+        "Kapandji 2: hip external rotation 60 with the hip bent (AAOS: 45), swings the foot inward",
+        "measured on motion capture of dance (CMU 05): a leg lifted sideways turns out by 90 to 110",
     ),
 )

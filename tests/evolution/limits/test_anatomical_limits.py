@@ -81,7 +81,7 @@ def test_lifting_sideways(
     assert broken(posed(standing_pose, **directions)) == (set() if valid else {name})
 
 
-@pytest.mark.parametrize("joint", ["neck", "head", "thorax"])
+@pytest.mark.parametrize("joint", ["nose", "head", "thorax"])
 def test_neck_and_trunk_do_not_fold_back(standing_pose: np.ndarray, joint: str) -> None:
     assert broken(posed(standing_pose, **{joint: (0.0, 0.3, 1.0)})) == set()
     assert joint in broken(posed(standing_pose, **{joint: (0.0, -1.0, -0.2)}))
