@@ -72,25 +72,51 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
     show_default=True,
     help="Of the store's joints.",
 )
+@click.option(
+    "--mapping",
+    type=ExistingFile,
+    default=None,
+    help="What the file's joints are called, if their names are not known: JSON "
+    '{"skeleton": NAME, "joints": {YOURS: JOINT}}.',
+)
 @min_joints_option
 @overwrite_option
 @click.pass_context
 def import_coco(
-    ctx: click.RichContext, /, source: Path, images: Path, output: Path, skeleton: str, **options: Any
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    images: Path,
+    output: Path,
+    skeleton: str,
+    mapping: Path | None,
+    **options: Any,
 ) -> None:
-    """COCO person keypoints: SOURCE is person_keypoints_*.json."""
+    """Person keypoints in COCO's layout: SOURCE is person_keypoints_*.json, or the like of another data set.
+
+    The file's own names of joints are read: COCO's, those of CrowdPose, AI Challenger, Halpe, PoseTrack, Human3.6M and
+    MPII, or yours.
+    """
     from evolift.posedata.importers import coco
+    from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
     from evolift.posedata.skeleton import skeleton_by_name
 
     with progress_bar("images", None) as progress:
         summary = coco.import_coco(
-            source, images, output, skeleton=skeleton_by_name(skeleton), progress=progress, **options
+            source,
+            images,
+            output,
+            skeleton=skeleton_by_name(skeleton),
+            mapping=None if mapping is None else read_name_mapping(mapping),
+            progress=progress,
+            **options,
         )
     write_settings(ctx, output)
     click.echo(
         f"{output}: {summary.people} people in {summary.images} images; {summary.crowds} crowds and "
-        f"{summary.bare} people with too few labelled joints left out"
+        f"{summary.bare} people with too few labelled joints or no box left out"
     )
+    click.echo(summary.joints)
 
 
 @click.command(

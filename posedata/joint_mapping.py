@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -97,14 +98,40 @@ class JointMapping:
         """
         if visibility is None:
             visibility = np.full(joints.shape[:-1], VISIBLE, np.uint8)
-        # Unlabelled joints may hold anything, even NaN, which a weight of 0 would not stop.
-        labelled = np.where(visibility[..., None] == UNLABELLED, 0, joints)
-        converted = np.einsum("ts,...sa->...ta", self.matrix, labelled).astype(joints.dtype)
-        used = self.matrix != 0
-        lowest = np.where(used, visibility[..., None, :], VISIBLE).min(-1)
-        converted_visibility = np.where(used.any(-1), lowest, UNLABELLED).astype(np.uint8)
-        converted[converted_visibility == UNLABELLED] = 0
-        return converted, converted_visibility
+        return weighted_joints(self.matrix, joints, visibility)
+
+
+@runtime_checkable
+class Conversion(Protocol):
+    """What converts joints and visibility as `JointMapping.convert` does."""
+
+    def convert(
+        self, joints: Float[np.ndarray, "*batch source axes"], visibility: UInt8[np.ndarray, "*batch source"]
+    ) -> tuple[Float[np.ndarray, "*batch target axes"], UInt8[np.ndarray, "*batch target"]]:
+        """Joints and visibility in the wanted skeleton."""
+        ...
+
+
+def weighted_joints(
+    matrix: Float[np.ndarray, "target source"],
+    joints: Float[np.ndarray, "*batch source axes"],
+    visibility: UInt8[np.ndarray, "*batch source"],
+) -> tuple[Float[np.ndarray, "*batch target axes"], UInt8[np.ndarray, "*batch target"]]:
+    """Weighted means of joints, each as visible as the least visible joint it is made of.
+
+    Args:
+        matrix: weights; a row of zeros is a target joint that comes back unlabelled.
+        joints: coordinates, any unit, 2D or 3D.
+        visibility: 0, 1 or 2 per joint.
+    """
+    # Unlabelled joints may hold anything, even NaN, which a weight of 0 would not stop.
+    labelled = np.where(visibility[..., None] == UNLABELLED, 0, joints)
+    converted = np.einsum("ts,...sa->...ta", matrix, labelled).astype(joints.dtype)
+    used = matrix != 0
+    lowest = np.where(used, visibility[..., None, :], VISIBLE).min(-1)
+    converted_visibility = np.where(used.any(-1), lowest, UNLABELLED).astype(np.uint8)
+    converted[converted_visibility == UNLABELLED] = 0
+    return converted, converted_visibility
 
 
 def _middle(*joints: str) -> dict[str, float]:
@@ -221,3 +248,33 @@ def mapping_between(source: Skeleton, target: Skeleton) -> JointMapping:
             return mapping
     known = ", ".join(f"{m.source.name} to {m.target.name}" for m in MAPPINGS)
     raise InputError(f"no mapping from {source.name} to {target.name} is declared (there are: {known})")
+
+
+_LAYOUTS = (HALPE26, MPII16, LSP14, COCO17)
+"""Skeletons in whose names all points of a body can be told, the one that tells the middle of the body best first."""
+
+
+def weights_of_points(points: Collection[str], target: Skeleton) -> dict[str, Mapping[str, float]]:
+    """What the joints of a skeleton are made of when some points of the body are known, whatever data set has just these.
+
+    A joint is the point of its own name, else what the first declared mapping of HALPE26, MPII16, LSP14 or COCO17 makes
+    it of that needs no other points; a joint that none of them makes is left out.
+
+    Args:
+        points: names as in those skeletons, and spine: `neck` is the bottom of the neck.
+        target: of the wanted joints.
+    """
+    tables = [
+        mapping.weights
+        for layout in _LAYOUTS
+        for mapping in MAPPINGS
+        if mapping.source == layout and mapping.target == target
+    ]
+    weights: dict[str, Mapping[str, float]] = {}
+    for joint in target.joints:
+        # Other skeletons call another point the neck.
+        own = [{joint: 1.0}] if joint in points and joint != "neck" else []
+        rows = own + [table[joint] for table in tables if joint in table and set(table[joint]) <= set(points)]
+        if rows:
+            weights[joint] = rows[0]
+    return weights

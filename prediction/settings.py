@@ -159,7 +159,7 @@ class KeypointSettings(Settings, frozen=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                description='What the keypoints of a DeepLabCut, SLEAP or CSV file are called: JSON {"skeleton": NAME, "joints": {YOURS: JOINT}}.'
+                description='What the keypoints of a DeepLabCut, SLEAP or CSV file are called, if their names are not known: JSON {"skeleton": NAME, "joints": {YOURS: JOINT}}.'
             ),
         ]
         | None

@@ -1,11 +1,12 @@
-"""Importer for COCO's person keypoints (Lin et al., ECCV 2014), and for data sets in its layout with 17 joints.
+"""Importer for COCO's person keypoints (Lin et al., ECCV 2014), and for data sets in its layout with other joints.
 
 `person_keypoints_train2017.json` has lists `images` (id, file_name, width, height), `annotations` (image_id,
-category_id, iscrowd, keypoints: 17 times x, y, visibility, bbox: left, top, width, height) and `categories`. Images
-are in a folder beside it. Keypoints are numbers of pixels, so that the centre of the first one is (0, 0); boxes are
-measured from the image's corner, and half a pixel is taken off.
+category_id, iscrowd, keypoints: for each joint x, y, visibility, bbox: left, top, width, height) and `categories`,
+whose `keypoints` name the joints (`evolift.posedata.importers.coco_categories`). Images are in a folder beside it.
+Keypoints are numbers of pixels, so that the centre of the first one is (0, 0); boxes are measured from the image's
+corner, and half a pixel is taken off.
 
-The file is read entry by entry, twice: memory does not grow with its annotations.
+The file is read entry by entry, several times: memory does not grow with its annotations.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ import numpy as np
 
 from evolift.posedata.checked_json import expect, number_table
 from evolift.posedata.errors import InputError
+from evolift.posedata.importers.coco_categories import CocoLayout, coco_layout
 from evolift.posedata.importers.image_folder import relative_folder
 from evolift.posedata.importers.joint_boxes import MIN_JOINTS
 from evolift.posedata.importers.json_stream import stream_json_list
 from evolift.posedata.importers.labelled_people import LabelledPerson, append_people
-from evolift.posedata.joint_mapping import UNLABELLED, mapping_between
+from evolift.posedata.joint_mapping import UNLABELLED
+from evolift.posedata.keypoint_formats.name_mapping import NameMapping
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.progress import Progress, no_progress
-from evolift.posedata.skeleton import COCO17, Skeleton
+from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
 
@@ -37,19 +40,21 @@ class CocoSummary:
     Args:
         people, images: written.
         crowds: annotations left out because they stand for a crowd.
-        bare: annotations left out because they have too few labelled joints or an empty box.
+        bare: annotations left out because they have too few labelled joints, or no box or an empty one.
+        joints: what the store's joints are made of, and by what this was told.
     """
 
     people: int
     images: int
     crowds: int
     bare: int
+    joints: str
 
 
 @dataclass(frozen=True)
 class _Image:
     file_name: str
-    size: tuple[int, int]
+    size: tuple[int, int] | None
 
 
 class _Counts:
@@ -64,6 +69,7 @@ def import_coco(
     target: Path,
     *,
     skeleton: Skeleton,
+    mapping: NameMapping | None = None,
     min_joints: int = MIN_JOINTS,
     overwrite: bool = False,
     progress: Progress = no_progress,
@@ -71,11 +77,12 @@ def import_coco(
     """Write a pose store (2D joints) with a row for each person; images stay where they are.
 
     Args:
-        source: person_keypoints_*.json.
+        source: person_keypoints_*.json, or another data set's file of this layout.
         images: folder of the images.
         target: the store to write.
-        skeleton: COCO17, or one that it is mapped to.
-        min_joints: labelled joints of 17 that a person needs to be taken.
+        skeleton: of the store's joints.
+        mapping: what the file's names of joints mean, if they are not known; names that it lacks are left out.
+        min_joints: labelled joints that a person needs to be taken, of those that the store's are made of.
         overwrite: replace an existing store.
         progress: counts images that have been looked at.
 
@@ -84,13 +91,12 @@ def import_coco(
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
-    mapping = mapping_between(COCO17, skeleton)
-    person = _person_category(source)
+    layout = coco_layout(source, skeleton, mapping)
     entries = _images(source)
     counts = _Counts()
     provenance = Provenance(
         "evolift data import coco",
-        {"skeleton": skeleton.name, "min_joints": min_joints},
+        {"skeleton": skeleton.name, "min_joints": min_joints, "joints": layout.columns.mapping.weights},
         inputs={source.name: sha256_of(source)},
     )
     root = relative_folder(images, target.parent)
@@ -99,8 +105,8 @@ def import_coco(
     ) as writer:
         written = append_people(
             writer,
-            _people(source, person, entries, counts, min_joints),
-            mapping,
+            _people(source, layout, entries, counts, min_joints),
+            layout.columns,
             "coco",
             images,
             progress,
@@ -111,21 +117,7 @@ def import_coco(
             raise InputError(
                 f"{source} has no person with {min_joints} labelled joints: give another file, or fewer by `min_joints`"
             )
-    return CocoSummary(people, written, counts.crowds, counts.bare)
-
-
-def _person_category(source: Path) -> int:
-    for number, entry in enumerate(stream_json_list(source, "categories")):
-        where = f"{source}: categories[{number}]"
-        expect(entry, dict, where)
-        if entry.get("name") == "person":
-            joints = expect(entry.get("keypoints"), list, f"{where}.keypoints")
-            if joints != list(COCO17.joints):
-                raise InputError(
-                    f"{where}.keypoints are {len(joints)} joints that are not COCO's 17: convert the file to COCO's"
-                )
-            return int(expect(entry.get("id"), int, f"{where}.id"))
-    raise InputError(f"{source} has no category 'person': give COCO's person_keypoints_*.json")
+    return CocoSummary(people, written, counts.crowds, counts.bare, layout.summary)
 
 
 def _images(source: Path) -> dict[int, _Image]:
@@ -134,31 +126,44 @@ def _images(source: Path) -> dict[int, _Image]:
         where = f"{source}: images[{number}]"
         expect(entry, dict, where)
         name = expect(entry.get("file_name"), str, f"{where}.file_name")
-        size = tuple(int(expect(entry.get(side), int, f"{where}.{side}")) for side in ("width", "height"))
-        images[int(expect(entry.get("id"), int, f"{where}.id"))] = _Image(name, (size[0], size[1]))
+        images[int(expect(entry.get("id"), int, f"{where}.id"))] = _Image(name, _size(entry, where))
     return images
 
 
+def _size(entry: dict[str, Any], where: str) -> tuple[int, int] | None:
+    """(width, height); None for an image that has neither, as in PoseTrack's own files."""
+    if entry.get("width") is None and entry.get("height") is None:
+        return None
+    width, height = (int(expect(entry.get(side), int, f"{where}.{side}")) for side in ("width", "height"))
+    return width, height
+
+
 def _people(
-    source: Path, person: int, images: dict[int, _Image], counts: _Counts, min_joints: int
+    source: Path, layout: CocoLayout, images: dict[int, _Image], counts: _Counts, min_joints: int
 ) -> Iterator[LabelledPerson]:
     """Every annotated person who is to be imported."""
+    used = [
+        number for number, name in enumerate(layout.columns.names) if name in layout.columns.mapping.names
+    ]
     for number, entry in enumerate(stream_json_list(source, "annotations")):
         where = f"{source}: annotations[{number}]"
         expect(entry, dict, where)
-        if entry.get("category_id") != person:
+        if layout.category is not None and entry.get("category_id") != layout.category:
             continue
         if entry.get("iscrowd"):
             counts.crowds += 1
             continue
-        keypoints = _keypoints(entry.get("keypoints"), f"{where}.keypoints")
-        box = number_table([entry.get("bbox")], 4, [f"{where}.bbox"])[0]
+        if not entry.get("keypoints") or not entry.get("bbox"):
+            counts.bare += 1
+            continue
+        keypoints = _keypoints(entry["keypoints"], len(layout.columns.names), f"{where}.keypoints")
+        box = number_table([entry["bbox"]], 4, [f"{where}.bbox"])[0]
         image = expect(entry.get("image_id"), int, f"{where}.image_id")
         if image not in images:
             raise InputError(f"{where}.image_id {image} is not among the images: download it again")
         if not np.isfinite(box).all():
             raise InputError(f"{where}.bbox is not finite: download it again")
-        if (keypoints[:, 2] > UNLABELLED).sum() < min_joints or (box[2:] <= 0).any():
+        if (keypoints[used, 2] > UNLABELLED).sum() < min_joints or (box[2:] <= 0).any():
             counts.bare += 1
             continue
         box[:2] -= 0.5
@@ -173,8 +178,8 @@ def _people(
         )
 
 
-def _keypoints(values: Any, where: str) -> np.ndarray:
-    table: np.ndarray = number_table([values], 3 * len(COCO17), [where])[0].reshape(-1, 3)
+def _keypoints(values: Any, joints: int, where: str) -> np.ndarray:
+    table: np.ndarray = number_table([values], 3 * joints, [where])[0].reshape(-1, 3)
     if not np.isin(table[:, 2], (0, 1, 2)).all():
         raise InputError(f"{where}: the third value of a joint must be 0, 1 or 2: download it again")
     if not np.isfinite(table).all():

@@ -20,19 +20,22 @@ _BLANK = " \t\r\n"
 _AFTER_VALUE = frozenset(_BLANK + ",:]}")
 
 
-def stream_json_list(path: Path, key: str | None = None, *, piece: int = PIECE) -> Iterator[Any]:
+def stream_json_list(
+    path: Path, key: str | None = None, *, is_optional: bool = False, piece: int = PIECE
+) -> Iterator[Any]:
     """Entries of a list, in order.
 
     Args:
         path: a JSON file.
         key: the list is the value of this key of the outermost object; None if the whole file is the list.
+        is_optional: a file without the key has no entries.
         piece: characters read at a time; never changes the result.
 
     Raises:
         InputError: the file cannot be read, is not JSON, or has no such list.
     """
     with reading(path, "give a JSON file"), path.open(encoding="utf-8-sig") as file:
-        yield from _entries(_Text(file, path, piece), key)
+        yield from _entries(_Text(file, path, piece), key, is_optional=is_optional)
 
 
 class _Text:
@@ -94,7 +97,7 @@ class _Text:
             self._read_on()
 
 
-def _entries(text: _Text, key: str | None) -> Iterator[Any]:
+def _entries(text: _Text, key: str | None, *, is_optional: bool) -> Iterator[Any]:
     if key is None:
         yield from _list(text)
         return
@@ -106,6 +109,8 @@ def _entries(text: _Text, key: str | None) -> Iterator[Any]:
         if name == key and text.next() == "[":
             is_found = True
             yield from _list(text)
+        elif name == key:
+            raise text.error_at(f"it has no list {key!r}")
         elif text.next() == "[":
             for _ in _list(text):
                 pass
@@ -114,7 +119,7 @@ def _entries(text: _Text, key: str | None) -> Iterator[Any]:
         if text.next() != "}":
             text.take(",")
     text.take("}")
-    if not is_found:
+    if not (is_found or is_optional):
         raise text.error_at(f"it has no list {key!r}")
     if text.next():
         raise text.error_at("there is more after its end")

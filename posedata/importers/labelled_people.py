@@ -12,7 +12,7 @@ from jaxtyping import Float64, UInt8
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import read_image_size
-from evolift.posedata.joint_mapping import UNLABELLED, JointMapping
+from evolift.posedata.joint_mapping import UNLABELLED, Conversion
 from evolift.posedata.poses import Poses, label_each, repeated_label
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.store import PoseStoreWriter
@@ -47,7 +47,7 @@ class LabelledPerson:
 def append_people(
     writer: PoseStoreWriter,
     people: Iterator[LabelledPerson],
-    mapping: JointMapping,
+    mapping: Conversion,
     subject: str,
     folder: Path,
     progress: Progress = no_progress,

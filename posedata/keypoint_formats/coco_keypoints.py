@@ -18,7 +18,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from evolift.posedata.skeleton import COCO17, HALPE26, MPII16, Skeleton
 
-_SKELETON_OF: dict[int, Skeleton] = {
+SKELETON_OF_COUNT: dict[int, Skeleton] = {
     17: COCO17,
     133: COCO17,  # COCO-WholeBody: the body comes first
     26: HALPE26,
@@ -68,6 +68,46 @@ def keypoints_of_coco(values: Any, where: str, *, is_alphapose: bool = False) ->
     )
 
 
+def person_category(categories: list[Any], where: str) -> int | None:
+    """Which category of an annotation file its people have: the one called person, else the only one with keypoints.
+
+    Args:
+        categories: the file's list.
+        where: the file, for messages.
+
+    Returns:
+        Its place in the list, None if the list is empty.
+
+    Raises:
+        InputError: several may be meant.
+    """
+    entries = list(enumerate(categories))
+    for number, entry in entries:
+        expect(entry, dict, f"{where}: categories[{number}]")
+    people = [pair for pair in entries if str(pair[1].get("name")).lower() == "person"] or entries
+    found = [pair for pair in people if pair[1].get("keypoints")] or people
+    if len(found) > 1:
+        called = ", ".join(str(entry.get("name")) for _, entry in found)
+        raise InputError(
+            f"{where}: its people may be of several categories ({called}): leave one in the file"
+        )
+    return found[0][0] if found else None
+
+
+def names_of_category(category: dict[str, Any], place: str) -> list[str]:
+    """Names of the joints of a category's keypoints, in their order; none if it has no names.
+
+    Raises:
+        InputError: they are no list of different texts.
+    """
+    names: list[str] = expect(category.get("keypoints") or [], list, place)
+    for number, name in enumerate(names):
+        expect(name, str, f"{place}[{number}]")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{place} have the name {twice!r} twice: give each joint its own")
+    return names
+
+
 def _is_person(entry: dict[str, Any]) -> bool:
     """Annotations of crowds and of people without labelled joints have no pose to read."""
     flat = entry.get("keypoints")
@@ -78,7 +118,7 @@ def _joint_table(
     entries: list[dict[str, Any]], places: list[str], *, is_alphapose: bool
 ) -> tuple[Float64[np.ndarray, "rows joints 3"], Skeleton, list[str]]:
     width = len(expect(entries[0]["keypoints"], list, f"{places[0]}.keypoints"))
-    skeleton = _SKELETON_OF.get(width // 3) if width % 3 == 0 else None
+    skeleton = SKELETON_OF_COUNT.get(width // 3) if width % 3 == 0 else None
     if is_alphapose and width == 3 * len(MPII16):
         skeleton = MPII16
     if skeleton is None:

@@ -9,7 +9,8 @@ Both may have `image`, `frame` and `person`; lines that begin with `#` before th
 `joints_2d` (or `keypoints`) of shape (people, joints, 2 or 3; the third is a score), and if known `confidence`,
 `visibility`, `image`, `frame`, `person`, `box` and `skeleton` (a name).
 
-A CSV's joint names tell the skeleton; an NPZ's number of joints does, unless several skeletons have it.
+A CSV's joint names tell the skeleton, or are known (`evolift.posedata.keypoint_formats.joint_names`); of an NPZ
+the number of joints does, unless several skeletons have it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def read_csv_keypoints(
             f"{path} has no columns JOINT_x and JOINT_y, nor joint, u and v: name its columns so"
         )
     mapping = mapping or mapping_of_names(names, str(path), skeleton)
-    if not set(names) & set(mapping.joints):
+    if not set(names) & mapping.names:
         raise InputError(f"{path}: the mapping names none of its joints ({', '.join(names)})")
     if not len(table):
         raise InputError(f"{path} holds nobody: it has no rows")
@@ -75,6 +76,7 @@ def read_csv_keypoints(
         image=[str(name) for name in table["image"]] if "image" in table else None,
         frame=frame,
         person=[str(name) for name in table["person"]] if "person" in table else None,
+        notes=mapping.notes(names),
     )
 
 

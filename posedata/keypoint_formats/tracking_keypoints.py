@@ -153,18 +153,15 @@ def _keypoints(
     if not len(table):
         raise InputError(f"{path} holds nobody")
     mapping = mapping or mapping_of_names(names, str(path), skeleton)
-    if not set(names) & set(mapping.joints):
+    if not set(names) & mapping.names:
         raise InputError(f"{path}: the mapping names none of its keypoints ({', '.join(names)})")
     values = mapping.arranged(names, table)
-    left_out = sorted(set(names) - set(mapping.joints))
     return keypoints_of(
         mapping.skeleton,
         values[..., :2],
         format=format,
         confidence=values[..., 2] if has_scores else None,
-        notes=[f"left out, because the mapping does not name them: {', '.join(left_out)}"]
-        if left_out
-        else [],
+        notes=mapping.notes(names),
         **rows,
     )
 

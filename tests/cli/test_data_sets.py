@@ -67,7 +67,8 @@ evolift = test_data_import.evolift
 DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list[str]]] = {
     "coco": (
         coco,
-        "2 people in 2 images; 1 crowds and 1 people with too few labelled joints left out",
+        "2 people in 2 images; 1 crowds and 1 people with too few labelled joints or no box left out\n"
+        "joints by the file's names: pelvis from left_hip and right_hip; spine from ",
         ["frame: none", "images: relative to ", "input: person_keypoints_val2017.json"],
     ),
     "human36m": (

@@ -35,7 +35,7 @@ def test_what_is_neither_on_nor_off_by_itself_has_both_flags() -> None:
         ("data import videopose3d", "metadata subjects"),
         ("data import mmpose", "cameras metadata images subjects"),
         ("data import mpi-inf-3dhp", "cameras"),
-        ("data import coco", "images min_joints"),
+        ("data import coco", "images mapping min_joints"),
         ("data import mpii", "images min_joints"),
         ("data view", "subject action start"),
         ("data render", "num_workers overwrite"),

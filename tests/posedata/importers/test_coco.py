@@ -13,7 +13,9 @@ from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.importers.coco import import_coco
 from evolift.posedata.importers.labelled_people import LabelledPerson, append_people
 from evolift.posedata.joint_mapping import mapping_between
-from evolift.posedata.skeleton import COCO17, H36M17
+from evolift.posedata.keypoint_formats.name_mapping import NameMapping
+from evolift.posedata.poses import Poses
+from evolift.posedata.skeleton import COCO17, H36M16, H36M17, HALPE26, LSP14, Skeleton
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 SKELETON = [[16, 14], [14, 12]]
@@ -98,6 +100,181 @@ def test_as_human36m_joints(tmp_path: Path) -> None:
     assert poses.visibility[0, 0] == min(table[left, 2], table[right, 2])
 
 
+def annotations_of(names: list[str] | None, numbers: int | None = None, people: int = 3) -> dict[str, Any]:
+    """A file of people with other joints than COCO's, all different, of whom the last has its flags as floats."""
+    annotations = coco_annotations()
+    count = numbers or len(names or [])
+    values = np.random.default_rng(1).integers(10, 90, (people, count, 3)).astype(float)
+    values[..., 2] = np.random.default_rng(2).integers(1, 3, (people, count))
+    annotations["categories"] = [{"id": 1, "name": "person"} | ({"keypoints": names} if names else {})]
+    annotations["annotations"] = [
+        {
+            "id": n,
+            "image_id": 785,
+            "category_id": 1,
+            "bbox": [10, 20, 60, 70],
+            "keypoints": row.reshape(-1).tolist(),
+        }
+        for n, row in enumerate(values)
+    ]
+    return annotations
+
+
+def imported(
+    folder: Path, annotations: dict[str, Any], skeleton: Skeleton = H36M17, mapping: NameMapping | None = None
+) -> tuple[Poses, str]:
+    """What the store holds, and what was said of the joints."""
+    path = write_coco(folder, annotations)
+    summary = import_coco(path, folder / "val2017", folder / "out.h5", skeleton=skeleton, mapping=mapping)
+    with PoseStore(folder / "out.h5", skeleton=skeleton) as store:
+        return store.read(), summary.joints
+
+
+def table_of(annotations: dict[str, Any]) -> np.ndarray:
+    return np.array([entry["keypoints"] for entry in annotations["annotations"]]).reshape(3, -1, 3)
+
+
+POSETRACK = ["nose", "head_bottom", "head_top", "left_ear", "right_ear", *COCO17.joints[5:]]
+HUMAN36M = [
+    "root",
+    *(joint.replace("ankle", "foot") for joint in H36M17.joints[1:9]),
+    "neck_base",
+    *H36M17.joints[10:],
+]
+
+
+def test_seventeen_joints_are_what_their_names_say(tmp_path: Path) -> None:
+    annotations = annotations_of(HUMAN36M)
+    poses, said = imported(tmp_path, annotations)
+    np.testing.assert_array_equal(poses.joints_2d, table_of(annotations)[..., :2])
+    np.testing.assert_array_equal(poses.visibility, table_of(annotations)[..., 2])
+    assert said.startswith("joints by the file's names: pelvis from root; right_ankle from right_foot; ")
+    assert "unlabelled" not in said
+
+
+@pytest.mark.parametrize("skeleton", [H36M17, COCO17])
+def test_joints_of_posetracks_heads_never_become_eyes(tmp_path: Path, skeleton: Skeleton) -> None:
+    annotations = annotations_of(POSETRACK)
+    poses, said = imported(tmp_path, annotations, skeleton)
+    assert poses.joints_2d is not None
+    assert poses.visibility is not None
+    table = dict(zip(POSETRACK, table_of(annotations).transpose(1, 0, 2), strict=True))
+    if skeleton == COCO17:
+        eyes = [COCO17.index(f"{side}_eye") for side in ("left", "right")]
+        assert (poses.visibility[:, eyes] == 0).all()
+        assert said.endswith("unlabelled: left_eye, right_eye; left out: head_bottom, head_top")
+        return
+    shoulders = (table["left_shoulder"] + table["right_shoulder"]) / 2
+    for joint, expected in ((8, shoulders), (9, table["nose"]), (10, table["head_top"])):
+        np.testing.assert_allclose(poses.joints_2d[:, joint], expected[:, :2])
+    assert said.endswith("; left out: head_bottom, left_ear, right_ear")
+
+
+def test_whole_bodies_of_halpe_are_read_by_names_and_by_number(tmp_path: Path) -> None:
+    names = [*HALPE26.joints, *(f"face-{n}" for n in range(68)), *(f"left_hand{n}" for n in range(42))]
+    annotations = annotations_of(names)
+    expected = mapping_between(HALPE26, H36M17).convert(table_of(annotations)[:, :26, :2].astype(np.float32))[
+        0
+    ]
+    for file, start in (
+        (annotations, "joints by the file's names: spine from pelvis and neck; "),
+        (
+            annotations_of(None, 136),
+            "136 joints without names are taken to be HALPE26's: spine from pelvis and neck; ",
+        ),
+    ):
+        folder = tmp_path / start[:3]
+        folder.mkdir()
+        poses, said = imported(folder, file)
+        assert poses.joints_2d is not None
+        np.testing.assert_allclose(poses.joints_2d, expected)
+        assert said.startswith(start)
+
+
+@pytest.mark.parametrize("has_categories", [True, False])
+def test_joints_without_names_are_those_of_their_number(tmp_path: Path, has_categories: bool) -> None:
+    annotations = annotations_of(None, 17)
+    if not has_categories:
+        del annotations["categories"]
+    poses, said = imported(tmp_path, annotations, COCO17)
+    np.testing.assert_array_equal(poses.joints_2d, table_of(annotations)[..., :2])
+    assert said == "17 joints without names are taken to be COCO17's: all by their own names"
+
+
+def test_fourteen_joints_without_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"does not name its 14 joints, and only 17 \(COCO17\), .* name them in"
+    ):
+        imported(tmp_path, annotations_of(None, 14))
+
+
+def test_own_names_are_read_by_their_mapping(tmp_path: Path) -> None:
+    names = [f"p{number}" for number in range(15)]
+    order = np.random.default_rng(3).permutation(14)
+    mapping = NameMapping.one_to_one(LSP14, {f"p{order[n]}": joint for n, joint in enumerate(LSP14.joints)})
+    annotations = annotations_of(names)
+    poses, said = imported(tmp_path, annotations, mapping=mapping)
+    expected, _ = mapping_between(LSP14, H36M17).convert(
+        table_of(annotations)[:, order, :2].astype(np.float32)
+    )
+    assert poses.joints_2d is not None
+    np.testing.assert_allclose(poses.joints_2d, expected)
+    assert said.startswith("joints by the mapping: ")
+    assert said.endswith("; left out: p14")
+
+
+def test_a_mapping_of_other_names_is_refused(tmp_path: Path) -> None:
+    mapping = NameMapping.one_to_one(LSP14, {"hip_l": "left_hip", "nose": "neck"})
+    with pytest.raises(InputError, match=r"keypoints lack hip_l, which `mapping` names"):
+        imported(tmp_path, annotations_of(list(COCO17.joints)), mapping=mapping)
+    with pytest.raises(InputError, match=r"has no names of joints for `mapping`"):
+        imported(tmp_path, annotations_of(None, 17), mapping=mapping)
+
+
+def test_the_category_with_keypoints_is_read(tmp_path: Path) -> None:
+    annotations = annotations_of(list(COCO17.joints))
+    annotations["categories"] = [
+        {"id": 1, "name": "climber", "keypoints": list(COCO17.joints)},
+        {"id": 2, "name": "rope"},
+    ]
+    annotations["annotations"].append({"id": 9, "image_id": 785, "category_id": 2, "bbox": [0, 0, 5, 5]})
+    assert len(imported(tmp_path, annotations)[0]) == 3
+    annotations["categories"].append({"id": 3, "name": "Person", "keypoints": list(COCO17.joints)})
+    annotations["annotations"][1]["category_id"] = 3
+    (tmp_path / "out.h5").unlink()
+    assert imported(tmp_path, annotations)[0].frame.tolist() == [785]
+
+
+def test_joints_that_the_store_has_not_do_not_count(tmp_path: Path) -> None:
+    annotations = annotations_of(list(COCO17.joints))
+    for entry, labelled in zip(
+        annotations["annotations"], ([0, 5, 6, 7, 8, 9], [5, 6, 7, 8, 9, 10], []), strict=True
+    ):
+        flags = np.zeros(17)
+        flags[labelled] = 2
+        entry["keypoints"][2::3] = flags.tolist()
+    summary = import_coco(
+        write_coco(tmp_path, annotations),
+        tmp_path / "val2017",
+        tmp_path / "out.h5",
+        skeleton=H36M16,
+        min_joints=6,
+    )
+    assert (summary.people, summary.bare) == (1, 2)
+
+
+def test_people_without_box_or_joints_are_counted_and_images_may_have_no_size(tmp_path: Path) -> None:
+    annotations = annotations_of(list(COCO17.joints))
+    del annotations["annotations"][0]["bbox"]
+    del annotations["annotations"][1]["keypoints"]
+    for image in annotations["images"]:
+        del image["width"], image["height"]
+    summary = import_coco(
+        write_coco(tmp_path, annotations), tmp_path / "val2017", tmp_path / "out.h5", skeleton=H36M17
+    )
+    assert (summary.people, summary.bare) == (1, 2)
+
+
 def many(annotations: dict[str, Any]) -> None:
     annotations["annotations"] = [annotations["annotations"][0] | {"id": number} for number in range(20)]
 
@@ -134,8 +311,11 @@ def first(annotations: dict[str, Any]) -> dict[str, Any]:
 
 DAMAGES: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda a: a.pop("annotations"), "it has no list 'annotations'"),
-    (lambda a: a["categories"].pop(0), "has no category 'person'"),
-    (lambda a: a["categories"][0].update(keypoints=["nose"] * 133), r"categories\[0\]\.keypoints are 133 joints that are not COCO's 17"),
+    (lambda a: a["categories"].pop(0), "has nobody with keypoints"),
+    (lambda a: [c.update(name=n, keypoints=["nose"]) for c, n in zip(a["categories"], ("cat", "dog"), strict=True)], r"its people may be of several categories \(cat, dog\): leave one in the file"),
+    (lambda a: a["categories"][0].update(keypoints=["nose"] * 17), r"categories\[0\]\.keypoints have the name 'nose' twice"),
+    (lambda a: a["categories"][0].update(keypoints=["nose", 3]), r"categories\[0\]\.keypoints\[1\] must be a text, not a number"),
+    (lambda a: a["categories"][0].update(keypoints=["nose", "blob"]), r"categories\[0\]\.keypoints: no skeleton has the joints blob: say .* `mapping` FILE, \{"),
     (lambda a: first(a).update(keypoints=[1, 2]), r"annotations\[0\]\.keypoints must have 51 numbers, has 2"),
     (lambda a: first(a)["keypoints"].__setitem__(2, 3), "must be 0, 1 or 2"),
     (lambda a: first(a)["keypoints"].__setitem__(0, float("nan")), "a joint is not finite"),

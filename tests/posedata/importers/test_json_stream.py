@@ -91,6 +91,19 @@ def test_damaged_files(tmp_path: Path, text: str) -> None:
         list(stream_json_list(tmp_path / "a.json", "a"))
 
 
+@pytest.mark.parametrize("text", ["{}", '{"b": [1]}', '{"a": [1]}'])
+def test_an_optional_list_may_be_missing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    expected = json.loads(text).get("a", [])
+    assert list(stream_json_list(tmp_path / "a.json", "a", is_optional=True)) == expected
+
+
+def test_an_optional_list_is_a_list(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a": 3, "b": [1]}')
+    with pytest.raises(InputError, match="it has no list 'a'"):
+        list(stream_json_list(tmp_path / "a.json", "a", is_optional=True))
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'{"a": ["\xff"]}')
     with pytest.raises(InputError, match="is not a text file in UTF-8"):

@@ -15,8 +15,15 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
 from evolift.posedata.keypoint_formats.keypoint_files import FORMATS, read_keypoints
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
-from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
-from evolift.posedata.skeleton import BODY25, COCO17, H36M17, HALPE26, MEDIAPIPE33, MPII16, skeleton_by_name
+from evolift.posedata.skeleton import (
+    BODY25,
+    COCO17,
+    H36M17,
+    HALPE26,
+    MEDIAPIPE33,
+    MPII16,
+    skeleton_by_name,
+)
 from tests.posedata import keypoint_samples as samples
 from tests.posedata.keypoint_samples import SAMPLES, points
 
@@ -208,50 +215,6 @@ def test_deeplabcut_labelled_images_have_names(tmp_path: Path) -> None:
 def test_sleap_tracks(tmp_path: Path) -> None:
     read = read_keypoints(SAMPLES["sleap"][2](tmp_path))
     assert (read.person, read.frame.tolist(), read.is_tracked) == (("track_0", "track_1"), [4, 4], True)
-
-
-@pytest.mark.parametrize("name", ["deeplabcut", "sleap", "csv"])
-def test_own_names_need_a_mapping(name: str, tmp_path: Path) -> None:
-    path = SAMPLES[name][2](tmp_path)
-    path.write_text(path.read_text().replace("left_", "L").replace("pelvis", "root"))
-    with pytest.raises(
-        InputError, match=r"no skeleton has the joints .*Lankle.*: say what they mean with `mapping` FILE"
-    ):
-        read_keypoints(path)
-    names = {joint.replace("left_", "L"): joint for joint in H36M17.joints if joint != "pelvis"}
-    mapping = read_name_mapping(_write(tmp_path, {"skeleton": "H36M17", "joints": names}, "map.json"))
-    read = read_keypoints(path, mapping=mapping)
-    assert read.skeleton == H36M17
-    assert read.joints_2d[:, 1:] == pytest.approx(points(H36M17)[:, 1:, :2], abs=1e-3)
-    assert (read.visibility[:, 0] == 0).all()
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ([], r"m.json must be an object, not a list"),
-        ({"skeleton": "X", "joints": {}}, r"there is no skeleton 'X'"),
-        ({"skeleton": "H36M17"}, r"m.json: joints must be an object, not null"),
-        ({"skeleton": "H36M17", "joints": {"a": 1}}, r"m.json: joints.a must be a text, not a number"),
-        ({"skeleton": "H36M17", "joints": {"a": "nose"}}, r"m.json: skeleton H36M17 has no joint 'nose'"),
-        (
-            {"skeleton": "H36M17", "joints": {"a": "head", "b": "head"}},
-            r"m.json: two names are mapped to 'head'",
-        ),
-    ],
-)
-def test_bad_mappings(values: Any, message: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=message):
-        read_name_mapping(_write(tmp_path, values, "m.json"))
-
-
-def test_a_part_of_a_skeleton_is_read_when_it_is_named(tmp_path: Path) -> None:
-    path = _write(tmp_path, "left_hip_x,left_hip_y\n1,2\n", "part.csv")
-    with pytest.raises(InputError, match=r"its joints fit H36M17 and .*: say which with `skeleton`"):
-        read_keypoints(path)
-    read = read_keypoints(path, skeleton=COCO17)
-    assert read.joints_2d[0, COCO17.index("left_hip")].tolist() == [1, 2]
-    assert (read.visibility > 0).sum() == 1
 
 
 @pytest.mark.parametrize("joints", [16, 17])
