@@ -21,6 +21,7 @@ for command in (
     import_photographs.import_mpii,
     import_multiview.import_human36m,
     import_multiview.import_videopose3d,
+    import_multiview.import_pose_baseline,
     import_multiview.import_mmpose,
     import_multiview.import_mpi_inf_3dhp,
 ):

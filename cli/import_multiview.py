@@ -1,4 +1,4 @@
-"""`evolift data import videopose3d|human36m|mmpose|mpi-inf-3dhp`: pose stores from people seen by several calibrated cameras."""
+"""`evolift data import videopose3d|human36m|3d-pose-baseline|mmpose|mpi-inf-3dhp`: pose stores from people seen by several calibrated cameras."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from evolift.cli.import_options import fps_option, names, subjects_option, with_
 from evolift.cli.options import (
     ExistingFile,
     ExistingFolder,
+    ExistingPath,
     RecipeCommand,
     output_option,
     overwrite_option,
     write_settings,
 )
 from evolift.cli.progress import progress_bar
+from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.posedata.importers.settings import PoseBaselineSettings
 
 if TYPE_CHECKING:
-    from evolift.posedata.importers.human36m import Choice
+    from evolift.posedata.importers.human36m import Choice, Human36mSummary
 
 metadata_option = click.option(
     "--metadata",
     type=ExistingFile,
     default=None,
-    help="metadata.xml of Human3.6M, for its cameras.",
+    help="metadata.xml of Human3.6M, for its cameras; those built in if not given.",
 )
 
 
@@ -36,10 +39,16 @@ def _choice(subjects: str | None, with_shifted: bool) -> Choice:
     return Choice(None if chosen is None else tuple(chosen), with_shifted)
 
 
+def _tell(output: Path, summary: Human36mSummary, more: str = "") -> None:
+    click.echo(f"{output}: {summary.sentence()}{more}")
+    for note in summary.notes:
+        click.echo(note)
+
+
 @click.command(
     "videopose3d",
     cls=RecipeCommand,
-    epilog="Example:  evolift data import videopose3d data_3d_h36m.npz data_2d_h36m_gt.npz --metadata metadata.xml -o h36m.h5 --fps 10",
+    epilog="Example:  evolift data import videopose3d data_3d_h36m.npz data_2d_h36m_gt.npz -o h36m.h5 --fps 10",
 )
 @click.argument("sources", type=ExistingFile, nargs=-1, required=True)
 @output_option("Pose store (.h5)")
@@ -60,7 +69,7 @@ def import_videopose3d(
 ) -> None:
     """VideoPose3D's .npz files of Human3.6M: SOURCES are the 3D file, the 2D file, or both.
 
-    Both together need the cameras (--metadata). SemGCN's files have the same layout.
+    The 2D file holds true or detected joints: Human3.6M's, COCO's or stacked hourglass's. SemGCN's files have the same layout.
     """
     from evolift.posedata.importers import videopose3d
 
@@ -69,17 +78,18 @@ def import_videopose3d(
             sources, output, choice=_choice(subjects, with_shifted), progress=progress, **options
         )
     write_settings(ctx, output)
-    click.echo(f"{output}: {summary.sentence()}")
+    _tell(output, summary)
 
 
 @click.command(
     "human36m",
     cls=RecipeCommand,
-    epilog="Example:  evolift data import human36m h36m/ --metadata metadata.xml --videos --fps 10 --subjects S1,S5,S6,S7,S8 -o train.h5",
+    epilog="Example:  evolift data import human36m h36m/ --videos --fps 10 --subjects S1,S5,S6,S7,S8 -o train.h5",
 )
 @click.argument("source", type=ExistingFolder)
 @output_option("Pose store (.h5)")
 @metadata_option
+@click.option("--world", is_flag=True, help="Poses in the world alone, a row for each, without cameras.")
 @click.option("--videos", is_flag=True, help="Extract the kept frames of the videos beside the store.")
 @click.option(
     "--frames",
@@ -103,7 +113,7 @@ def import_human36m(
 ) -> None:
     """Human3.6M itself: SOURCE is the folder that its archives were extracted into (S1/MyPoseFeatures/..., S1/Videos).
 
-    Without --metadata the store holds poses in the world; with it, what each of the four cameras sees of them.
+    The store holds what each of the four cameras sees of the poses; with --world, the poses in the world alone.
     """
     from evolift.posedata.importers import human36m_cdf
 
@@ -112,14 +122,54 @@ def import_human36m(
             source, output, choice=_choice(subjects, with_shifted), progress=progress, **options
         )
     write_settings(ctx, output)
-    where = f", images in {summary.images}" if summary.images is not None else ""
-    click.echo(f"{output}: {summary.sentence()}{where}")
+    _tell(output, summary, f", images in {summary.images}" if summary.images is not None else "")
+
+
+@click.command(
+    "3d-pose-baseline",
+    cls=RecipeCommand,
+    epilog="Example:  evolift data import 3d-pose-baseline h36m.zip --subjects S1,S5,S6,S7,S8 -o train.h5",
+)
+@click.argument("source", type=ExistingPath)
+@output_option("Pose store (.h5)")
+@settings_options(PoseBaselineSettings)
+@subjects_option
+@with_shifted_option
+@overwrite_option
+@click.pass_context
+def import_pose_baseline(
+    ctx: click.RichContext,
+    /,
+    source: Path,
+    output: Path,
+    subjects: str | None,
+    with_shifted: bool,
+    **options: Any,
+) -> None:
+    """Human3.6M as 3d-pose-baseline and SemGCN prepare it: SOURCE is h36m.zip or its folder (cameras.h5, S1/MyPoses, S1/StackedHourglass).
+
+    The store holds 3D joints and what each of the four cameras sees of them, by default as stacked hourglass detects it.
+    """
+    from evolift.posedata.importers import pose_baseline
+
+    settings = taken_settings(PoseBaselineSettings, options)
+    with progress_bar("sequences", None) as progress:
+        summary = pose_baseline.import_pose_baseline(
+            source,
+            output,
+            settings,
+            choice=_choice(subjects, with_shifted),
+            progress=progress,
+            **options,
+        )
+    write_settings(ctx, output)
+    _tell(output, summary)
 
 
 @click.command(
     "mmpose",
     cls=RecipeCommand,
-    epilog="Example:  evolift data import mmpose h36m_train.npz --cameras cameras.pkl --images images -o train.h5",
+    epilog="Example:  evolift data import mmpose h36m_train.npz --images images -o train.h5",
 )
 @click.argument("source", type=ExistingFile)
 @output_option("Pose store (.h5)")
@@ -146,7 +196,7 @@ def import_mmpose(
 ) -> None:
     """Human3.6M as mmpose annotates it: SOURCE is h36m_train.npz or h36m_test.npz.
 
-    They need the cameras, from --cameras or --metadata.
+    The cameras are those of --cameras or --metadata, of a cameras.pkl beside SOURCE or in the folder above, or built in.
     """
     from evolift.posedata.importers import mmpose_npz
 
@@ -155,7 +205,7 @@ def import_mmpose(
             source, output, choice=_choice(subjects, with_shifted), progress=progress, **options
         )
     write_settings(ctx, output)
-    click.echo(f"{output}: {summary.sentence()}")
+    _tell(output, summary)
 
 
 @click.command(

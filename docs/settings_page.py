@@ -19,7 +19,7 @@ from evolift.lifter.settings import (
     RefinerSettings,
     RefinerTrainingSettings,
 )
-from evolift.posedata.importers.settings import CmuSettings
+from evolift.posedata.importers.settings import CmuSettings, PoseBaselineSettings
 from evolift.posedata.settings import Settings, allowed
 from evolift.posedata.skeleton import Skeleton
 from evolift.prediction.settings import AppSettings, PredictSettings
@@ -42,6 +42,7 @@ CLASSES: dict[type[Settings], str] = {
     ActorSettings: "evolift data actors",
     RenderSettings: "evolift data render",
     CmuSettings: "evolift data import cmu",
+    PoseBaselineSettings: "evolift data import 3d-pose-baseline",
 }
 
 

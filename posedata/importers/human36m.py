@@ -88,12 +88,14 @@ class Human36mSummary:
         sequences, poses: written.
         left_out: sequences that were not, and why: {"S11 Directions": "its video is corrupt"}.
         images: folder that the store's image paths are relative to, if it has images.
+        notes: lines on what the files did not tell and how it was taken, for example where the cameras come from.
     """
 
     sequences: int
     poses: int
     left_out: dict[str, str]
     images: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """What was imported and what was left out, as text for the command line."""

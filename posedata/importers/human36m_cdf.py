@@ -1,4 +1,4 @@
-"""Importer for Human3.6M as it is downloaded: D3_Positions in CDF files, videos, and metadata.xml for the cameras.
+"""Importer for Human3.6M as it is downloaded: D3_Positions in CDF files, and videos. The cameras are built in.
 
 Poses are `S1/MyPoseFeatures/D3_Positions/Directions 1.cdf`: a variable Pose of (1, frames, 96), which are 32 joints in
 millimetres in the world, z up, 50 a second. Videos are `S1/Videos/Directions 1.54138969.mp4`. The 2D joints are the 3D
@@ -32,7 +32,7 @@ from evolift.posedata.importers.human36m import (
     canonical_action,
     chosen_subjects,
 )
-from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.human36m_cameras import CameraSet, human36m_cameras
 from evolift.posedata.importers.image_folder import new_image_folder, relative_folder
 from evolift.posedata.importers.joint_boxes import joint_boxes
 from evolift.posedata.importers.video_frames import write_video_frames
@@ -112,6 +112,7 @@ def import_human36m(
     target: Path,
     *,
     metadata: Path | None = None,
+    world: bool = False,
     videos: bool = False,
     frames: Path | None = None,
     fps: float | None = None,
@@ -121,13 +122,14 @@ def import_human36m(
 ) -> Human36mSummary:
     """Write a pose store (H36M17, world) from the data set's own files.
 
-    Without `metadata` a row is a pose in the world. With it, there is a row for each of the four cameras, with the
-    joints that it sees and the box around them.
+    There is a row for each of the four cameras, with the joints that it sees and the box around them, or, by `world`, one
+    row for each pose.
 
     Args:
         source: folder that the downloaded archives were extracted into; holds S1, S5, ...
         target: the store to write.
-        metadata: the data set's metadata.xml, for the cameras.
+        metadata: the data set's metadata.xml, for the cameras instead of those built in.
+        world: poses in the world alone, without cameras.
         videos: extract the kept frames of the videos into the folder `<target stem>_images` beside the store.
         frames: folder of frames extracted before, S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg.
         fps: frames per second to keep of the 50 (10 takes every fifth); None keeps all.
@@ -136,14 +138,14 @@ def import_human36m(
         progress: counts sequences.
 
     Raises:
-        InputError: a file is missing or damaged, or images are asked for without cameras.
+        InputError: a file is missing or damaged, cameras of a subject are not known, or images are asked for without cameras.
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
     kept_frames(1, RATE, fps)  # refuses a wrong fps before anything is read
-    if metadata is None and (videos or frames is not None):
+    if world and (videos or frames is not None or metadata is not None):
         raise InputError(
-            "images need the cameras that they are from: give Human3.6M's metadata.xml by `metadata`"
+            "poses in the world alone have neither cameras nor images: leave out `world`, or `metadata`, `videos` and `frames`"
         )
     if videos and frames is not None:
         raise InputError(
@@ -153,13 +155,19 @@ def import_human36m(
     problems = {f"{one.subject} {one.action}": choice.problem(one.subject, one.action) for one in every}
     left_out = {name: problem for name, problem in problems.items() if problem is not None}
     sequences = [one for one in every if f"{one.subject} {one.action}" not in left_out]
-    cameras = {} if metadata is None else read_human36m_cameras(metadata)
-    _check_views(sequences, cameras, metadata, videos=videos)
+    cameras = None if world else human36m_cameras(metadata)
+    _check_views(sequences, cameras, videos=videos)
     images = target.with_name(f"{target.stem}_images") if videos else frames
     provenance = Provenance(
         "evolift data import human36m",
-        {"fps": fps, "videos": videos, "frames": frames is not None, **choice.parameters()},
-        inputs=_hashes(source, sequences, metadata, videos=videos),
+        {
+            "fps": fps,
+            "cameras": None if cameras is None else cameras.source,
+            "videos": videos,
+            "frames": frames is not None,
+            **choice.parameters(),
+        },
+        inputs=_hashes(source, sequences, cameras, videos=videos),
     )
     root = "" if images is None else images.name if videos else relative_folder(images, target.parent)
     writer = PoseStoreWriter(target, H36M17, "world", provenance, image_root=root, overwrite=overwrite)
@@ -182,7 +190,8 @@ def import_human36m(
             target.unlink(
                 missing_ok=True
             )  # or a kill right now would leave the old store with the new images
-    return Human36mSummary(len(sequences), len(writer), left_out, images)
+    notes = () if cameras is None else cameras.notes
+    return Human36mSummary(len(sequences), len(writer), left_out, images, notes)
 
 
 def read_poses(path: Path) -> Float32[np.ndarray, "frames 17 3"]:
@@ -235,13 +244,11 @@ def _find(source: Path, choice: Choice) -> list[_Sequence]:
     return [found[key] for subject in subjects for key in sorted(found) if key[0] == subject]
 
 
-def _check_views(
-    sequences: list[_Sequence], cameras: dict[tuple[str, str], Camera], metadata: Path | None, *, videos: bool
-) -> None:
+def _check_views(sequences: list[_Sequence], cameras: CameraSet | None, *, videos: bool) -> None:
     """All that can be seen to be missing is seen before hours of decoding."""
     for sequence in sequences:
-        if metadata is not None and (sequence.subject, next(iter(CAMERA_SIZES))) not in cameras:
-            raise InputError(f"{metadata} has no cameras of {sequence.subject}: choose other `subjects`")
+        if cameras is not None:
+            cameras.camera(sequence.subject, next(iter(CAMERA_SIZES)))  # refuses one that is not known
         missing = [name for name in CAMERA_SIZES if videos and not sequence.video(name).is_file()]
         if missing:
             raise InputError(
@@ -250,27 +257,27 @@ def _check_views(
 
 
 def _hashes(
-    source: Path, sequences: list[_Sequence], metadata: Path | None, *, videos: bool
+    source: Path, sequences: list[_Sequence], cameras: CameraSet | None, *, videos: bool
 ) -> dict[str, str]:
     paths = [sequence.path for sequence in sequences]
     if videos:
         paths += [sequence.video(camera) for sequence in sequences for camera in CAMERA_SIZES]
     hashes = {path.relative_to(source).as_posix(): sha256_of(path) for path in paths}
-    return hashes if metadata is None else hashes | {metadata.name: sha256_of(metadata)}
+    return hashes if cameras is None else hashes | cameras.hashes()
 
 
 def _rows(
-    sequence: _Sequence, cameras: dict[tuple[str, str], Camera], image_source: _Images, fps: float | None
+    sequence: _Sequence, cameras: CameraSet | None, image_source: _Images, fps: float | None
 ) -> Iterator[tuple[Poses, Camera | None]]:
     joints = read_poses(sequence.path)
     rows = kept_frames(len(joints), RATE, fps)
     joints = joints[rows]
     labels = repeated_label(sequence.subject, len(rows)), repeated_label(sequence.action, len(rows))
-    if not cameras:
+    if cameras is None:
         yield Poses(*labels, rows + 1, joints), None
         return
     for name in CAMERA_SIZES:
-        camera = cameras[sequence.subject, name]
+        camera = cameras.camera(sequence.subject, name)
         found = image_source.of(sequence, name, rows)
         if found is not None:
             camera = replace(camera, width=found[1][0], height=found[1][1])

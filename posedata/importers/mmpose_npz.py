@@ -3,7 +3,8 @@
 The .npz has a row for each image: imgname (S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg), center and
 scale (a box of 200 px times scale), part (17 times x, y, visible) in pixels and S (17 times x, y, z, visible) in metres in
 the frame of the camera. cameras.pkl is a table by (subject, camera): R and T (metres) from camera to world, f, c, k, p, w, h.
-It is a pickle, of which only arrays and containers are read. Human3.6M's metadata.xml tells the same cameras.
+It is a pickle, of which only arrays and containers are read. Human3.6M's metadata.xml tells the same cameras, and so do
+those built in.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.human36m import EVERYTHING, Choice, Human36mSummary, canonical_action
-from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.human36m_cameras import CameraKey, CameraSet, human36m_cameras
 from evolift.posedata.importers.image_folder import relative_folder
 from evolift.posedata.importers.npz_columns import stream_npz_columns
 from evolift.posedata.importers.plain_pickle import read_pickle
@@ -42,7 +43,7 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
     "S": (17, 4),
 }
 
-CameraKey = tuple[str, str]
+CAMERA_FILE = "cameras.pkl"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def import_mmpose(
     Args:
         source: h36m_train.npz or h36m_test.npz.
         target: the store to write.
-        cameras: cameras.pkl.
+        cameras: cameras.pkl; if it is not given, the one beside the source or in the folder above, where mmpose puts it,
+            and else those built in.
         metadata: Human3.6M's metadata.xml instead.
         images: folder that the names of the images are relative to; None leaves images out.
         choice: of subjects and sequences.
@@ -83,18 +85,11 @@ def import_mmpose(
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
-    if cameras is not None and metadata is None:
-        known, camera_file = read_mmpose_cameras(cameras), cameras
-    elif metadata is not None and cameras is None:
-        known, camera_file = read_human36m_cameras(metadata), metadata
-    else:
-        raise InputError(
-            "the joints are in the frames of cameras: give these by one of `cameras` and `metadata`"
-        )
+    known = _cameras(source, cameras, metadata)
     provenance = Provenance(
         "evolift data import mmpose",
-        {"images": images is not None, **choice.parameters()},
-        inputs={path.name: sha256_of(path) for path in (source, camera_file)},
+        {"images": images is not None, "cameras": known.source, **choice.parameters()},
+        inputs={source.name: sha256_of(source)} | known.hashes(),
     )
     root = "" if images is None else relative_folder(images, target.parent)
     left_out: dict[str, str] = {}
@@ -109,12 +104,8 @@ def import_mmpose(
                 chosen = [name for name, is_kept in zip(names, kept, strict=True) if is_kept]
                 sequences |= {(name.subject, name.action) for name in chosen}
                 for key in dict.fromkeys((name.subject, name.camera) for name in chosen):
-                    if key not in known:
-                        raise InputError(
-                            f"{camera_file} has no camera {key[1]} of {key[0]}, which {source} has: give the cameras that belong to it"
-                        )
                     if key not in indices:
-                        indices[key] = writer.add_camera(known[key])
+                        indices[key] = writer.add_camera(known.camera(*key))
                 columns = {name: values[kept] for name, values in block.items()}
                 _check_finite(columns, source, start + np.flatnonzero(kept))
                 camera = np.array([indices[name.subject, name.camera] for name in chosen], np.int32)
@@ -125,7 +116,23 @@ def import_mmpose(
         written = len(writer)
         if not written:
             raise InputError(f"{source} has no row of these subjects: choose others by `subjects`")
-    return Human36mSummary(len(sequences), written, left_out, images)
+    return Human36mSummary(len(sequences), written, left_out, images, known.notes)
+
+
+def _cameras(source: Path, cameras: Path | None, metadata: Path | None) -> CameraSet:
+    if cameras is not None and metadata is not None:
+        raise InputError(
+            "cameras come either from cameras.pkl or from metadata.xml: give one of `cameras` and `metadata`"
+        )
+    if metadata is not None:
+        return human36m_cameras(metadata)
+    if cameras is not None:
+        return CameraSet(read_mmpose_cameras(cameras), cameras)
+    for folder in (source.parent, source.parent.parent):
+        if (folder / CAMERA_FILE).is_file():
+            path = folder / CAMERA_FILE
+            return CameraSet(read_mmpose_cameras(path), path, f"cameras: those of {path}")
+    return human36m_cameras(None)
 
 
 def read_mmpose_cameras(path: Path) -> dict[CameraKey, Camera]:

@@ -2,8 +2,9 @@
 
 `data_3d_h36m.npz` has positions_3d[subject][action]: (frames, 32 or 17, 3), metres, world. `data_2d_h36m_*.npz` has
 positions_2d[subject][action]: a list of (frames, joints, 2), pixels, one for each of the four cameras, and metadata with
-layout_name, num_joints and keypoints_symmetry. Both are pickled into the .npz; nothing but arrays and containers is
-read from them (`plain_pickle`). The cameras are not in these files: they come from Human3.6M's metadata.xml.
+layout_name, num_joints and keypoints_symmetry (`videopose3d_layout`). Both are pickled into the .npz; nothing but arrays
+and containers is read from them (`plain_pickle`). The cameras are not in these files: for subjects of Human3.6M they are
+built in, or come from its metadata.xml.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.importers.camera_fit import check_fit
 from evolift.posedata.importers.capture_frame import detect_unit
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.human36m import (
@@ -29,18 +31,18 @@ from evolift.posedata.importers.human36m import (
     canonical_action,
     chosen_subjects,
 )
-from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.human36m_cameras import CameraSet, human36m_cameras
 from evolift.posedata.importers.plain_pickle import read_object_npz
-from evolift.posedata.joint_mapping import JointMapping, mapping_between
+from evolift.posedata.importers.videopose3d_layout import Layout2d, layout_of
+from evolift.posedata.joint_mapping import mapping_between
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
-from evolift.posedata.skeleton import COCO17, H36M16, H36M17, Skeleton
+from evolift.posedata.skeleton import H36M17, Skeleton
 from evolift.posedata.store import PoseStoreWriter, Provenance
 from evolift.posedata.store_layout import CoordinateFrame
 
 MILLIMETRES = 1000.0
-_LAYOUTS = {"h36m": (H36M17, H36M16), "coco": (COCO17,)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +55,6 @@ class _Table:
 
     def label(self, subject: str, action: str) -> str:
         return f"{self.path}: {self.name}[{subject!r}][{action!r}]"
-
-
-@dataclass(frozen=True)
-class _Layout2d:
-    """Joints of the 2D file, which of them are taken, and how they become the store's."""
-
-    joints: int
-    taken: tuple[int, ...]
-    mapping: JointMapping
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,37 +83,40 @@ def import_videopose3d(
     Args:
         sources: one or two .npz files; which is which is told by what they hold.
         target: the store to write.
-        metadata: Human3.6M's metadata.xml, for the cameras; needed for 3D and 2D together.
+        metadata: Human3.6M's metadata.xml, for the cameras instead of those built in; needed for 3D and 2D together of
+            subjects that are not Human3.6M's.
         fps: frames per second to keep of the 50; None keeps all.
         choice: of subjects and sequences.
         overwrite: replace an existing store.
         progress: counts sequences.
 
     Raises:
-        InputError: a file is not of this layout, or the two do not belong together.
+        InputError: a file is not of this layout, the two do not belong together, or the cameras are not known.
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
     kept_frames(1, RATE, fps)  # refuses a wrong fps before anything is read
     table_3d, table_2d = _tables(sources)
-    if table_3d is not None and table_2d is not None and metadata is None:
-        raise InputError(
-            f"{table_2d.path} holds 2D joints of cameras that the files do not tell: give Human3.6M's metadata.xml by `metadata`"
-        )
-    layout = None if table_2d is None else _layout_2d(table_2d)
+    names = _sequence_names(table_3d, table_2d, choice)
+    layout, cameras = None, None
+    if table_2d is not None:
+        layout = layout_of(table_2d.path, table_2d.positions, read_object_npz(table_2d.path, "metadata"))
+        taken = [name for name in names if choice.problem(name[0], canonical_action(name[1])) is None]
+        cameras = _cameras(table_2d, taken, metadata)
+        if cameras is None and table_3d is not None:
+            raise InputError(
+                f"{table_2d.path} holds 2D joints of cameras that the files do not tell and that are not built in, which are those of Human3.6M's subjects: give Human3.6M's metadata.xml by `metadata`"
+            )
     skeleton = H36M17 if layout is None else layout.mapping.target
-    cameras = {} if metadata is None or layout is None else read_human36m_cameras(metadata)
     provenance = Provenance(
         "evolift data import videopose3d",
-        {"fps": fps, **choice.parameters()},
-        inputs={
-            path.name: sha256_of(path) for path in (*sources, *([metadata] if cameras and metadata else []))
-        },
+        {"fps": fps, "cameras": None if cameras is None else cameras.source, **choice.parameters()},
+        inputs={path.name: sha256_of(path) for path in sources}
+        | ({} if cameras is None else cameras.hashes()),
     )
     frame: CoordinateFrame = "none" if table_3d is None else "world"
     left_out: dict[str, str] = {}
     sequences = 0
-    names = _sequence_names(table_3d, table_2d, choice)
     with PoseStoreWriter(target, skeleton, frame, provenance, overwrite=overwrite) as writer:
         indices: dict[tuple[str, str], int] = {}
         for subject, action in names:
@@ -131,16 +127,19 @@ def import_videopose3d(
                 sequence = _read(subject, action, table_3d, table_2d, layout)
                 for view, poses in enumerate(_rows(sequence, skeleton, layout, fps)):
                     camera = None
-                    if cameras:
-                        key = _camera_key(subject, view, cameras, metadata)
+                    if cameras is not None:
+                        key = subject, _camera_name(view, subject, action)
                         if key not in indices:
-                            indices[key] = writer.add_camera(cameras[key])
+                            indices[key] = writer.add_camera(cameras.camera(*key))
+                        if cameras.path is None:
+                            check_fit(poses, writer.cameras[indices[key]], f"{subject} {action}")
                         camera = np.full(len(poses), indices[key], np.int32)
                     writer.append(_with_camera(poses, camera))
                 sequences += 1
             progress(1, len(names))
         written = len(writer)
-    return Human36mSummary(sequences, written, left_out)
+    notes = (*(() if layout is None else (layout.note,)), *(() if cameras is None else cameras.notes))
+    return Human36mSummary(sequences, written, left_out, notes=tuple(filter(None, notes)))
 
 
 def _tables(sources: Sequence[Path]) -> tuple[_Table | None, _Table | None]:
@@ -186,47 +185,8 @@ def _sequence_names(first: _Table | None, second: _Table | None, choice: Choice)
     return names
 
 
-def _layout_2d(table: _Table) -> _Layout2d:
-    metadata = read_object_npz(table.path, "metadata")
-    first = next((views for actions in table.positions.values() for views in actions.values()), None)
-    if first is None or not len(first):
-        raise InputError(f"{table.path} holds no sequences: download it again")
-    joints = np.shape(first[0])[1] if np.ndim(first[0]) == 3 else 0
-    if joints == 32:
-        return _Layout2d(32, H36M17_OF_32, mapping_between(H36M17, H36M17))
-    metadata = metadata if isinstance(metadata, dict) else {}
-    name, symmetry = metadata.get("layout_name"), metadata.get("keypoints_symmetry")
-    for layout, skeletons in _LAYOUTS.items():
-        for skeleton in skeletons:
-            if (
-                len(skeleton) == joints
-                and (name is not None or symmetry is not None)
-                and name in (None, layout)
-                and (symmetry is None or _sides(symmetry) == _sides_of(skeleton))
-            ):
-                goal = H36M16 if skeleton == H36M16 else H36M17
-                return _Layout2d(joints, tuple(range(joints)), mapping_between(skeleton, goal))
-    raise InputError(
-        f"{table.path}: its {joints} joints (layout_name {name!r}) are neither those of Human3.6M (32, 17 or 16) nor of COCO (17) by its metadata: give another 2D file"
-    )
-
-
-def _sides(symmetry: Any) -> list[list[int]]:
-    try:
-        return [sorted(int(joint) for joint in side) for side in symmetry]
-    except (TypeError, ValueError):
-        return []
-
-
-def _sides_of(skeleton: Skeleton) -> list[list[int]]:
-    return [
-        [index for index, joint in enumerate(skeleton.joints) if joint.startswith(side)]
-        for side in ("left_", "right_")
-    ]
-
-
 def _read(
-    subject: str, action: str, table_3d: _Table | None, table_2d: _Table | None, layout: _Layout2d | None
+    subject: str, action: str, table_3d: _Table | None, table_2d: _Table | None, layout: Layout2d | None
 ) -> _Sequence:
     joints_3d, views = None, []
     if table_3d is not None:
@@ -279,7 +239,7 @@ def _checked(
 
 
 def _rows(
-    sequence: _Sequence, skeleton: Skeleton, layout: _Layout2d | None, fps: float | None
+    sequence: _Sequence, skeleton: Skeleton, layout: Layout2d | None, fps: float | None
 ) -> Iterator[Poses]:
     """One block of rows per camera; one block of poses in the world if there is no 2D."""
     joints_3d = sequence.joints_3d
@@ -306,12 +266,20 @@ def _with_camera(poses: Poses, camera: np.ndarray | None) -> Poses:
     return poses if camera is None else replace(poses, camera=camera)
 
 
-def _camera_key(
-    subject: str, view: int, cameras: dict[tuple[str, str], Any], metadata: Path | None
-) -> tuple[str, str]:
+def _cameras(table: _Table, names: list[tuple[str, str]], metadata: Path | None) -> CameraSet | None:
+    """Those of metadata.xml, or those built in if all subjects are Human3.6M's with its four cameras, or None."""
+    if metadata is not None:
+        return human36m_cameras(metadata)
+    built_in = human36m_cameras(None)
+    views = [table.positions[subject][action] for subject, action in names]
+    has_four = all(isinstance(each, (list, np.ndarray)) and len(each) == len(CAMERA_SIZES) for each in views)
+    return built_in if has_four and built_in.covers({subject for subject, _ in names}) else None
+
+
+def _camera_name(view: int, subject: str, action: str) -> str:
     names = list(CAMERA_SIZES)
-    if view >= len(names) or (subject, names[view]) not in cameras:
+    if view >= len(names):
         raise InputError(
-            f"{metadata} has no camera number {view + 1} of subject {subject!r}: import without `metadata` or choose other `subjects`"
+            f"{subject} {action} has 2D joints of more than the {len(names)} cameras of Human3.6M: import it without `metadata`"
         )
-    return subject, names[view]
+    return names[view]

@@ -9,16 +9,24 @@ import numpy as np
 import pytest
 
 from evolift.cli.data_import import import_group
+from evolift.posedata.importers.human36m_cameras import BUILT_IN, built_in_cameras
 from tests.cli import test_data_import
 from tests.cli.test_data_import import Run, error_line
-from tests.posedata.human36m_files import walking, write_metadata
+from tests.posedata.human36m_files import walking, write_metadata, write_pose_baseline
 from tests.posedata.importers.test_coco import write_coco
 from tests.posedata.importers.test_human36m_cdf import write_cdf
 from tests.posedata.importers.test_mmpose_npz import mmpose_arrays, write_cameras, write_mmpose
 from tests.posedata.importers.test_mpi_inf_3dhp import people, write_sequence, write_test_set
 from tests.posedata.importers.test_mpii import write_mat
 from tests.posedata.importers.test_smpl_joints import write_amass
-from tests.posedata.importers.test_videopose3d import H36M_METADATA, SEQUENCES, write_2d, write_3d
+from tests.posedata.importers.test_videopose3d import (
+    H36M_METADATA,
+    SEQUENCES,
+    seen_2d,
+    true_joints,
+    write_2d,
+    write_3d,
+)
 
 
 def human36m(folder: Path, standing_pose: np.ndarray) -> list[object]:
@@ -35,6 +43,10 @@ def videopose3d(folder: Path, standing_pose: np.ndarray) -> list[object]:
     }
     path_3d, path_2d = write_3d(folder, positions), write_2d(folder, metadata=H36M_METADATA)
     return [path_3d, path_2d, "--metadata", write_metadata(folder), "--subjects", "S1,S11"]
+
+
+def pose_baseline(folder: Path, standing_pose: np.ndarray) -> list[object]:
+    return [write_pose_baseline(folder, standing_pose), "--fps", 25]
 
 
 def coco(folder: Path, _: np.ndarray) -> list[object]:
@@ -65,6 +77,16 @@ evolift = test_data_import.evolift
 
 # Command -> what makes its arguments, what it says, what `evolift data info` says.
 DATA_SETS: dict[str, tuple[Callable[[Path, np.ndarray], list[object]], str, list[str]]] = {
+    "3d-pose-baseline": (
+        pose_baseline,
+        "40 poses of 2 sequences; S11 Directions left out: its video is corrupt\ncameras: those of cameras.h5, ",
+        [
+            "frame: world",
+            "cameras: 4 (S1/54138969, ",
+            "input: cameras.h5",
+            "input: S1/MyPoses/3D_positions/Photo.h5",
+        ],
+    ),
     "coco": (
         coco,
         "2 people in 2 images; 1 crowds and 1 people with too few labelled joints or no box left out\n"
@@ -120,6 +142,38 @@ def test_import_and_info(evolift: Run, tmp_path: Path, standing_pose: np.ndarray
     assert code == 0, err
     for line in [*info_lines, f"made by: evolift data import {name}"]:
         assert line in out
+
+
+def test_without_files_of_cameras_the_built_in_ones_are_used_and_said(
+    evolift: Run, tmp_path: Path, standing_pose: np.ndarray
+) -> None:
+    positions = {"S5": {"Eating": walking(10, standing_pose) / 1000}}
+    write_cdf(
+        tmp_path / "h36m/S5/MyPoseFeatures/D3_Positions/Eating.cdf",
+        walking(10, standing_pose).reshape(-1, 96),
+    )
+    sources: dict[str, list[Path]] = {
+        "human36m": [tmp_path / "h36m"],
+        "mmpose": [write_mmpose(tmp_path, mmpose_arrays(tmp_path, standing_pose, built_in_cameras()))],
+        "videopose3d": [
+            write_3d(tmp_path, positions),
+            write_2d(tmp_path, metadata=H36M_METADATA, table=seen_2d(positions, true_joints)),
+        ],
+    }
+    for name, arguments in sources.items():
+        target = tmp_path / f"{name}.h5"
+        code, out, err = evolift("data", "import", name, *arguments, "-o", target)
+        assert code == 0, err
+        assert f"{target}: " in out
+        assert BUILT_IN in out.splitlines()
+        code, out, _ = evolift("data", "info", target)
+        assert '"cameras": "built in"' in out
+    code, out, _ = evolift(
+        "data", "import", "human36m", tmp_path / "h36m", "--world", "-o", tmp_path / "w.h5"
+    )
+    assert code == 0
+    assert "10 poses of 1 sequences" in out
+    assert BUILT_IN not in out
 
 
 @pytest.mark.parametrize("name", DATA_SETS)

@@ -10,6 +10,7 @@ import pytest
 
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.importers.human36m import CAMERA_SIZES, H36M17_OF_32, Choice, canonical_action
+from evolift.posedata.importers.human36m_cameras import BUILT_IN, built_in_cameras
 from evolift.posedata.importers.human36m_cdf import import_human36m
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore
@@ -60,8 +61,8 @@ def source(tmp_path: Path, poses: np.ndarray) -> Path:
 
 
 def test_poses_in_the_world_without_cameras(source: Path, poses: np.ndarray, tmp_path: Path) -> None:
-    summary = import_human36m(source, tmp_path / "out.h5", fps=10)
-    assert (summary.sequences, summary.poses) == (2, 6)
+    summary = import_human36m(source, tmp_path / "out.h5", world=True, fps=10)
+    assert (summary.sequences, summary.poses, summary.notes) == (2, 6, ())
     assert summary.left_out == {
         "S9 Waiting 1": "its poses are shifted against the images",
         "S11 Directions": "its video is corrupt",
@@ -104,6 +105,27 @@ def test_four_cameras_see_each_pose(source: Path, poses: np.ndarray, tmp_path: P
     np.testing.assert_allclose(
         rows.box[row], [*(low + high - 1.25 * (high - low)) / 2, *1.25 * (high - low)], rtol=1e-4
     )
+
+
+def test_built_in_cameras(source: Path, poses: np.ndarray, tmp_path: Path) -> None:
+    summary = import_human36m(source, tmp_path / "out.h5", fps=25)
+    assert (summary.sequences, summary.poses, summary.notes) == (2, 2 * 4 * 6, (BUILT_IN,))
+    with PoseStore(tmp_path / "out.h5") as store:
+        rows = store.read()
+        cameras = store.cameras
+        assert store.provenance.parameters["cameras"] == "built in"
+        assert not any("metadata" in name for name in store.provenance.inputs)
+    assert [camera.name for camera in cameras] == [f"S1/{name}" for name in CAMERA_SIZES]
+    assert rows.joints_2d is not None
+    np.testing.assert_allclose(
+        rows.joints_2d[6:12],
+        built_in_cameras()["S1", "55011271"].project(poses[::2][:, H36M17_OF_32]),
+        atol=1e-2,
+    )
+    write_cdf(source / "S2" / "MyPoseFeatures" / "D3_Positions" / "Eating.cdf", poses.reshape(-1, 96))
+    with pytest.raises(InputError, match="built in no camera 54138969 of S2: choose other `subjects`"):
+        import_human36m(source, tmp_path / "two.h5")
+    assert import_human36m(source, tmp_path / "two.h5", metadata=write_metadata(tmp_path)).notes == ()
 
 
 def test_frames_of_the_videos(source: Path, tmp_path: Path) -> None:
@@ -205,8 +227,8 @@ def test_damaged_files_are_one_sentence_and_leave_nothing(
 
 def test_what_is_missing_is_said_before_anything_is_written(source: Path, tmp_path: Path) -> None:
     target, metadata, choice = tmp_path / "out.h5", write_metadata(tmp_path), Choice(("S1",))
-    with pytest.raises(InputError, match="images need the cameras"):
-        import_human36m(source, target, videos=True)
+    with pytest.raises(InputError, match="leave out `world`, or `metadata`, `videos` and `frames`"):
+        import_human36m(source, target, world=True, videos=True)
     with pytest.raises(InputError, match="one of `videos` and `frames`"):
         import_human36m(source, target, metadata=metadata, videos=True, frames=tmp_path)
     with pytest.raises(

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.importers.human36m import H36M17_OF_32, Choice
-from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.human36m_cameras import (
+    BUILT_IN,
+    CameraKey,
+    built_in_cameras,
+    read_human36m_cameras,
+)
 from evolift.posedata.importers.mmpose_npz import import_mmpose, read_mmpose_cameras
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore
-from tests.posedata.human36m_files import walking, write_metadata
+from tests.posedata.human36m_files import S1_POSITION, walking, write_metadata
 
 SEQUENCES = (("S1", "Directions_1"), ("S1", "TakingPhoto"), ("S9", "Greeting"), ("S11", "Directions"))
 
@@ -35,9 +41,11 @@ def write_cameras(folder: Path, edit: Callable[[dict[Any, Any]], object] = id) -
     return folder / "cameras.pkl"
 
 
-def mmpose_arrays(folder: Path, standing_pose: np.ndarray) -> dict[str, np.ndarray]:
-    """The layout of h36m_train.npz, every fifth of 11 frames, two cameras."""
-    cameras = read_human36m_cameras(write_metadata(folder))
+def mmpose_arrays(
+    folder: Path, standing_pose: np.ndarray, cameras: Mapping[CameraKey, Camera] | None = None
+) -> dict[str, np.ndarray]:
+    """The layout of h36m_train.npz, every fifth of 11 frames, two cameras: those of a metadata.xml if None are given."""
+    cameras = read_human36m_cameras(write_metadata(folder)) if cameras is None else cameras
     rows: dict[str, list[Any]] = {name: [] for name in ("imgname", "center", "scale", "part", "S")}
     for subject, name in SEQUENCES:
         joints = walking(11, standing_pose)[::5, H36M17_OF_32].astype(np.float64)
@@ -103,6 +111,31 @@ def test_metadata_instead_and_images(tmp_path: Path, arrays: dict[str, np.ndarra
         ]
 
 
+def test_built_in_cameras_or_those_beside_the_file(tmp_path: Path, standing_pose: np.ndarray) -> None:
+    folder = tmp_path / "annotation_body3d" / "fps10"
+    folder.mkdir(parents=True)
+    path = write_mmpose(folder, mmpose_arrays(tmp_path, standing_pose, built_in_cameras()))
+    target = tmp_path / "out.h5"
+    summary = import_mmpose(path, target)
+    assert summary.notes == (BUILT_IN,)
+    with PoseStore(target) as store:
+        poses = store.read()
+        assert store.provenance.parameters["cameras"] == "built in"
+        assert list(store.provenance.inputs) == ["h36m_train.npz"]
+    assert poses.joints_3d is not None
+    np.testing.assert_allclose(poses.joints_3d[3:6], walking(11, standing_pose)[::5, H36M17_OF_32], atol=1e-2)
+    # Cameras in a file beside it win, and these are other ones.
+    beside = write_cameras(folder.parent)
+    path = write_mmpose(folder, mmpose_arrays(tmp_path, standing_pose))
+    summary = import_mmpose(path, target, overwrite=True)
+    assert summary.notes == (f"cameras: those of {beside}",)
+    with PoseStore(target) as store:
+        assert store.provenance.parameters["cameras"] == "cameras.pkl"
+        assert store.cameras[1].position[0] == pytest.approx(S1_POSITION[0] + 330)
+        assert sorted(store.provenance.inputs) == ["cameras.pkl", "h36m_train.npz"]
+    assert import_mmpose(path, target, metadata=tmp_path / "metadata.xml", overwrite=True).notes == ()
+
+
 def test_unlabelled_joints(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     arrays["part"][0, 3] = [900, 900, 0]
     import_mmpose(write_mmpose(tmp_path, arrays), tmp_path / "out.h5", cameras=write_cameras(tmp_path))
@@ -151,7 +184,10 @@ BAD_CAMERAS: list[tuple[Callable[[dict[Any, Any]], object], str]] = [
     (lambda t: t["S1", "54138969"].update(T=np.zeros(2)), "must have 'T' with 3 finite numbers"),
     (lambda t: t["S1", "54138969"].update(R=np.ones((3, 3))), "R is not a rotation"),
     (lambda t: t.update(extra=print), "holds more than plain arrays and containers"),
-    (lambda t: t.pop(("S1", "60457274")), r"has no camera 60457274 of S1, which .* has"),
+    (
+        lambda t: t.pop(("S1", "60457274")),
+        r"cameras\.pkl has no camera 60457274 of S1: choose other `subjects`",
+    ),
 ]
 
 
@@ -176,8 +212,10 @@ def test_cameras_come_back(tmp_path: Path) -> None:
 
 def test_options_that_do_not_fit(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     path = write_mmpose(tmp_path, arrays)
-    with pytest.raises(InputError, match="by one of `cameras` and `metadata`"):
-        import_mmpose(path, tmp_path / "out.h5")
+    with pytest.raises(InputError, match="give one of `cameras` and `metadata`"):
+        import_mmpose(
+            path, tmp_path / "out.h5", cameras=write_cameras(tmp_path), metadata=tmp_path / "metadata.xml"
+        )
     with pytest.raises(InputError, match="has no row of these subjects"):
         import_mmpose(path, tmp_path / "out.h5", metadata=tmp_path / "metadata.xml", choice=Choice(("S5",)))
     path.write_bytes(path.read_bytes()[:2000])

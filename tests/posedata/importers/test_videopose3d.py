@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, OutputError
-from evolift.posedata.importers.human36m import H36M17_OF_32, Choice
-from evolift.posedata.importers.human36m_cameras import read_human36m_cameras
+from evolift.posedata.importers.human36m import CAMERA_SIZES, H36M17_OF_32, Choice
+from evolift.posedata.importers.human36m_cameras import BUILT_IN, built_in_cameras, read_human36m_cameras
 from evolift.posedata.importers.videopose3d import import_videopose3d
-from evolift.posedata.skeleton import COCO17, H36M16, H36M17
+from evolift.posedata.joint_mapping import mapping_between
+from evolift.posedata.skeleton import COCO17, H36M16, H36M17, MPII16
 from evolift.posedata.store import PoseStore
-from tests.posedata.human36m_files import S1_POSITION, metadata_xml, walking, write_metadata
+from tests.posedata.human36m_files import S1_POSITION, hourglass, metadata_xml, walking, write_metadata
 
 SEQUENCES = {
     "S1": {"Directions 1": 12, "Photo": 7},
@@ -49,17 +51,48 @@ def write_3d(folder: Path, positions: dict[str, dict[str, np.ndarray]]) -> Path:
     return folder / "data_3d_h36m.npz"
 
 
-def write_2d(
-    folder: Path, joints: int = 17, metadata: dict[str, Any] | None = None, extra: int = 2, seed: int = 0
-) -> Path:
+Positions2d = dict[str, dict[str, list[np.ndarray]]]
+
+
+def noise_2d(joints: int, extra: int = 2, seed: int = 0) -> Positions2d:
     rng = np.random.default_rng(seed)
-    table = {
+    return {
         subject: {
             action: [rng.uniform(0, 1000, (frames + extra, joints, 2)).astype(np.float32) for _ in range(4)]
             for action, frames in actions.items()
         }
         for subject, actions in SEQUENCES.items()
     }
+
+
+def seen_2d(
+    positions: dict[str, dict[str, np.ndarray]], see: Callable[[np.ndarray, Camera], np.ndarray]
+) -> Positions2d:
+    """What Human3.6M's cameras see of positions_3d: `see(joints in mm, camera)`."""
+    return {
+        subject: {
+            action: [
+                see(1000 * joints, built_in_cameras()[subject, name]).astype(np.float32)
+                for name in CAMERA_SIZES
+            ]
+            for action, joints in actions.items()
+        }
+        for subject, actions in positions.items()
+    }
+
+
+def true_joints(joints: np.ndarray, camera: Camera) -> np.ndarray:
+    return camera.project(joints[:, H36M17_OF_32])
+
+
+def write_2d(
+    folder: Path,
+    joints: int = 17,
+    metadata: dict[str, Any] | None = None,
+    extra: int = 2,
+    table: Positions2d | None = None,
+) -> Path:
+    table = noise_2d(joints, extra) if table is None else table
     arrays = {"positions_2d": table} | ({} if metadata is None else {"metadata": metadata})
     np.savez_compressed(folder / "data_2d_h36m_gt.npz", **arrays)  # type: ignore[arg-type]  # pickled
     return folder / "data_2d_h36m_gt.npz"
@@ -120,7 +153,8 @@ def test_2d_alone(tmp_path: Path, metadata: dict[str, Any]) -> None:
     assert summary.poses == 4 * (14 + 9)
     with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
         assert store.coordinate_frame == "none"
-        assert store.columns == {"joints_2d", "visibility", "subject", "action", "frame"}
+        assert store.columns == {"joints_2d", "visibility", "subject", "action", "frame", "camera"}
+        assert [camera.name for camera in store.cameras] == [f"S1/{name}" for name in CAMERA_SIZES]
 
 
 def test_coco_and_sixteen_and_thirty_two_joints(tmp_path: Path, positions: dict[str, Any]) -> None:
@@ -140,10 +174,11 @@ def test_coco_and_sixteen_and_thirty_two_joints(tmp_path: Path, positions: dict[
         "num_joints": 16,
         "keypoints_symmetry": [[4, 5, 6, 10, 11, 12], [1, 2, 3, 13, 14, 15]],
     }
-    path = write_2d(tmp_path, 16, sixteen)
-    import_videopose3d(
-        [path, write_3d(tmp_path, positions)], tmp_path / "16.h5", metadata=write_metadata(tmp_path)
-    )
+    without_nose = [H36M17_OF_32[H36M17.index(joint)] for joint in H36M16.joints]
+    seen = seen_2d(positions, lambda joints, camera: camera.project(joints[:, without_nose]))
+    path = write_2d(tmp_path, 16, sixteen, table=seen)
+    summary = import_videopose3d([path, write_3d(tmp_path, positions)], tmp_path / "16.h5")
+    assert summary.notes == (BUILT_IN,)
     with PoseStore(tmp_path / "16.h5", skeleton=H36M16) as store:
         joints_3d = store.read(slice(0, 1)).joints_3d
     assert joints_3d is not None
@@ -183,6 +218,95 @@ def test_cameras_of_metadata_xml(tmp_path: Path) -> None:
     )
     middle = camera.project(np.array([[0.0, 0.0, 900.0]]))[0]  # people act about the world's origin
     assert (np.abs(middle - 500) < 200).all()
+
+
+def test_built_in_cameras(tmp_path: Path, positions: dict[str, Any]) -> None:
+    path_3d = write_3d(tmp_path, positions)
+    path_2d = write_2d(tmp_path, metadata=H36M_METADATA, table=seen_2d(positions, true_joints))
+    summary = import_videopose3d([path_3d, path_2d], tmp_path / "out.h5")
+    assert (summary.poses, summary.notes) == (4 * (12 + 7 + 6 + 6), (BUILT_IN,))
+    with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
+        poses, cameras = store.read(), store.cameras
+        assert store.provenance.parameters["cameras"] == "built in"
+        assert sorted(store.provenance.inputs) == ["data_2d_h36m_gt.npz", "data_3d_h36m.npz"]
+    assert len(cameras) == 3 * 4
+    assert poses.camera is not None
+    assert poses.joints_3d is not None
+    assert poses.joints_2d is not None
+    for index, camera in enumerate(cameras):
+        rows = poses.camera == index
+        np.testing.assert_allclose(camera.project(poses.joints_3d[rows]), poses.joints_2d[rows], atol=1e-2)
+    # metadata.xml wins.
+    metadata = write_metadata(tmp_path)
+    summary = import_videopose3d([path_3d, path_2d], tmp_path / "other.h5", metadata=metadata)
+    assert summary.notes == ()
+    with PoseStore(tmp_path / "other.h5") as store:
+        assert store.provenance.parameters["cameras"] == "metadata.xml"
+        assert store.cameras[1].position[0] == pytest.approx(S1_POSITION[0] + 110)
+
+
+def test_other_peoples_cameras_are_not_known(tmp_path: Path, positions: dict[str, Any]) -> None:
+    positions["CMU_action"] = positions.pop("S1")
+    path_3d = write_3d(tmp_path, positions)
+    table = noise_2d(17)
+    table["CMU_action"] = table.pop("S1")
+    path_2d = write_2d(tmp_path, metadata=H36M_METADATA, table=table)
+    with pytest.raises(InputError, match=r"not built in.*give Human3\.6M's metadata\.xml by `metadata`"):
+        import_videopose3d([path_3d, path_2d], tmp_path / "out.h5")
+    for sources in ([path_3d], [path_2d]):
+        summary = import_videopose3d(sources, tmp_path / "out.h5", overwrite=True)
+        assert summary.notes == ()
+        with PoseStore(tmp_path / "out.h5") as store:
+            assert not store.cameras
+    two_views = {name: {key: views[:2] for key, views in actions.items()} for name, actions in table.items()}
+    del two_views["CMU_action"]
+    import_videopose3d([write_2d(tmp_path, metadata=H36M_METADATA, table=two_views)], tmp_path / "two.h5")
+    with PoseStore(tmp_path / "two.h5") as store:
+        assert not store.cameras
+
+
+SEMGCN_PERMUTATION = [6, 2, 1, 0, 3, 4, 5, 7, 8, 9, 13, 14, 15, 12, 11, 10]
+"""Of data/prepare_data_2d_h36m_sh.py: MPII's joint in each place."""
+
+
+@pytest.mark.parametrize(
+    ("order", "symmetry", "note"),
+    [
+        (list(range(16)), [[3, 4, 5, 13, 14, 15], [0, 1, 2, 10, 11, 12]], "finds, converted"),
+        (SEMGCN_PERMUTATION, [[4, 5, 6, 10, 11, 12], [3, 2, 1, 13, 14, 15]], "finds in SemGCN's order"),
+    ],
+)
+def test_detections_of_stacked_hourglass(
+    tmp_path: Path, positions: dict[str, Any], order: list[int], symmetry: list[list[int]], note: str
+) -> None:
+    table = seen_2d(positions, lambda joints, camera: hourglass(joints, camera)[:, order])
+    metadata = {"num_joints": 16, "keypoints_symmetry": symmetry}
+    path_2d = write_2d(tmp_path, 16, metadata, table=table)
+    summary = import_videopose3d([write_3d(tmp_path, positions), path_2d], tmp_path / "out.h5")
+    assert note in summary.notes[0]
+    with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
+        poses = store.read(slice(0, 1))
+    assert poses.joints_2d is not None
+    assert poses.visibility is not None
+    expected, visibility = mapping_between(MPII16, H36M17).convert(
+        hourglass(1000 * positions["S1"]["Directions 1"][:1], built_in_cameras()["S1", "54138969"])
+    )
+    np.testing.assert_allclose(poses.joints_2d, expected, atol=1e-2)
+    np.testing.assert_array_equal(poses.visibility, visibility)
+    truth = true_joints(1000 * positions["S1"]["Directions 1"][:1], built_in_cameras()["S1", "54138969"])
+    for joint in ("thorax", "left_wrist", "right_ankle", "head"):
+        index = H36M17.index(joint)
+        np.testing.assert_allclose(poses.joints_2d[0, index], truth[0, index], atol=1e-2)
+
+
+@pytest.mark.real_data
+def test_real_poses_of_other_people_have_no_cameras(data_folder: Path, tmp_path: Path) -> None:
+    summary = import_videopose3d([data_folder / "cmu_actions.npz"], tmp_path / "out.h5")
+    assert (summary.sequences, summary.poses, summary.notes) == (32, 8460, ())
+    with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
+        assert store.coordinate_frame == "world"
+        assert "camera" not in store.columns
+        assert not store.cameras
 
 
 METADATA_DAMAGES: dict[str, Callable[[str], str]] = {
@@ -248,7 +372,7 @@ def test_damaged_poses_are_one_sentence_and_leave_nothing(
 def test_files_that_do_not_fit(tmp_path: Path, positions: dict[str, Any]) -> None:
     path_3d, metadata = write_3d(tmp_path, positions), write_metadata(tmp_path)
     path_2d = write_2d(tmp_path, metadata=H36M_METADATA)
-    with pytest.raises(InputError, match=r"give Human3\.6M's metadata\.xml by `metadata`"):
+    with pytest.raises(InputError, match=r"camera S1/54138969 are \d+ px beside its 2D joints: give files"):
         import_videopose3d([path_3d, path_2d], tmp_path / "out.h5")
     with pytest.raises(InputError, match="both hold positions_3d"):
         import_videopose3d([path_3d, path_3d], tmp_path / "out.h5")
