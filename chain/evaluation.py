@@ -132,7 +132,9 @@ def chain_table(predictions: ChainPredictions, store: Path, model: ChainModel) -
     Returns:
         Rows "lifter on labelled 2D" and "lifter on detected 2D" with MPJPE, P-MPJPE, N-MPJPE (mm), PCK@150 and AUC,
         the detector's PCK@0.2 of the torso, and the share of the squared error that is there already with
-        labelled 2D: the lifter's own. (Errors of the two stages are taken to be independent, so squares add.)
+        labelled 2D: the lifter's own. (Errors of the two stages are taken to be independent, so squares add.) Then what
+        the errors are of: `joints_scored`, `root` ("counted": its error of 0 is in the mean), `mean_over` ("poses") and the
+        `normalisation` of the lifter's 2D joints.
     """
     with PoseStore(store, validate=False) as opened:
         table = opened.table().iloc[predictions.row.numpy()]
@@ -150,4 +152,9 @@ def chain_table(predictions: ChainPredictions, store: Path, model: ChainModel) -
     own = float(result["mpjpe"].iloc[0]) ** 2
     whole = float(result["mpjpe"].iloc[1]) ** 2
     result["lifter_share"] = [1.0, min(1.0, own / whole) if whole > 0 else 1.0]
-    return result
+    return result.assign(
+        joints_scored=len(model.skeleton),
+        root="counted",
+        mean_over="poses",
+        normalisation=model.lifter.settings.normalisation,
+    )

@@ -77,8 +77,12 @@ def evaluate(
         table.insert(0, "chain", name)
         tables.append(table)
     scores = pd.concat(tables, ignore_index=True)
+    of = scores.iloc[0]
     click.echo(
-        scores.to_string(
+        f"Scored: {of['joints_scored']} joints, the root {of['root']}; mean over {of['mean_over']}, in mm."
+    )
+    click.echo(
+        scores.drop(columns=["joints_scored", "root", "mean_over"]).to_string(
             index=False, float_format=lambda value: f"{value:.3f}" if value <= 1 else f"{value:.1f}"
         )
     )

@@ -162,6 +162,10 @@ def evaluate(
         skeleton = model.settings.skeleton
         source = read_source(data, skeleton, settings.boxes)
         write_image(sheet, detection_sheet(found, source, skeleton), overwrite=overwrite)
+    if "mpjpe" in table:
+        click.echo(
+            f"mpjpe: {len(model.settings.skeleton)} joints, the root counted; mean over people; 2D joints detected here"
+        )
     click.echo(
         table.dropna(axis=1, how="all").to_string(index=False, float_format=lambda value: f"{value:.3f}")
     )

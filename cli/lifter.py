@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click.core import ParameterSource
 
 from evolift.cli.lifter_options import LIFTER_TYPES
 from evolift.cli.options import (
@@ -24,6 +25,7 @@ from evolift.lifter.settings import (
     LifterSettings,
     LifterTrainingSettings,
     PairSettings,
+    ProtocolSettings,
     RefinerSettings,
     RefinerTrainingSettings,
     Split,
@@ -123,6 +125,7 @@ def _best(history: pd.DataFrame) -> pd.Series[Any]:
 @click.argument("checkpoints", nargs=-1, required=True, type=ExistingFile)
 @click.option("--data", type=ExistingFile, required=True, help="Pose store to evaluate on.")
 @output_option("Folder for scores.csv, scores.md and cases_*.png")
+@settings_options(ProtocolSettings)
 @settings_options(PairSettings, leave_out=FIXED_IN_EVALUATION, special=PAIR_TYPES)
 @settings_options(Split, only=("subjects", "actions"))
 @click.option("--poses", type=click.IntRange(1), help="Evaluate at most so many poses, evenly spread.")
@@ -140,7 +143,9 @@ def evaluate(
 ) -> None:
     """Score lifter CHECKPOINTS side by side on a store of 3D poses seen by fixed cameras.
 
-    Errors are root-relative, in mm. A lifter of target z gets x and y from the truth and is scored on z alone.
+    Errors are root-relative, in mm. A lifter of target z gets x and y from the truth and is scored on z alone. What the
+    numbers are of (joints, frames, cameras, 2D joints, normalisation) is printed above them and stored in scores.csv. With
+    --protocol h36m they compare with published ones; --cameras is then store.
 
     Example: evolift lifter evaluate runs/lifter/best.safetensors --data test.h5 -o runs/scores
     """
@@ -154,6 +159,7 @@ def evaluate(
     )
     from evolift.lifter.lifter import Lifter
     from evolift.lifter.model import LifterModel
+    from evolift.lifter.protocol import protocol_lines
     from evolift.lifter.refiner import Refined, RefinerModel
     from evolift.posedata.errors import InputError
     from evolift.posedata.image_file import write_image
@@ -169,6 +175,7 @@ def evaluate(
         raise InputError("the checkpoints are of different skeletons: evaluate them one by one")
     flip_test = options.pop("flip_test")
     skeleton = skeletons.pop()
+    _take_cameras_of_protocol(ctx, options)
     tests = open_test_set(
         data,
         skeleton,
@@ -177,6 +184,7 @@ def evaluate(
         subjects=options["subjects"],
         actions=options["actions"],
         poses=options["poses"] or EVERY_POSE,
+        protocol=taken_settings(ProtocolSettings, options),
     )
     with run_folder(ctx, output, overwrite=options["overwrite"]):
         scores = evaluate_lifters(models, tests, flip_test=flip_test)
@@ -186,6 +194,7 @@ def evaluate(
             figure = case_figure(predict(model, tests, flip_test=flip_test), tests)
             file_name = "cases_" + "".join(c if c.isalnum() else "_" for c in name) + ".png"
             write_image(output / file_name, figure, overwrite=True)
+    click.echo("\n".join(protocol_lines(scores)))
     for _, row in scores[scores["group"] == "all"].iterrows():
         click.echo(
             f"{row['checkpoint']}, {row['name']}: MPJPE {row['mpjpe']:.1f} mm, P-MPJPE {row['p_mpjpe']:.1f} mm, PCK@150 {row['pck_150']:.3f}"
@@ -213,6 +222,12 @@ def convert(ctx: click.RichContext, /, checkpoint: Path, output: Path, overwrite
     record = {**command_record(ctx), "inputs": {checkpoint.name: sha256_of(checkpoint)}}
     model.save(output, record, overwrite=overwrite)
     click.echo(f"{output}: {parameter_count(model):,} parameters, {model.skeleton.name}")
+
+
+def _take_cameras_of_protocol(ctx: click.Context, options: dict[str, Any]) -> None:
+    """A published protocol brings the store's cameras, where none were asked for; the record of the command says so."""
+    if options["protocol"] is not None and ctx.get_parameter_source("cameras") is ParameterSource.DEFAULT:
+        options["cameras"] = ctx.params["cameras"] = "store"
 
 
 def _name(path: Path, among: tuple[Path, ...]) -> str:

@@ -16,6 +16,7 @@ from evolift.evolution.settings import EvolutionSettings, FitSettings
 from evolift.lifter.settings import (
     LifterSettings,
     LifterTrainingSettings,
+    ProtocolSettings,
     RefinerSettings,
     RefinerTrainingSettings,
 )
@@ -31,6 +32,7 @@ CLASSES: dict[type[Settings], str] = {
     AppSettings: "evolift app",
     LifterSettings: "evolift lifter train",
     LifterTrainingSettings: "evolift lifter train",
+    ProtocolSettings: "evolift lifter evaluate",
     RefinerSettings: "evolift lifter train-refiner",
     RefinerTrainingSettings: "evolift lifter train-refiner",
     DetectorSettings: "evolift detector train",

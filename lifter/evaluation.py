@@ -14,12 +14,21 @@ from torch import Tensor
 
 from evolift.lifter.data.pairs import Pairs, fixed_pairs
 from evolift.lifter.data.pose_source import PosePart
-from evolift.lifter.data.split import split_rows
 from evolift.lifter.lifter import Lifter
-from evolift.lifter.settings import EVALUATION_PAIRS, PairSettings, Split
+from evolift.lifter.protocol import (
+    Protocol,
+    cameras_in_words,
+    check_pairs,
+    chosen_rows,
+    input_in_words,
+    protocol_lines,
+    scored_skeleton,
+    thinned,
+)
+from evolift.lifter.settings import EVALUATION_PAIRS, EVERYTHING_SCORED, PairSettings, ProtocolSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath
-from evolift.posedata.metrics import COLUMNS, score_table
+from evolift.posedata.metrics import ACTION_WISE, COLUMNS, score_table
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore
 
@@ -38,6 +47,8 @@ class TestSet:
         rows: row of the store that each pair shows.
         subject, action: of each pair.
         skeleton: of the joints.
+        scored: those of them that are scored.
+        protocol: what the scores are of.
     """
 
     __test__ = False  # not a test case of pytest
@@ -47,6 +58,8 @@ class TestSet:
     subject: pd.Categorical
     action: pd.Categorical
     skeleton: Skeleton
+    scored: Skeleton
+    protocol: Protocol
 
     @property
     def truth(self) -> Float[Tensor, "pairs joints 3"]:
@@ -63,6 +76,7 @@ def open_test_set(
     subjects: tuple[str, ...] = (),
     actions: tuple[str, ...] = (),
     poses: int = EVERY_POSE,
+    protocol: ProtocolSettings = EVERYTHING_SCORED,
 ) -> TestSet:
     """Poses of a store as fixed cameras see them.
 
@@ -73,19 +87,31 @@ def open_test_set(
         seed: of cameras and noise.
         subjects, actions: use only these; all if empty.
         poses: at most so many, evenly spread.
+        protocol: joints and frames that are scored; a published one wants `pairs` with the store's cameras.
 
     Raises:
-        InputError: a name is not in the store, or nothing is left.
+        InputError: a name is not in the store, nothing is left, or something contradicts the protocol.
         StoreError: the store is not sound.
     """
     path = Path(path)
+    check_pairs(protocol, pairs, None if poses == EVERY_POSE else poses)
+    scored = scored_skeleton(skeleton, protocol)
     with PoseStore(path) as store:
         table = store.table()
-    rows, _ = split_rows(table, Split(subjects=subjects, actions=actions, validation_share=0.0), seed)
+    rows, action, test_set = chosen_rows(path, table, protocol, subjects=subjects, actions=actions)
+    rows, frames = thinned(path, table, rows, protocol.every)
     part = PosePart(path, rows, skeleton, rows_in_memory=0)
     seen, shown = fixed_pairs(part, pairs, seed, count=poses)
     labels = table.iloc[shown]
-    return TestSet(seen, shown, labels["subject"].array, labels["action"].array, skeleton)
+    record = Protocol(
+        name=protocol.protocol or "own",
+        joints=len(scored),
+        cameras=cameras_in_words(pairs, labels),
+        input_2d=input_in_words(pairs, seen, from_store=pairs.cameras == "store" and part.has_pixels),
+        frames=frames if poses >= len(rows) else f"{frames}, of these {poses} evenly spread",
+        test_set=test_set,
+    )
+    return TestSet(seen, shown, labels["subject"].array, action[shown], skeleton, scored, record)
 
 
 @torch.no_grad()
@@ -122,24 +148,42 @@ def evaluate_lifters(
 ) -> pd.DataFrame:
     """`evolift.posedata.metrics.score_table` of each lifter, one under the other with the column `checkpoint` first.
 
+    The last columns hold the protocol: what each row is a mean over (`mean_over`), how the lifter's input is normalised,
+    what it answers, and those of `evolift.lifter.protocol.Protocol.columns`, alike in all rows.
+
     Args:
         models: by the name they are shown under.
         tests: the poses.
         flip_test: average each prediction with that of the mirrored input.
     """
     tables = []
+    kept = [tests.skeleton.index(joint) for joint in tests.scored.joints]
     for name, model in models.items():
         prediction = predict(model, tests, flip_test=flip_test)
-        table = score_table(prediction, tests.truth, tests.subject, tests.action, tests.skeleton)
+        table = score_table(
+            prediction[:, kept], tests.truth[:, kept], tests.subject, tests.action, tests.scored
+        )
         table.insert(0, "checkpoint", name)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+        tables.append(table.assign(**_how_lifted(model), flip_test=flip_test))
+    scores = pd.concat(tables, ignore_index=True)
+    scores["mean_over"] = np.where(scores["name"] == ACTION_WISE, "actions", "poses")
+    return scores.assign(**tests.protocol.columns())
+
+
+def _how_lifted(model: Lifter) -> dict[str, str]:
+    settings = model.settings
+    answer = "x, y, z" if settings.target == "xyz" else "z alone (x and y from the truth)"
+    return {
+        "normalisation": settings.normalisation,
+        "answer": answer if settings.input_axes == 2 else f"{answer} of 2D and true depth",
+    }
 
 
 def markdown_report(scores: pd.DataFrame) -> str:
     """The scores of `evaluate_lifters` as Markdown: all metrics overall, then MPJPE and P-MPJPE side by side."""
     overall = scores[scores["group"] == "all"]
-    lines = ["# Lifters compared", "", "Errors in mm, PCK@150 and AUC from 0 to 1.", ""]
+    lines = ["# Lifters compared", "", *protocol_lines(scores), ""]
+    lines += ["Errors in mm, PCK@150 and AUC from 0 to 1.", ""]
     lines += _table(
         ["checkpoint", "mean over", "poses", *COLUMNS],
         [

@@ -225,6 +225,64 @@ EVALUATION_PAIRS = PairSettings(ring=RingRig(rotate_ring=False), flip=False)
 """Pairs to score lifters on, if nothing else is said: seen by cameras that stay where they are."""
 
 
+PUBLISHED_EVERY = 5
+"""Frames from one that is scored to the next under the protocol `h36m`: 10 of Human3.6M's 50 a second."""
+
+
+class ProtocolSettings(Settings, frozen=True, kw_only=True):
+    """Which joints and frames of a test store lifters are scored on, and by whose rules; see `evolift.lifter.protocol`."""
+
+    protocol: (
+        Annotated[
+            Literal["h36m"],
+            Meta(
+                description="Score as published on Human3.6M: S9 and S11 as the store's own cameras see them, every 5th frame, mean over the 15 actions."
+            ),
+        ]
+        | None
+    ) = None
+    joints: (
+        Annotated[
+            int,
+            Meta(
+                ge=16,
+                le=17,
+                description="Of Human3.6M's joints, how many are scored: 16 leaves out Neck/Nose, as SemGCN does; all of the lifter's if left out.",
+            ),
+        ]
+        | None
+    ) = None
+    every: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="Score every nth frame of a sequence, by the store's frame numbers; if left out every 5th with a protocol, else all rows.",
+            ),
+        ]
+        | None
+    ) = None
+
+    def check(self) -> None:
+        """Settle what the protocol says, and refuse what contradicts it.
+
+        Raises:
+            InputError: naming what does.
+        """
+        if self.protocol is None:
+            return
+        if self.every is None:
+            msgspec.structs.force_setattr(self, "every", PUBLISHED_EVERY)
+        elif self.every not in (1, PUBLISHED_EVERY):
+            raise InputError(
+                f"`every` must be {PUBLISHED_EVERY}, or 1 for all frames, by the `protocol` {self.protocol}, not {self.every}"
+            )
+
+
+EVERYTHING_SCORED = ProtocolSettings()
+"""All joints of the lifter, all rows of the store."""
+
+
 class PoseNoise(Settings, frozen=True, kw_only=True):
     """What is done to the clean poses that a refiner learns to mend."""
 

@@ -286,6 +286,8 @@ def test_chain_evaluation_with_a_perfect_detector_matches_the_labels(image_store
     errors = torch.linalg.vector_norm(expected - truth, dim=-1).mean().item()
     assert table["mpjpe"].iloc[0] == pytest.approx(errors, rel=1e-4)
     assert 0 <= table["lifter_share"].iloc[1] <= 1
+    assert set(table["joints_scored"]) == {17}
+    assert set(table["normalisation"]) == {model.lifter.settings.normalisation}
 
 
 def test_a_store_without_3d_is_refused(make_poses, image_store: Path, tmp_path: Path) -> None:

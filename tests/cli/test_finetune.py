@@ -66,6 +66,8 @@ def test_a_new_lifter_of_depth_learns_behind_a_frozen_detector(evolift, folder: 
     result = evolift("chain", "evaluate", checkpoint, "--data", folder / "people.h5", "-o", scores)
     assert result.returncode == 0, result.stderr
     assert pd.read_csv(scores)["mpjpe"].gt(0).all()
+    assert set(pd.read_csv(scores)["joints_scored"]) == {17}
+    assert "Scored: 17 joints, the root counted; mean over poses, in mm.\n" in result.stdout
 
 
 def test_the_stages_are_split_off_bit_for_bit_and_go_on_alone(evolift, folder: Path, tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def test_a_volumetric_detector_is_scored_in_mm(head: str, image_store: Path) -> 
     assert found.pose is not None
     away = (found.pose - found.joints_3d).square().sum(-1).sqrt().mean()
     assert table.set_index("name").loc["overall", "mpjpe"] == pytest.approx(float(away), rel=1e-5)
+    # The root counts among the joints, as the command says beside the number.
+    assert table.set_index("name").loc["pelvis", "mpjpe"] == pytest.approx(0, abs=1e-3)
 
 
 def test_stores_without_3d_have_no_such_score(photograph_store: Path) -> None:
