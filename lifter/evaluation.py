@@ -105,7 +105,7 @@ def open_test_set(
     labels = table.iloc[shown]
     record = Protocol(
         name=protocol.protocol or "own",
-        joints=len(scored),
+        joints=len(set(scored.joints) - {skeleton.joints[joint] for joint in part.lacking}),
         cameras=cameras_in_words(pairs, labels),
         input_2d=input_in_words(pairs, seen, from_store=pairs.cameras == "store" and part.has_pixels),
         frames=frames if poses >= len(rows) else f"{frames}, of these {poses} evenly spread",

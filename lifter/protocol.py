@@ -333,7 +333,7 @@ def input_in_words(pairs: PairSettings, seen: Pairs, *, from_store: bool) -> str
 def _pixels_from_projection(seen: Pairs) -> float:
     exact = project(seen.joints, seen.cameras.K, seen.cameras.distortion)
     away = torch.linalg.vector_norm(seen.pixels - exact, dim=-1)
-    return float(away[seen.visibility != UNLABELLED].median())
+    return float(away[(seen.visibility != UNLABELLED) & away.isfinite()].median())
 
 
 def protocol_lines(scores: pd.DataFrame) -> list[str]:

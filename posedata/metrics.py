@@ -87,7 +87,8 @@ def score_table(
 ) -> pd.DataFrame:
     """All scores of a set of poses.
 
-    Both sides are made root-relative first.
+    Both sides are made root-relative first. Joints that are NaN in the truth, unlabelled ones, are not scored: neither their own
+    row (NaN) nor any mean knows of them.
 
     Args:
         prediction, truth: mm, in the same frame.
@@ -113,9 +114,13 @@ def score_table(
         raise ValueError(
             f"joints must be (rows, {len(skeleton)}, 3) for {skeleton.name} (got {tuple(prediction.shape)} and {tuple(truth.shape)})"
         )
-    plain, aligned, scaled = _three_errors(prediction, truth, skeleton.root)
+    known = truth.isfinite().all(0).all(-1).nonzero()[:, 0].tolist()
+    root = known.index(skeleton.root)
+    plain, aligned, scaled = _three_errors(prediction[:, known], truth[:, known], root)
     entries = [
-        _entry("joint", name, rows, plain[:, joint], aligned[:, joint], scaled[:, joint])
+        _entry("joint", name, rows, *(errors[:, known.index(joint)] for errors in (plain, aligned, scaled)))
+        if joint in known
+        else {"group": "joint", "name": name, "poses": rows} | dict.fromkeys(COLUMNS, np.nan)
         for joint, name in enumerate(skeleton.joints)
     ]
     for group, labels in (("subject", subject), ("action", action)):

@@ -16,11 +16,15 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from evolift.posedata.skeleton import H36M17
+
 PITCH_BACK = 40.0
 """Degrees from the head's axis to the bone from joint 9 to the top of the head, backward."""
 LENGTH = 115 / 178
 """Length of that bone, of the length of neck and head."""
 
+MIN_BEND = 30.0
+"""Degrees; see `is_nose`."""
 SKULL_SHARE = 98 / 240
 """Base of the skull to the top, of neck and head (means of the CMU data base)."""
 
@@ -68,3 +72,15 @@ def head_of_nose(
     angle = math.radians(PITCH_BACK)
     up = math.cos(angle) * bone + math.sin(angle) * np.cross(left, bone)
     return top - SKULL_SHARE / LENGTH * length * up, left, up
+
+
+def is_nose(joints: Float[np.ndarray, "frames 17 3"]) -> bool:
+    """Whether joint 9 of poses in Human3.6M's layout lies in front of the neck as Human3.6M's does, or on the neck.
+
+    Told by the angle at joint 9 between the bones from the thorax and to the head: 76 degrees in Human3.6M's median, under
+    20 where joint 9 is a neck or the base of the skull.
+    """
+    thorax, nose, head = (joints[:, H36M17.index(name)] for name in ("thorax", "nose", "head"))
+    bones = [bone / np.linalg.norm(bone, axis=-1, keepdims=True) for bone in (nose - thorax, head - nose)]
+    bend = np.degrees(np.arccos(np.clip((bones[0] * bones[1]).sum(-1), -1, 1)))
+    return bool(np.median(bend) > MIN_BEND)

@@ -214,11 +214,11 @@ def _copy_originals(
         parts.append((poses.subject, poses.action, poses.frame))
         start += len(poses)
     subjects, actions, frames = zip(*parts, strict=True)
-    verdicts = np.concatenate(kept)
+    valid: np.ndarray = np.concatenate([part.all(1) for part in kept])
     said = complaint(np.concatenate(some), np.concatenate([part[::THINNED] for part in kept]), limits)
     if said is not None:
         _log.warning("%s: %s", store.path, said)
-    members = _parents(verdicts.all(1), store.path, limits)
+    members = _parents(valid, store.path, limits)
     subject = pd.api.types.union_categoricals(subjects)
     action = pd.api.types.union_categoricals(actions)
     folder.write_parents(members, length_templates(np.concatenate(lengths), subject, limits.tree))

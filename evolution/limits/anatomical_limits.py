@@ -150,7 +150,8 @@ def _axial_zero(
 def _share(value: Float[Tensor, "hinges n"], start: float, end: float) -> Float[Tensor, "hinges n"]:
     """0 up to `start`, 1 from `end` on, smoothly between."""
     share = ((value - start) / (end - start)).clamp(0, 1)
-    return share * share * (3 - 2 * share)
+    smooth: Tensor = share * share * (3 - 2 * share)
+    return smooth
 
 
 def _faces_forward(frame: HeadFrame) -> Bool[Tensor, "n"]:

@@ -34,7 +34,8 @@ from evolift.posedata.importers.human36m import (
 from evolift.posedata.importers.human36m_cameras import CameraSet, human36m_cameras
 from evolift.posedata.importers.plain_pickle import read_object_npz
 from evolift.posedata.importers.videopose3d_layout import Layout2d, layout_of
-from evolift.posedata.joint_mapping import mapping_between
+from evolift.posedata.joint_mapping import UNLABELLED, mapping_between
+from evolift.posedata.nose import is_nose
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
@@ -57,6 +58,11 @@ class _Table:
         return f"{self.path}: {self.name}[{subject!r}][{action!r}]"
 
 
+THINNED = 25
+"""Every so many of the frames tell what joint 9 is."""
+JOINT_9_NOTE = "joint 9 lies on the neck, not where Human3.6M's nose is: it is left unlabelled, and what learns from these poses masks it"
+
+
 @dataclass(frozen=True, eq=False)
 class _Sequence:
     subject: str
@@ -76,6 +82,9 @@ def import_videopose3d(
     progress: Progress = no_progress,
 ) -> Human36mSummary:
     """Write a pose store from a 3D file, a 2D file, or both together.
+
+    Other data sets come in this layout with a joint 9 that lies on the neck and not, as Human3.6M's, in front of it: it is told
+    by the angle there (`evolift.posedata.nose.is_nose`), and then left unlabelled.
 
     With 3D alone a row is a pose in the world. With 2D, there is a row for each camera; frames that the 2D has after the
     end of the 3D are left out, as VideoPose3D does. Frames are counted from 1 at 50 a second.
@@ -108,6 +117,7 @@ def import_videopose3d(
                 f"{table_2d.path} holds 2D joints of cameras that the files do not tell and that are not built in, which are those of Human3.6M's subjects: give Human3.6M's metadata.xml by `metadata`"
             )
     skeleton = H36M17 if layout is None else layout.mapping.target
+    lacking = () if table_3d is None else _lacking(table_3d, names, choice, skeleton)
     provenance = Provenance(
         "evolift data import videopose3d",
         {"fps": fps, "cameras": None if cameras is None else cameras.source, **choice.parameters()},
@@ -117,7 +127,9 @@ def import_videopose3d(
     frame: CoordinateFrame = "none" if table_3d is None else "world"
     left_out: dict[str, str] = {}
     sequences = 0
-    with PoseStoreWriter(target, skeleton, frame, provenance, overwrite=overwrite) as writer:
+    with PoseStoreWriter(
+        target, skeleton, frame, provenance, unlabelled=lacking, overwrite=overwrite
+    ) as writer:
         indices: dict[tuple[str, str], int] = {}
         for subject, action in names:
             problem = choice.problem(subject, canonical_action(action))
@@ -125,7 +137,7 @@ def import_videopose3d(
                 left_out[f"{subject} {action}"] = problem
             else:
                 sequence = _read(subject, action, table_3d, table_2d, layout)
-                for view, poses in enumerate(_rows(sequence, skeleton, layout, fps)):
+                for view, poses in enumerate(_rows(sequence, skeleton, layout, fps, lacking)):
                     camera = None
                     if cameras is not None:
                         key = subject, _camera_name(view, subject, action)
@@ -138,8 +150,27 @@ def import_videopose3d(
                 sequences += 1
             progress(1, len(names))
         written = len(writer)
-    notes = (*(() if layout is None else (layout.note,)), *(() if cameras is None else cameras.notes))
+    notes = (
+        *((JOINT_9_NOTE,) if lacking else ()),
+        *(() if layout is None else (layout.note,)),
+        *(() if cameras is None else cameras.notes),
+    )
     return Human36mSummary(sequences, written, left_out, notes=tuple(filter(None, notes)))
+
+
+def _lacking(
+    table: _Table, names: list[tuple[str, str]], choice: Choice, skeleton: Skeleton
+) -> tuple[str, ...]:
+    """The nose, if joint 9 of the sequences that are taken is none."""
+    some = []
+    for subject, action in names:
+        if choice.problem(subject, canonical_action(action)) is None:
+            joints = _checked(table.positions[subject][action], (32, 17), 3, table.label(subject, action))
+            thinned = joints[::THINNED]
+            some.append(thinned[:, H36M17_OF_32] if thinned.shape[1] == 32 else thinned)
+    if "nose" not in skeleton.joints or not some or is_nose(np.concatenate(some).astype(np.float64)):
+        return ()
+    return ("nose",)
 
 
 def _tables(sources: Sequence[Path]) -> tuple[_Table | None, _Table | None]:
@@ -239,7 +270,11 @@ def _checked(
 
 
 def _rows(
-    sequence: _Sequence, skeleton: Skeleton, layout: Layout2d | None, fps: float | None
+    sequence: _Sequence,
+    skeleton: Skeleton,
+    layout: Layout2d | None,
+    fps: float | None,
+    lacking: tuple[str, ...],
 ) -> Iterator[Poses]:
     """One block of rows per camera; one block of poses in the world if there is no 2D."""
     joints_3d = sequence.joints_3d
@@ -252,6 +287,9 @@ def _rows(
         joints_2d, visibility = None, None
         if pixels is not None and layout is not None:
             joints_2d, visibility = layout.mapping.convert(pixels[kept])
+            if layout.mapping.source == H36M17:
+                visibility[:, [skeleton.index(joint) for joint in lacking]] = UNLABELLED
+                joints_2d[visibility == UNLABELLED] = 0
         yield Poses(
             repeated_label(sequence.subject, len(kept)),
             repeated_label(sequence.action, len(kept)),
