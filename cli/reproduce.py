@@ -83,7 +83,7 @@ def reproduce(
     from evolift.cli.reproducing import stage_run
     from evolift.cli.reproducing.data_stages import Division
     from evolift.cli.reproducing.plan import make_plan
-    from evolift.cli.reproducing.plan_run import run_plan
+    from evolift.cli.reproducing.plan_run import require_extras, run_plan
     from evolift.cli.reproducing.report_rows import chosen_rows
     from evolift.cli.reproducing.scale import read_scale
 
@@ -105,6 +105,7 @@ def reproduce(
             name.replace("_", "-"): options[name] for name in ("num_workers", "accelerator", "devices")
         },
     )
+    require_extras(plan, output)
     if only_plan:
         _print_plan(plan, output)
         return

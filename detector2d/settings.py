@@ -198,3 +198,13 @@ class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
             description="Read every image first and leave out the unreadable ones; else one stops the training when it is met."
         ),
     ] = True
+
+
+def require_fitting(detector: DetectorSettings, training: DetectorTrainingSettings) -> None:
+    """Refuse a training that asks for what the detector does not have.
+
+    Raises:
+        InputError: naming the field.
+    """
+    if training.spread_weight and detector.head == "regression":
+        raise InputError("the regression head has no heatmaps: leave `spread_weight` at 0")

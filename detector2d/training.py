@@ -16,7 +16,7 @@ from evolift.detector2d.losses import joint_loss, spread_loss
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
 from evolift.detector2d.occluder_choice import Occluders, chosen_occluders, told_occluders
 from evolift.detector2d.samples import MixedBatches, batches_in_order, crop_settings
-from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings
+from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings, require_fitting
 from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_paths
@@ -53,8 +53,7 @@ class DetectorModule(StageModule):
         record: dict[str, object] | None = None,
     ) -> None:
         super().__init__()
-        if training.spread_weight and model.settings.head == "regression":
-            raise InputError("the regression head has no heatmaps: leave `spread_weight` at 0")
+        require_fitting(model.settings, training)
         self.settings, self.names, self.record = training, tuple(names), record or {}
         layout = torch.channels_last if training.channels_last else torch.contiguous_format
         self.model = model.to(memory_format=layout)

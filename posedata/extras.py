@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 
 from evolift.posedata.errors import InputError
 
@@ -24,3 +25,13 @@ def require_extra(extra: str, *packages: str) -> None:
             raise InputError(
                 f'the package {error.name or package} is missing: pip install "evolift[{extra}]"'
             ) from None
+
+
+def require_installed(extra: str, package: str) -> None:
+    """As `require_extra`, without importing the package: for what another process will import later.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f'the package {package} is missing: pip install "evolift[{extra}]"')

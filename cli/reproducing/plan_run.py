@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evolift.cli.reproducing.plan import Plan, RowRun
-from evolift.cli.reproducing.stage_run import Execute, StageResult, in_a_process, run_stage
+from evolift.cli.reproducing.stage_run import Execute, StageResult, in_a_process, is_finished, run_stage
 from evolift.cli.reproducing.stages import Stage
+from evolift.posedata.errors import InputError
+from evolift.posedata.extras import require_installed
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,37 @@ class PlanResult:
     def has_failed(self) -> bool:
         """Whether at least one stage of the plan failed."""
         return any(result.problem is not None for result in self.stages.values())
+
+
+def require_extras(plan: Plan, root: Path) -> None:
+    """Refuse to begin if a stage would end for want of a package that is an extra of the distribution.
+
+    Args:
+        plan: whose stages are looked at, but for those that are finished.
+        root: folder for all of them.
+
+    Raises:
+        InputError: naming the rows, the packages and how to install them.
+    """
+    lacking: dict[str, list[str]] = {}
+    for stage in plan.stages:
+        try:
+            _require_extra(stage)
+        except InputError as error:
+            if not is_finished(stage, root):
+                rows = lacking.setdefault(str(error), [])
+                rows += [run.label for run in plan.users(stage) if run.label not in rows]
+    if lacking:
+        raise InputError("; ".join(f"for {', '.join(rows)}: {problem}" for problem, rows in lacking.items()))
+
+
+def _require_extra(stage: Stage) -> None:
+    if stage.command == "data render":
+        require_installed("render", "pyvista")
+    if stage.options.get("pretrained") == "package":
+        from evolift.detector2d.backbone import lite0_package_file
+
+        lite0_package_file()
 
 
 def run_plan(

@@ -67,17 +67,41 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Ordering:
-    """One thing that the report shows: `better` has the smaller error than `worse`, on the same split."""
+    """One thing that the report shows: `better` has the smaller error than `worse`."""
 
     claim: str
     better: int
     worse: int
 
+    @property
+    def backbones_differ(self) -> bool:
+        """Whether the report's two rows have different backbones."""
+        return ROWS[self.better].backbone != ROWS[self.worse].backbone
+
+    @property
+    def is_of_backbones_alone(self) -> bool:
+        """Whether the backbone is all that the report's two rows differ in."""
+        return self.backbones_differ and ROWS[self.better].extensions == ROWS[self.worse].extensions
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits to compare on, the first that both rows are scored on here.
+
+        The report's, where it scored both rows on the same one. Otherwise the test split comes first: checkpoints are
+        chosen on the other, which flatters.
+        """
+        ours, other = ROWS[self.better].split, ROWS[self.worse].split
+        return (ours,) if ours == other else (TEST, VALIDATION)
+
 
 ORDERINGS = (
-    Ordering("integral regression (I) beats 3D regression (R)", 2, 1),
-    Ordering("occlusion (O) helps", 4, 3),
-    Ordering("augmentation (A) helps, in the report together with ResNeXt101", 5, 4),
+    Ordering("occlusion (O) helps AlexNet with 3D regression", 2, 1),
+    Ordering("integral regression (I) with ResNet50 beats 3D regression (R) with AlexNet", 3, 1),
+    Ordering("occlusion (O) helps integral regression", 4, 3),
+    Ordering("augmentation (A) with ResNeXt101 beats ResNet50 without", 5, 4),
+    Ordering("higher resolution and extra data (H, E) help", 8, 5),
+    Ordering("ResNeXt101 beats ResNet152", 8, 7),
+    Ordering("the bone loss (B) does not help", 5, 9),
     Ordering("pre-training on ground truth (P) helps", 11, 10),
     Ordering("unfreezing the last layer (U) helps", 12, 11),
     Ordering("no joint grouping (G) beats grouping", 13, 12),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from evolift.cli.reproducing.plan import Plan, RowRun
 from evolift.cli.reproducing.plan_run import PlanResult
-from evolift.cli.reproducing.report_rows import ORDERINGS, ROWS
+from evolift.cli.reproducing.report_rows import ORDERINGS, ROWS, Ordering
 from evolift.posedata.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,38 +96,72 @@ def score_table(plan: Plan, results: list[RowResult], root: Path) -> pd.DataFram
 
 
 def ordering_table(results: list[RowResult]) -> pd.DataFrame:
-    """Which of the report's orderings hold among our scores: the means over the seeds that both rows have."""
+    """Which of the report's orderings hold among our scores: the means over the seeds that both rows have.
+
+    One holds if it holds in every seed, does not if it holds in none, and is undecided if seeds disagree. No verdict is
+    given where the scale makes both rows the same training, or gives the same network to rows that the report compares
+    for theirs.
+    """
     import pandas as pd
 
-    scores = {
-        (result.run.row.number, result.run.seed): result.score
-        for result in results
-        if result.score is not None
-    }
-    lines = []
-    for ordering in ORDERINGS:
-        pairs = [
-            (score, scores[ordering.worse, seed])
-            for (number, seed), score in scores.items()
-            if number == ordering.better and (ordering.worse, seed) in scores
-        ]
-        holds, difference, of_seeds = "not run", float("nan"), ""
-        if pairs:
-            better, worse = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
-            difference = better - worse
-            holds = "yes" if difference < 0 else "no"
-            of_seeds = f"{sum(a < b for a, b in pairs)} of {len(pairs)}"
-        lines.append(
-            {
-                "the report shows": ordering.claim,
-                "rows": f"{ordering.better} below {ordering.worse}",
-                "split": ROWS[ordering.better].split,
-                "holds here": holds,
-                "difference (mm)": difference,
-                "seeds in which it holds": of_seeds,
-            }
+    return pd.DataFrame([_ordering_line(ordering, results) for ordering in ORDERINGS])
+
+
+def _ordering_line(ordering: Ordering, results: list[RowResult]) -> dict[str, object]:
+    pairs = [
+        (better, worse)
+        for better in results
+        for worse in results
+        if (better.run.row.number, worse.run.row.number) == (ordering.better, ordering.worse)
+        and better.run.seed == worse.run.seed
+    ]
+    scored = [split for split in ordering.splits if any(_pair(split, *pair) for pair in pairs)]
+    split = scored[0] if scored else ordering.splits[0]
+    scores = [pair for better, worse in pairs if (pair := _pair(split, better, worse))]
+    verdict, *remarks = _where_alike(ordering, pairs)
+    first, second = (ROWS[number] for number in (ordering.better, ordering.worse))
+    if first.split != second.split:
+        remarks.append(
+            f"the report scored row {first.number} on {first.split}, row {second.number} on {second.split}"
         )
-    return pd.DataFrame(lines)
+    wins = sum(better < worse for better, worse in scores)
+    if not scores:
+        verdict = "not run"
+    elif not verdict:
+        verdict = {len(scores): "yes", 0: "no"}.get(wins, "undecided")
+    means = [sum(column) / len(scores) for column in zip(*scores, strict=True)] or [math.nan, math.nan]
+    return {
+        "the report shows": ordering.claim,
+        "rows": f"{ordering.better} below {ordering.worse}",
+        "split": split,
+        "first (mm)": means[0],
+        "second (mm)": means[1],
+        "difference (mm)": means[0] - means[1],
+        "holds here": verdict,
+        "seeds in which it holds": f"{wins} of {len(scores)}"
+        if verdict in ("yes", "no", "undecided")
+        else "",
+        "remark": "; ".join(filter(None, remarks)),
+    }
+
+
+def _pair(split: str, better: RowResult, worse: RowResult) -> tuple[float, float] | None:
+    """Both rows' scores on a split, if both have one."""
+    if split in better.scores and split in worse.scores:
+        return better.scores[split], worse.scores[split]
+    return None
+
+
+def _where_alike(ordering: Ordering, pairs: list[tuple[RowResult, RowResult]]) -> tuple[str, str]:
+    """What stands in place of a verdict, if anything, and a remark, where a scale makes two rows alike."""
+    if any(better.run.model.identity == worse.run.model.identity for better, worse in pairs):
+        return "cannot be told", "both rows are the same training at this scale"
+    same = sorted({a.run.backbone for a, b in pairs if a.run.backbone == b.run.backbone})
+    if not (ordering.backbones_differ and same):
+        return "", ""
+    if ordering.is_of_backbones_alone:
+        return "cannot be told", f"both rows have the network {', '.join(same)} at this scale"
+    return "", f"without the change of backbone: both rows have {', '.join(same)} at this scale"
 
 
 def caption(plan: Plan) -> str:
@@ -141,7 +175,7 @@ def caption(plan: Plan) -> str:
 
 
 NOTES = (
-    "Rows 1 to 5 and 7 to 9: the volumetric detector's poses, root-relative, back-projected with the true depth of the root. "
+    "Rows 1 to 5 and 7 to 9: the detector's poses, root-relative, back-projected with the true depth of the root. "
     "Rows 10 to 14: depth alone, with the true x and y. The checkpoint of a row is the best on the validation split, so scores "
     "on that split flatter; with E (trained on it too) it is the last. Time is that of all stages a row needs, shared ones too."
 )

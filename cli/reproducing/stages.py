@@ -15,10 +15,18 @@ from typing import Any
 
 import rich_click as click
 
+from evolift.chain.settings import ChainTrainingSettings
+from evolift.cli.lifter_options import lifter_settings
 from evolift.cli.main import command_named
 from evolift.cli.recipe_file import Options, flags_of, require_options
+from evolift.cli.settings_options import taken_settings, with_flags
+from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings, require_fitting
+from evolift.evolution.settings import EvolutionSettings
+from evolift.lifter.settings import LifterSettings, LifterTrainingSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.output_file import sha256_of
+from evolift.posedata.settings import Settings
+from evolift.posedata.skeleton import H36M17
 from evolift.posedata.version import __version__
 
 TRAININGS = ("detector train", "lifter train", "finetune")
@@ -133,22 +141,50 @@ class Stage:
         flags = flags_of(command)
         return words + _flags({k: v for k, v in self.execution.items() if k in flags}, command)
 
+    @property
+    def settings(self) -> list[Settings]:
+        """What a training or an evolution makes of its options; none for other commands.
+
+        Raises:
+            InputError: naming an option that its command does not have, or what does not fit or go together.
+        """
+        where = f"`evolift {self.command}`"
+        command = command_named(self.command)
+        require_options(self.options, command, self.command, where)
+        context, flags, values = click.Context(command), flags_of(command), {}
+        for flag, value in self.options.items():
+            try:
+                values[str(flags[flag].name)] = flags[flag].type_cast_value(context, value)
+            except (click.BadParameter, TypeError) as error:
+                why = error.format_message() if isinstance(error, click.BadParameter) else str(error)
+                raise InputError(f"{where}: --{flag} cannot be {value!r}: {why}") from None
+        try:
+            return _settings_of(self.command, values)
+        except InputError as error:
+            raise InputError(f"{where}: {with_flags(str(error), command)}") from None
+
     def check(self) -> None:
-        """See that its command has these options and takes their values.
+        """See that its command has these options, takes their values, and that these go together.
 
         Raises:
             InputError: naming what does not fit.
         """
-        command = command_named(self.command)
-        where = f"`evolift {self.command}`"
-        require_options(self.options, command, self.command, where)
-        context, flags = click.Context(command), flags_of(command)
-        for name, value in self.options.items():
-            try:
-                flags[name].type_cast_value(context, value)
-            except (click.BadParameter, TypeError) as error:
-                why = error.format_message() if isinstance(error, click.BadParameter) else str(error)
-                raise InputError(f"{where}: --{name} cannot be {value!r}: {why}") from None
+        _ = self.settings
+
+
+def _settings_of(command: str, values: dict[str, Any]) -> list[Settings]:
+    """The settings of a command from the values of some of its options; the defaults of the others are the settings' own."""
+    if command == "detector train":
+        detector = taken_settings(DetectorSettings, values)
+        training = taken_settings(DetectorTrainingSettings, values)
+        require_fitting(detector, training)
+        return [detector, training]
+    if command == "finetune":
+        chain = taken_settings(ChainTrainingSettings, values)
+        return [lifter_settings(values, H36M17), chain] if values.get("new_lifter") else [chain]
+    if command == "lifter train":
+        return [taken_settings(LifterSettings, values), taken_settings(LifterTrainingSettings, values)]
+    return [taken_settings(EvolutionSettings, values)] if command == "evolve" else []
 
 
 def _flags(options: Options, command: click.Command) -> list[str]:

@@ -207,6 +207,34 @@ def test_a_value_that_its_command_refuses_is_found_before_anything_runs(tiny_sca
         make_plan({5: 1}, (), read_scale(str(tiny_scale)), NOBODY)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            (
+                'command = "detector train"\nset = {',
+                'command = "detector train"\nset = { spread-weight = 0.1,',
+            ),
+            "`evolift detector train`: the regression head has no heatmaps: leave --spread-weight at 0",
+        ),
+        (
+            (
+                'command = "finetune"\nset = {',
+                'command = "finetune"\nset = { freeze = "all", lifter-learning-rate = 0,',
+            ),
+            "`evolift finetune`: detector and lifter are both frozen: set --lifter-learning-rate above 0",
+        ),
+    ],
+    ids=["heatmaps", "frozen"],
+)
+def test_values_that_do_not_go_together_are_found_before_anything_runs(
+    tiny_scale: Path, change: tuple[str, str], message: str
+) -> None:
+    tiny_scale.write_text(tiny_scale.read_text().replace(*change, 1))
+    with pytest.raises(InputError, match=message):
+        make_plan(dict.fromkeys(range(1, 15), 1), (), read_scale(str(tiny_scale)), NOBODY)
+
+
 def test_the_key_depends_on_content_options_and_what_came_before(poses: Path, tmp_path: Path) -> None:
     from evolift.cli.reproducing.stages import Product
 

@@ -14,11 +14,25 @@ def test_there_are_14_rows_with_a_recipe_that_tells_the_published_score() -> Non
         assert f"{row.split} split: MPJPE {row.published:.2f} mm" in expected
 
 
-def test_the_orderings_hold_in_the_report_on_one_split() -> None:
-    for ordering in ORDERINGS:
-        better, worse = ROWS[ordering.better], ROWS[ordering.worse]
-        assert better.published < worse.published
-        assert better.split == worse.split
+def test_the_orderings_are_those_of_the_report_and_hold_in_it() -> None:
+    pairs = [(ordering.better, ordering.worse) for ordering in ORDERINGS]
+    assert pairs == [
+        (2, 1), (3, 1), (4, 3), (5, 4), (8, 5), (8, 7), (5, 9), (11, 10), (12, 11), (13, 12), (14, 13)
+    ]  # fmt: skip
+    for better, worse in pairs:
+        assert ROWS[better].published < ROWS[worse].published
+
+
+def test_orderings_compare_on_the_report_s_split_or_on_the_test_split_where_it_has_two() -> None:
+    splits = {(ordering.better, ordering.worse): ordering.splits for ordering in ORDERINGS}
+    assert splits.pop((5, 9)) == ("test", "validation")
+    for (better, worse), chosen in splits.items():
+        assert chosen == (ROWS[better].split,) == (ROWS[worse].split,)
+
+
+def test_one_ordering_is_of_backbones_alone() -> None:
+    assert [(o.better, o.worse) for o in ORDERINGS if o.is_of_backbones_alone] == [(8, 7)]
+    assert [(o.better, o.worse) for o in ORDERINGS if o.backbones_differ] == [(3, 1), (5, 4), (8, 7)]
 
 
 @pytest.mark.parametrize(

