@@ -26,8 +26,8 @@ class Skeleton:
         is_kinematic: True when bones of the tree are rigid body segments that may be rotated.
 
     Raises:
-        InputError: a name is repeated, a parent is unknown, there is not one root, the tree has a loop, or a
-            left joint has no right one.
+        InputError: a name is repeated, a parent is unknown, there is not one root, the tree has a loop, a left joint has no
+            right one, or it is called as a built-in skeleton and is another.
     """
 
     name: str
@@ -52,6 +52,11 @@ class Skeleton:
         for joint in self.joints:
             if _mirrored_name(joint) not in self.joints:
                 raise InputError(f"skeleton {self.name}: {joint!r} has no {_mirrored_name(joint)!r}")
+        built_in = globals().get("SKELETONS", {}).get(self.name)  # there when this module is loaded
+        if built_in is not None and (self.joints, self.parents) != (built_in.joints, built_in.parents):
+            raise InputError(
+                f"its skeleton {self.name} is not the one of this evolift (joint 9 of H36M17 was `neck` once and is `nose` now)"
+            )
 
     def __len__(self) -> int:
         return len(self.joints)

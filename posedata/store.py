@@ -19,7 +19,7 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, StoreError
 from evolift.posedata.input_file import FilePath
 from evolift.posedata.poses import Lineage, Poses, labelled
-from evolift.posedata.skeleton import SKELETONS, Skeleton
+from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store_layout import (
     CAMERA_SHAPES,
     CHUNK_ROWS,
@@ -95,10 +95,6 @@ class PoseStore:
             ) from None
         if self.coordinate_frame not in ("world", "camera", "none"):
             raise StoreError(f"{self.path}: attribute coordinate_frame is {self.coordinate_frame!r}")
-        if SKELETONS.get(self.skeleton.name, self.skeleton) != self.skeleton:
-            raise StoreError(
-                f"{self.path}: its skeleton {self.skeleton.name} is not the one of this evolift (joint 9 of H36M17 was `neck` once and is `nose` now): make the store again from its source"
-            )
         for name in ("poses", "labels", "cameras"):
             if not isinstance(file.get(name), h5py.Group):
                 raise StoreError(f"{self.path}: the group /{name} is missing: make the store again")
