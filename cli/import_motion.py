@@ -90,7 +90,7 @@ def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options:
 @click.option(
     "--names",
     required=True,
-    help="Joint names: cmu-cgspeed, mixamo, bandai-namco, or a JSON file {joint of H36M17: joint of the file}.",
+    help="Joint names: cmu-cgspeed, mixamo, bandai-namco, iclone, or a JSON file {joint of H36M17: joint of the file}.",
 )
 @fps_option
 @capture_frame_options
@@ -134,7 +134,8 @@ def import_bvh(ctx: click.RichContext, /, source: Path, output: Path, **options:
 def import_smpl_joints(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
     """Joints of SMPL bodies (AMASS after the body model, HumanML3D): SOURCE is a .npz or .npy file, or a folder or zip.
 
-    SMPL has no top of the head: it is put on the line from neck to base of the skull.
+    SMPL has no top of the head: it is put on the line from neck to base of the skull. The nose is unlabelled but in smplx's
+    whole output.
     """
     from evolift.posedata.importers import smpl_joints
 
