@@ -78,9 +78,10 @@ def is_nose(joints: Float[np.ndarray, "frames 17 3"]) -> bool:
     """Whether joint 9 of poses in Human3.6M's layout lies in front of the neck as Human3.6M's does, or on the neck.
 
     Told by the angle at joint 9 between the bones from the thorax and to the head: 76 degrees in Human3.6M's median, under
-    20 where joint 9 is a neck or the base of the skull.
+    20 where joint 9 is a neck or the base of the skull. Poses whose joint 9 lies on the thorax or the head tell of no nose.
     """
     thorax, nose, head = (joints[:, H36M17.index(name)] for name in ("thorax", "nose", "head"))
-    bones = [bone / np.linalg.norm(bone, axis=-1, keepdims=True) for bone in (nose - thorax, head - nose)]
+    with np.errstate(invalid="ignore"):
+        bones = [bone / np.linalg.norm(bone, axis=-1, keepdims=True) for bone in (nose - thorax, head - nose)]
     bend = np.degrees(np.arccos(np.clip((bones[0] * bones[1]).sum(-1), -1, 1)))
     return bool(np.median(bend) > MIN_BEND)

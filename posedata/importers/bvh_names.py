@@ -268,15 +268,16 @@ def bvh_names(name: str | Path) -> BvhNames:
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        skulls = [values.pop(key) for key in ("skull", "neck") if key in values]
+        skulls = {key: values.pop(key) for key in ("skull", "neck") if key in values}
         joints = {joint: _weights(value) for joint, value in values.items()}
-        if not all(isinstance(skull, str) for skull in skulls):
-            raise TypeError("'skull' must be one joint")
+        for key, skull in skulls.items():
+            if not isinstance(skull, str):
+                raise TypeError(f"{key!r} must be one joint, not {skull!r}")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path} is not a JSON table of joint names: {error}") from None
-    return BvhNames(path.name, joints, skulls[0] if skulls else None)
+    return BvhNames(path.name, joints, skulls.get("skull", skulls.get("neck")))
 
 
 def _weights(value: object) -> Weights:

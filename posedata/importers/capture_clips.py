@@ -25,7 +25,7 @@ from evolift.posedata.importers.capture_frame import (
 from evolift.posedata.importers.head_axes import HeadAxes
 from evolift.posedata.nose import nose_of_head
 from evolift.posedata.poses import Poses, repeated_label
-from evolift.posedata.skeleton import H36M17
+from evolift.posedata.skeleton import H36M16, H36M17
 from evolift.posedata.store import PoseStoreWriter
 
 _MIN_BONE = 1e-3
@@ -182,7 +182,7 @@ def write_clips(
                 for ready in waiting:
                     if ready.unlabelled != writer.unlabelled:
                         raise InputError(
-                            f"{ready.label}: its nose can{'not' if ready.unlabelled else ''} be placed by its rest pose, other than in the files before: import it apart"
+                            f"{ready.label}: it {'does not tell' if ready.unlabelled else 'tells'} where the nose is, other than the files before: import it apart"
                         )
                     writer.append(_rows(ready, *frame.settled(ready.label)))
                 waiting = []
@@ -206,12 +206,16 @@ def check_bones(clip: CaptureClip) -> None:
     """
     if not len(clip.joints):
         return
-    known = [bone for bone in H36M17.bones if NOSE not in bone or np.isfinite(clip.joints[0, NOSE]).all()]
-    parents, children = np.array(known).T
-    lengths = np.linalg.norm(clip.joints[0, children] - clip.joints[0, parents], axis=-1)
-    short = lengths < _MIN_BONE * np.nanmax(lengths)
+    places = dict(zip(H36M17.joints, clip.joints[0], strict=True))
+    skeleton = H36M17 if np.isfinite(places["nose"]).all() else H36M16
+    bones = [(skeleton.joints[child], skeleton.joints[parent]) for parent, child in skeleton.bones]
+    if clip.head is not None:
+        places["skull"] = clip.head.skull[0]
+        bones += [("head", "skull"), ("skull", "thorax")]
+    lengths = np.array([np.linalg.norm(places[child] - places[parent]) for child, parent in bones])
+    short = lengths < _MIN_BONE * lengths.max()
     if short.any():
-        child, parent = (H36M17.joints[joints[int(short.argmax())]] for joints in (children, parents))
+        child, parent = bones[int(short.argmax())]
         raise InputError(
             f"{clip.label}: {child} lies on {parent} by these names of joints: give a table in which they are two places"
         )

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 MAX_LEAN = 35.0
-"""Degrees that trunk, head and the line across hips or shoulders may deviate from the file's axes in a rest pose that tells the
+"""Degrees that trunk, head and the line across shoulders or hips may deviate from the file's axes in a rest pose that tells the
 head's axes."""
 
 
@@ -34,17 +34,18 @@ def rest_axes(
     """Left and up of a rest pose, each along one of the file's axes.
 
     In a rest pose that stands (or lies) straight, the head looks where the trunk does. The direction of legs and arms does
-    not matter.
+    not matter. The line across the shoulders is asked before that across the hips, because it is nearer to the head: where all
+    joints have their bone along x (Bandai-Namco), nothing rotated is a body whose trunk is twisted by a right angle.
 
     Args:
         joints: H36M17 by name, without the nose, in the rest pose.
 
     Returns:
-        Unit vectors; None if trunk, head and hips or shoulders do not go along the file's axes.
+        Unit vectors; None if trunk, head and shoulders or hips do not go along the file's axes.
     """
     trunk = _axis(joints["thorax"] - joints["pelvis"])
     head = _axis(joints["head"] - joints["thorax"])
-    across = [_axis(joints[f"left_{name}"] - joints[f"right_{name}"]) for name in ("hip", "shoulder")]
+    across = [_axis(joints[f"left_{name}"] - joints[f"right_{name}"]) for name in ("shoulder", "hip")]
     left = next((axis for axis in across if axis is not None), None)
     if trunk is None or head is None or left is None or not np.array_equal(trunk, head) or trunk @ left:
         return None

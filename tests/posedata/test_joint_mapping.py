@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import (
@@ -12,7 +14,17 @@ from evolift.posedata.joint_mapping import (
     JointMapping,
     mapping_between,
 )
-from evolift.posedata.skeleton import BODY25, COCO17, H36M16, H36M17, LSP14, MEDIAPIPE33, MPII16
+from evolift.posedata.skeleton import (
+    BODY25,
+    COCO17,
+    H36M16,
+    H36M17,
+    LSP14,
+    MEDIAPIPE33,
+    MPII16,
+    SMPL22,
+    Skeleton,
+)
 
 
 def by_name(mapping: JointMapping) -> str:
@@ -57,7 +69,7 @@ def test_middle_joints_are_where_anatomy_has_them() -> None:
     for name, place in at.items():
         coco[COCO17.index(name)] = place
     joints, _ = mapping_between(COCO17, H36M17).convert(coco)
-    expected = {"pelvis": (0, 100), "spine": (0, 75), "thorax": (0, 50), "neck": (0, 30), "head": (0, 26)}
+    expected = {"pelvis": (0, 100), "spine": (0, 75), "thorax": (0, 50), "nose": (0, 30), "head": (0, 26)}
     for name, place in expected.items():
         np.testing.assert_allclose(joints[H36M17.index(name)], place)
 
@@ -74,7 +86,7 @@ def test_visibility_is_that_of_the_least_visible_source() -> None:
     joints, converted = mapping_between(LSP14, H36M17).convert(np.ones((14, 2)), visibility)
     seen = dict(zip(H36M17.joints, converted.tolist(), strict=True))
     assert seen["left_hip"] == seen["pelvis"] == HIDDEN
-    assert seen["spine"] == seen["thorax"] == seen["neck"] == UNLABELLED
+    assert seen["spine"] == seen["thorax"] == seen["nose"] == UNLABELLED
     assert seen["right_hip"] == seen["head"] == VISIBLE
     assert joints[H36M17.index("spine")].tolist() == [0, 0]
 
@@ -83,16 +95,17 @@ def test_there_and_back_keeps_the_shared_joints() -> None:
     joints = np.random.default_rng(0).normal(size=(5, 17, 3))
     there, _ = mapping_between(H36M17, MPII16).convert(joints)
     back, _ = mapping_between(MPII16, H36M17).convert(there)
-    shared = [i for i, name in enumerate(H36M17.joints) if name != "spine"]
+    # MPII's upper neck is no joint of H36M17 nor its nose one of MPII.
+    shared = [i for i, name in enumerate(H36M17.joints) if name not in ("spine", "nose")]
     np.testing.assert_allclose(back[:, shared], joints[:, shared])
     same, _ = mapping_between(H36M17, H36M17).convert(joints)
     np.testing.assert_array_equal(same, joints)
 
 
-def test_h36m16_drops_only_the_neck() -> None:
+def test_h36m16_drops_only_the_nose() -> None:
     joints = np.random.default_rng(0).normal(size=(17, 3))
     reduced, visibility = mapping_between(H36M17, H36M16).convert(joints)
-    np.testing.assert_array_equal(reduced, np.delete(joints, H36M17.index("neck"), 0))
+    np.testing.assert_array_equal(reduced, np.delete(joints, H36M17.index("nose"), 0))
     assert (visibility == VISIBLE).all()
 
 
@@ -106,10 +119,42 @@ def test_an_unlabelled_joint_that_is_not_a_number_does_not_spread() -> None:
     assert converted[H36M17.index("left_ankle")].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("source", [MPII16, LSP14, SMPL22], ids=lambda skeleton: skeleton.name)
+def test_a_neck_or_a_skull_is_no_nose(source: Skeleton) -> None:
+    """Sources with a joint inside the neck say nothing of Human3.6M's joint in front of it, nor the other way round."""
+    assert mapping_between(source, H36M17).lacking() == ("nose",)
+    assert mapping_between(source, H36M16).lacking() == ()
+    for mapping in MAPPINGS:
+        if mapping.source == H36M17 and "nose" not in mapping.target.joints:
+            assert all("nose" not in row for row in mapping.weights.values())
+    assert mapping_between(H36M17, MPII16).lacking() == ("upper_neck",)
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS, ids=by_name)
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_lacking_joints_are_those_that_come_back_unlabelled(mapping: JointMapping, data) -> None:
+    unlabelled = data.draw(st.lists(st.sampled_from(mapping.source.joints), unique=True, max_size=4))
+    visibility = np.array(
+        [UNLABELLED if j in unlabelled else VISIBLE for j in mapping.source.joints], np.uint8
+    )
+    _, converted = mapping.convert(np.ones((len(visibility), 2)), visibility)
+    expected = [j for j, seen in zip(mapping.target.joints, converted, strict=True) if seen == UNLABELLED]
+    assert list(mapping.lacking(unlabelled)) == expected
+
+
+def test_a_weight_of_nothing_is_lacking() -> None:
+    assert JointMapping(H36M16, H36M16, {"head": {"head": 1.0}}).lacking() == tuple(
+        joint for joint in H36M16.joints if joint != "head"
+    )
+
+
 def test_bad_declarations() -> None:
     with pytest.raises(InputError, match=r"weights of 'pelvis' from LSP14 must sum to 1, not 0\.9"):
         JointMapping(LSP14, H36M17, {"pelvis": {"neck": 0.9}})
     with pytest.raises(InputError, match="skeleton LSP14 has no joint 'nose'"):
-        JointMapping(LSP14, H36M17, {"neck": {"nose": 1.0}})
+        JointMapping(LSP14, H36M17, {"nose": {"nose": 1.0}})
+    with pytest.raises(InputError, match="skeleton H36M17 has no joint 'neck'"):
+        JointMapping(LSP14, H36M17, {"neck": {"neck": 1.0}})
     with pytest.raises(InputError, match="no mapping from LSP14 to COCO17 is declared"):
         mapping_between(LSP14, COCO17)

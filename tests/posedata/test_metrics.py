@@ -15,7 +15,7 @@ from evolift.posedata.metrics import (
     root_relative,
     score_table,
 )
-from evolift.posedata.skeleton import H36M16, H36M17
+from evolift.posedata.skeleton import H36M16, H36M17, Skeleton
 
 
 def random_poses(seed: int, rows: int) -> torch.Tensor:
@@ -104,6 +104,31 @@ def test_the_table_takes_categoricals_and_ignores_unused_labels() -> None:
     assert list(table[table["group"] == "action"]["name"]) == ["a", "b"]
     assert table["mpjpe"].eq(0).all()
     assert table["pck_150"].eq(1).all()
+
+
+@pytest.mark.parametrize("unlabelled", [("nose",), ("nose", "left_wrist", "right_wrist"), ("head",)])
+def test_unlabelled_joints_are_as_if_they_were_not_there(unlabelled: tuple[str, ...]) -> None:
+    """Against the table of a skeleton that has only the other joints."""
+    truth, prediction = random_poses(0, 60), random_poses(0, 60) + 0.2 * random_poses(1, 60)
+    subject, action = ["S9", "S11"] * 30, ["walk"] * 20 + ["sit"] * 40
+    known = [joint for joint in H36M17.joints if joint not in unlabelled]
+    columns = [H36M17.index(joint) for joint in known]
+    others = Skeleton("others", tuple(known), (None, *["pelvis"] * (len(known) - 1)), is_kinematic=False)
+    expected = score_table(prediction[:, columns], truth[:, columns], subject, action, others).set_index(
+        "name"
+    )
+    for joint in unlabelled:
+        truth[:, H36M17.index(joint)] = torch.nan
+    table = score_table(prediction, truth, subject, action, H36M17).set_index("name")
+    pd.testing.assert_frame_equal(table.drop(list(unlabelled)), expected)
+    lacking = table.loc[list(unlabelled)]
+    assert lacking["poses"].eq(60).all()
+    assert lacking.drop(columns=["group", "poses"]).isna().all(axis=None)
+    # What is predicted for them does not matter.
+    prediction[:, [H36M17.index(joint) for joint in unlabelled]] = 1e6
+    pd.testing.assert_frame_equal(
+        score_table(prediction, truth, subject, action, H36M17).set_index("name"), table
+    )
 
 
 def test_bad_arguments_of_the_table() -> None:

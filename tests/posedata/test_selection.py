@@ -9,7 +9,7 @@ import pytest
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.poses import Lineage, Poses
 from evolift.posedata.selection import select_rows
-from evolift.posedata.skeleton import H36M17
+from evolift.posedata.skeleton import COCO17, H36M16, H36M17, HALPE26, LSP14, MPII16, Skeleton
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 
@@ -49,6 +49,100 @@ def test_a_share_of_the_chosen_rows(tiny_store: Path, tmp_path: Path) -> None:
     assert rows(0, 0.5) == half
     assert rows(1, 0.5) != half
     assert len(rows(0, 1e-9)) == 1
+
+
+def write_poses(
+    path: Path, poses: Poses, skeleton: Skeleton = H36M17, unlabelled: tuple[str, ...] = ()
+) -> Path:
+    frame = "none" if poses.joints_3d is None else "world"
+    with PoseStoreWriter(path, skeleton, frame, Provenance("test"), unlabelled=unlabelled) as writer:
+        writer.append(poses)
+    return path
+
+
+def with_pixels(poses: Poses, seed: int = 0) -> Poses:
+    rng = np.random.default_rng(seed)
+    return replace(
+        poses,
+        joints_2d=rng.uniform(1, 1000, (len(poses), 17, 2)).astype(np.float32),
+        visibility=rng.integers(1, 3, (len(poses), 17), np.uint8),
+    )
+
+
+@pytest.mark.parametrize("unlabelled", [(), ("nose",), ("left_hip",)])
+def test_the_joints_of_semgcn_can_be_selected(
+    make_poses, tmp_path: Path, unlabelled: tuple[str, ...]
+) -> None:
+    poses = with_pixels(make_poses(40))
+    source = write_poses(tmp_path / "a.h5", poses, unlabelled=unlabelled)
+    kept = select_rows(source, tmp_path / "b.h5", subjects=["bob"], skeleton=H36M16)
+    chosen = np.flatnonzero(np.asarray(poses.subject) == "bob")
+    columns = [H36M17.index(joint) for joint in H36M16.joints]
+    with PoseStore(tmp_path / "b.h5", skeleton=H36M16) as store:
+        got = store.read()
+        assert len(got) == kept == len(chosen)
+        # A nose that is unlabelled is gone; another joint that is stays unlabelled.
+        assert store.unlabelled == tuple(set(unlabelled) - {"nose"})
+        assert store.provenance.parameters["skeleton"] == "H36M16"
+    expected = poses.joints_3d[chosen][:, columns].copy()
+    expected[:, [H36M16.index(joint) for joint in store.unlabelled]] = np.nan
+    np.testing.assert_array_equal(got.joints_3d, expected)
+    np.testing.assert_array_equal(got.joints_2d, poses.joints_2d[chosen][:, columns])
+    np.testing.assert_array_equal(got.visibility, poses.visibility[chosen][:, columns])
+    assert got.frame.tolist() == poses.frame[chosen].tolist()
+
+
+def test_unlabelled_joints_stay_so_without_a_conversion(make_poses, tmp_path: Path) -> None:
+    source = write_poses(tmp_path / "a.h5", make_poses(12), unlabelled=("left_hip", "nose"))
+    select_rows(source, tmp_path / "b.h5", subjects=["ann"])
+    with PoseStore(tmp_path / "b.h5", skeleton=H36M17) as store:
+        assert store.unlabelled == ("left_hip", "nose")
+        assert store.provenance.parameters["skeleton"] is None
+        joints = store.read().joints_3d
+    lacking = [H36M17.index(joint) for joint in store.unlabelled]
+    assert np.isnan(joints[:, lacking]).all()
+    assert np.isfinite(np.delete(joints, lacking, 1)).all()
+
+
+def test_a_joint_made_of_one_that_is_unlabelled_is_unlabelled(make_poses, tmp_path: Path) -> None:
+    """LSP's and COCO's joints that H36M17 has none for, too."""
+    source = write_poses(tmp_path / "a.h5", make_poses(12), unlabelled=("thorax",))
+    select_rows(source, tmp_path / "lsp.h5", skeleton=LSP14)
+    with PoseStore(tmp_path / "lsp.h5", skeleton=LSP14) as store:
+        assert store.unlabelled == ("neck",)
+        assert np.isnan(store.read().joints_3d).all((0, 2)).tolist() == [j == "neck" for j in LSP14.joints]
+    select_rows(source, tmp_path / "coco.h5", skeleton=COCO17)
+    with PoseStore(tmp_path / "coco.h5", skeleton=COCO17) as store:
+        assert set(store.unlabelled) == {"left_eye", "right_eye", "left_ear", "right_ear"}
+
+
+def test_photographs_of_mpii_become_h36m17_without_a_nose(make_poses, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.uniform(1, 1000, (12, 16, 2)).astype(np.float32)
+    visibility = rng.integers(1, 3, (12, 16), np.uint8)
+    seen = replace(make_poses(12), joints_3d=None, joints_2d=pixels, visibility=visibility)
+    source = write_poses(tmp_path / "mpii.h5", seen, MPII16)
+    select_rows(source, tmp_path / "out.h5", skeleton=H36M17)
+    with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
+        got = store.read()
+        assert (store.coordinate_frame, store.unlabelled) == ("none", ())  # there is no 3D to lack it in
+    assert (got.visibility == 0).all(0).tolist() == [joint == "nose" for joint in H36M17.joints]
+    assert (got.joints_2d[:, H36M17.index("nose")] == 0).all()
+    names = {"head": "head_top"}
+    for joint in set(H36M17.joints) - {"spine", "nose"}:
+        place, old = H36M17.index(joint), MPII16.index(names.get(joint, joint))
+        np.testing.assert_array_equal(got.joints_2d[:, place], pixels[:, old])
+        np.testing.assert_array_equal(got.visibility[:, place], visibility[:, old])
+    trunk = [MPII16.index(joint) for joint in ("pelvis", "thorax")]
+    spine = H36M17.index("spine")
+    np.testing.assert_allclose(got.joints_2d[:, spine], pixels[:, trunk].mean(1), rtol=1e-6)
+    np.testing.assert_array_equal(got.visibility[:, spine], visibility[:, trunk].min(1))
+
+
+def test_a_skeleton_without_a_mapping_is_refused(tiny_store: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no mapping from H36M17 to HALPE26 is declared"):
+        select_rows(tiny_store, tmp_path / "out.h5", skeleton=HALPE26)
+    assert not list(tmp_path.iterdir())
 
 
 def test_evolved_stores_are_refused(make_poses, tmp_path: Path) -> None:

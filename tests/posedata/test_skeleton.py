@@ -26,7 +26,7 @@ ALL = list(SKELETONS.values())
 
 # Published orders, as the data sets' own pages list them (0-based).
 LANDMARKS = [
-    (H36M17, {0: "pelvis", 1: "right_hip", 3: "right_ankle", 6: "left_ankle", 7: "spine", 8: "thorax", 9: "neck", 10: "head", 11: "left_shoulder", 13: "left_wrist", 14: "right_shoulder", 16: "right_wrist"}),
+    (H36M17, {0: "pelvis", 1: "right_hip", 3: "right_ankle", 6: "left_ankle", 7: "spine", 8: "thorax", 9: "nose", 10: "head", 11: "left_shoulder", 13: "left_wrist", 14: "right_shoulder", 16: "right_wrist"}),
     (H36M16, {0: "pelvis", 8: "thorax", 9: "head", 10: "left_shoulder", 15: "right_wrist"}),
     (COCO17, {0: "nose", 1: "left_eye", 4: "right_ear", 5: "left_shoulder", 10: "right_wrist", 11: "left_hip", 16: "right_ankle"}),
     (MPII16, {0: "right_ankle", 3: "left_hip", 6: "pelvis", 7: "thorax", 8: "upper_neck", 9: "head_top", 10: "right_wrist", 15: "left_wrist"}),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import pickle
 import signal
 import subprocess
@@ -15,10 +16,11 @@ import numpy as np
 import pytest
 
 from evolift.posedata.camera import Camera
-from evolift.posedata.errors import OutputError, StoreError
+from evolift.posedata.errors import InputError, OutputError, StoreError
 from evolift.posedata.poses import Lineage, Poses, repeated_label
 from evolift.posedata.skeleton import H36M16, H36M17, LSP14
 from evolift.posedata.store import CHUNK_ROWS, PoseStore, PoseStoreWriter, Provenance, append_to_store
+from evolift.posedata.store_summary import summary_lines
 
 Make = Callable[..., Poses]
 CAMERA = Camera.from_focal_length(1145.0, 1000, 1002, R=np.eye(3), t=np.array([0.0, 0, 4000]), name="cam 1")
@@ -92,6 +94,79 @@ def test_appending_to_a_store_gives_the_bytes_of_writing_it_at_once(make_poses: 
     grown = write(tmp_path / "grown.h5", [poses[:200]])
     with append_to_store(grown) as writer:
         assert len(writer) == 200
+        writer.append(poses[200:])
+    assert grown.read_bytes() == whole.read_bytes()
+
+
+NOSE = H36M17.index("nose")
+
+
+def lacking_nose(poses: Poses) -> Poses:
+    assert poses.joints_3d is not None
+    joints = poses.joints_3d.copy()
+    joints[:, NOSE] = np.nan
+    return dataclasses.replace(poses, joints_3d=joints)
+
+
+def test_unlabelled_joints_are_nan_in_memory_and_0_in_the_file(make_poses: Make, tmp_path: Path) -> None:
+    poses = full_poses(make_poses, CHUNK_ROWS + 20)
+    unlabelled = lacking_nose(poses)
+    path = write(tmp_path / "a.h5", [unlabelled], unlabelled=["nose"])
+    with h5py.File(path) as file:
+        values = file["poses/joints_3d"][:]
+        assert json.loads(file.attrs["unlabelled"]) == ["nose"]
+    assert np.isfinite(values).all()
+    assert (values[:, NOSE] == 0).all()
+    with PoseStore(path, skeleton=H36M17) as store:
+        assert store.unlabelled == ("nose",)
+        assert_same(store.read(), unlabelled)
+        rows = np.array([CHUNK_ROWS + 3, 0, 0])
+        assert_same(store.read(rows), unlabelled[rows])
+        assert_same(Poses.concatenate(list(store.batches(1000))), unlabelled)
+        assert "unlabelled in 3D: nose" in summary_lines(store)
+        with pytest.raises(
+            InputError, match=r"a\.h5: its 3D poses lack nose, and breeding needs all joints of H36M17"
+        ):
+            store.require_labelled("breeding")
+        copy = pickle.loads(pickle.dumps(store))
+        assert np.isnan(copy.read(slice(0, 2)).joints_3d[:, NOSE]).all()
+        copy.close()
+    # What is given for such a joint is not used, and what is given stays as it was.
+    assert write(tmp_path / "b.h5", [poses], unlabelled=["nose"]).read_bytes() == path.read_bytes()
+    assert np.isfinite(poses.joints_3d).all()  # type: ignore[arg-type]  # given
+
+
+def test_a_store_that_lacks_nothing_says_nothing_of_it(
+    tiny_store: Path, make_poses: Make, tmp_path: Path
+) -> None:
+    with PoseStore(tiny_store) as store:
+        assert store.unlabelled == ()
+        assert not any("unlabelled" in line for line in summary_lines(store))
+        store.require_labelled("breeding")
+    path = write(tmp_path / "old.h5", [make_poses(5)])
+    with h5py.File(path, "r+") as file:
+        del file.attrs["unlabelled"]  # written before there was such an attribute
+    with PoseStore(path) as store:
+        assert store.unlabelled == ()
+        assert_same(store.read(), make_poses(5))
+
+
+def test_only_declared_joints_may_be_nan(make_poses: Make, tmp_path: Path) -> None:
+    unlabelled = lacking_nose(make_poses(5))
+    for joints in ([], ["head"]):
+        with pytest.raises(StoreError, match="dataset /poses/joints_3d, row 0: is not finite"):
+            write(tmp_path / "a.h5", [unlabelled], unlabelled=joints)
+    with pytest.raises(InputError, match="skeleton H36M17 has no joint 'neck'"):
+        write(tmp_path / "a.h5", [unlabelled], unlabelled=["neck"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_appending_keeps_what_is_unlabelled(make_poses: Make, tmp_path: Path) -> None:
+    poses = lacking_nose(full_poses(make_poses, 500))
+    whole = write(tmp_path / "whole.h5", [poses], unlabelled=["nose"])
+    grown = write(tmp_path / "grown.h5", [poses[:200]], unlabelled=["nose"])
+    with append_to_store(grown) as writer:
+        assert writer.unlabelled == ("nose",)
         writer.append(poses[200:])
     assert grown.read_bytes() == whole.read_bytes()
 
@@ -241,13 +316,24 @@ def attribute(name: str, value: object) -> Callable[[h5py.File], None]:
     return lambda file: file.attrs.__setitem__(name, value)
 
 
+OLD_SKELETON = json.loads(json.dumps(H36M17.to_dict()).replace('"nose"', '"neck"'))
+OLD_SKELETON_MESSAGE = (
+    r"its skeleton H36M17 is not the one of this evolift \(joint 9 of H36M17 was `neck` once and is `nose` now\)"
+    "+: make (it|the store) again"
+)
 DAMAGES: list[tuple[Callable[[h5py.File], None], str]] = [
     (attribute("schema_version", 2), "schema version 2, this evolift reads 1: make it again"),
     (attribute("format", "something"), "is an HDF5 file but not a pose store"),
     (attribute("skeleton", "{"), "an attribute is missing or damaged"),
-    (attribute("skeleton", '{"name": "x"}'), "an attribute is missing or damaged"),
+    (attribute("skeleton", '{"name": "x"}'), "a skeleton's description lacks 'joints'"),
     (attribute("skeleton", "3"), "an attribute is missing or damaged"),
     (attribute("provenance", '{"order": "x"}'), "an attribute is missing or damaged"),
+    (attribute("unlabelled", "["), "an attribute is missing or damaged"),
+    (attribute("unlabelled", '"nose"'), "an attribute is missing or damaged"),
+    (attribute("unlabelled", "3"), "an attribute is missing or damaged"),
+    (attribute("unlabelled", '["tail"]'), "skeleton H36M17 has no joint 'tail'"),
+    (attribute("skeleton", json.dumps(OLD_SKELETON)), OLD_SKELETON_MESSAGE),
+    (attribute("skeleton", json.dumps(H36M16.to_dict() | {"name": "H36M17"})), OLD_SKELETON_MESSAGE),
     (attribute("coordinate_frame", "moon"), "attribute coordinate_frame is 'moon'"),
     (attribute("coordinate_frame", "none"), "coordinate_frame 'none' does not fit its 3D joints"),
     (lambda file: file.attrs.__delitem__("image_root"), "an attribute is missing or damaged"),

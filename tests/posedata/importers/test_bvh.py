@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +10,21 @@ import pytest
 
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.importers.bvh import import_bvh
-from evolift.posedata.importers.bvh_file import joint_positions, parse_bvh
+from evolift.posedata.importers.bvh_file import moved_joints, parse_bvh, rest_positions
 from evolift.posedata.importers.bvh_names import (
     BVH_NAMES,
     BvhNames,
     bvh_names,
     repair_bandai_namco,
     repair_cgspeed,
+    repair_iclone,
 )
 from evolift.posedata.importers.capture_frame import detect_mirrored, detect_unit, detect_up, to_world
 from evolift.posedata.importers.cmu_asfamc import import_cmu
+from evolift.posedata.nose import is_nose
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore
+from evolift.posedata.store_summary import summary_lines
 from tests.posedata.acclaim_files import zipped
 
 # name: (parent, offset in cm, channels) of a small figure in y-up axes, facing +z, so that its left is +x.
@@ -42,7 +47,7 @@ FIGURE: dict[str, tuple[str | None, tuple[float, float, float], str]] = {
     "RightHand": ("RightForeArm", (0, -27, 5), "zyx"),
 }
 NAMES = {
-    "pelvis": "Hips", "spine": "Spine", "thorax": ["Neck", "Spine"], "neck": "Head", "head": {"Head_End": 1.0},
+    "pelvis": "Hips", "spine": "Spine", "thorax": ["Neck", "Spine"], "skull": "Head", "head": {"Head_End": 1.0},
     "left_hip": "LeftUpLeg", "left_knee": "LeftLeg", "left_ankle": "LeftFoot",
     "right_hip": "RightUpLeg", "right_knee": "RightLeg", "right_ankle": "RightFoot",
     "left_shoulder": "LeftArm", "left_elbow": "LeftForeArm", "left_wrist": "LeftHand",
@@ -120,10 +125,9 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
     )
 
 
-def slow_positions(motion: dict[str, np.ndarray], frame: int) -> dict[str, np.ndarray]:
+def slow_matrices(motion: dict[str, np.ndarray], frame: int) -> dict[str, np.ndarray]:
     """One frame, joint by joint: each channel is a 4x4 matrix, multiplied in the order of the file."""
     matrices: dict[str, np.ndarray] = {}
-    positions = {}
     for name in file_order():
         parent, offset, _ = FIGURE[name]
         matrix = np.eye(4) if parent is None else matrices[parent]
@@ -140,9 +144,24 @@ def slow_positions(motion: dict[str, np.ndarray], frame: int) -> dict[str, np.nd
                 step[:3, :3] = rotation(channel[0], value)
             local = local @ step
         matrices[name] = matrix @ local
-        positions[name] = matrices[name][:3, 3]
+    return matrices
+
+
+def slow_positions(motion: dict[str, np.ndarray], frame: int) -> dict[str, np.ndarray]:
+    """Where the joints and end sites of one frame are, and the nose in front of the head, which looks along its +z."""
+    matrices = slow_matrices(motion, frame)
+    positions = {name: matrix[:3, 3] for name, matrix in matrices.items()}
+    for name in file_order():
         if not children_of(name):
             positions[f"{name}_End"] = (matrices[name] @ np.append(HEAD_END, 1))[:3]
+    thorax, skull, top = (
+        (positions["Neck"] + positions["Spine"]) / 2,
+        positions["Head"],
+        positions["Head_End"],
+    )
+    length = 115 / 178 * (np.linalg.norm(skull - thorax) + np.linalg.norm(top - skull))
+    down, ahead = -np.cos(np.radians(40)), np.sin(np.radians(40))
+    positions["nose"] = top + length * matrices["Head"][:3, :3] @ [0, down, ahead]
     return positions
 
 
@@ -153,8 +172,10 @@ def standing(frames: int, seed: int = 0) -> dict[str, np.ndarray]:
     return motion
 
 
-def write_names(folder: Path) -> Path:
-    (folder / "names.json").write_text(json.dumps(NAMES))
+def write_names(folder: Path, **changes: object) -> Path:
+    """`NAMES` as a file; a change to None leaves the joint out."""
+    names = {joint: name for joint, name in (NAMES | changes).items() if name is not None}
+    (folder / "names.json").write_text(json.dumps(names))
     return folder / "names.json"
 
 
@@ -162,18 +183,30 @@ def test_forward_kinematics_against_a_matrix_per_channel() -> None:
     motion = random_motion(5, rotation=90)
     parsed = parse_bvh(bvh_text(motion).encode(), "a.bvh")
     names = [*file_order(), "Head_End", "LeftFoot_End"]
-    positions = joint_positions(parsed, np.arange(5), names)
+    positions, rotations = moved_joints(parsed, np.arange(5), names)
     for frame in range(5):
-        expected = slow_positions(motion, frame)
+        expected, matrices = slow_positions(motion, frame), slow_matrices(motion, frame)
         for name in names:
             np.testing.assert_allclose(positions[name][frame], expected[name], atol=1e-5)
+            matrix = matrices[name.removesuffix("_End")][:3, :3]  # an end site turns with its joint
+            np.testing.assert_allclose(rotations[name][frame], matrix, atol=1e-6)
+
+
+def test_the_rest_pose_is_the_offsets_without_any_rotation() -> None:
+    motion = {name: np.zeros((1, len(channels_of(name)))) for name in file_order()}
+    motion["Head"][:, :3] = FIGURE["Head"][1]  # its position channels replace the offset
+    expected = slow_positions(motion, 0)
+    rest = rest_positions(parse_bvh(bvh_text(random_motion(2)).encode(), "a.bvh"))
+    assert len(rest) == len(file_order()) + 5  # hands, feet and head have end sites
+    for name, place in rest.items():
+        np.testing.assert_allclose(place, expected[name], atol=1e-6)
 
 
 def test_position_channels_replace_the_offset_and_those_of_the_root_add_to_it() -> None:
     text = """HIERARCHY ROOT a { OFFSET 1 2 3 CHANNELS 3 Xposition Yposition Zposition
         JOINT b { OFFSET 10 20 30 CHANNELS 2 Yposition Zrotation End Site { OFFSET 5 0 0 } } }
         MOTION\nFrames: 1\nFrame Time: 0.04\n100 200 300 7 90\n"""
-    positions = joint_positions(parse_bvh(text.encode(), "a.bvh"), np.array([0]), ["a", "b", "b_End"])
+    positions, _ = moved_joints(parse_bvh(text.encode(), "a.bvh"), np.array([0]), ["a", "b", "b_End"])
     np.testing.assert_allclose(positions["a"], [[101, 202, 303]])
     np.testing.assert_allclose(positions["b"], [[111, 209, 333]])
     np.testing.assert_allclose(positions["b_End"], [[111, 214, 333]])
@@ -182,9 +215,10 @@ def test_position_channels_replace_the_offset_and_those_of_the_root_add_to_it() 
 def test_windows_line_ends_and_chosen_rows_change_nothing() -> None:
     text = bvh_text(random_motion(6))
     parsed = parse_bvh(text.replace("\n", "\r\n").encode(), "a.bvh")
-    every = joint_positions(parse_bvh(text.encode(), "a.bvh"), np.arange(6), ["Head_End"])["Head_End"]
-    chosen = joint_positions(parsed, np.array([5, 0]), ["Head_End"])["Head_End"]
-    np.testing.assert_array_equal(chosen, every[[5, 0]])
+    every = moved_joints(parse_bvh(text.encode(), "a.bvh"), np.arange(6), ["Head_End"])
+    chosen = moved_joints(parsed, np.array([5, 0]), ["Head_End"])
+    for some, all_rows in zip(chosen, every, strict=True):
+        np.testing.assert_array_equal(some["Head_End"], all_rows["Head_End"][[5, 0]])
     assert parsed.frame_time == pytest.approx(1 / 120, rel=1e-4)
 
 
@@ -206,6 +240,8 @@ def test_store_in_millimetres_z_up_with_unit_and_axes_detected(tmp_path: Path) -
         np.testing.assert_allclose(poses.joints_3d[row, H36M17.index("left_wrist")], [x, -z, y], atol=1e-2)
         x, y, z = 5 * (expected["Neck"] + expected["Spine"])
         np.testing.assert_allclose(poses.joints_3d[row, H36M17.index("thorax")], [x, -z, y], atol=1e-2)
+        x, y, z = 10 * expected["nose"]
+        np.testing.assert_allclose(poses.joints_3d[row, H36M17.index("nose")], [x, -z, y], atol=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +271,7 @@ def world_figure(frames: int = 20) -> np.ndarray:
                 if joint == "head"
                 else at["Neck"]
                 if joint == "thorax"
-                else at[str(NAMES[joint])]
+                else at[str(NAMES.get(joint, joint))]
                 for joint in H36M17.joints
             ]
         )
@@ -310,11 +346,144 @@ def test_a_mirrored_file_comes_out_right_way_round(tmp_path: Path) -> None:
     names = write_names(tmp_path)
     import_bvh(tmp_path / "good.bvh", tmp_path / "good.h5", names=names)
     assert import_bvh(tmp_path / "swapped.bvh", tmp_path / "swapped.h5", names=names).mirrored is True
+    poses = {}
     for name in ("good", "swapped"):
         with PoseStore(tmp_path / f"{name}.h5") as store:
             joints = store.read().joints_3d
         assert joints is not None
         assert detect_mirrored(joints.astype(np.float64)) is False
+        poses[name] = joints
+    # The mirror image, of which the nose is in front as well.
+    image = poses["good"][:, list(H36M17.mirror)] * [-1, 1, 1]
+    np.testing.assert_allclose(poses["swapped"], image, atol=1e-2)
+
+
+def in_other_axes(text: str, axes: str) -> str:
+    """The same motion in a file whose x, y and z are the given axes of this one: "yzx" has x up.
+
+    A rotation about an axis stays one by the same angle, because these are even permutations.
+    """
+    place = {old: "xyz"[new] for new, old in enumerate(axes)}
+    text = re.sub(
+        r"OFFSET (\S+) (\S+) (\S+)",
+        lambda m: " ".join(["OFFSET", *(m["xyz".index(axis) + 1] for axis in axes)]),
+        text,
+    )
+    return re.sub("([XYZ])(position|rotation)", lambda m: place[m[1].lower()].upper() + m[2], text)
+
+
+def mirrored_motion(text: str) -> str:
+    """The same motion in a file with x the other way round: positions along x, rotations about y and z change their sign."""
+    changes = [
+        word in ("Xposition", "Yrotation", "Zrotation") for word in re.findall(r"[XYZ](?:pos|rot)\w+", text)
+    ]
+    head, motion = text.split(".0083333\n")
+    head = re.sub(r"OFFSET (\S+)", lambda m: f"OFFSET {-float(m[1]):.6f}", head)
+    rows = []
+    for line in motion.splitlines():
+        values = zip(changes, line.split(), strict=True)
+        rows.append(
+            " ".join(f"{-float(value) if is_changed else float(value):.6f}" for is_changed, value in values)
+        )
+    return "\n".join([head + ".0083333", *rows, ""])
+
+
+@pytest.mark.parametrize(
+    ("edit", "told", "turned"),  # where the world's x and y axes are in that of the file with y up
+    [
+        (lambda text: in_other_axes(text, "yzx"), ("x", False), [[0, -1, 0], [1, 0, 0], [0, 0, 1]]),
+        (lambda text: in_other_axes(text, "zxy"), ("z", False), [[0, -1, 0], [1, 0, 0], [0, 0, 1]]),
+        (mirrored_motion, ("y", True), np.eye(3)),
+        (
+            lambda text: in_other_axes(mirrored_motion(text), "yzx"),
+            ("x", True),
+            [[0, 1, 0], [-1, 0, 0], [0, 0, 1]],
+        ),
+    ],
+)
+def test_the_same_motion_in_other_axes_has_its_nose_in_the_same_place(
+    tmp_path: Path, edit: Callable[[str], str], told: tuple[str, bool], turned: object
+) -> None:
+    text = bvh_text(standing(12))
+    names = write_names(tmp_path)
+    stores = {}
+    for name, content in (("plain", text), ("other", edit(text))):
+        (tmp_path / f"{name}.bvh").write_text(content)
+        summary = import_bvh(tmp_path / f"{name}.bvh", tmp_path / f"{name}.h5", names=names)
+        with PoseStore(tmp_path / f"{name}.h5") as store:
+            assert store.unlabelled == ()
+            stores[name] = store.read().joints_3d
+    assert (summary.up, summary.mirrored) == told
+    np.testing.assert_allclose(stores["other"], stores["plain"] @ np.array(turned).T, atol=1e-2)
+    ahead = np.cross(
+        *(stores["other"][:, H36M17.index(end)] - stores["other"][:, H36M17.index(start)]
+          for start, end in (("right_hip", "left_hip"), ("pelvis", "thorax")))
+    )  # fmt: skip
+    nose = stores["other"][:, H36M17.index("nose")] - stores["other"][:, H36M17.index("thorax")]
+    assert ((nose * ahead).sum(-1) > 0).all()
+
+
+@pytest.mark.parametrize("changes", [{}, {"skull": None, "neck": "Head"}, {"neck": "Spine"}])
+def test_a_table_may_call_the_base_of_the_skull_neck(tmp_path: Path, changes: dict[str, object]) -> None:
+    motion = standing(6)
+    (tmp_path / "a.bvh").write_text(bvh_text(motion))
+    import_bvh(tmp_path / "a.bvh", tmp_path / "out.h5", names=write_names(tmp_path, **changes))
+    with PoseStore(tmp_path / "out.h5") as store:
+        assert store.unlabelled == ()
+        assert store.provenance.parameters["nose"] == "placed in the frame of Head"
+        joints = store.read().joints_3d
+    x, y, z = 10 * slow_positions(motion, 4)["nose"]
+    np.testing.assert_allclose(joints[4, H36M17.index("nose")], [x, -z, y], atol=1e-2)
+
+
+def test_without_a_skull_the_nose_is_unlabelled(tmp_path: Path) -> None:
+    (tmp_path / "a.bvh").write_text(bvh_text(standing(6)))
+    import_bvh(tmp_path / "a.bvh", tmp_path / "with.h5", names=write_names(tmp_path))
+    import_bvh(tmp_path / "a.bvh", tmp_path / "out.h5", names=write_names(tmp_path, skull=None))
+    with PoseStore(tmp_path / "out.h5") as store, PoseStore(tmp_path / "with.h5") as other:
+        assert store.unlabelled == ("nose",)
+        assert store.provenance.parameters["nose"] == "unlabelled"
+        assert "unlabelled in 3D: nose" in summary_lines(store)
+        joints, expected = store.read().joints_3d, other.read().joints_3d
+    expected[:, H36M17.index("nose")] = np.nan
+    np.testing.assert_array_equal(joints, expected)
+
+
+def test_a_table_with_a_nose_of_its_own_needs_no_skull(tmp_path: Path) -> None:
+    motion = standing(6)
+    (tmp_path / "a.bvh").write_text(bvh_text(motion))
+    import_bvh(
+        tmp_path / "a.bvh", tmp_path / "out.h5", names=write_names(tmp_path, nose=["Head", "Head_End"])
+    )
+    with PoseStore(tmp_path / "out.h5") as store:
+        assert store.unlabelled == ()
+        assert store.provenance.parameters["nose"] == "of the table"
+        joints = store.read().joints_3d
+    at = slow_positions(motion, 4)
+    x, y, z = 5 * (at["Head"] + at["Head_End"])
+    np.testing.assert_allclose(joints[4, H36M17.index("nose")], [x, -z, y], atol=1e-2)
+
+
+def test_a_rest_pose_that_leans_does_not_tell_the_nose(tmp_path: Path) -> None:
+    upright = bvh_text(standing(6))
+    leaning = upright.replace("OFFSET 0.000000 20.000000 0.000000", "OFFSET 0.000000 10.000000 20.000000")
+    assert leaning != upright
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "b.bvh").write_text(leaning)
+    names = write_names(tmp_path)
+    import_bvh(tmp_path / "clips", tmp_path / "out.h5", names=names, unit="cm", up="y", mirrored=False)
+    with PoseStore(tmp_path / "out.h5") as store:
+        assert store.unlabelled == ("nose",)
+    (tmp_path / "clips" / "a.bvh").write_text(upright)
+    with pytest.raises(
+        InputError,
+        match=r"b\.bvh: it does not tell where the nose is, other than the files before: import it apart",
+    ):
+        import_bvh(tmp_path / "clips", tmp_path / "new.h5", names=names, unit="cm", up="y", mirrored=False)
+    (tmp_path / "clips" / "a.bvh").rename(tmp_path / "clips" / "c.bvh")
+    with pytest.raises(InputError, match=r"c\.bvh: it tells where the nose is, other than the files before"):
+        import_bvh(tmp_path / "clips", tmp_path / "new.h5", names=names, unit="cm", up="y", mirrored=False)
+    assert not (tmp_path / "new.h5").exists()
 
 
 BAD = {
@@ -368,6 +537,10 @@ def test_bad_sources_and_names(tmp_path: Path) -> None:
         BvhNames("mine", {joint: {"a": 1.0} for joint in (*H36M17.joints, "tail")})
     with pytest.raises(InputError, match="weights of 'head' do not sum to 1"):
         BvhNames("mine", {joint: {"a": 1.0} for joint in H36M17.joints} | {"head": {"a": 0.5}})
+    for key in ("skull", "neck"):
+        (tmp_path / "names.json").write_text(json.dumps(NAMES | {key: ["Head", "Neck"]}))
+        with pytest.raises(InputError, match=rf"'{key}' must be one joint, not \['Head', 'Neck'\]"):
+            bvh_names(tmp_path / "names.json")
     (tmp_path / "names.json").write_text('{"pelvis": 3}')
     with pytest.raises(InputError, match="is not a JSON table of joint names: 3 is not a joint name"):
         bvh_names(tmp_path / "names.json")
@@ -403,7 +576,9 @@ def test_a_zip_of_files_and_a_given_subject(tmp_path: Path) -> None:
 def test_left_names_are_on_left_joints(table: BvhNames) -> None:
     for joint, weights in table.joints.items():
         for name in weights:
-            side = name.removeprefix("mixamorig:")
+            side = (
+                name.removeprefix("mixamorig:").replace("CC_Base_L_", "left").replace("CC_Base_R_", "right")
+            )
             if joint.startswith("left_"):
                 assert side.lower().startswith("left") or side.endswith("_L")
             if joint.startswith("right_"):
@@ -411,16 +586,21 @@ def test_left_names_are_on_left_joints(table: BvhNames) -> None:
 
 
 def bandai_namco_text(head_end: str) -> str:
-    """Two frames in the layout of the Bandai-Namco files: bones of the trunk along x, an end site on the head."""
+    """Two frames in the layout of the Bandai-Namco files: bones of the trunk along x, an end site on the head.
+
+    As in these, the spine turns by a right angle about its own axis, without which the hips are along y and the shoulders along z.
+    The person faces z.
+    """
     channels = "CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation"
     frames: list[list[float]] = [[], []]
 
     def joint(
-        name: str, offset: str, *children: str, rotation: float = 0.0, kind: str = "JOINT", end: str = "0 0 0"
-    ) -> str:
+        name: str, offset: str, *children: str, rotation: float = 0.0, twist: float = 0.0, kind: str = "JOINT",
+        end: str = "0 0 0",
+    ) -> str:  # fmt: skip
         inner = " ".join(children) or f"End Site {{ OFFSET {end} }}"
         for values in frames:
-            values[:0] = [*map(float, offset.split()), rotation, 0, 0]
+            values[:0] = [*map(float, offset.split()), rotation, twist, 0]
         return f"{kind} {name} {{ OFFSET {offset} {channels} {inner} }}"
 
     # Written from the last joint to the first, so that the columns come in the order of the file.
@@ -437,7 +617,7 @@ def bandai_namco_text(head_end: str) -> str:
         for side, z in (("R", -5), ("L", 5))
     ][::-1]  # fmt: skip
     head = joint("Neck", "16.4 0 0", joint("Head", "6.5 0 0", end=head_end))
-    chest = joint("Spine", "15.7 0 0", joint("Chest", "9 0 0", head, *arms))
+    chest = joint("Spine", "15.7 0 0", joint("Chest", "9 0 0", head, *arms), twist=90.0)
     root = joint("joint_Root", "0 0 0", joint("Hips", "1 94 -4", chest, *legs, rotation=90.0), kind="ROOT")
     lines = [" ".join(f"{value:g}" for value in values) for values in frames]
     return "\n".join(["HIERARCHY", root, "MOTION", "Frames: 2", "Frame Time: 0.0333333", *lines, ""])
@@ -451,11 +631,14 @@ def test_bandai_namco_heads_get_their_top(tmp_path: Path) -> None:
     with PoseStore(tmp_path / "out.h5") as store:
         joints = store.read().joints_3d
     assert joints is not None
-    neck, head, thorax = (joints[:, H36M17.index(name)] for name in ("neck", "head", "thorax"))
-    np.testing.assert_allclose(
-        head - neck, [[0, 0, 1250 * 0.08]] * 2, atol=1e-2
-    )  # an eighth of 80 cm, upwards
-    np.testing.assert_allclose(neck - thorax, [[0, 0, 65]] * 2, atol=1e-2)
+    nose, head, thorax = (joints[:, H36M17.index(name)] for name in ("nose", "head", "thorax"))
+    length = 65 + 1250 * 0.08  # the neck, and up from the skull an eighth of 80 cm
+    np.testing.assert_allclose(head - thorax, [[0, 0, length]] * 2, atol=1e-2)
+    down, ahead = (length * 115 / 178 * part for part in (np.cos(np.radians(40)), np.sin(np.radians(40))))
+    np.testing.assert_allclose(nose - head, [[0, -ahead, -down]] * 2, atol=1e-2)  # the file's z is -y here
+    for joint in ("hip", "shoulder"):
+        across = joints[:, H36M17.index(f"left_{joint}")] - joints[:, H36M17.index(f"right_{joint}")]
+        assert (across[:, 0] > 50).all()  # so the nose is in front
     knees = joints[:, [H36M17.index("left_knee"), H36M17.index("right_knee")], 2]
     assert (knees < joints[:, 0, 2, None]).all()
     parsed = parse_bvh(bandai_namco_text("12 1 0").encode(), "a.bvh")
@@ -488,10 +671,17 @@ def test_exports_of_mixamo(tmp_path: Path, prefix: str, has_top: bool) -> None:
 
 
 def test_joints_in_one_place_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "names.json").write_text(json.dumps(NAMES | {"head": "Head"}))
     (tmp_path / "a.bvh").write_text(bvh_text(standing(3)))
-    with pytest.raises(InputError, match=r"a\.bvh: head lies on neck by these names of joints"):
-        import_bvh(tmp_path / "a.bvh", tmp_path / "out.h5", names=tmp_path / "names.json")
+    for changes, told in (
+        ({"head": "Head"}, "head lies on skull"),
+        ({"thorax": "Head"}, "skull lies on thorax"),
+        ({"head": ["Neck", "Spine"], "skull": None}, "head lies on thorax"),
+        ({"nose": "Head_End"}, "head lies on nose"),
+        ({"left_knee": "LeftFoot"}, "left_ankle lies on left_knee"),
+    ):
+        names = write_names(tmp_path, **changes)
+        with pytest.raises(InputError, match=rf"a\.bvh: {told} by these names of joints"):
+            import_bvh(tmp_path / "a.bvh", tmp_path / "out.h5", names=names)
     assert not (tmp_path / "out.h5").exists()
 
 
@@ -516,7 +706,14 @@ def test_a_file_without_the_lost_segments_is_not_repaired(tmp_path: Path) -> Non
     parsed = parse_bvh(bvh_text(standing(2)).encode(), "a.bvh")
     with pytest.raises(InputError, match="is not of the cgspeed conversion"):
         repair_cgspeed(parsed)
-    assert all(set(table.joints) == set(H36M17.joints) for table in BVH_NAMES.values())
+    with pytest.raises(InputError, match=r"has no joint 'CC_Base_Head': it is not of iClone's names"):
+        repair_iclone(parsed)
+
+
+@pytest.mark.parametrize("table", BVH_NAMES.values(), ids=lambda table: table.name)
+def test_every_table_tells_the_nose_or_the_skull(table: BvhNames) -> None:
+    assert set(table.joints) | {"nose"} == set(H36M17.joints)
+    assert ("nose" in table.joints) == (table.skull is None)
 
 
 @pytest.mark.real_data
@@ -532,5 +729,26 @@ def test_real_walks_agree_with_their_native_files(data_folder: Path, tmp_path: P
             assert np.array_equal(a.frame, b.frame)
             assert a.joints_3d is not None
             assert b.joints_3d is not None
-            assert np.linalg.norm(a.joints_3d - b.joints_3d, axis=-1).max() < 0.5
+            distance = np.linalg.norm(a.joints_3d - b.joints_3d, axis=-1)
+            assert distance.shape[1] == 17  # the nose too, which both place by their own head
+            assert distance.max() < 0.5
             assert set(a.subject) == {"02"}
+
+
+@pytest.mark.real_data
+def test_real_dancers_of_iclone_look_ahead(data_folder: Path, tmp_path: Path) -> None:
+    archive = data_folder / "cmu_dance_basketball_bvh.zip"
+    summary = import_bvh(archive, tmp_path / "out.h5", names="iclone", fps=5)
+    assert (summary.files, summary.millimetres, summary.up, summary.mirrored) == (34, 10.0, "y", False)
+    with PoseStore(tmp_path / "out.h5") as store:
+        assert store.unlabelled == ()
+        assert store.provenance.parameters["nose"] == "placed in the frame of CC_Base_Head"
+        joints = store.read().joints_3d
+    at = {name: joints[:, H36M17.index(name)].astype(np.float64) for name in H36M17.joints}
+    assert np.median(at["head"][:, 2] - at["thorax"][:, 2]) > 100
+    for joint in ("hip", "shoulder"):
+        ahead = np.cross(at[f"left_{joint}"] - at[f"right_{joint}"], at["thorax"] - at["pelvis"])
+        ahead /= np.linalg.norm(ahead, axis=-1, keepdims=True)
+        assert np.median(((at["nose"] - at["thorax"]) * ahead).sum(-1)) > 60
+        assert np.median(((at["nose"] - at["head"]) * ahead).sum(-1)) > 0
+    assert is_nose(joints)

@@ -12,6 +12,7 @@ from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.importers.human36m import CAMERA_SIZES, H36M17_OF_32, Choice, canonical_action
 from evolift.posedata.importers.human36m_cameras import BUILT_IN, built_in_cameras
 from evolift.posedata.importers.human36m_cdf import import_human36m
+from evolift.posedata.opencv_quiet import quiet_opencv
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore
 from tests.posedata.human36m_files import walking, write_metadata
@@ -35,7 +36,8 @@ def write_cdf(path: Path, values: np.ndarray, name: str = "Pose") -> None:
 def write_video(path: Path, frames: int, size: tuple[int, int] = (1000, 1002)) -> None:
     """Frame i is grey of brightness 20 + 10 i."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 50, size)
+    with quiet_opencv():  # FFmpeg asks how loud it may be when it is first used, and other tests want silence
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 50, size)
     for number in range(frames):
         writer.write(np.full((size[1], size[0], 3), 20 + 10 * number, np.uint8))
     writer.release()

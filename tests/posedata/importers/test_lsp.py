@@ -81,7 +81,7 @@ def test_rows_of_the_store(tmp_path: Path) -> None:
             poses.joints_2d[0, H36M17.index(joint)], joints[1, LSP14.index(joint), :2], rtol=1e-5
         )
     hidden = [H36M17.joints[k] for k in np.flatnonzero(poses.visibility[1] == 0)]
-    assert hidden == ["pelvis", "left_hip", "spine", "neck"]
+    assert hidden == ["pelvis", "left_hip", "spine", "nose"]
     assert poses.joints_2d[1, H36M17.index("left_hip")].tolist() == [0, 0]
     low, high = joints[1, :, :2].min(0), joints[1, :, :2].max(0)
     np.testing.assert_allclose(poses.box[0, :2], (low + high) / 2 - 0.625 * (high - low), rtol=1e-4)
@@ -272,7 +272,7 @@ def test_real_photographs(data_folder: Path, tmp_path: Path) -> None:
     assert poses.visibility is not None
     assert poses.joints_2d is not None
     assert 0.8 < (poses.visibility[:, H36M17.index("left_knee")] == 2).mean() < 1
-    assert (poses.visibility[:, H36M17.index("neck")] == 0).all()
+    assert (poses.visibility[:, H36M17.index("nose")] == 0).all()
     # Heads are mostly above hips in photographs, where y points down.
     head, pelvis = H36M17.index("head"), H36M17.index("pelvis")
     both = (poses.visibility[:, head] == 2) & (poses.visibility[:, pelvis] == 2)

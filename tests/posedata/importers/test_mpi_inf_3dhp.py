@@ -74,7 +74,9 @@ NAMES_17 = [
     "spine",
     "head",
 ]
-OTHER_NAMES = {"thorax": "neck", "neck": "head", "head": "head_top"}
+OTHER_NAMES = {"thorax": "neck", "nose": "head", "head": "head_top"}
+"""`head` is the base of the skull there: it only fills the place of the nose, which is unlabelled."""
+LABELLED = [joint != "nose" for joint in H36M17.joints]
 
 
 def calibration() -> str:
@@ -122,6 +124,22 @@ def test_joints_are_taken_by_their_names() -> None:
             assert names[index] == OTHER_NAMES.get(joint, joint)
 
 
+def check_nose_is_unlabelled(path: Path) -> None:
+    """In 2D and in 3D, and so that no box knows of it; all other joints are visible."""
+    with PoseStore(path) as store:
+        poses = store.read()
+        assert store.unlabelled == ("nose",)
+    for row in poses.visibility:
+        assert row.tolist() == [2 if is_labelled else 0 for is_labelled in LABELLED]
+    nose = H36M17.index("nose")
+    assert (poses.joints_2d[:, nose] == 0).all()
+    assert np.isnan(poses.joints_3d[:, nose]).all()
+    assert np.isfinite(poses.joints_3d[:, LABELLED]).all()
+    seen = poses.joints_2d[:, LABELLED]
+    low, high = seen.min(1), seen.max(1)
+    np.testing.assert_allclose(poses.box[:, :2] + poses.box[:, 2:] / 2, (low + high) / 2, rtol=1e-4)
+
+
 def test_rows_of_the_store(tmp_path: Path, standing_pose: np.ndarray) -> None:
     joints = people(11, standing_pose)
     write_sequence(tmp_path / "data" / "S1" / "Seq2", joints)
@@ -138,10 +156,11 @@ def test_rows_of_the_store(tmp_path: Path, standing_pose: np.ndarray) -> None:
     assert poses.joints_3d is not None
     assert poses.joints_2d is not None
     assert poses.camera is not None
-    np.testing.assert_allclose(poses.joints_3d[-3:], joints[::5], atol=0.05)
+    np.testing.assert_allclose(poses.joints_3d[-3:, LABELLED], joints[::5, LABELLED], atol=0.05)
     y_up = joints[5, :, [0, 2, 1]].T * [1, 1, -1]
     seen, _ = cv2.projectPoints(y_up, cv2.Rodrigues(ROTATION)[0], TRANSLATION + np.array([80, 0, 0]), K, None)
-    np.testing.assert_allclose(poses.joints_2d[-2], seen[:, 0], atol=0.05)
+    np.testing.assert_allclose(poses.joints_2d[-2, LABELLED], seen[LABELLED, 0], atol=0.05)
+    check_nose_is_unlabelled(tmp_path / "out.h5")
     assert cameras[0].position[2] > 1000  # a camera at the height of a chest, not below the floor
     assert set(poses.action) == {"Seq2"}
 
@@ -260,7 +279,10 @@ def test_the_test_set(tmp_path: Path, standing_pose: np.ndarray) -> None:
     assert set(poses.action) == {"activity 3"}
     assert poses.joints_3d is not None
     y_up = joints[2, :, [0, 2, 1]].T * [1, 1, -1]
-    np.testing.assert_allclose(poses.joints_3d[1], y_up @ ROTATION.T + TRANSLATION, atol=0.01)
+    np.testing.assert_allclose(
+        poses.joints_3d[1, LABELLED], (y_up @ ROTATION.T + TRANSLATION)[LABELLED], atol=0.01
+    )
+    check_nose_is_unlabelled(tmp_path / "out.h5")
 
 
 def test_a_damaged_test_set(tmp_path: Path, standing_pose: np.ndarray) -> None:

@@ -20,7 +20,7 @@ BETWEEN = {
     "spine2": {"spine": 1.0},
     "spine3": {"spine": 0.7, "thorax": 0.3},
     "neck": {"thorax": 1.0},
-    "head": {"neck": 1.0},
+    "head": {"thorax": 0.5, "head": 0.5},
     "left_collar": {"thorax": 0.6, "left_shoulder": 0.4},
     "right_collar": {"thorax": 0.6, "right_shoulder": 0.4},
     "left_foot": {"left_ankle": 1.0},
@@ -68,15 +68,14 @@ def test_amass_after_the_body_model(tmp_path: Path, standing_pose: np.ndarray) -
         ("left_wrist", "left_wrist"),
         ("spine", "spine2"),
         ("thorax", "neck"),
-        ("neck", "head"),
     ):
         np.testing.assert_allclose(
             poses.joints_3d[:, H36M17.index(name)], joints[:, SMPL22.index(source)], atol=1e-3
         )
     hips = (joints[:, SMPL22.index("left_hip")] + joints[:, SMPL22.index("right_hip")]) / 2
     np.testing.assert_allclose(poses.joints_3d[:, 0], hips, atol=1e-3)
-    head, neck, thorax = (poses.joints_3d[:, H36M17.index(name)] for name in ("head", "neck", "thorax"))
-    np.testing.assert_allclose(head - neck, neck - thorax, atol=1e-3)
+    head, thorax = (poses.joints_3d[:, H36M17.index(name)] for name in ("head", "thorax"))
+    np.testing.assert_allclose((head + thorax) / 2, joints[:, SMPL22.index("head")], atol=1e-3)
 
 
 def test_humanml3d_and_smplx_in_a_zip(tmp_path: Path, standing_pose: np.ndarray) -> None:
@@ -98,6 +97,39 @@ def test_humanml3d_and_smplx_in_a_zip(tmp_path: Path, standing_pose: np.ndarray)
         np.testing.assert_allclose(
             poses.joints_3d[start : start + 8, H36M17.index("right_wrist")], wrist, atol=0.01
         )
+
+
+# Of smplx's output: the models' own joints, then the points of the body, of which the nose is the first.
+@pytest.mark.parametrize(
+    ("joints", "own"),
+    [(45, 24), (73, 52), (127, 55), (144, 55), (22, None), (24, None), (52, None), (55, None)],
+)
+def test_the_whole_output_of_smplx_has_a_nose(
+    tmp_path: Path, standing_pose: np.ndarray, joints: int, own: int | None
+) -> None:
+    made = smpl_joints(6, standing_pose, joints)
+    made[:, 22:] = np.random.default_rng(1).normal(0, 1, made[:, 22:].shape)
+    np.savez(tmp_path / "a.npz", joints=made)
+    import_smpl_joints(tmp_path / "a.npz", tmp_path / "out.h5")
+    with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
+        poses = store.read()
+        assert store.unlabelled == (("nose",) if own is None else ())
+    nose = poses.joints_3d[:, H36M17.index("nose")]
+    if own is None:
+        assert np.isnan(nose).all()
+    else:
+        np.testing.assert_allclose(nose, 1000 * made[:, own], atol=1e-3)
+    assert np.isfinite(np.delete(poses.joints_3d, H36M17.index("nose"), 1)).all()
+
+
+def test_files_with_and_without_a_nose_are_imported_apart(tmp_path: Path, standing_pose: np.ndarray) -> None:
+    for name, joints in (("a", 22), ("b", 45)):
+        np.save(tmp_path / f"{name}.npy", smpl_joints(6, standing_pose, joints))
+    with pytest.raises(
+        InputError, match=r"b\.npy: it tells where the nose is, other than the files before: import it apart"
+    ):
+        import_smpl_joints(tmp_path, tmp_path / "out.h5")
+    assert not (tmp_path / "out.h5").exists()
 
 
 def test_another_key_and_rate(tmp_path: Path, standing_pose: np.ndarray) -> None:

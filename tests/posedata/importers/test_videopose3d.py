@@ -11,8 +11,9 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.importers.human36m import CAMERA_SIZES, H36M17_OF_32, Choice
 from evolift.posedata.importers.human36m_cameras import BUILT_IN, built_in_cameras, read_human36m_cameras
-from evolift.posedata.importers.videopose3d import import_videopose3d
+from evolift.posedata.importers.videopose3d import JOINT_9_NOTE, import_videopose3d
 from evolift.posedata.joint_mapping import mapping_between
+from evolift.posedata.nose import is_nose
 from evolift.posedata.skeleton import COCO17, H36M16, H36M17, MPII16
 from evolift.posedata.store import PoseStore
 from tests.posedata.human36m_files import S1_POSITION, hourglass, metadata_xml, walking, write_metadata
@@ -302,11 +303,78 @@ def test_detections_of_stacked_hourglass(
 @pytest.mark.real_data
 def test_real_poses_of_other_people_have_no_cameras(data_folder: Path, tmp_path: Path) -> None:
     summary = import_videopose3d([data_folder / "cmu_actions.npz"], tmp_path / "out.h5")
-    assert (summary.sequences, summary.poses, summary.notes) == (32, 8460, ())
+    assert (summary.sequences, summary.poses, summary.notes) == (32, 8460, (JOINT_9_NOTE,))
     with PoseStore(tmp_path / "out.h5", skeleton=H36M17) as store:
         assert store.coordinate_frame == "world"
+        assert store.unlabelled == ("nose",)  # these poses have a neck there
         assert "camera" not in store.columns
         assert not store.cameras
+
+
+def with_a_neck(positions: dict[str, Any], share: float = 0.6) -> dict[str, Any]:
+    """The same poses with joint 9 on the line from thorax to head."""
+    thorax, nose, head = (H36M17_OF_32[H36M17.index(name)] for name in ("thorax", "nose", "head"))
+    made = {}
+    for subject, actions in positions.items():
+        made[subject] = {action: joints.copy() for action, joints in actions.items()}
+        for joints in made[subject].values():
+            joints[:, nose] = joints[:, thorax] + share * (joints[:, head] - joints[:, thorax])
+    return made
+
+
+@pytest.mark.parametrize("share", [0.6, 0.0])
+def test_a_neck_in_the_place_of_joint_9_is_left_unlabelled(
+    tmp_path: Path, positions: dict[str, Any], share: float
+) -> None:
+    """On the line to the head, or on the thorax; in 2D as well, if the 2D joints are Human3.6M's too."""
+    import_videopose3d([write_3d(tmp_path, positions)], tmp_path / "nose.h5")
+    changed = with_a_neck(positions, share)
+    path_3d = write_3d(tmp_path, changed)
+    summary = import_videopose3d([path_3d], tmp_path / "neck.h5")
+    assert summary.notes == (JOINT_9_NOTE,)
+    with PoseStore(tmp_path / "nose.h5") as store, PoseStore(tmp_path / "neck.h5") as other:
+        assert (store.unlabelled, other.unlabelled) == ((), ("nose",))
+        expected, joints = store.read().joints_3d, other.read().joints_3d
+    assert is_nose(expected)
+    expected[:, H36M17.index("nose")] = np.nan
+    np.testing.assert_array_equal(joints, expected)
+
+    path_2d = write_2d(tmp_path, metadata=H36M_METADATA, table=seen_2d(changed, true_joints))
+    summary = import_videopose3d([path_3d, path_2d], tmp_path / "both.h5")
+    assert summary.notes == (JOINT_9_NOTE, BUILT_IN)
+    with PoseStore(tmp_path / "both.h5") as store:
+        poses = store.read()
+        assert store.unlabelled == ("nose",)
+    labelled = [joint != "nose" for joint in H36M17.joints]
+    assert (poses.visibility == np.where(labelled, 2, 0)).all()
+    assert (poses.joints_2d[:, H36M17.index("nose")] == 0).all()
+    assert (poses.joints_2d[:, labelled] != 0).all()
+
+
+def test_detected_noses_and_skeletons_without_one_do_not_mind_a_neck_in_3d(
+    tmp_path: Path, positions: dict[str, Any]
+) -> None:
+    changed = with_a_neck(positions)
+    path_3d = write_3d(tmp_path, changed)
+    coco = seen_2d(
+        changed,
+        lambda joints, camera: mapping_between(H36M17, COCO17).convert(true_joints(joints, camera))[0],
+    )
+    path_2d = write_2d(tmp_path, metadata=COCO_METADATA, table=coco)
+    import_videopose3d([path_3d, path_2d], tmp_path / "coco.h5", metadata=write_metadata(tmp_path))
+    with PoseStore(tmp_path / "coco.h5") as store:
+        poses = store.read()
+        assert store.unlabelled == ("nose",)
+    assert (poses.visibility[:, H36M17.index("nose")] == 2).all()
+
+    without_nose = [H36M17_OF_32[H36M17.index(joint)] for joint in H36M16.joints]
+    seen = seen_2d(changed, lambda joints, camera: camera.project(joints[:, without_nose]))
+    sixteen = {"layout_name": "h36m", "num_joints": 16}
+    path_2d = write_2d(tmp_path, 16, sixteen, table=seen)
+    summary = import_videopose3d([path_3d, path_2d], tmp_path / "16.h5")
+    assert summary.notes == (BUILT_IN,)
+    with PoseStore(tmp_path / "16.h5", skeleton=H36M16) as store:
+        assert store.unlabelled == ()
 
 
 METADATA_DAMAGES: dict[str, Callable[[str], str]] = {

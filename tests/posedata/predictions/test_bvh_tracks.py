@@ -9,7 +9,7 @@ import pytest
 
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.importers.bvh import import_bvh
-from evolift.posedata.importers.bvh_file import joint_positions, parse_bvh
+from evolift.posedata.importers.bvh_file import moved_joints, parse_bvh
 from evolift.posedata.poses import Poses
 from evolift.posedata.predictions.bvh_tracks import bvh_text, write_bvh_tracks
 from evolift.posedata.predictions.predictions import Predictions
@@ -54,7 +54,7 @@ def test_bones_of_changing_length_get_their_median(make_poses: Callable[..., Pos
     joints = moving(make_poses, 9).astype(np.float64)
     joints *= np.linspace(0.9, 1.1, 9)[:, None, None]
     motion = parse_bvh(bvh_text(H36M17, joints, 25.0).encode(), "a.bvh")
-    back = joint_positions(motion, np.arange(9), list(H36M17.joints))
+    back, _ = moved_joints(motion, np.arange(9), list(H36M17.joints))
     for parent, child in H36M17.bones:
         lengths = 10 * np.linalg.norm(back[H36M17.joints[child]] - back[H36M17.joints[parent]], axis=-1)
         median = np.median(np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1))
@@ -86,7 +86,7 @@ def test_other_skeletons_are_written_as_exactly(skeleton: Skeleton) -> None:
         bone *= (100 + 10 * joint) / np.linalg.norm(bone, axis=-1, keepdims=True)
         joints[:, joint] = joints[:, skeleton.parent_indices[joint]] + bone
     motion = parse_bvh(bvh_text(skeleton, joints, 30.0).encode(), "a.bvh")
-    back = joint_positions(motion, np.arange(6), list(skeleton.joints))
+    back, _ = moved_joints(motion, np.arange(6), list(skeleton.joints))
     got = np.stack([back[joint] for joint in skeleton.joints], 1) * [10, -10, -10]
     np.testing.assert_allclose(got, joints, atol=1e-3)
 
