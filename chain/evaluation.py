@@ -153,7 +153,8 @@ def chain_table(predictions: ChainPredictions, store: Path, model: ChainModel) -
     whole = float(result["mpjpe"].iloc[1]) ** 2
     result["lifter_share"] = [1.0, min(1.0, own / whole) if whole > 0 else 1.0]
     return result.assign(
-        joints_scored=len(model.skeleton),
+        # As `score_table`: a joint that is NaN anywhere is not scored.
+        joints_scored=int(predictions.truth.isfinite().all(-1).all(0).sum()),
         root="counted",
         mean_over="poses",
         normalisation=model.lifter.settings.normalisation,

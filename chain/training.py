@@ -176,7 +176,7 @@ def bone_loss_3d(
     target = target[..., axes]
     labelled = target.isfinite()
     target = torch.where(labelled, target, prediction.detach())
-    return (bone_loss(prediction, target, skeleton, labelled) / MM_PER_M * known).mean()
+    return (bone_loss(prediction, target, skeleton, labelled.to(prediction)) / MM_PER_M * known).mean()
 
 
 def finetune(

@@ -128,7 +128,7 @@ def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[
     truth, pairs = tests.truth, tests.pairs
     given = pairs.pixels
     if model.settings.input_axes == 3:
-        given = torch.cat([given, truth[..., 2:]], -1)
+        given = torch.cat([given, truth[..., 2:].nan_to_num(0.0)], -1)
     fast = model.folded()
     parts = [
         fast.lift(

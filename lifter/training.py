@@ -23,7 +23,6 @@ from evolift.lifter.symmetry_loss import symmetry_loss
 from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_paths
-from evolift.posedata.metrics import joint_errors
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.settings import require_settings
@@ -91,7 +90,7 @@ class PoseModule(StageModule):
         distance = F.mse_loss if self.settings.loss == "mse" else F.l1_loss
         loss = distance(prediction / MM_PER_M, target / MM_PER_M)
         if self.settings.bone_weight:
-            bones = bone_loss(prediction, target, self.skeleton, known).mean() / MM_PER_M
+            bones = bone_loss(prediction, target, self.skeleton, known.to(prediction)).mean() / MM_PER_M
             loss = loss + self.settings.bone_weight * bones
         if self.settings.symmetry_weight:
             symmetry = symmetry_loss(prediction, self.skeleton).mean() / MM_PER_M
@@ -110,7 +109,7 @@ class PoseModule(StageModule):
         prediction, target = self.model(batch["inputs"]), batch["target"]
         self.log(
             "mpjpe",
-            joint_errors(prediction, target).nanmean(),
+            torch.linalg.vector_norm(prediction - target, dim=-1).nanmean(),
             on_step=False,
             on_epoch=True,
             sync_dist=True,

@@ -28,7 +28,7 @@ from evolift.evolution.criteria.criterion_sources import criteria_by_names
 from evolift.evolution.criteria.ground import lowest_joint, supports
 from evolift.evolution.job.block_workers import Block, BlockWorkers, Job, one_thread
 from evolift.evolution.job.breeding import OPERATOR_LABELS, Tally, tally_table
-from evolift.evolution.job.originals_check import complaint
+from evolift.evolution.job.originals_check import SAMPLE, complaint
 from evolift.evolution.job.work_folder import WorkFolder
 from evolift.evolution.kinematics.gene_pool import GenePool, pack
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
@@ -52,8 +52,6 @@ BLOCK = 16384
 READ_ROWS = 65536
 
 _log = logging.getLogger(__name__)
-THINNED = 16
-"""Every so many of the originals are kept in memory, to tell what is wrong if most break the limits."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +196,7 @@ def _copy_originals(
     """Write the source's rows and put their genes into the work folder."""
     parts, kept, lengths, lowest, some = [], [], [], [], []
     last_generation, start = 0, 0
+    every = -(-len(store) // SAMPLE)
     for poses in store.batches(READ_ROWS):
         if poses.joints_3d is None:
             raise StoreError(f"{store.path}: the dataset /poses/joints_3d is missing")
@@ -206,7 +205,7 @@ def _copy_originals(
         with one_thread():
             measured = to_local(limits.tree, torch.from_numpy(poses.joints_3d))
             kept.append(limits.check_measured(measured).numpy())
-        some.append(poses.joints_3d[::THINNED])
+        some.append(poses.joints_3d[::every])
         lengths.append(measured.lengths.numpy())
         folder.write("genes", start, pack(measured))
         lowest.append(lowest_joint(poses.joints_3d))
@@ -215,7 +214,7 @@ def _copy_originals(
         start += len(poses)
     subjects, actions, frames = zip(*parts, strict=True)
     valid: np.ndarray = np.concatenate([part.all(1) for part in kept])
-    said = complaint(np.concatenate(some), np.concatenate([part[::THINNED] for part in kept]), limits)
+    said = complaint(np.concatenate(some), np.concatenate(kept), limits)
     if said is not None:
         _log.warning("%s: %s", store.path, said)
     members = _parents(valid, store.path, limits)

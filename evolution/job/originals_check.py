@@ -1,7 +1,8 @@
 """What is probably wrong with a store most of whose poses break the limits: said before anything is bred of them.
 
-Real people keep the anatomical limits in 98 poses of 100 and more. Where fewer than half of a store's do, its joints, sides
-or units mean something else than the skeleton says, and children would be bred of the few poses that pass by chance.
+Real people keep the anatomical limits in 98 poses of 100 and more. Where fewer than half of a store's do, its joints or sides
+mean something else than the skeleton says, and children would be bred of the few poses that pass by chance. A wrong unit breaks
+no limit of directions, but is told by the length of the legs.
 """
 
 from __future__ import annotations
@@ -14,23 +15,31 @@ from evolift.evolution.limits.joint_limits import JointLimits
 
 MIN_SHARE = 0.5
 """Share of originals within the limits below which `complaint` speaks."""
-LEG_LENGTHS = (500.0, 1150.0)
-"""Hip to knee to ankle of people, mm, from a child of seven on."""
+LEG_LENGTHS = (250.0, 2500.0)
+"""Hip to knee to ankle, mm: no person is outside, and no person in metres, inches or centimetres inside."""
 SAMPLE = 2000
+"""Of about so many poses the cause is told."""
 
 
 def complaint(
-    joints: Float[np.ndarray, "poses joints 3"],
+    joints: Float[np.ndarray, "some joints 3"],
     kept: Bool[np.ndarray, "poses bones"],
     limits: JointLimits,
 ) -> str | None:
-    """A sentence on poses most of which break the limits: which bone, and the probable cause. None if half of them keep all.
+    """A sentence on poses of another unit, or most of which break the limits: which bone, and the probable cause.
+
+    None if half of them keep all limits and the unit is millimetres.
 
     Args:
-        joints: of the store, or some of them, mm.
-        kept: verdicts on these poses.
+        joints: some of the store's poses, mm, evenly spread: `SAMPLE` will do.
+        kept: verdicts on all poses of the store.
         limits: that gave them.
     """
+    leg = _leg_length(joints, limits)
+    if leg is not None and not LEG_LENGTHS[0] <= leg <= LEG_LENGTHS[1]:
+        return (
+            f"the unit is not millimetres (a leg is {leg:.3g} long in the median): import with the right unit"
+        )
     share = float(kept.all(1).mean())
     if share >= MIN_SHARE:
         return None
@@ -48,15 +57,9 @@ def complaint(
 
 
 def _cause(
-    joints: Float[np.ndarray, "poses joints 3"], share: float, worst: list[str], limits: JointLimits
+    joints: Float[np.ndarray, "some joints 3"], share: float, worst: list[str], limits: JointLimits
 ) -> str:
-    leg = _leg_length(joints, limits)
-    if leg is not None and not LEG_LENGTHS[0] <= leg <= LEG_LENGTHS[1]:
-        return (
-            f"the unit is not millimetres (a leg is {leg:.3g} long in the median): import with the right unit"
-        )
-    some = torch.from_numpy(joints[:: -(-len(joints) // SAMPLE)])
-    mirrored = limits.check(some * some.new_tensor([-1.0, 1.0, 1.0])).all(-1).float().mean()
+    mirrored = limits.accepts(torch.from_numpy(joints * np.array([-1, 1, 1], joints.dtype))).float().mean()
     if float(mirrored) > share + 0.25:
         return f"left and right are swapped or an axis is reversed ({100 * float(mirrored):.0f} % of the mirrored poses keep the limits): import with the right axes"
     if worst and set(worst) <= {"nose", "head", "neck"}:
@@ -66,7 +69,7 @@ def _cause(
     return "limits of other people, or poses that are noisy: fit limits to poses like these"
 
 
-def _leg_length(joints: Float[np.ndarray, "poses joints 3"], limits: JointLimits) -> float | None:
+def _leg_length(joints: Float[np.ndarray, "some joints 3"], limits: JointLimits) -> float | None:
     skeleton = limits.tree.skeleton
     names = ("left_hip", "left_knee", "left_ankle")
     if not set(names) <= set(skeleton.joints):

@@ -157,7 +157,8 @@ def _share(value: Float[Tensor, "hinges n"], start: float, end: float) -> Float[
 def _faces_forward(frame: HeadFrame) -> Bool[Tensor, "n"]:
     across, forward, _ = frame.level_face
     limit = math.cos(math.radians(HEAD_ROTATION + BALL_TOLERANCE))
-    return forward >= limit * torch.sqrt(across * across + forward * forward)
+    # NaN, a face whose top of the head is unlabelled, looks anywhere.
+    return ~(forward < limit * torch.sqrt(across * across + forward * forward))
 
 
 def _is_head(frame: HeadFrame) -> Bool[Tensor, "n"]:

@@ -221,6 +221,77 @@ def test_losses_against_plain_sums() -> None:
     assert depth == pytest.approx(expected, rel=1e-5)
 
 
+def test_unlabelled_joints_add_nothing_to_the_losses() -> None:
+    """A loop over what is labelled; depth alone goes the same way."""
+    generator = torch.Generator().manual_seed(2)
+    prediction, target = (100 * torch.randn(4, 17, 3, generator=generator) for _ in range(2))
+    target[1, 9] = target[3, 9] = target[3, 13] = torch.nan
+    known = torch.tensor([True, True, False, True])
+    for axes in ([0, 1, 2], [2]):
+        total, bones = 0.0, 0.0
+        for b in range(4):
+            error = prediction[b, :, axes] - target[b, :, axes]
+            labelled = [j for j in range(17) if not error[j].isnan().any()]
+            total += sum(known[b].item() * error[j].abs().sum().item() for j in labelled) / 1000 / 4
+            for parent, child in H36M17.bones:
+                if parent in labelled and child in labelled:
+                    bones += known[b].item() * (error[child] - error[parent]).abs().sum().item() / 1000 / 4
+        answer = prediction[..., axes].clone().requires_grad_()
+        losses = (
+            joint_loss_3d(answer, target, known),
+            bone_loss_3d(answer, target, known, H36M17),
+        )
+        assert losses[0].item() == pytest.approx(total, rel=1e-5)
+        assert losses[1].item() == pytest.approx(bones, rel=1e-5)
+        (losses[0] + losses[1]).backward()
+        assert answer.grad is not None
+        assert answer.grad.isfinite().all()
+        assert (answer.grad[1, 9] == 0).all()
+        assert (answer.grad[0, 9] != 0).all()
+
+
+def test_a_step_on_a_store_without_a_nose(image_store: Path, tmp_path: Path) -> None:
+    from evolift.posedata.store import PoseStore
+
+    nose = H36M17.index("nose")
+    with PoseStore(image_store) as store:
+        poses, cameras = store.read(), store.cameras
+    assert poses.joints_3d is not None
+    poses.joints_3d[:, nose] = np.nan
+    path = tmp_path / "noseless.h5"
+    with PoseStoreWriter(
+        path,
+        H36M17,
+        "camera",
+        Provenance("test"),
+        cameras=cameras,
+        image_root=str(image_store.parent / "images"),
+        unlabelled=("nose",),
+    ) as writer:
+        writer.append(poses)
+    training = ChainTrainingSettings(
+        steps=1,
+        validate_every=1,
+        accelerator="cpu",
+        progress=False,
+        batch_size=4,
+        bone_weight=0.1,
+    )
+    history = finetune([path], tmp_path / "run", chain=small_chain(), validation=[path], training=training)
+    assert np.isfinite(history.to_numpy(float)).all()
+    weights = load_file(tmp_path / "run" / "last.safetensors").values()
+    assert all(value.isfinite().all() for value in weights if value.is_floating_point())
+    model = small_chain()
+    predictions = predict_chain(model, path)
+    assert predictions.from_detections.isfinite().all()
+    assert predictions.truth[:, nose].isnan().all()
+    table = chain_table(predictions, path, model)
+    others = [joint for joint in range(17) if joint != nose]
+    errors = (predictions.from_detections - predictions.truth)[:, others].norm(dim=-1).mean()
+    assert table["mpjpe"].iloc[1] == pytest.approx(float(errors), rel=1e-4)
+    assert set(table["joints_scored"]) == {16}
+
+
 def run(folder: Path, store: Path, steps: int, *, resume: bool = False) -> pd.DataFrame:
     training = ChainTrainingSettings(
         steps=steps,

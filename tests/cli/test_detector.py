@@ -85,7 +85,7 @@ def test_evaluate_prints_and_writes_scores(trained, photograph_store, tmp_path) 
     assert f"{table.loc['overall', 'pck_0.2']:.3f}" in result.output
     assert "pckh_0.5" not in result.output  # LSP has no base of the skull
     made = load_detection_errors(errors, H36M17)
-    assert H36M17.index("neck") in made.unmeasured  # nor of it here
+    assert H36M17.index("nose") in made.unmeasured  # nor of it here
     assert int((~made.percent.isnan()).sum()) // 2 == table.loc["overall", "labelled"]
     with pytest.raises(OutputError, match="exists: choose another output or add --overwrite"):
         run("evaluate", trained / "best.safetensors", "--data", photograph_store, "-o", out)

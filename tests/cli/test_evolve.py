@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -12,7 +14,10 @@ from evolift.cli.evolve import evolve
 from evolift.cli.limits import limits
 from evolift.evolution.settings import ALGORITHM_1
 from evolift.posedata.errors import InputError, OutputError
-from evolift.posedata.store import PoseStore
+from evolift.posedata.poses import Poses
+from evolift.posedata.skeleton import H36M16, H36M17
+from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
+from tests.conftest import Finished
 
 
 def run(command, *arguments: object) -> Result:
@@ -42,6 +47,27 @@ def test_evolve_does_not_overwrite_unasked(tiny_store: Path, tmp_path: Path) -> 
     assert target.read_bytes() == before
     assert run(evolve, tiny_store, "-o", target, "--ratio", 2, "--seed", 1, "--overwrite").exit_code == 0
     assert target.read_bytes() != before
+
+
+def test_a_store_without_a_nose_is_converted_as_the_refusal_says(
+    evolift: Callable[..., Finished], make_poses: Callable[..., Poses], tmp_path: Path
+) -> None:
+    poses = make_poses(64)
+    assert poses.joints_3d is not None
+    poses.joints_3d[:, H36M17.index("nose")] = np.nan
+    source, converted = tmp_path / "noseless.h5", tmp_path / "converted.h5"
+    with PoseStoreWriter(source, H36M17, "world", Provenance("test"), unlabelled=("nose",)) as writer:
+        writer.append(poses)
+    refused = evolift("evolve", source, "-o", tmp_path / "out.h5", "--ratio", 2)
+    assert refused.returncode == 2
+    assert "its 3D poses lack nose" in refused.stderr
+    assert "(`skeleton` H36M16 of `evolift data select` for a missing nose)" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert evolift("data", "select", source, "-o", converted, "--skeleton", "H36M16").returncode == 0
+    done = evolift("evolve", converted, "-o", tmp_path / "out.h5", "--ratio", 2)
+    assert done.returncode == 0, done.stderr
+    with PoseStore(tmp_path / "out.h5") as store:
+        assert (store.skeleton, store.unlabelled, len(store)) == (H36M16, (), 128)
 
 
 @pytest.mark.parametrize("arguments", [("--ratio", "0.5"), ("--limits", "none"), ("--sigma", "-1")])

@@ -55,7 +55,7 @@ def perfect() -> Detections:
 
 
 def test_perfect_detections(perfect: Detections) -> None:
-    table = score_detections(perfect, H36M17).set_index("name")
+    table = score_detections(perfect, H36M17, head_size=torch.full((4,), 60.0)).set_index("name")
     for column, best in (("pck_0.2", 1), ("pckh_0.5", 1), ("auc", 1), ("error", 0), ("depth_error", 0)):
         assert table.loc["overall", column] == best
         assert np.isnan(table.loc["right_ankle", column])
@@ -64,17 +64,18 @@ def test_perfect_detections(perfect: Detections) -> None:
 def test_scores_against_plain_counting(perfect: Detections) -> None:
     moved = perfect.truth + torch.randn(4, 17, 2, generator=torch.Generator().manual_seed(1)) * 15
     found = dataclasses.replace(perfect, joints=moved, depth=perfect.joints_3d[..., 2] + 40)
-    table = score_detections(found, H36M17).set_index("name")
+    head = torch.tensor([40.0, 60.0, torch.nan, 25.0])  # NaN: that row does not count
+    table = score_detections(found, H36M17, head_size=head).set_index("name")
     torso = torch.linalg.vector_norm(found.truth[:, 11] - found.truth[:, 1], dim=-1)
-    head = torch.linalg.vector_norm(found.truth[:, 9] - found.truth[:, 10], dim=-1)
     away = torch.linalg.vector_norm(moved - found.truth, dim=-1)
     knee = H36M17.index("left_knee")
     assert table.loc["left_knee", "pck_0.2"] == pytest.approx(
         float((away[:, knee] <= 0.2 * torso).double().mean())
     )
     assert table.loc["left_knee", "pckh_0.5"] == pytest.approx(
-        float((away[:, knee] <= 0.5 * head).double().mean())
+        float((away[[0, 1, 3], knee] <= 0.5 * head[[0, 1, 3]]).double().mean())
     )
+    assert score_detections(found, H36M17)["pckh_0.5"].isna().all()
     curve = [float((away[:, knee] <= f * torso).double().mean()) for f in AUC_FRACTIONS]
     assert table.loc["left_knee", "auc"] == pytest.approx(np.mean(curve))
     assert table.loc["overall", "depth_error"] == pytest.approx(40, rel=1e-5)
@@ -124,5 +125,5 @@ def test_evaluation_of_photographs_has_no_depth_scores(photograph_store: Path) -
     )
     table, _ = evaluate_detector(model, photograph_store, DetectorEvaluationSettings(batch_size=3))
     assert "depth_error" not in table
-    assert table.set_index("name").loc["overall", "labelled"] == 8 * 15  # 17 without neck and left wrist
-    assert np.isnan(table.set_index("name").loc["neck", "pck_0.2"])
+    assert table.set_index("name").loc["overall", "labelled"] == 8 * 15  # 17 without nose and left wrist
+    assert np.isnan(table.set_index("name").loc["nose", "pck_0.2"])

@@ -65,7 +65,7 @@ def test_boxes_of_the_store_or_of_the_joints(
 def test_source_of_photographs_is_masked_where_it_knows_nothing(photograph_store: Path) -> None:
     source = read_source(photograph_store, H36M17)
     assert not source.known_3d.any()
-    for joint in ("neck", "left_wrist"):  # the first is not in LSP14, the second not labelled
+    for joint in ("nose", "left_wrist"):  # the first is not in LSP14, the second not labelled
         assert (source.visibility[:, H36M17.index(joint)] == 0).all()
     labelled = source.joints_2d[0][source.visibility[0] > 0]
     np.testing.assert_allclose(source.boxes[0, :2], labelled.min(0), rtol=1e-6)

@@ -11,13 +11,16 @@ import pytest
 import torch
 
 from evolift.detector2d.evaluation import evaluate_detector
+from evolift.detector2d.image_source import read_source
 from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.occlusion import synthetic_occluders
-from evolift.detector2d.samples import crop_settings
+from evolift.detector2d.samples import batches_in_order, crop_settings
 from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings, OcclusionSettings
 from evolift.detector2d.training import DetectorModule, train_detector
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.output_file import sha256_of
+from evolift.posedata.skeleton import H36M17
+from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 from evolift.training.checkpoint import load_checkpoint
 
 OCCLUDED = OcclusionSettings(occlusion_probability=1.0)
@@ -81,6 +84,51 @@ def test_mixed_volumetric_training_with_everything_on(
     )
     assert {"pck", "pck_rendered", "pck_photographs", "depth_error", "loss"} <= set(history.columns)
     assert np.isfinite(history.to_numpy(float)).all()
+
+
+def test_a_step_on_a_store_without_a_nose(image_store: Path, tmp_path: Path) -> None:
+    nose = H36M17.index("nose")
+    with PoseStore(image_store) as store:
+        poses, cameras = store.read(), store.cameras
+    assert poses.joints_3d is not None
+    poses.joints_3d[:, nose] = np.nan
+    path = tmp_path / "noseless.h5"
+    with PoseStoreWriter(
+        path,
+        H36M17,
+        "world",
+        Provenance("test"),
+        cameras=cameras,
+        image_root=str(image_store.parent),
+        unlabelled=("nose",),
+    ) as writer:
+        writer.append(poses)
+    source = read_source(path, H36M17)
+    assert (~source.known_3d).sum(0).tolist() == [12 * (joint == nose) for joint in range(17)]
+    assert np.isnan(source.joints_3d[:, nose]).all()
+    model = tiny(depth_bins=4)
+    batch = next(iter(batches_in_order([source], crop_settings(model.settings, model.scaling, short()), 12)))
+    assert batch["joints"].isfinite().all()
+    assert batch["has_3d"].all()
+    assert (batch["weight"][:, nose, 2] == 0).all()
+    assert (batch["weight"][:, nose, :2] == 1).any()
+    history = train_detector(
+        [path, image_store],
+        tmp_path / "run",
+        validation=[path],
+        detector=model,
+        training=short(steps=1, batch_size=4, bone_weight=0.5, spread_weight=0.1),
+    )
+    assert np.isfinite(history.to_numpy(float)).all()
+    weights = DetectorModel.load(tmp_path / "run" / "last.safetensors").state_dict().values()
+    assert all(value.isfinite().all() for value in weights)
+    table, found = evaluate_detector(DetectorModel.load(tmp_path / "run" / "last.safetensors"), path)
+    table = table.set_index("name")
+    assert found.depth is not None
+    assert found.depth.isfinite().all()
+    assert np.isnan(table.loc["nose", "depth_error"])
+    assert np.isfinite(table.loc["overall", "depth_error"])
+    assert np.isfinite(table.loc["nose", "error"])  # its 2D is labelled
 
 
 def test_bf16_autocast(image_store: Path, tmp_path: Path) -> None:

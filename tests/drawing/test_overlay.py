@@ -14,7 +14,7 @@ from evolift.posedata.skeleton import H36M17, LSP14
 _NAMES = {
     "pelvis": (160, 160), "right_hip": (130, 160), "right_knee": (125, 220), "right_ankle": (120, 290),
     "left_hip": (190, 160), "left_knee": (195, 220), "left_ankle": (200, 290), "spine": (160, 120),
-    "thorax": (160, 80), "neck": (160, 60), "head": (160, 30), "left_shoulder": (205, 85),
+    "thorax": (160, 80), "nose": (160, 60), "head": (160, 30), "left_shoulder": (205, 85),
     "left_elbow": (230, 130), "left_wrist": (235, 180), "right_shoulder": (115, 85), "right_elbow": (90, 130),
     "right_wrist": (85, 180),
 }  # fmt: skip
@@ -36,7 +36,7 @@ def _at(image: np.ndarray, point: np.ndarray) -> tuple[int, ...]:
         ("right_wrist", "right_elbow", RIGHT_COLOUR),
         ("left_ankle", "left_knee", LEFT_COLOUR),
         ("left_shoulder", "thorax", LEFT_COLOUR),
-        ("neck", "thorax", TORSO_COLOUR),
+        ("nose", "thorax", TORSO_COLOUR),
         ("spine", "pelvis", TORSO_COLOUR),
     ],
 )

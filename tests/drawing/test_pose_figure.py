@@ -11,7 +11,7 @@ from evolift.posedata.skeleton import H36M17
 _PERSON = {
     "right_hip": (-100, 0, 0), "right_knee": (-110, 400, 0), "right_ankle": (-110, 800, 0), "left_hip": (100, 0, 0),
     "left_knee": (110, 400, 0), "left_ankle": (110, 800, 0), "spine": (0, -220, 0), "thorax": (0, -500, 0),
-    "neck": (0, -600, 0), "head": (0, -700, 0), "left_shoulder": (180, -480, 0), "left_elbow": (300, -300, 0),
+    "nose": (0, -600, -90), "head": (0, -700, 0), "left_shoulder": (180, -480, 0), "left_elbow": (300, -300, 0),
     "left_wrist": (400, -100, 0), "right_shoulder": (-180, -480, 0), "right_elbow": (-300, -300, 0),
     "right_wrist": (-400, -100, 0),
 }  # fmt: skip

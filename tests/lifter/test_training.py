@@ -242,7 +242,7 @@ def test_errors_of_a_detector_are_learnt_from_and_named_in_the_checkpoint(tiny_s
     record = load_checkpoint(tmp_path / "noisy" / "last.safetensors", "lifter").record
     assert record["detection_errors"] == {str(path): sha256_of(path)}
     other = LifterSettings(hidden=8, skeleton=H36M16)
-    with pytest.raises(InputError, match=r"errors\.csv, line 11: H36M16 has no joint 'neck'"):
+    with pytest.raises(InputError, match=r"errors\.csv, line 11: H36M16 has no joint 'nose'"):
         run(tiny_store, tmp_path / "other", lifter=other, pairs=QUICK.pairs.replaced(errors=str(path)))
 
 

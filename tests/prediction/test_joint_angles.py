@@ -66,8 +66,33 @@ def test_directions_are_read_from_their_neutral(standing_pose: np.ndarray) -> No
     assert row["left upper arm from hanging"].value == pytest.approx(90, abs=3)
     assert row["left elbow flexion"].value == pytest.approx(0, abs=3)
     assert row["right thigh from straight down"].value == pytest.approx(3, abs=4)
-    assert row["neck from upright"].value < 15
-    assert len(row) == 4 + 2 * 5  # two trunk bones, neck, head; collar bone, arm and leg of each side
+    assert row["head from upright"].value == pytest.approx(5, abs=1)  # its top lies 20 of 230 mm ahead
+    assert row["rotation of the head"].value == pytest.approx(0, abs=1)
+    assert (
+        len(row) == 4 + 2 * 5
+    )  # two trunk bones, head and its rotation; collar bone, arm and leg of each side
+
+
+@pytest.mark.parametrize("degrees", [-110, -60, 25, 60, 110])
+def test_a_turned_head_is_read_as_turned_and_a_bowed_one_as_bowed(
+    standing_pose: np.ndarray, degrees: float
+) -> None:
+    thorax, nose, head = (H36M17.index(name) for name in ("thorax", "nose", "head"))
+    upright = standing_pose.astype(np.float64)
+    upright[head] = upright[thorax] + [0, 0, 230]
+    turned, tilted = upright.copy(), upright.copy()
+    turn = Rotation.from_euler("z", degrees, degrees=True)
+    bow = Rotation.from_euler("y", degrees / 4, degrees=True)  # the person faces +x
+    for joint in (nose, head):
+        turned[joint] = upright[thorax] + turn.apply(upright[joint] - upright[thorax])
+        tilted[joint] = upright[thorax] + bow.apply(upright[joint] - upright[thorax])
+    face, neck = read(turned, tilted)
+    assert face["rotation of the head"].value == pytest.approx(abs(degrees), abs=0.5)
+    assert face["rotation of the head"].is_outside == (abs(degrees) > 95)
+    assert face["head from upright"].value == pytest.approx(0, abs=0.5)
+    assert neck["rotation of the head"].value == pytest.approx(0, abs=0.5)
+    assert neck["head from upright"].value == pytest.approx(abs(degrees) / 4, abs=0.5)
+    assert not any(reading.is_outside for reading in neck.values())
 
 
 def test_drawing_trees_have_no_readings() -> None:

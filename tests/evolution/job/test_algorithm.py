@@ -18,7 +18,8 @@ from evolift.evolution.settings import ALGORITHM_1
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, OutputError, StoreError
 from evolift.posedata.poses import Poses
-from evolift.posedata.skeleton import H36M17, LSP14
+from evolift.posedata.selection import select_rows
+from evolift.posedata.skeleton import H36M16, H36M17, LSP14
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 TREE = KinematicTree(H36M17)
@@ -220,6 +221,33 @@ def test_stores_that_cannot_be_evolved(
     with pytest.raises(OutputError, match="exists"):
         evolve(tiny_store, tmp_path / "flat.h5", SETTINGS)
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_a_store_that_lacks_a_joint_is_refused_until_it_is_converted(
+    tmp_path: Path, make_poses: Callable[..., Poses]
+) -> None:
+    poses = make_poses(64)
+    assert poses.joints_3d is not None
+    poses.joints_3d[:, H36M17.index("nose")] = np.nan
+    path = tmp_path / "noseless.h5"
+    with PoseStoreWriter(path, H36M17, "world", Provenance("test"), unlabelled=("nose",)) as writer:
+        writer.append(poses)
+    with pytest.raises(InputError) as refusal:
+        evolve(path, tmp_path / "out.h5", SETTINGS)
+    assert str(refusal.value) == (
+        f"{path}: its 3D poses lack nose, and evolution needs all joints of H36M17: convert it to a skeleton without "
+        "(`skeleton` H36M16 of `evolift data select` for a missing nose), or take another source"
+    )
+    assert sorted(tmp_path.iterdir()) == [path]
+    select_rows(path, tmp_path / "sixteen.h5", skeleton=H36M16)
+    evolve(tmp_path / "sixteen.h5", tmp_path / "out.h5", SETTINGS)
+    with PoseStore(tmp_path / "out.h5") as store:
+        joints = store.read().joints_3d
+    assert joints is not None
+    assert joints.shape == (256, 16, 3)
+    assert np.isfinite(joints).all()
+    kept = [H36M17.index(joint) for joint in H36M16.joints]
+    np.testing.assert_array_equal(joints[:64], poses.joints_3d[:, kept])
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_golden_children_guard_the_random_stream() -> None:
 GOLDEN = [
     ["right_ankle", "right_shoulder", "right_elbow", "right_wrist"],
     [
-        "left_knee", "thorax", "left_ankle", "neck", "left_shoulder", "right_shoulder", "head", "left_elbow",
+        "left_knee", "thorax", "left_ankle", "nose", "left_shoulder", "right_shoulder", "head", "left_elbow",
         "right_elbow", "left_wrist", "right_wrist",
     ],
     ["left_shoulder", "left_elbow"],

@@ -24,8 +24,8 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.camera_rig import sample_ring
 from evolift.posedata.errors import InputError
 from evolift.posedata.rig_settings import RingRig
-from evolift.posedata.skeleton import COCO17, H36M16, H36M17
-from evolift.posedata.store import PoseStore
+from evolift.posedata.skeleton import COCO17, H36M16, H36M17, SMPL22
+from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 
 
 def part_of(path, rows=None, skeleton=H36M17, **rest) -> PosePart:
@@ -189,13 +189,27 @@ def test_many_poses_are_read_window_by_window(tiny_store) -> None:
     assert same(make(33, 0, 1), fresh(33, 0, 1))
 
 
-def test_other_skeletons_are_converted_or_refused(tiny_store) -> None:
+def test_other_skeletons_are_converted_or_refused(tiny_store, make_poses, tmp_path) -> None:
     part = part_of(tiny_store, skeleton=H36M16)
     kept = [H36M17.index(joint) for joint in H36M16.joints]
     whole = part_of(tiny_store).bodies_at(0, 0).joints
     torch.testing.assert_close(part.bodies_at(0, 0).joints, whole[:, kept])
-    with pytest.raises(InputError, match="its skeleton H36M17 lacks left_eye"):
-        part_of(tiny_store, skeleton=COCO17)
+    with pytest.raises(InputError, match="no mapping from H36M17 to SMPL22 is declared"):
+        part_of(tiny_store, skeleton=SMPL22)
+    face = part_of(tiny_store, skeleton=COCO17)
+    lacking = [COCO17.index(f"{side}_{joint}") for joint in ("eye", "ear") for side in ("left", "right")]
+    assert sorted(face.lacking) == sorted(lacking)
+    bodies = face.bodies_at(0, 0).joints
+    assert bodies[:, lacking].isnan().all()
+    assert int(bodies.isfinite().all(-1).sum()) == 64 * 13
+    poses = make_poses(4)
+    poses.joints_3d[:, H36M17.index("nose")] = np.nan
+    with PoseStoreWriter(
+        tmp_path / "noseless.h5", H36M17, "world", Provenance("test"), unlabelled=("nose",)
+    ) as writer:
+        writer.append(poses)
+    with pytest.raises(InputError, match=r"noseless\.h5: its 3D joints lack nose, the root of COCO17"):
+        PosePart(tmp_path / "noseless.h5", np.arange(4), COCO17)
 
 
 def test_fixed_pairs_show_each_row_to_the_whole_ring(tiny_store) -> None:

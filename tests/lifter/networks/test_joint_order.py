@@ -117,7 +117,7 @@ def test_the_published_order_by_number() -> None:
     sixteen = (2, 3, 5, 6, 1, 4, 0, 7, 8, 9, 14, 15, 11, 12, 10, 13)
     assert joint_order("published", H36M16) == sixteen
     names = [H36M16.joints[joint] for joint in sixteen]
-    assert [H36M17.joints[joint] for joint in joint_order("published", H36M17)] == [*names, "neck"]
+    assert [H36M17.joints[joint] for joint in joint_order("published", H36M17)] == [*names, "nose"]
 
 
 @settings(max_examples=20, deadline=None)

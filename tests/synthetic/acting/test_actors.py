@@ -77,7 +77,12 @@ def test_bone_lengths_are_the_bodys_in_every_frame(action):
     joints = clip(action)
     for (parent, child), length in zip(H36M17.bones, bone_lengths(BODIES["F1"]), strict=True):
         measured = np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1)
-        np.testing.assert_allclose(measured, length, atol=0.01, err_msg=H36M17.joints[child])
+        if H36M17.joints[child] == "nose":
+            # Not a bone of the body: it reaches from the chest to a point of the head, past joints of the neck.
+            body = BODIES["F1"]
+            assert 0.4 * body.neck < measured.min() <= measured.max() < body.neck + body.skull
+            continue
+        np.testing.assert_allclose(measured, length, atol=0.5, err_msg=H36M17.joints[child])
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -197,7 +202,8 @@ def test_headings_bodies_and_styles_vary():
     assert np.linalg.norm(rooted[0] - rooted[1], axis=-1).mean() > 50
     assert len({tuple(bone_lengths(body).round(3)) for body in BODIES.values()}) == len(BODIES)
     for body in BODIES.values():
-        stature = sum(body.length(bone) for bone in ("ankle", "knee", "spine", "thorax", "neck", "head")) + 80
+        legs_and_trunk = sum(body.length(bone) for bone in ("ankle", "knee", "spine", "thorax"))
+        stature = legs_and_trunk + body.neck + body.skull + 80
         assert 1450 < stature < 1950
 
 

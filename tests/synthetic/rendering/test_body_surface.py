@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from evolift.posedata.skeleton import H36M17
 from evolift.synthetic.acting.actors import TRAIN_ACTIONS, make_clip
@@ -11,7 +12,7 @@ from evolift.synthetic.acting.bodies import BODIES
 from evolift.synthetic.acting.motions import MOTIONS
 from evolift.synthetic.rendering.body_surface import body_parts
 from evolift.synthetic.rendering.scene import floor_under
-from evolift.synthetic.rendering.surface_grid import normals_of, triangles_of
+from evolift.synthetic.rendering.surface_grid import Part, normals_of, triangles_of
 from tests.synthetic.rendering.rendered_scenes import plain_appearance
 
 
@@ -42,17 +43,42 @@ def test_surfaces_are_closed_outward_and_around_the_joints(poses: np.ndarray):
                 assert np.linalg.norm(away, axis=-1).min() < bound
 
 
+def tip_of_nose(head: Part) -> np.ndarray:
+    """From the middle of the head's ring at its height."""
+    ring = head.points[np.abs(head.along - 0.4).argmin()]
+    tip: np.ndarray = ring[np.abs(head.around - np.pi / 2).argmin()] - ring[:-1].mean(0)
+    return tip
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+@pytest.mark.parametrize("degrees", [-70, -20, 0, 45, 80])
+def test_the_face_looks_where_the_nose_is(standing_pose: np.ndarray, degrees: float):
+    """The head alone turns: the tip of the rendered nose goes round with the joint, and so does the hair."""
+    thorax, nose, head = (H36M17.index(name) for name in ("thorax", "nose", "head"))
+    joints = standing_pose.astype(np.float64)
+    joints[head] = joints[thorax] + [0, 0, 230]
+    turn = Rotation.from_euler("z", degrees, degrees=True)
+    joints[nose] = joints[thorax] + turn.apply(joints[nose] - joints[thorax])
+    parts = body_parts(joints, replace(plain_appearance().build, hair_length=0.8), 0.0)
+    tip = tip_of_nose(parts["head"])
+    assert np.degrees(np.arctan2(tip[1], tip[0])) == pytest.approx(degrees, abs=3)
+    assert abs(tip[2]) < 0.2 * np.linalg.norm(tip)
+    hair = parts["hair"].points.mean((0, 1)) - parts["head"].points.mean((0, 1))
+    assert cosine(hair[:2], -tip[:2]) > 0.9
+
+
 def test_the_nose_the_toes_and_the_left_hand_are_where_they_belong(poses: np.ndarray):
     for joints in poses[::13]:
-        appearance = plain_appearance()
-        build = replace(appearance.build, face_yaw=0.0, face_pitch=0.0)
-        parts = body_parts(joints, build, floor_under(joints.astype(np.float64)))
+        parts = body_parts(joints, plain_appearance().build, floor_under(joints.astype(np.float64)))
         j = joints.astype(np.float64)
-        left = j[H36M17.index("left_shoulder")] - j[H36M17.index("right_shoulder")]
-        ahead = np.cross(left, j[H36M17.index("thorax")] - j[H36M17.index("spine")])
-        head = parts["head"]
-        nose = head.points[np.abs(head.along - 0.4).argmin(), np.abs(head.around - np.pi / 2).argmin()]
-        assert (nose - head.points.mean((0, 1))) @ ahead > 0
+        # The face looks where the joint lies, seen from the line of thorax and top of the head.
+        up = j[H36M17.index("head")] - j[H36M17.index("thorax")]
+        ahead = j[H36M17.index("nose")] - j[H36M17.index("thorax")]
+        ahead = ahead - up * (up @ ahead) / (up @ up)
+        assert cosine(tip_of_nose(parts["head"]), ahead) > 0.8
         for side in ("left", "right"):
             wrist = j[H36M17.index(f"{side}_wrist")]
             other = j[H36M17.index("right_wrist" if side == "left" else "left_wrist")]
