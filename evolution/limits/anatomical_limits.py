@@ -158,7 +158,8 @@ def _faces_forward(frame: HeadFrame) -> Bool[Tensor, "n"]:
     across, forward, _ = frame.level_face
     limit = math.cos(math.radians(HEAD_ROTATION + BALL_TOLERANCE))
     # NaN, a face whose top of the head is unlabelled, looks anywhere.
-    return ~(forward < limit * torch.sqrt(across * across + forward * forward))
+    aside: Tensor = forward < limit * torch.sqrt(across * across + forward * forward)
+    return ~aside
 
 
 def _is_head(frame: HeadFrame) -> Bool[Tensor, "n"]:
