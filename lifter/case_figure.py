@@ -15,7 +15,7 @@ from evolift.drawing.figures import (
     pose_axes,
 )
 from evolift.lifter.evaluation import TestSet
-from evolift.posedata.metrics import mpjpe
+from evolift.posedata.metrics import joint_errors
 
 
 def case_figure(
@@ -28,7 +28,7 @@ def case_figure(
         tests: the poses.
         each: how many of either kind.
     """
-    errors = mpjpe(prediction, tests.truth)
+    errors = joint_errors(prediction, tests.truth).nanmean(-1)
     order = errors.argsort()
     each = min(each, len(order))
     middle = max(0, min(len(order) // 2 - each // 2, len(order) - each))
@@ -61,7 +61,8 @@ def _lifted(prediction: Tensor, tests: TestSet, pair: int) -> np.ndarray:
     figure.set_layout_engine("none")  # laying out would take longer than drawing
     axes = pose_axes(figure)
     truth, lifted = tests.truth[pair].numpy(), prediction.numpy()
-    radius = float(max(np.ptp(truth, axis=0).max(), np.ptp(lifted, axis=0).max())) * 0.55
+    known = truth[np.isfinite(truth).all(-1)]
+    radius = float(max(np.ptp(known, axis=0).max(), np.ptp(lifted, axis=0).max())) * 0.55
     plot_pose(axes, truth, tests.skeleton, opacity=0.25, radius=radius)
     plot_pose(axes, lifted, tests.skeleton, radius=radius)
     axes.set_position((0.02, 0.02, 0.96, 0.96))
