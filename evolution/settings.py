@@ -170,6 +170,6 @@ class FitSettings(Settings, frozen=True, kw_only=True):
         int,
         Meta(
             ge=1,
-            description="Poses that must lie within both angles; 1 lets every single pose widen the limits, more guards against glitches.",
+            description="Poses of each 5,000 (of fewer, so many in all) that must lie within both angles; more guards against glitches.",
         ),
     ] = 1

@@ -30,6 +30,8 @@ SIDE = 48
 """Cells along the edge of a bone's sphere: 4.2 degrees each on average."""
 PARENT_SIDE = 24
 """Cells along the edge of the parent's sphere: 8.5 degrees."""
+SUPPORTED_BY = 5000
+"""Poses that `FitSettings.support` is counted by: where there are many, single ones are glitches."""
 
 
 class FittedLimits(JointLimits):
@@ -164,7 +166,7 @@ def _limits(
 ) -> FittedLimits:
     near = within(SIDE, math.radians(settings.smoothing)).float()
     near_parents = within(PARENT_SIDE, math.radians(settings.parent_smoothing)).float()
-    enough = settings.support - 0.5
+    enough = settings.support * max(1.0, poses / SUPPORTED_BY) - 0.5
     allowed: dict[int, Tensor] = {}
     for owner, seen in counts.items():
         if tree.carriers[owner]:
