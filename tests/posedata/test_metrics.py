@@ -15,7 +15,7 @@ from evolift.posedata.metrics import (
     root_relative,
     score_table,
 )
-from evolift.posedata.skeleton import H36M16, H36M17, Skeleton
+from evolift.posedata.skeleton import H36M16, H36M17, MPII16, Skeleton
 
 
 def random_poses(seed: int, rows: int) -> torch.Tensor:
@@ -129,6 +129,18 @@ def test_unlabelled_joints_are_as_if_they_were_not_there(unlabelled: tuple[str, 
     pd.testing.assert_frame_equal(
         score_table(prediction, truth, subject, action, H36M17).set_index("name"), table
     )
+
+
+def test_the_root_is_found_behind_an_unlabelled_joint() -> None:
+    """MPII's pelvis is its seventh joint: what moves with the whole body is no error there either."""
+    truth = random_poses(0, 10)[:, :16]
+    truth[:, MPII16.index("right_ankle")] = torch.nan
+    table = score_table(truth + torch.tensor([50.0, -20, 10]), truth, ["S9"] * 10, ["walk"] * 10, MPII16)
+    assert table.set_index("name").loc["overall", "mpjpe"] < 1e-3
+    moved = truth.clone()
+    moved[:, MPII16.root, 0] += 30  # then all other labelled joints are wrong by so much
+    table = score_table(moved, truth, ["S9"] * 10, ["walk"] * 10, MPII16)
+    assert table.set_index("name").loc["overall", "mpjpe"] == pytest.approx(30 * 14 / 15, rel=1e-4)
 
 
 def test_bad_arguments_of_the_table() -> None:
