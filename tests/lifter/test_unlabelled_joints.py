@@ -172,3 +172,13 @@ def test_lifters_of_depth_and_from_depth_are_scored_without_it(
     table = evaluate_lifters({"lifter": model}, tests).set_index("name")
     errors = (prediction - tests.truth)[:, OTHERS].norm(dim=-1)
     assert table.loc["overall", "mpjpe"] == pytest.approx(float(errors.mean()), rel=1e-5)
+
+
+def test_a_depth_lifter_trains_and_validates_without_it(
+    tiny_store: Path, noseless_store: Path, tmp_path: Path
+) -> None:
+    lifter = SMALL.replaced(target="z")
+    history = train_lifter(
+        [tiny_store, noseless_store], tmp_path / "run", lifter=lifter, training=QUICK.replaced(steps=2)
+    )
+    assert np.isfinite(history[["loss", "mpjpe"]].to_numpy()).all()
