@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from evolift.cli.import_options import fps_option, names
+from evolift.cli.import_options import fps_option, names, up_option
 from evolift.cli.options import (
     ExistingPath,
     Function,
@@ -33,9 +33,7 @@ def capture_frame_options(function: Function) -> Function:
             default=None,
             help="Unit of length: m, cm, mm, inch, cmu, or millimetres; detected if clear.",
         ),
-        click.option(
-            "--up", type=click.Choice(["x", "y", "z"]), default=None, help="Upward axis; detected if clear."
-        ),
+        up_option,
         click.option(
             "--mirrored/--not-mirrored",
             default=None,
@@ -83,14 +81,14 @@ def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options:
 @click.command(
     "bvh",
     cls=RecipeCommand,
-    epilog="Example:  evolift data import bvh cmu_walks.zip -o walks.h5 --names cmu-cgspeed --fps 10",
+    epilog="Example:  evolift data import bvh cmu_walks.zip -o walks.h5 --fps 10",
 )
 @click.argument("source", type=ExistingPath)
 @output_option("Pose store (.h5)")
 @click.option(
     "--names",
-    required=True,
-    help="Joint names: cmu-cgspeed, mixamo, bandai-namco, iclone, or a JSON file {joint of H36M17: joint of the file}.",
+    default=None,
+    help="Joint names: cmu-cgspeed, cmu-motionbuilder, mixamo, lafan1, perception-neuron, xsens, rokoko, biped, bandai-namco, iclone, evolift, or a JSON file {joint of H36M17: joint of the file}; told from the joints if not given.",
 )
 @fps_option
 @capture_frame_options
@@ -105,9 +103,10 @@ def import_bvh(ctx: click.RichContext, /, source: Path, output: Path, **options:
         summary = bvh.import_bvh(source, output, progress=progress, **options)
     write_settings(ctx, output)
     click.echo(
-        f"{output}: {summary.poses} poses of {summary.files} files; {_frame_of(summary)}; "
-        f"{summary.left_out} frames left out where the capture jumps"
+        f"{output}: {summary.poses} poses of {summary.files} files; joints named as {summary.names}{_told(options['names'])}; "
+        f"{_frame_of(summary)}; {summary.left_out} frames left out where the capture jumps"
     )
+    _tell_oddities(summary)
 
 
 @click.command(
@@ -146,6 +145,7 @@ def import_smpl_joints(ctx: click.RichContext, /, source: Path, output: Path, **
         f"{output}: {summary.poses} poses of {summary.files} files; {_frame_of(summary)}; "
         "the top of the head is extrapolated"
     )
+    _tell_oddities(summary)
 
 
 def _frame_of(summary: BvhSummary | SmplSummary) -> str:
@@ -153,3 +153,14 @@ def _frame_of(summary: BvhSummary | SmplSummary) -> str:
     detected = f" ({', '.join(summary.detected)} detected)" if summary.detected else ""
     side = "mirrored" if summary.mirrored else "not mirrored"
     return f"unit {summary.millimetres:g} mm, {summary.up} up, {side}{detected}"
+
+
+def _told(names: str | None) -> str:
+    return " (told from them)" if names is None else ""
+
+
+def _tell_oddities(summary: BvhSummary | SmplSummary) -> None:
+    for label, reason in summary.unread.items():
+        click.echo(f"left out: {reason if label in reason else f'{label}: {reason}'}")
+    for note in summary.notes:
+        click.echo(note)

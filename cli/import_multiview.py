@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from evolift.cli.import_options import fps_option, names, subjects_option, with_shifted_option
+from evolift.cli.import_options import fps_option, names, subjects_option, up_option, with_shifted_option
 from evolift.cli.options import (
     ExistingFile,
     ExistingFolder,
@@ -18,7 +18,7 @@ from evolift.cli.options import (
     write_settings,
 )
 from evolift.cli.progress import progress_bar
-from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.cli.settings_options import settings_options, taken_settings, with_flags
 from evolift.posedata.importers.settings import PoseBaselineSettings
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ def _choice(subjects: str | None, with_shifted: bool) -> Choice:
     return Choice(None if chosen is None else tuple(chosen), with_shifted)
 
 
-def _tell(output: Path, summary: Human36mSummary, more: str = "") -> None:
+def _tell(
+    output: Path, summary: Human36mSummary, more: str = "", notes: tuple[str, ...] | None = None
+) -> None:
     click.echo(f"{output}: {summary.sentence()}{more}")
-    for note in summary.notes:
+    for note in summary.notes if notes is None else notes:
         click.echo(note)
 
 
@@ -54,6 +56,7 @@ def _tell(output: Path, summary: Human36mSummary, more: str = "") -> None:
 @output_option("Pose store (.h5)")
 @metadata_option
 @fps_option
+@up_option
 @subjects_option
 @with_shifted_option
 @overwrite_option
@@ -78,7 +81,7 @@ def import_videopose3d(
             sources, output, choice=_choice(subjects, with_shifted), progress=progress, **options
         )
     write_settings(ctx, output)
-    _tell(output, summary)
+    _tell(output, summary, notes=tuple(with_flags(note, ctx.command) for note in summary.notes))
 
 
 @click.command(

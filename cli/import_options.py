@@ -17,6 +17,13 @@ with_shifted_option = click.option(
     help="Keep the three sequences of S9 whose poses are shifted against the images; published figures mostly include them.",
 )
 
+up_option = click.option(
+    "--up",
+    type=click.Choice(["x", "y", "z", "-x", "-y", "-z"]),
+    default=None,
+    help="Upward axis, -y where y points down as in a camera's frame; detected if clear.",
+)
+
 
 def names(text: str | None) -> list[str] | None:
     """Names from a text with commas between; None stays None."""

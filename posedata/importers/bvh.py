@@ -1,23 +1,31 @@
 """Importer for BVH motion capture: one file, a folder, or a zip, with a table of joint names.
 
-Joints become H36M17, millimetres, in a world with z up. What the files do not state (unit, upward axis, left and
-right) is taken from the table of names, from the user, or from clear evidence in the poses, and is asked for where
-there is none. All files of one import must agree.
+Joints become H36M17, millimetres, in a world with z up. What the files do not state (names of joints, unit, upward axis, left and
+right) is taken from the table of names, from the user, or from clear evidence in the file, and is asked for where
+there is none. All files of one import must agree; those that cannot be read are left out and named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Float
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.bvh_file import BvhMotion, moved_joints, parse_bvh, rest_positions
-from evolift.posedata.importers.bvh_names import BvhNames, Weights, bvh_names
-from evolift.posedata.importers.capture_clips import CaptureClip, CaptureFrame, write_clips
+from evolift.posedata.importers.bvh_file import (
+    BvhMotion,
+    moved_joints,
+    parse_bvh,
+    rest_positions,
+    weighted,
+)
+from evolift.posedata.importers.bvh_head import with_head_top
+from evolift.posedata.importers.bvh_matching import matching_names, with_names_of
+from evolift.posedata.importers.bvh_names import HEAD_PER_LEG, BvhNames, bvh_names
+from evolift.posedata.importers.capture_clips import CaptureClip, CaptureFrame, sound_clips, write_clips
 from evolift.posedata.importers.capture_frame import MILLIMETRES, Axis
 from evolift.posedata.importers.cmu_clips import GLITCHES
 from evolift.posedata.importers.frame_rate import kept_frames
@@ -39,6 +47,9 @@ class BvhSummary:
         left_out: frames left out as glitches of the capture.
         millimetres, up, mirrored: what the files' unit and axes were taken for.
         detected: which of the three ("unit", "up", "mirrored") were told from the poses.
+        names: the table of names that was taken.
+        unread: files that were left out, and why.
+        notes: sentences on what the files have that is odd, and how it was taken.
     """
 
     files: int
@@ -49,13 +60,45 @@ class BvhSummary:
     up: Axis
     mirrored: bool
     detected: tuple[str, ...]
+    names: str
+    unread: dict[str, str]
+    notes: tuple[str, ...]
+
+
+@dataclass
+class _Oddities:
+    """Files in which something was read otherwise than it stands there, for the notes."""
+
+    lengths: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+
+    def notes(self, roots: dict[str, list[str]]) -> tuple[str, ...]:
+        told = [*self.lengths[:_TOLD]]
+        if len(self.lengths) > _TOLD:
+            told.append(
+                f"{len(self.lengths) - _TOLD} more files hold other numbers of frames than they declare"
+            )
+        if self.heads:
+            told.append(
+                f"{_files(self.heads)}: no top of the head, which is put in the line of the neck, {HEAD_PER_LEG:g} of the leg above the skull"
+            )
+        told += [f"{_files(labels)}: the root's offset is {how}" for how, labels in roots.items()]
+        return tuple(told)
+
+
+_TOLD = 5
+"""Files that are told one by one."""
+
+
+def _files(labels: list[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more files"
 
 
 def import_bvh(
     source: Path,
     target: Path,
     *,
-    names: str | Path = "cmu-cgspeed",
+    names: str | Path | None = None,
     fps: float | None = None,
     unit: str | float | None = None,
     up: Axis | None = None,
@@ -69,7 +112,8 @@ def import_bvh(
     Args:
         source: a .bvh file, a folder, or a zip.
         target: the store to write.
-        names: a table of `evolift.posedata.importers.bvh_names`, or a JSON file of your own.
+        names: a table of `evolift.posedata.importers.bvh_names`, or a JSON file of your own; None takes the built-in table that the
+            joints of the first sound file belong to.
         fps: frames per second to keep; None keeps all.
         unit: of length: a name of `MILLIMETRES`, or millimetres; None takes the table's, or detects it.
         up: upward axis of the files; None detects it.
@@ -79,22 +123,25 @@ def import_bvh(
         progress: counts files.
 
     Raises:
-        InputError: a file is damaged or lacks a joint, or unit or axes cannot be told.
+        InputError: the only file, or all, are damaged or lack a joint, or names, unit or axes cannot be told.
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
-    table = bvh_names(names)
-    millimetres = millimetres_of(unit, table.millimetres)
-    frame = CaptureFrame(millimetres, up, mirrored)
+    given = None if names is None else bvh_names(names)
+    left_out: dict[str, str] = {}
+    odd = _Oddities()
     with SourceFiles(source, single=(".bvh",)) as files:
         found = files.with_ending(".bvh")
         if not found:
             raise InputError(f"{source} holds no .bvh files: give a .bvh file, or a folder or zip of them")
+        table = _table_of(files, found) if given is None else given
+        frame = CaptureFrame(millimetres_of(unit, table.millimetres), up, mirrored)
 
         def clips() -> Iterator[CaptureClip]:
-            for name in found:
-                yield _read(files, name, table, fps, subject)
-                progress(1, len(found))
+            def read(name: str) -> CaptureClip:
+                return _read(files, name, table, fps, subject, odd)
+
+            return sound_clips(found, read, files.label, left_out, progress)
 
         def open_writer(unlabelled: tuple[str, ...]) -> PoseStoreWriter:
             parameters = {
@@ -104,6 +151,7 @@ def import_bvh(
                 "millimetres": frame.millimetres,
                 "up": frame.up,
                 "mirrored": frame.mirrored,
+                "left_out": left_out,  # filled until the store is closed
             }
             provenance = Provenance("evolift data import bvh", parameters, inputs=files.hashes(found))
             return PoseStoreWriter(
@@ -113,8 +161,27 @@ def import_bvh(
         totals = write_clips(clips(), frame, open_writer)
     settled = frame.settled(str(source))
     return BvhSummary(
-        totals.files, totals.poses, totals.native_frames, totals.left_out, *settled, frame.detected
+        totals.files,
+        totals.poses,
+        totals.native_frames,
+        totals.left_out,
+        *settled,
+        frame.detected,
+        table.name,
+        left_out,
+        (*odd.notes(totals.roots), *frame.doubts),
     )
+
+
+def _table_of(files: SourceFiles, found: list[str]) -> BvhNames:
+    """The built-in table of the first file that is sound and belongs to one."""
+    problems = []
+    for name in found:
+        try:
+            return matching_names(parse_bvh(files.read(name), files.label(name)))
+        except InputError as error:
+            problems.append(error)
+    raise problems[0]
 
 
 def millimetres_of(unit: str | float | None, default: float | None) -> float | None:
@@ -139,11 +206,17 @@ def millimetres_of(unit: str | float | None, default: float | None) -> float | N
 
 
 def _read(
-    files: SourceFiles, name: str, table: BvhNames, fps: float | None, subject: str | None
+    files: SourceFiles,
+    name: str,
+    table: BvhNames,
+    fps: float | None,
+    subject: str | None,
+    odd: _Oddities,
 ) -> CaptureClip:
-    motion = parse_bvh(files.read(name), files.label(name))
+    motion = with_names_of(parse_bvh(files.read(name), files.label(name)), table)
     if table.repair is not None:
         motion = table.repair(motion)
+    motion, table, is_top_put = with_head_top(motion, table)
     # Frame times are rounded in the files: .0083333 s are 120 frames per second.
     rate = round(1 / motion.frame_time, 2)
     if fps is not None and fps > rate:
@@ -158,10 +231,14 @@ def _read(
     sources = sorted({joint for weights in table.joints.values() for joint in weights})
     skull = table.skull if "nose" not in table.joints else None
     wanted = sources if skull is None or skull in sources else [*sources, skull]
-    ends, rotations = moved_joints(motion, rows, wanted)
+    ends, rotations = moved_joints(motion, rows, wanted, () if skull is None else (skull,))
     joints = np.full((len(rows), len(H36M17), 3), np.nan)
     for joint, weights in table.joints.items():
-        joints[:, H36M17.index(joint)] = _weighted(ends, weights)
+        joints[:, H36M17.index(joint)] = weighted(ends, weights)
+    if motion.note is not None:
+        odd.lengths.append(f"{motion.label}: {motion.note}")
+    if is_top_put:
+        odd.heads.append(motion.label)
     return CaptureClip(
         stem,
         subject or _subject(stem, table),
@@ -171,6 +248,7 @@ def _read(
         len(motion),
         int((~is_good).sum()),
         None if skull is None else _head(motion, table, ends[skull], rotations[skull]),
+        motion.root_offset,
     )
 
 
@@ -178,7 +256,7 @@ def _head(
     motion: BvhMotion, table: BvhNames, skull: np.ndarray, rotation: Float[np.ndarray, "frames 3 3"]
 ) -> HeadAxes | None:
     rest = rest_positions(motion)
-    axes = rest_axes({joint: _weighted(rest, weights) for joint, weights in table.joints.items()})
+    axes = rest_axes({joint: weighted(rest, weights) for joint, weights in table.joints.items()})
     return None if axes is None else HeadAxes(skull, rotation @ axes[0], rotation @ axes[1])
 
 
@@ -186,12 +264,6 @@ def _how_nose(table: BvhNames, unlabelled: tuple[str, ...]) -> str:
     if "nose" in table.joints:
         return "of the table"
     return "unlabelled" if unlabelled else f"placed in the frame of {table.skull}"
-
-
-def _weighted(ends: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
-    parts = [weight * ends[name] for name, weight in weights.items()]
-    total: np.ndarray = sum(parts[1:], parts[0])
-    return total
 
 
 def _subject(name: str, table: BvhNames) -> str:

@@ -7,7 +7,7 @@ Each joint rotates its children about axes that move with it; a joint without ch
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,30 +15,11 @@ from jaxtyping import Float
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.ancestors import with_ancestors
+from evolift.posedata.importers.bvh_hierarchy import BvhJoint, hierarchy_joints, plain_bytes
 from evolift.posedata.importers.euler_angles import matrix_product, rotation_from_euler
 from evolift.posedata.importers.number_table import first_problem, read_numbers
 
-_CHANNELS = {f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
-_MOTION = re.compile(rb"\bMOTION\s+Frames\s*:\s*(\d+)\s+Frame\s+Time\s*:\s*(\S+)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, eq=False)
-class BvhJoint:
-    """A joint of the hierarchy.
-
-    Args:
-        name: unique in the file.
-        parent: name, None for the root.
-        offset: from the parent, in the parent's axes and the file's unit.
-        channels: for example ("Zrotation", "Yrotation", "Xrotation").
-        first_channel: column of its first channel.
-    """
-
-    name: str
-    parent: str | None
-    offset: Float[np.ndarray, "3"]
-    channels: tuple[str, ...]
-    first_channel: int
+_MOTION = re.compile(rb"\bMOTION\s+Frames\s*:?\s*(\d+)\s+Frame\s+Time\s*:?\s*(\S+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +32,7 @@ class BvhMotion:
         channels: number of columns of the motion.
         frame_time: seconds.
         lines: text of each frame.
+        note: what is odd in the file and how it was taken.
     """
 
     label: str
@@ -58,9 +40,16 @@ class BvhMotion:
     channels: int
     frame_time: float
     lines: list[bytes]
+    note: str | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
+
+    @property
+    def root_offset(self) -> Float[np.ndarray, "3"]:
+        """The part of the root's offset that its position channels add to, or replace: files do not say which."""
+        root = next(joint for joint in self.joints.values() if joint.parent is None)
+        return np.where([f"{axis}position" in root.channels for axis in "XYZ"], root.offset, 0.0)
 
     def with_offsets(self, offsets: dict[str, Float[np.ndarray, "3"]]) -> BvhMotion:
         """The same motion of a hierarchy with some other offsets."""
@@ -88,18 +77,38 @@ class BvhMotion:
             )
         return replace(self, joints=joints)
 
-    def values(self, rows: np.ndarray) -> Float[np.ndarray, "frames channels"]:
+    def values(self, rows: np.ndarray, needed: Sequence[int]) -> Float[np.ndarray, "frames channels"]:
         """Numbers of some frames.
 
+        Args:
+            rows: the frames.
+            needed: channels that must be finite; others, of fingers for example, may be nan.
+
         Raises:
-            InputError: a frame has not as many finite numbers as there are channels.
+            InputError: a frame has not as many numbers as there are channels, or a needed one is not finite.
         """
         lines = [self.lines[row] for row in rows]
-        numbers = read_numbers(lines, self.channels)
+        numbers = read_numbers(lines, self.channels, allow_nan=True)
         if numbers is None:
-            row, problem = first_problem(lines, self.channels)
+            row, problem = first_problem(lines, self.channels, allow_nan=True)
             raise InputError(f"{self.label}, frame {rows[row] + 1}: {problem}")
+        columns = np.array(needed, int)
+        strange = np.argwhere(~np.isfinite(numbers[:, columns]))
+        if len(strange):
+            row, column = int(strange[0][0]), int(columns[strange[0][1]])
+            word = lines[row].split()[column].decode("ascii", "replace")
+            joint, channel = self._channel(column)
+            raise InputError(
+                f"{self.label}, frame {rows[row] + 1}: {word!r} is not a finite number ({channel} of {joint}): export it again without that frame"
+            )
         return numbers
+
+    def _channel(self, column: int) -> tuple[str, str]:
+        return next(
+            (joint.name, joint.channels[column - joint.first_channel])
+            for joint in self.joints.values()
+            if 0 <= column - joint.first_channel < len(joint.channels)
+        )
 
 
 def parse_bvh(data: bytes, label: str) -> BvhMotion:
@@ -112,29 +121,58 @@ def parse_bvh(data: bytes, label: str) -> BvhMotion:
     Raises:
         InputError: it is not a whole and consistent BVH file.
     """
+    try:
+        data = plain_bytes(data)
+    except UnicodeDecodeError:
+        raise InputError(f"{label} is cut off within a character: download it again") from None
     header = _MOTION.search(data)
     if header is None:
         raise InputError(f"{label} is not a BVH file: it has no MOTION with Frames and Frame Time")
     joints: dict[str, BvhJoint] = {}
     channels = 0
     try:
-        words = iter(data[: header.start()].decode("utf-8").split())
-        for joint in _hierarchy(words):
+        for joint in hierarchy_joints(_text(data[: header.start()])):
             if joint.name in joints:
                 raise InputError(f"two joints are called {joint.name!r}")
             joints[joint.name] = replace(joint, first_channel=channels)
             channels += len(joint.channels)
+        if not joints:
+            raise InputError("it has no joints")
     except InputError as error:
         raise InputError(f"{label} is not a sound BVH file: {error}") from None
     except (StopIteration, RuntimeError, ValueError):
         raise InputError(
             f"{label} is not a sound BVH file: its hierarchy is damaged: download it again"
         ) from None
-    frames, frame_time = int(header[1]), _positive(header[2], label)
+    frame_time = _positive(header[2], label)
     lines = [line for line in data[header.end() :].splitlines() if line.strip()]
-    if len(lines) != frames or frames == 0:
-        raise InputError(f"{label} declares {frames} frames but holds {len(lines)}: download it again")
-    return BvhMotion(label, joints, channels, frame_time, lines)
+    whole = _without_cut_frame(lines, channels)
+    if not whole:
+        raise InputError(f"{label} holds no frames: download it again")
+    return BvhMotion(
+        label, joints, channels, frame_time, whole, _note(int(header[1]), len(lines), len(whole))
+    )
+
+
+def _text(data: bytes) -> str:
+    """Names are UTF-8, or in an older code page, of which every byte is taken for a letter."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _without_cut_frame(lines: list[bytes], channels: int) -> list[bytes]:
+    """Without a last line that has fewer numbers than there are channels: the file is cut off there."""
+    return lines[:-1] if len(lines) > 1 and len(lines[-1].split()) < channels else lines
+
+
+def _note(declared: int, held: int, whole: int) -> str | None:
+    if declared == held == whole:
+        return None
+    cut = ", the last of them cut off" if whole < held else ""
+    doubt = ": it may be cut off" if whole < declared else ""
+    return f"it declares {declared} frames and holds {held}{cut}, of which {whole} are taken{doubt}"
 
 
 def _positive(word: bytes, label: str) -> float:
@@ -149,49 +187,8 @@ def _positive(word: bytes, label: str) -> float:
     return value
 
 
-def _hierarchy(words: Iterator[str]) -> Iterator[BvhJoint]:
-    """Joints in the order of the file; a small stack machine, so that deep files need no deep recursion."""
-    _expect(words, "HIERARCHY")
-    stack: list[str] = []
-    for word in words:
-        if word == "}":
-            if not stack:
-                raise InputError("it closes a bracket that was not opened")
-            stack.pop()
-            continue
-        if word not in ("ROOT", "JOINT", "End"):
-            raise InputError(f"{word!r} stands where a joint should")
-        if (word == "ROOT") != (not stack):
-            raise InputError(f"{word!r} stands at the wrong depth")
-        name = next(words)
-        if word == "End":
-            name = f"{stack[-1]}_End"
-        parent = stack[-1] if stack else None
-        _expect(words, "{")
-        _expect(words, "OFFSET")
-        offset = np.array([float(next(words)) for _ in range(3)])
-        if not np.isfinite(offset).all():
-            raise InputError(f"the offset of {name!r} is not finite")
-        channels: tuple[str, ...] = ()
-        if word != "End":
-            _expect(words, "CHANNELS")
-            channels = tuple(next(words) for _ in range(int(next(words))))
-            if not set(channels) <= _CHANNELS or len(set(channels)) != len(channels):
-                raise InputError(f"the channels of {name!r} are {' '.join(channels)!r}")
-        stack.append(name)
-        yield BvhJoint(name, parent, offset, channels, 0)
-    if stack:
-        raise InputError(f"the bracket of {stack[-1]!r} is not closed")
-
-
-def _expect(words: Iterator[str], wanted: str) -> None:
-    word = next(words)
-    if word != wanted:
-        raise InputError(f"{word!r} stands where {wanted!r} should")
-
-
 def moved_joints(
-    motion: BvhMotion, rows: np.ndarray, names: Sequence[str]
+    motion: BvhMotion, rows: np.ndarray, names: Sequence[str], oriented: Sequence[str] | None = None
 ) -> tuple[dict[str, Float[np.ndarray, "frames 3"]], dict[str, Float[np.ndarray, "frames 3 3"]]]:
     """Where joints are and how they are rotated, by forward kinematics over all frames at once.
 
@@ -199,6 +196,7 @@ def moved_joints(
         motion: the file.
         rows: of its frames.
         names: wanted joints; their ancestors are computed too.
+        oriented: those of them whose rotation is wanted as well; None are all.
 
     Returns:
         Positions in the axes and the unit of the file, and rotations from the rest pose, whose axes are the file's.
@@ -206,9 +204,10 @@ def moved_joints(
     Raises:
         InputError: the file lacks a joint, or a number is damaged.
     """
+    oriented = names if oriented is None else oriented
     needed = _with_ancestors(motion, names)
-    rotating = {motion.joints[name].parent for name in needed} | set(names)
-    values = motion.values(rows)
+    rotating = {motion.joints[name].parent for name in needed} | set(oriented)
+    values = motion.values(rows, _channels_of(motion, needed, rotating))
     rotations: dict[str, np.ndarray] = {}
     positions: dict[str, np.ndarray] = {}
     for name in needed:
@@ -227,7 +226,7 @@ def moved_joints(
             rotations[name] = (
                 local if joint.parent is None else matrix_product(rotations[joint.parent], local)
             )
-    return {name: positions[name] for name in names}, {name: rotations[name] for name in names}
+    return {name: positions[name] for name in names}, {name: rotations[name] for name in oriented}
 
 
 def rest_positions(motion: BvhMotion) -> dict[str, Float[np.ndarray, "3"]]:
@@ -236,6 +235,15 @@ def rest_positions(motion: BvhMotion) -> dict[str, Float[np.ndarray, "3"]]:
     for name, joint in motion.joints.items():
         places[name] = np.zeros(3) if joint.parent is None else places[joint.parent] + joint.offset
     return places
+
+
+def weighted(
+    places: Mapping[str, Float[np.ndarray, "*frames 3"]], weights: Mapping[str, float]
+) -> Float[np.ndarray, "*frames 3"]:
+    """The mean of some places by their weights."""
+    parts = [weight * places[name] for name, weight in weights.items()]
+    total: np.ndarray = sum(parts[1:], parts[0])
+    return total
 
 
 def _with_ancestors(motion: BvhMotion, names: Sequence[str]) -> list[str]:
@@ -247,10 +255,24 @@ def _with_ancestors(motion: BvhMotion, names: Sequence[str]) -> list[str]:
     return with_ancestors(names, {name: joint.parent for name, joint in motion.joints.items()})
 
 
+def _channels_of(motion: BvhMotion, needed: Sequence[str], rotating: set[str | None]) -> list[int]:
+    """Columns of the positions of all needed joints and of the rotations of those that turn others."""
+    return [
+        joint.first_channel + place
+        for joint in (motion.joints[name] for name in needed)
+        for place, channel in enumerate(joint.channels)
+        if channel.endswith("position") or joint.name in rotating
+    ]
+
+
 def _shift(joint: BvhJoint, columns: Float[np.ndarray, "frames channels"]) -> Float[np.ndarray, "*frames 3"]:
-    """Position in the parent's axes: the offset; position channels replace it, those of the root add to it."""
+    """Position in the parent's axes: the offset; position channels replace it, those of the root add to it.
+
+    Channels of a joint within the body that are 0 in all frames were not written: its bone has a length all the same.
+    """
     placed = [axis for axis in "XYZ" if f"{axis}position" in joint.channels]
-    if not placed:
+    places = [joint.channels.index(f"{axis}position") for axis in placed]
+    if not placed or (joint.parent is not None and not columns[:, places].any()):
         return joint.offset
     shift = np.repeat(joint.offset[None], len(columns), 0)
     for axis in placed:

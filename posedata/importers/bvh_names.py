@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.bvh_file import BvhJoint, BvhMotion
+from evolift.posedata.importers.bvh_file import BvhMotion
+from evolift.posedata.importers.bvh_hierarchy import BvhJoint
 from evolift.posedata.skeleton import H36M17
 
 Weights = Mapping[str, float]
@@ -33,6 +33,7 @@ class BvhNames:
         millimetres: length of the file's unit where all files of this kind have the same, else None.
         repair: mends what the conversion lost.
         subject_from_name: the file name is SUBJECT_NUMBER.
+        marks: further joints by which files of this kind are known from others that have the same names.
 
     Raises:
         InputError: a joint of H36M17 is missing or unknown, or weights do not sum to 1.
@@ -44,6 +45,7 @@ class BvhNames:
     millimetres: float | None = None
     repair: Callable[[BvhMotion], BvhMotion] | None = None
     subject_from_name: bool = False
+    marks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         missing = [joint for joint in H36M17.joints if joint not in self.joints and joint != "nose"]
@@ -92,6 +94,19 @@ _BANDAI_NAMCO = _sided(
 _ICLONE = _sided(
     "CC_Base_{side}_{name}", "L", "R",
     hip="Thigh", knee="Calf", ankle="Foot", shoulder="Upperarm", elbow="Forearm", wrist="Hand",
+)  # fmt: skip
+
+_BARE = _sided(
+    "{side}{name}", "Left", "Right",
+    hip="UpLeg", knee="Leg", ankle="Foot", shoulder="Arm", elbow="ForeArm", wrist="Hand",
+)  # fmt: skip
+_ROKOKO = _sided(
+    "{side}{name}", "Left", "Right",
+    hip="Thigh", knee="Shin", ankle="Foot", shoulder="Arm", elbow="ForeArm", wrist="Hand",
+)  # fmt: skip
+_BIPED = _sided(
+    "Bip01 {side} {name}", "L", "R",
+    hip="Thigh", knee="Calf", ankle="Foot", shoulder="UpperArm", elbow="Forearm", wrist="Hand",
 )  # fmt: skip
 
 
@@ -162,24 +177,8 @@ def repair_iclone(motion: BvhMotion) -> BvhMotion:
         float(np.linalg.norm(motion.joints[name].offset)) for name in ("CC_Base_L_Calf", "CC_Base_L_Foot")
     )
     offset = np.array([0.0, HEAD_PER_LEG * leg, 0.0])
-    top = BvhJoint("CC_Base_Head_Top", "CC_Base_Head", offset, (), 0)
+    top = BvhJoint("CC_Base_Head_Top", "CC_Base_Head", offset, (), 0, is_end=True)
     return replace(motion, joints={**motion.joints, top.name: top})
-
-
-def repair_mixamo(motion: BvhMotion) -> BvhMotion:
-    """The names of Mixamo's joints as the table has them.
-
-    Exports differ in the prefix (mixamorig:, mixamorig1:, mixamorig_, none), and in whether the top of the head is a joint
-    HeadTop_End or only the end site of Head.
-    """
-    prefix = re.compile(r"(?:mixamorig\d*[:_])?")
-    has_top = any(name.endswith("HeadTop_End") for name in motion.joints)
-
-    def name_of(name: str) -> str:
-        bare = prefix.sub("", name, count=1)
-        return "mixamorig:HeadTop_End" if bare == "Head_End" and not has_top else f"mixamorig:{bare}"
-
-    return motion.renamed(name_of)
 
 
 BVH_NAMES: dict[str, BvhNames] = {
@@ -213,7 +212,96 @@ BVH_NAMES: dict[str, BvhNames] = {
                 *_MIXAMO,
             ),
             skull="mixamorig:Head",
-            repair=repair_mixamo,
+        ),
+        # Joints as in fairmotion, assimp's test files and deep-motion-editing: Neck lies on Spine1, and Neck1 is the base of the neck.
+        BvhNames(
+            "cmu-motionbuilder",
+            _table(
+                {
+                    "pelvis": ("LeftUpLeg", "RightUpLeg"),
+                    "spine": "Spine",
+                    "thorax": "Neck1",
+                    "head": "Head_End",
+                },
+                *_BARE,
+            ),
+            skull="Head",
+            subject_from_name=True,
+            marks=("LHipJoint", "RHipJoint", "LowerBack", "Spine1", "Neck"),
+        ),
+        # github.com/ubisoft/ubisoft-laforge-animation-dataset (the order of the columns is in lafan_breakdown.m of
+        # github.com/stevenhaener/dynamo_scripts). The trunk's middle lies between Spine1 and Spine2.
+        BvhNames(
+            "lafan1",
+            _table(
+                {
+                    "pelvis": ("LeftUpLeg", "RightUpLeg"),
+                    "spine": ("Spine1", "Spine2"),
+                    "thorax": "Neck",
+                    "head": "Head_End",
+                },
+                *_BARE,
+            ),
+            skull="Head",
+            marks=("LeftToe", "RightToe"),
+        ),
+        # Axis Neuron and Axis Studio, which name a joint in the palm before each finger.
+        BvhNames(
+            "perception-neuron",
+            _table(
+                {
+                    "pelvis": ("LeftUpLeg", "RightUpLeg"),
+                    "spine": "Spine1",
+                    "thorax": "Neck",
+                    "head": "Head_End",
+                },
+                *_BARE,
+            ),
+            skull="Head",
+            marks=("LeftInHandIndex", "RightInHandIndex"),
+        ),
+        # MVN's export: Chest to Chest4 stand for L5, L3, T12 and T8 of its model, Neck for its first joint of the neck.
+        BvhNames(
+            "xsens",
+            _table(
+                {
+                    "pelvis": ("LeftHip", "RightHip"),
+                    "spine": ("Chest2", "Chest3"),
+                    "thorax": "Neck",
+                    "head": "Head_End",
+                },
+                *_CGSPEED,
+            ),
+            skull="Head",
+            marks=("Chest4", "LeftCollar", "RightCollar"),
+        ),
+        # Rokoko Studio's own skeleton ("Newton"); its exports for Mixamo and HumanIK have the names of these.
+        BvhNames(
+            "rokoko",
+            _table(
+                {
+                    "pelvis": ("LeftThigh", "RightThigh"),
+                    "spine": "Spine2",
+                    "thorax": "Neck",
+                    "head": "Head_End",
+                },
+                *_ROKOKO,
+            ),
+            skull="Head",
+        ),
+        # 3ds Max; the number differs, and blanks are often written as underscores.
+        BvhNames(
+            "biped",
+            _table(
+                {
+                    "pelvis": ("Bip01 L Thigh", "Bip01 R Thigh"),
+                    "spine": "Bip01 Spine1",
+                    "thorax": "Bip01 Neck",
+                    "head": "Bip01 HeadNub",
+                },
+                *_BIPED,
+            ),
+            skull="Bip01 Head",
         ),
         BvhNames(
             "bandai-namco",

@@ -6,7 +6,7 @@ nothing follows. Only clips before all is settled wait in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +23,10 @@ from evolift.posedata.importers.capture_frame import (
     to_world,
 )
 from evolift.posedata.importers.head_axes import HeadAxes
+from evolift.posedata.importers.root_offset import is_offset_added
 from evolift.posedata.nose import nose_of_head
 from evolift.posedata.poses import Poses, repeated_label
+from evolift.posedata.progress import Progress
 from evolift.posedata.skeleton import H36M16, H36M17
 from evolift.posedata.store import PoseStoreWriter
 
@@ -45,6 +47,8 @@ class CaptureClip:
         native_frames: in the file.
         left_out: frames left out as glitches.
         head: places a nose that is NaN; without it that joint stays unlabelled.
+        root_offset: of a BVH root that has position channels too, in the file's axes and unit; `joints` and `head` have it added.
+            Whether it belongs there is told by where people stand (`root_offset`).
     """
 
     name: str
@@ -55,6 +59,7 @@ class CaptureClip:
     native_frames: int
     left_out: int = 0
     head: HeadAxes | None = None
+    root_offset: Float[np.ndarray, "3"] | None = None
 
     @property
     def unlabelled(self) -> tuple[str, ...]:
@@ -78,12 +83,14 @@ class CaptureFrame:
         millimetres: length of the files' unit.
         up: upward axis.
         mirrored: whether left and right are swapped.
+        doubts: of clips in which people clearly stand along another axis than the one given.
     """
 
     millimetres: float | None = None
     up: Axis | None = None
     mirrored: bool | None = None
     _answers: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         given = {"unit": self.millimetres, "up": self.up, "mirrored": self.mirrored}
@@ -115,6 +122,12 @@ class CaptureFrame:
                 raise InputError(
                     f"{clip.label}: its {what} looks other than in {label}: import it apart, or give `{name}`"
                 )
+        if "up" not in self._unknown and len(clip.joints):
+            seen = detect_up(clip.joints)
+            if seen not in (None, self.up):
+                self.doubts.append(
+                    f"{clip.label}: people in it stand along {seen}, not along {self.up}, which was given for up"
+                )
         if self.is_settled:
             for name, (_, answer) in self._answers.items():
                 if name == "unit":
@@ -143,12 +156,59 @@ class CaptureFrame:
 
 @dataclass
 class CaptureTotals:
-    """What was written: files, poses, frames in the files, frames left out as glitches."""
+    """What was written.
+
+    Args:
+        files, poses: written.
+        native_frames: in the files.
+        left_out: frames left out as glitches.
+        roots: files whose root has an offset besides position channels, by how that was taken.
+    """
 
     files: int = 0
     poses: int = 0
     native_frames: int = 0
     left_out: int = 0
+    roots: dict[str, list[str]] = field(default_factory=dict)
+
+
+ADDED = "added to the root's positions"
+REPLACED = "left out, as the root's positions are absolute"
+UNTOLD = "left out, though where people stand does not tell whether the root's positions are absolute"
+
+
+def sound_clips(
+    names: Sequence[str],
+    read: Callable[[str], CaptureClip],
+    label: Callable[[str], str],
+    left_out: dict[str, str],
+    progress: Progress,
+) -> Iterator[CaptureClip]:
+    """The clips of files, without those that cannot be read.
+
+    Args:
+        names: of the files, at least one.
+        read: one of them.
+        label: what messages call it.
+        left_out: filled with label and reason of those that cannot be read.
+        progress: counts files.
+
+    Raises:
+        InputError: the only file, or every one, cannot be read.
+    """
+    for name in names:
+        try:
+            clip = read(name)
+            check_bones(clip)
+        except InputError as error:
+            if len(names) == 1:
+                raise
+            left_out[label(name)] = str(error)
+        else:
+            yield clip
+        progress(1, len(names))
+    if len(left_out) == len(names):
+        raise InputError(f"none of the {len(names)} files can be read: {next(iter(left_out.values()))}")
 
 
 def write_clips(
@@ -164,14 +224,13 @@ def write_clips(
         open_writer: called with the unlabelled joints when all is settled.
 
     Raises:
-        InputError: clips disagree, or none tells, or a bone has no length.
+        InputError: clips disagree, or none tells.
     """
     totals = CaptureTotals()
     waiting: list[CaptureClip] = []
     writer: PoseStoreWriter | None = None
     try:
         for clip in clips:
-            check_bones(clip)
             frame.ask(clip)
             totals.files += 1
             totals.native_frames += clip.native_frames
@@ -184,7 +243,7 @@ def write_clips(
                         raise InputError(
                             f"{ready.label}: it {'does not tell' if ready.unlabelled else 'tells'} where the nose is, other than the files before: import it apart"
                         )
-                    writer.append(_rows(ready, *frame.settled(ready.label)))
+                    writer.append(_rows(ready, *frame.settled(ready.label), totals.roots))
                 waiting = []
         if writer is None:
             frame.settled(waiting[0].label)  # says what is missing
@@ -221,11 +280,20 @@ def check_bones(clip: CaptureClip) -> None:
         )
 
 
-def _rows(clip: CaptureClip, millimetres: float, up: Axis, mirrored: bool) -> Poses:
+def _rows(
+    clip: CaptureClip, millimetres: float, up: Axis, mirrored: bool, roots: dict[str, list[str]]
+) -> Poses:
     count = len(clip.frames)
     joints = to_world(clip.joints, millimetres, up, mirrored)
+    shift = np.zeros(3)
+    if clip.root_offset is not None and clip.root_offset.any() and count:
+        offset = to_world(clip.root_offset, millimetres, up, mirrored)
+        how = _how_offset(joints, offset, roots)
+        roots.setdefault(how, []).append(clip.label)
+        shift = np.zeros(3) if how == ADDED else offset
+    joints = joints - shift
     if clip.head is not None:
-        skull = to_world(clip.head.skull, millimetres, up, mirrored)
+        skull = to_world(clip.head.skull, millimetres, up, mirrored) - shift
         left, upward = (to_world(axis, 1.0, up, mirrored) for axis in (clip.head.left, clip.head.up))
         thorax, top = (joints[:, H36M17.index(joint)] for joint in ("thorax", "head"))
         joints[:, NOSE] = nose_of_head(thorax, skull, top, left, upward)
@@ -235,3 +303,12 @@ def _rows(clip: CaptureClip, millimetres: float, up: Axis, mirrored: bool) -> Po
         clip.frames,
         joints.astype(np.float32),
     )
+
+
+def _how_offset(joints: np.ndarray, offset: np.ndarray, roots: dict[str, list[str]]) -> str:
+    """A clip that does not tell follows those before, if they agree: files of one program are alike."""
+    is_added = is_offset_added(joints, offset)
+    before = [how for how in (ADDED, REPLACED) if how in roots]
+    if is_added is None:
+        return before[0] if len(before) == 1 else UNTOLD
+    return ADDED if is_added else REPLACED

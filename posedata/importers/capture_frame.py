@@ -11,9 +11,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import H36M17
 
-Axis = Literal["x", "y", "z"]
+Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
+AXES: tuple[Axis, ...] = ("x", "y", "z", "-x", "-y", "-z")
 
 MILLIMETRES: dict[str, float] = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "inch": 25.4, "cmu": 25.4 / 0.45}
 """Units that files come in; "cmu" is that of the CMU data base, 1/0.45 inch."""
@@ -22,6 +24,7 @@ MILLIMETRES: dict[str, float] = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "inch": 25.
 _LEG_LENGTHS = (600.0, 1050.0)
 _CLEARLY_UP = 0.8
 _CLEARLY_BENT = 0.01
+_CHECKED_EVERY = 25
 
 
 def detect_unit(joints: Float[np.ndarray, "frames 17 3"]) -> str | None:
@@ -40,17 +43,24 @@ def detect_unit(joints: Float[np.ndarray, "frames 17 3"]) -> str | None:
 
 
 def detect_up(joints: Float[np.ndarray, "frames 17 3"]) -> Axis | None:
-    """The axis along which people mostly stand, None if they do not stand or are upside down.
+    """The axis along which people mostly stand, "-y" for y down as in a camera's frame; None if they do not stand.
+
+    People who stand on their hands are not taken for axes that point down: their hands are beyond their shoulders.
 
     Args:
         joints: H36M17 in the file's axes.
     """
     ankles = (_joint(joints, "left_ankle") + _joint(joints, "right_ankle")) / 2
-    standing = _joint(joints, "thorax") - ankles
-    direction = _unit(standing).mean(0)
+    thorax = _joint(joints, "thorax")
+    direction = _unit(thorax - ankles).mean(0)
     axis = int(np.abs(direction).argmax())
-    axes: tuple[Axis, ...] = ("x", "y", "z")
-    return axes[axis] if direction[axis] > _CLEARLY_UP else None
+    if abs(direction[axis]) <= _CLEARLY_UP:
+        return None
+    if direction[axis] > 0:
+        return AXES[axis]
+    hands = (_joint(joints, "left_wrist") + _joint(joints, "right_wrist")) / 2
+    are_hands_low = (hands - thorax)[:, axis].mean() > 0
+    return AXES[axis + 3] if are_hands_low else None
 
 
 def detect_mirrored(joints: Float[np.ndarray, "frames 17 3"]) -> bool | None:
@@ -73,15 +83,41 @@ def detect_mirrored(joints: Float[np.ndarray, "frames 17 3"]) -> bool | None:
     return None if abs(evidence) < _CLEARLY_BENT else evidence < 0
 
 
+class UprightCheck:
+    """That people stand along the axis that an importer says is up, over all poses that it writes."""
+
+    def __init__(self) -> None:
+        self._some: list[np.ndarray] = []
+
+    def add(self, joints: Float[np.ndarray, "frames 17 3"] | None) -> None:
+        """Keep every so many of the poses, z up; None are none."""
+        if joints is not None and len(joints):
+            self._some.append(joints[::_CHECKED_EVERY].astype(np.float64))
+
+    def close(self, label: str) -> None:
+        """Judge them.
+
+        Raises:
+            InputError: people clearly stand along another axis.
+        """
+        up = detect_up(np.concatenate(self._some)) if self._some else None
+        if up not in (None, "z"):
+            raise InputError(
+                f"{label}: people in it stand along {up} when they are put into the world, whose z is up: the file is not as its makers write it, get it again"
+            )
+
+
 def to_world(
     joints: Float[np.ndarray, "*batch 3"], millimetres: float, up: Axis, mirrored: bool
 ) -> Float[np.ndarray, "*batch 3"]:
     """Points of a file in millimetres, z up, with left and right as they are in people.
 
-    y up becomes (x, -z, y), x up (y, z, x); a mirrored file has its first axis reversed.
+    y up becomes (x, -z, y), x up (y, z, x), y down (x, z, -y); a mirrored file has its first axis reversed.
     """
     x, y, z = (joints[..., axis] for axis in range(3))
-    rotated = {"z": (x, y, z), "y": (x, -z, y), "x": (y, z, x)}[up]
+    rotated = {
+        "z": (x, y, z), "y": (x, -z, y), "x": (y, z, x), "-z": (x, -y, -z), "-y": (x, z, -y), "-x": (-y, z, -x),
+    }[up]  # fmt: skip
     sign = -1.0 if mirrored else 1.0
     return millimetres * np.stack([sign * rotated[0], rotated[1], rotated[2]], -1)
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.importers.capture_frame import UprightCheck
 from evolift.posedata.importers.cmu_clips import CMU_FPS, ClipPoses, CmuClip, find_clips, read_clip
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.settings import CmuSettings
@@ -78,11 +79,14 @@ def import_cmu(
         )
         native_frames = left_out = 0
         with PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite) as writer:
+            upright = UprightCheck()
             for clip, poses in zip(clips, _read_clips(files, clips, settings), strict=True):
+                upright.add(poses.joints)
                 writer.append(_rows(clip, poses))
                 native_frames += poses.native_frames
                 left_out += poses.left_out
                 progress(1, len(clips))
+            upright.close(str(source))
             written = len(writer)
     return CmuSummary(
         tuple(sorted({clip.subject for clip in clips})), len(clips), written, native_frames, left_out

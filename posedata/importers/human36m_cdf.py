@@ -20,7 +20,7 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.extras import require_extra
 from evolift.posedata.image_file import read_image_size
-from evolift.posedata.importers.capture_frame import detect_unit
+from evolift.posedata.importers.capture_frame import UprightCheck, detect_unit
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.human36m import (
     CAMERA_SIZES,
@@ -177,6 +177,7 @@ def import_human36m(
             extract_to = stack.enter_context(new_image_folder(images, overwrite=overwrite))
         image_source = _Images(frames, extract_to)
         indices: dict[tuple[str, tuple[int, int]], int] = {}
+        upright = UprightCheck()
         for sequence in sequences:
             for poses, camera in _rows(sequence, cameras, image_source, fps):
                 if camera is not None:
@@ -184,8 +185,10 @@ def import_human36m(
                     if key not in indices:
                         indices[key] = writer.add_camera(camera)
                     poses = replace(poses, camera=np.full(len(poses), indices[key], np.int32))  # noqa: PLW2901
+                upright.add(poses.joints_3d)
                 writer.append(poses)
             progress(1, len(sequences))
+        upright.close(str(source))
         if extract_to is not None:
             target.unlink(
                 missing_ok=True

@@ -19,6 +19,7 @@ import numpy as np
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
+from evolift.posedata.importers.capture_frame import UprightCheck
 from evolift.posedata.importers.human36m import EVERYTHING, Choice, Human36mSummary, canonical_action
 from evolift.posedata.importers.human36m_cameras import CameraKey, CameraSet, human36m_cameras
 from evolift.posedata.importers.image_folder import relative_folder
@@ -97,6 +98,7 @@ def import_mmpose(
     with PoseStoreWriter(target, H36M17, "world", provenance, image_root=root, overwrite=overwrite) as writer:
         indices: dict[CameraKey, int] = {}
         start = 0
+        upright = UprightCheck()
         for block in stream_npz_columns(source, _SHAPES):
             names = _names(block["imgname"], source, start)
             kept = np.array([_is_kept(name, choice, left_out) for name in names])
@@ -110,9 +112,12 @@ def import_mmpose(
                 _check_finite(columns, source, start + np.flatnonzero(kept))
                 camera = np.array([indices[name.subject, name.camera] for name in chosen], np.int32)
                 paths = None if images is None else list(_checked_images(images, columns["imgname"]))
-                writer.append(_rows(chosen, columns, camera, writer.cameras, paths, source))
+                poses = _rows(chosen, columns, camera, writer.cameras, paths, source)
+                upright.add(poses.joints_3d)
+                writer.append(poses)
             start += len(names)
             progress(len(names))
+        upright.close(str(source))
         written = len(writer)
         if not written:
             raise InputError(f"{source} has no row of these subjects: choose others by `subjects`")

@@ -24,6 +24,7 @@ from jaxtyping import Float64
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
+from evolift.posedata.importers.capture_frame import UprightCheck
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.image_folder import new_image_folder
 from evolift.posedata.importers.joint_boxes import joint_boxes
@@ -145,6 +146,7 @@ def import_mpi_inf_3dhp(
         image_folder = (
             None if images is None else stack.enter_context(new_image_folder(images, overwrite=overwrite))
         )
+        upright = UprightCheck()
         for key, folder in found.items():
             joints_2d, joints_3d = read_annotation(folder / "annot.mat", SEQUENCES[key][0])
             known = read_skeletool_cameras(folder / "camera.calibration", f"{'/'.join(key)}/")
@@ -155,10 +157,11 @@ def import_mpi_inf_3dhp(
                     )
                 view = _View(key, name, known[name], folder)
                 index = writer.add_camera(view.camera)
-                writer.append(
-                    _rows(view, joints_2d[int(name)], joints_3d[int(name)], index, fps, image_folder)
-                )
+                poses = _rows(view, joints_2d[int(name)], joints_3d[int(name)], index, fps, image_folder)
+                upright.add(poses.joints_3d)
+                writer.append(poses)
                 progress(1, len(views))
+        upright.close(str(source))
         if image_folder is not None:
             target.unlink(
                 missing_ok=True

@@ -21,7 +21,7 @@ from jaxtyping import Float32
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.camera_fit import check_fit
-from evolift.posedata.importers.capture_frame import detect_unit
+from evolift.posedata.importers.capture_frame import UprightCheck, detect_unit
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.human36m import (
     CAMERA_SIZES,
@@ -116,14 +116,17 @@ def import_pose_baseline(
         )
         with PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite) as writer:
             indices: dict[tuple[str, str], int] = {}
+            upright = UprightCheck()
             for sequence in sequences:
                 for name in CAMERA_SIZES:
                     key = sequence.subject, name
                     if key not in indices:
                         indices[key] = writer.add_camera(cameras.camera(*key))
                 for poses in _rows(files, sequence, cameras, indices, settings):
+                    upright.add(poses.joints_3d)
                     writer.append(poses)
                 progress(1, len(sequences))
+            upright.close(str(source))
             written = len(writer)
     return Human36mSummary(len(sequences), written, left_out, notes=cameras.notes)
 

@@ -23,7 +23,7 @@ from jaxtyping import Float
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.bvh import millimetres_of
-from evolift.posedata.importers.capture_clips import CaptureClip, CaptureFrame, write_clips
+from evolift.posedata.importers.capture_clips import CaptureClip, CaptureFrame, sound_clips, write_clips
 from evolift.posedata.importers.capture_frame import Axis
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.source_files import SourceFiles
@@ -51,6 +51,8 @@ class SmplSummary:
         native_frames: in the files.
         millimetres, up, mirrored: what the files' unit and axes were taken for.
         detected: which of the three were told from the poses.
+        unread: files that were left out, and why.
+        notes: sentences on what is doubtful.
     """
 
     files: int
@@ -60,6 +62,8 @@ class SmplSummary:
     up: Axis
     mirrored: bool
     detected: tuple[str, ...]
+    unread: dict[str, str]
+    notes: tuple[str, ...]
 
 
 def import_smpl_joints(
@@ -94,7 +98,7 @@ def import_smpl_joints(
         progress: counts files.
 
     Raises:
-        InputError: a file is damaged or holds no joints, or unit or axes cannot be told.
+        InputError: the only file, or all, are damaged or hold no joints, or unit or axes cannot be told.
         OutputError: the target exists or cannot be written.
     """
     check_output(target, overwrite=overwrite)
@@ -103,11 +107,13 @@ def import_smpl_joints(
         found = sorted(files.with_ending(".npz") + files.with_ending(".npy"))
         if not found:
             raise InputError(f"{source} holds no .npz or .npy files: give a file, or a folder or zip of them")
+        left_out: dict[str, str] = {}
 
         def clips() -> Iterator[CaptureClip]:
-            for name in found:
-                yield _read(files, name, key, fps, rate, subject)
-                progress(1, len(found))
+            def read(name: str) -> CaptureClip:
+                return _read(files, name, key, fps, rate, subject)
+
+            return sound_clips(found, read, files.label, left_out, progress)
 
         def open_writer(unlabelled: tuple[str, ...]) -> PoseStoreWriter:
             parameters = {
@@ -117,6 +123,7 @@ def import_smpl_joints(
                 "millimetres": frame.millimetres,
                 "up": frame.up,
                 "mirrored": frame.mirrored,
+                "left_out": left_out,  # filled until the store is closed
                 "head": "extrapolated from the neck through the base of the skull",
             }
             provenance = Provenance("evolift data import smpl-joints", parameters, inputs=files.hashes(found))
@@ -126,7 +133,13 @@ def import_smpl_joints(
 
         totals = write_clips(clips(), frame, open_writer)
     return SmplSummary(
-        totals.files, totals.poses, totals.native_frames, *frame.settled(str(source)), frame.detected
+        totals.files,
+        totals.poses,
+        totals.native_frames,
+        *frame.settled(str(source)),
+        frame.detected,
+        left_out,
+        tuple(frame.doubts),
     )
 
 

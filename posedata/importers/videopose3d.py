@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.camera_fit import check_fit
-from evolift.posedata.importers.capture_frame import detect_unit
+from evolift.posedata.importers.capture_frame import Axis, detect_unit, detect_up, to_world
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.human36m import (
     CAMERA_SIZES,
@@ -59,7 +59,8 @@ class _Table:
 
 
 THINNED = 25
-"""Every so many of the frames tell what joint 9 is."""
+"""Every so many of the frames tell what joint 9 and the upward axis are."""
+CAMERA_NOTE = "people stand along -y, as in a camera's frame: the poses are stored as such, in the frame of a camera that is not known; `up` -y stores them in the world, as they would stand before a camera held level"
 JOINT_9_NOTE = "joint 9 lies on the neck, not where Human3.6M's nose is: it is left unlabelled, and what learns from these poses masks it"
 
 
@@ -77,6 +78,7 @@ def import_videopose3d(
     *,
     metadata: Path | None = None,
     fps: float | None = None,
+    up: Axis | None = None,
     choice: Choice = EVERYTHING,
     overwrite: bool = False,
     progress: Progress = no_progress,
@@ -85,6 +87,9 @@ def import_videopose3d(
 
     Other data sets come in this layout with a joint 9 that lies on the neck and not, as Human3.6M's, in front of it: it is told
     by the angle there (`evolift.posedata.nose.is_nose`), and then left unlabelled.
+
+    Others' 3D is not always Human3.6M's world with z up either: the axis along which people stand decides. Where it is -y, the
+    poses are in a camera's frame and stored as such; another axis is turned upward.
 
     With 3D alone a row is a pose in the world. With 2D, there is a row for each camera; frames that the 2D has after the
     end of the 3D are left out, as VideoPose3D does. Frames are counted from 1 at 50 a second.
@@ -95,6 +100,7 @@ def import_videopose3d(
         metadata: Human3.6M's metadata.xml, for the cameras instead of those built in; needed for 3D and 2D together of
             subjects that are not Human3.6M's.
         fps: frames per second to keep of the 50; None keeps all.
+        up: upward axis of the 3D, which is then put into the world; None tells it from the poses.
         choice: of subjects and sequences.
         overwrite: replace an existing store.
         progress: counts sequences.
@@ -117,14 +123,29 @@ def import_videopose3d(
                 f"{table_2d.path} holds 2D joints of cameras that the files do not tell and that are not built in, which are those of Human3.6M's subjects: give Human3.6M's metadata.xml by `metadata`"
             )
     skeleton = H36M17 if layout is None else layout.mapping.target
-    lacking = () if table_3d is None else _lacking(table_3d, names, choice, skeleton)
+    lacking: tuple[str, ...] = ()
+    frame: CoordinateFrame = "none"
+    turned: Axis = "z"
+    up_note = None
+    if table_3d is not None:
+        some = _some_poses(table_3d, names, choice)
+        lacking = () if "nose" not in skeleton.joints or not len(some) or is_nose(some) else ("nose",)
+        frame, turned, up_note = _frame_of(some, up, str(table_3d.path))
+        if cameras is not None and (frame, turned) != ("world", "z"):
+            raise InputError(
+                f"{table_3d.path}: people in it stand along {'-y' if frame == 'camera' else turned}, and Human3.6M's cameras see a world with z up: import it without 2D joints, or make it again with VideoPose3D's script"
+            )
     provenance = Provenance(
         "evolift data import videopose3d",
-        {"fps": fps, "cameras": None if cameras is None else cameras.source, **choice.parameters()},
+        {
+            "fps": fps,
+            "up": turned,
+            "cameras": None if cameras is None else cameras.source,
+            **choice.parameters(),
+        },
         inputs={path.name: sha256_of(path) for path in sources}
         | ({} if cameras is None else cameras.hashes()),
     )
-    frame: CoordinateFrame = "none" if table_3d is None else "world"
     left_out: dict[str, str] = {}
     sequences = 0
     with PoseStoreWriter(
@@ -137,7 +158,7 @@ def import_videopose3d(
                 left_out[f"{subject} {action}"] = problem
             else:
                 sequence = _read(subject, action, table_3d, table_2d, layout)
-                for view, poses in enumerate(_rows(sequence, skeleton, layout, fps, lacking)):
+                for view, poses in enumerate(_rows(sequence, skeleton, layout, fps, lacking, turned)):
                     camera = None
                     if cameras is not None:
                         key = subject, _camera_name(view, subject, action)
@@ -151,6 +172,7 @@ def import_videopose3d(
             progress(1, len(names))
         written = len(writer)
     notes = (
+        up_note,
         *((JOINT_9_NOTE,) if lacking else ()),
         *(() if layout is None else (layout.note,)),
         *(() if cameras is None else cameras.notes),
@@ -158,19 +180,36 @@ def import_videopose3d(
     return Human36mSummary(sequences, written, left_out, notes=tuple(filter(None, notes)))
 
 
-def _lacking(
-    table: _Table, names: list[tuple[str, str]], choice: Choice, skeleton: Skeleton
-) -> tuple[str, ...]:
-    """The nose, if joint 9 of the sequences that are taken is none."""
-    some = []
+def _some_poses(
+    table: _Table, names: list[tuple[str, str]], choice: Choice
+) -> Float[np.ndarray, "frames 17 3"]:
+    """Every so many of the poses that are taken, as they are in the file."""
+    some = [np.empty((0, len(H36M17), 3))]
     for subject, action in names:
         if choice.problem(subject, canonical_action(action)) is None:
             joints = _checked(table.positions[subject][action], (32, 17), 3, table.label(subject, action))
-            thinned = joints[::THINNED]
+            thinned = joints[::THINNED].astype(np.float64)
             some.append(thinned[:, H36M17_OF_32] if thinned.shape[1] == 32 else thinned)
-    if "nose" not in skeleton.joints or not some or is_nose(np.concatenate(some).astype(np.float64)):
-        return ()
-    return ("nose",)
+    return np.concatenate(some)
+
+
+def _frame_of(
+    some: Float[np.ndarray, "frames 17 3"], up: Axis | None, label: str
+) -> tuple[CoordinateFrame, Axis, str | None]:
+    """Frame of the poses, the axis that is turned upward, and what to say about it."""
+    seen = detect_up(some) if len(some) else None
+    if up is not None:
+        doubt = f"{label}: people in it stand along {seen}, not along {up}, which was given for up"
+        return "world", up, doubt if seen not in (None, up) else None
+    if seen == "-y":
+        return "camera", "z", CAMERA_NOTE
+    if seen is None:
+        return (
+            "world",
+            "z",
+            f"{label}: people in it do not stand clearly along an axis: z is taken for up, as in VideoPose3D's own files",
+        )
+    return "world", seen, None if seen == "z" else f"people stand along {seen}, which is turned upward"
 
 
 def _tables(sources: Sequence[Path]) -> tuple[_Table | None, _Table | None]:
@@ -275,11 +314,14 @@ def _rows(
     layout: Layout2d | None,
     fps: float | None,
     lacking: tuple[str, ...],
+    up: Axis,
 ) -> Iterator[Poses]:
     """One block of rows per camera; one block of poses in the world if there is no 2D."""
     joints_3d = sequence.joints_3d
     if joints_3d is not None:
-        joints_3d, _ = mapping_between(H36M17, skeleton).convert(MILLIMETRES * joints_3d)
+        joints_3d, _ = mapping_between(H36M17, skeleton).convert(
+            to_world(joints_3d, MILLIMETRES, up, False).astype(np.float32)
+        )
     views: list[np.ndarray | None] = [*sequence.views] or [None]
     for pixels in views:
         length = len(next(part for part in (joints_3d, pixels) if part is not None))

@@ -202,3 +202,34 @@ def test_unit_and_sides_are_told(
     np.save(tmp_path / "a.npy", change(smpl_joints(8, standing_pose)))
     summary = import_smpl_joints(tmp_path / "a.npy", tmp_path / "out.h5")
     assert (summary.millimetres, summary.up, summary.mirrored) == found
+
+
+def test_y_down_is_told_and_an_axis_given_wrongly_is_doubted(
+    tmp_path: Path, standing_pose: np.ndarray
+) -> None:
+    upright = smpl_joints(6, standing_pose)
+    path = tmp_path / "seen.npy"
+    np.save(path, np.stack([upright[..., 0], -upright[..., 2], upright[..., 1]], -1))
+    head, ankles = H36M17.index("head"), [H36M17.index(f"{side}_ankle") for side in ("left", "right")]
+    for up, sign in ((None, 1), ("-y", 1), ("y", -1)):
+        summary = import_smpl_joints(path, tmp_path / "out.h5", up=up, overwrite=True)  # type: ignore[arg-type]
+        assert summary.up == (up or "-y")
+        assert [note.split("people")[1] for note in summary.notes] == (
+            [] if sign == 1 else [" in it stand along -y, not along y, which was given for up"]
+        )
+        with PoseStore(tmp_path / "out.h5") as store:
+            joints = store.read().joints_3d
+        assert joints is not None
+        assert (sign * joints[:, head, 2] > 1400).all()
+        np.testing.assert_allclose(sign * joints[:, ankles, 2], 1000 * upright[:, [7, 8], 2], atol=0.01)
+
+
+def test_one_bad_file_does_not_cost_the_folder(tmp_path: Path, standing_pose: np.ndarray) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    np.save(folder / "good.npy", smpl_joints(6, standing_pose))
+    np.save(folder / "shape.npy", np.zeros(10))
+    summary = import_smpl_joints(folder, tmp_path / "out.h5")
+    assert summary.files == 1
+    assert list(summary.unread) == [str(folder / "shape.npy")]
+    assert "must hold joints of shape" in summary.unread[str(folder / "shape.npy")]

@@ -461,3 +461,62 @@ def test_files_that_do_not_fit(tmp_path: Path, positions: dict[str, Any]) -> Non
     (tmp_path / "out.h5").write_text("mine")
     with pytest.raises(OutputError, match="exists"):
         import_videopose3d([path_3d], tmp_path / "out.h5")
+
+
+@pytest.mark.parametrize(
+    ("axes", "up", "frame", "note"),
+    [
+        ((0, 1, 2), None, "world", None),
+        ((0, 2, -1), None, "world", "people stand along y, which is turned upward"),
+        ((0, -2, 1), None, "camera", "people stand along -y, as in a camera's frame"),
+        ((0, -2, 1), "-y", "world", None),
+        ((0, -2, 1), "y", "world", "people in it stand along -y, not along y, which was given for up"),
+    ],
+)
+def test_the_upward_axis_is_checked(
+    tmp_path: Path,
+    positions: dict[str, Any],
+    axes: tuple[int, int, int],
+    up: Any,
+    frame: str,
+    note: str | None,
+) -> None:
+    """`axes`: where each axis of the file comes from in a world with z up; -1 is -y and -2 is -z."""
+    import_videopose3d([write_3d(tmp_path, positions)], tmp_path / "right.h5")
+    places = [abs(axis) for axis in axes]
+    signs = [-1 if axis < 0 else 1 for axis in axes]
+    turned = {
+        subject: {action: signs * joints[..., places] for action, joints in actions.items()}
+        for subject, actions in positions.items()
+    }
+    summary = import_videopose3d([write_3d(tmp_path, turned)], tmp_path / "out.h5", up=up)
+    assert [told for told in summary.notes if "along" in told] == (
+        [] if note is None else [next(told for told in summary.notes if note in told)]
+    )
+    with PoseStore(tmp_path / "right.h5") as right, PoseStore(tmp_path / "out.h5") as out:
+        assert out.coordinate_frame == frame
+        a, b = right.read().joints_3d, out.read().joints_3d
+    assert a is not None
+    assert b is not None
+    if frame == "camera":
+        a = signs * a[..., places]
+    if up == "y":
+        a = a * [1, -1, -1]
+    np.testing.assert_allclose(b, a, atol=0.01)
+
+
+def test_poses_that_do_not_stand_in_the_cameras_world_are_refused(
+    tmp_path: Path, positions: dict[str, Any]
+) -> None:
+    lying = {
+        subject: {action: joints[..., [2, 0, 1]] for action, joints in actions.items()}
+        for subject, actions in positions.items()
+    }
+    sources = [
+        write_3d(tmp_path, lying),
+        write_2d(tmp_path, metadata=H36M_METADATA, table=seen_2d(positions, true_joints)),
+    ]
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"people in it stand along x, and Human3\.6M's cameras see a world"):
+        import_videopose3d(sources, tmp_path / "out.h5")
+    assert sorted(tmp_path.iterdir()) == before
