@@ -6,13 +6,15 @@ None and the user has to say it.
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import H36M17
+
+_log = logging.getLogger(__name__)
 
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 AXES: tuple[Axis, ...] = ("x", "y", "z", "-x", "-y", "-z")
@@ -95,15 +97,13 @@ class UprightCheck:
             self._some.append(joints[::_CHECKED_EVERY].astype(np.float64))
 
     def close(self, label: str) -> None:
-        """Judge them.
-
-        Raises:
-            InputError: people clearly stand along another axis.
-        """
+        """Judge them, and log a warning if people clearly stand along another axis: they may lie, or be on their hands."""
         up = detect_up(np.concatenate(self._some)) if self._some else None
         if up not in (None, "z"):
-            raise InputError(
-                f"{label}: people in it stand along {up} when they are put into the world, whose z is up: the file is not as its makers write it, get it again"
+            _log.warning(
+                "%s: the people in it stand along %s when they are put into the world, whose z is up: look at them (`evolift data view`), and get the file again if they should stand",
+                label,
+                up,
             )
 
 
