@@ -61,6 +61,9 @@ def predict(
     and frame of reference), NAME_overlay.png or .mp4 for each image or video, and page.html, where the poses can be
     rotated by mouse.
 
+    Joints of keypoints are told by their names in the file, else by --skeleton or --mapping, and only then by their number, which
+    is said. Columns and keys that are not read, and joints that are not seen, are said too.
+
     The input - is a stream of keypoints on standard input, as JSON lines with joints_2d, and if known confidence, image,
     frame, person and skeleton; poses go to standard output as they come, as JSON lines.
 

@@ -17,15 +17,18 @@ from jaxtyping import Float, UInt8
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import (
+    AIC14,
     BODY25,
     COCO17,
     COCO18_PELVIS,
+    CROWDPOSE14,
     H36M16,
     H36M17,
     HALPE26,
     LSP14,
     MEDIAPIPE33,
     MPII16,
+    OPENPOSE18,
     SMPL22,
     Skeleton,
 )
@@ -156,6 +159,13 @@ _FACE: dict[str, dict[str, float]] = {
     "head": _middle("left_eye", "right_eye", "left_ear", "right_ear"),
 }
 
+# Of skeletons without a pelvis whose neck is the bottom of the neck.
+_NECK = {
+    "pelvis": _PELVIS,
+    "spine": {"left_hip": 0.25, "right_hip": 0.25, "neck": 0.5},
+    "thorax": {"neck": 1.0},
+}
+
 MAPPINGS: tuple[JointMapping, ...] = (
     JointMapping(
         COCO17,
@@ -179,17 +189,11 @@ MAPPINGS: tuple[JointMapping, ...] = (
         MPII16,
         _same(*_LIMBS, "pelvis", "thorax") | {"head_top": {"head": 1.0}},
     ),
-    JointMapping(
-        LSP14,
-        H36M17,
-        _same(*_LIMBS)
-        | {
-            "pelvis": _PELVIS,
-            "spine": {"left_hip": 0.25, "right_hip": 0.25, "neck": 0.5},
-            "thorax": {"neck": 1.0},
-            "head": {"head_top": 1.0},
-        },
+    *(
+        JointMapping(source, H36M17, _same(*_LIMBS) | _NECK | {"head": {"head_top": 1.0}})
+        for source in (LSP14, CROWDPOSE14, AIC14)
     ),
+    JointMapping(OPENPOSE18, H36M17, _same(*_LIMBS) | _NECK | _FACE),
     JointMapping(H36M17, LSP14, _same(*_LIMBS) | {"neck": {"thorax": 1.0}, "head_top": {"head": 1.0}}),
     JointMapping(H36M17, H36M16, _same(*H36M16.joints)),
     JointMapping(H36M17, COCO17, _same(*_LIMBS, "nose")),

@@ -276,6 +276,29 @@ LSP14 = _skeleton(
 )
 """Leeds Sports Pose. Its `neck` is the bottom of the neck, between the shoulders."""
 
+
+def _reordered(name: str, skeleton: Skeleton, joints: str) -> Skeleton:
+    """The joints of a skeleton in another order."""
+    parents = dict(zip(skeleton.joints, skeleton.parents, strict=True))
+    return _skeleton(name, {joint: parents[joint] for joint in joints.split()}, is_kinematic=False)
+
+
+CROWDPOSE14 = _reordered(
+    "CROWDPOSE14",
+    LSP14,
+    "left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee "
+    "left_ankle right_ankle head_top neck",
+)
+"""CrowdPose (Li et al. 2019), which calls the top of the head `head`."""
+
+AIC14 = _reordered(
+    "AIC14",
+    LSP14,
+    "right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle left_hip "
+    "left_knee left_ankle head_top neck",
+)
+"""AI Challenger (Wu et al. 2017)."""
+
 BODY25 = _skeleton(
     "BODY25",
     {
@@ -307,6 +330,32 @@ BODY25 = _skeleton(
     },
 )
 """OpenPose BODY_25. Its `neck` is the middle of the shoulders."""
+
+OPENPOSE18 = _skeleton(
+    "OPENPOSE18",
+    {
+        "nose": "neck",
+        "neck": None,
+        "right_shoulder": "neck",
+        "right_elbow": "right_shoulder",
+        "right_wrist": "right_elbow",
+        "left_shoulder": "neck",
+        "left_elbow": "left_shoulder",
+        "left_wrist": "left_elbow",
+        "right_hip": "neck",
+        "right_knee": "right_hip",
+        "right_ankle": "right_knee",
+        "left_hip": "neck",
+        "left_knee": "left_hip",
+        "left_ankle": "left_knee",
+        "right_eye": "nose",
+        "left_eye": "nose",
+        "right_ear": "right_eye",
+        "left_ear": "left_eye",
+    },
+    is_kinematic=False,
+)
+"""OpenPose's COCO model, which DWPose, ControlNet and lightweight OpenPose write. Its `neck` is the middle of the shoulders."""
 
 HALPE26 = _skeleton(
     "HALPE26",
@@ -421,7 +470,10 @@ SKELETONS: dict[str, Skeleton] = {
         COCO18_PELVIS,
         MPII16,
         LSP14,
+        CROWDPOSE14,
+        AIC14,
         BODY25,
+        OPENPOSE18,
         HALPE26,
         MEDIAPIPE33,
         SMPL22,

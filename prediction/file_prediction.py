@@ -109,6 +109,8 @@ def _predictors(
         record["checkpoints"] = hashes_of(settings.files)
         lifter = keypoint_lifter(settings.models, report)
     else:
+        if "keypoints" not in kinds:
+            settings.keypoints.require_files()
         people = people_finder(settings.people, device=settings.models.device)
         record["checkpoints"] = hashes_of(settings.files)
         pipeline = image_pipeline(settings.models, report)

@@ -75,15 +75,13 @@ def predict_keypoint_file(
 
 def _read(path: Path, settings: KeypointSettings, cameras: CameraRule) -> Keypoints:
     """Keypoints of a file, their images of the size that is asked for or that belongs to the intrinsics."""
-    keypoints = read_keypoints(
+    size = settings.image_size
+    if size is None and cameras.intrinsics is not None:
+        size = cameras.intrinsics.size
+    return read_keypoints(
         path,
         format=settings.format,
         skeleton=settings.skeleton,
         mapping=None if settings.mapping is None else read_name_mapping(Path(settings.mapping)),
-        image_size=settings.image_size,
+        image_size=size,
     )
-    if settings.image_size is not None:
-        keypoints = keypoints.with_image_size(settings.image_size)
-    if cameras.intrinsics is not None and cameras.intrinsics.size is not None:
-        keypoints = keypoints.with_image_size(cameras.intrinsics.size)
-    return keypoints

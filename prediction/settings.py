@@ -151,7 +151,7 @@ class KeypointSettings(Settings, frozen=True, kw_only=True):
     skeleton: (
         Annotated[
             Skeleton,
-            Meta(description="Skeleton of tables of keypoints that fit several, for example COCO17."),
+            Meta(description="Skeleton of keypoints that have no names, for example COCO17."),
         ]
         | None
     ) = None
@@ -159,7 +159,7 @@ class KeypointSettings(Settings, frozen=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                description='What the keypoints of a DeepLabCut, SLEAP or CSV file are called, if their names are not known: JSON {"skeleton": NAME, "joints": {YOURS: JOINT}}.'
+                description='What the keypoints of a file are called, if their names are not known, or their numbers from 0: JSON {"skeleton": NAME, "joints": {YOURS: JOINT}}.'
             ),
         ]
         | None
@@ -185,6 +185,33 @@ class KeypointSettings(Settings, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+
+    def require_files(self) -> None:
+        """Refuse what says how keypoints are read, for inputs that hold none.
+
+        Raises:
+            InputError: naming the fields.
+        """
+        fields = msgspec.structs.fields(KeypointSettings)
+        given = [f"`{field.name}`" for field in fields if getattr(self, field.name) != field.default]
+        if given:
+            raise InputError(
+                f"for files of keypoints alone, which none of the inputs is by its ending: {' and '.join(given)}; leave that "
+                "out, or say with `format` what they are"
+            )
+
+    def require_stream(self) -> None:
+        """Refuse what a stream of JSON lines has no use for.
+
+        Raises:
+            InputError: naming the field.
+        """
+        if self.format not in (None, "jsonl"):
+            raise InputError(f"a stream is of JSON lines: leave out `format` {self.format}")
+        if self.frames_per_second is not None:
+            raise InputError(
+                "a stream is lifted as it comes, whatever time passes: leave out `frames_per_second`"
+            )
 
 
 class CameraSettings(Settings, frozen=True, kw_only=True):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.keypoint_formats.line_stream import KeypointStream, arriving_lines
+from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.keypoint_lifting import lift_keypoints
@@ -44,9 +46,9 @@ def predict_stream(
             take as long as it likes.
         models: the lifter; the first answer waits for it.
         camera: that images are of.
-        keypoints: skeleton, and size of the images, if the lines do not tell them.
+        keypoints: skeleton or mapping of the joints, and size of the images, if the lines do not tell them.
         where: what messages call the stream.
-        report: called with a sentence on the weights that are used.
+        report: called with sentences on the weights that are used, and once on each thing that was assumed or not read.
 
     Yields:
         Answers, in the order of the lines.
@@ -55,19 +57,25 @@ def predict_stream(
         InputError: nobody came, or settings do not fit.
         CheckpointError: a checkpoint is damaged or of another stage.
     """
+    keypoints.require_stream()
     lifter = keypoint_lifter(models, report)
     rule = CameraRule.of_settings(camera, lifter.settings.normalisation)
-    size = keypoints.image_size or (rule.intrinsics and rule.intrinsics.size)
+    size = keypoints.image_size
+    if size is None and rule.intrinsics is not None:
+        size = rule.intrinsics.size
     record = run_record("evolift predict", models, camera, keypoints, inputs=["-"])
-    stream, is_empty = KeypointStream(where, keypoints.skeleton), True
+    mapping = None if keypoints.mapping is None else read_name_mapping(Path(keypoints.mapping))
+    stream, is_empty = KeypointStream(where, keypoints.skeleton, mapping, size), True
     for batch in arriving_lines(lines):
         failed: list[str] = []
-        for people in stream.read(batch):
-            sized = people.with_image_size(size) if size else people
-            chosen = rule.of_keypoints(sized.image_size, where)
+        arrived = stream.read(batch)
+        for note in stream.notes():
+            report(f"{where}: {note}")
+        for people in arrived:
+            chosen = rule.of_keypoints(people.image_size, where)
             lifted = lift_keypoints(
                 lifter,
-                sized,
+                people,
                 where,
                 cameras=chosen.cameras,
                 camera=chosen.camera,

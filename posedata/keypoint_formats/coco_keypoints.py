@@ -3,7 +3,8 @@
 An annotation file is an object with `images` and `annotations`; each annotation holds `keypoints`, a flat list of
 x, y, v per joint with v = 0 unlabelled, 1 hidden, 2 visible. A result list holds objects of the same kind whose third
 numbers are scores. AlphaPose writes a result list whose `image_id` is a file name, with `box` and, for tracks, `idx`.
-The number of values tells the skeleton; of whole bodies only the joints of the body are read.
+Joints are told by the names in `categories[i].keypoints`; without them by the number of values, of whole bodies only the
+joints of the body (`evolift.posedata.keypoint_formats.joint_columns`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from jaxtyping import Float64
 
 from evolift.posedata.checked_json import expect, number_table, whole_number
 from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.keypoint_formats.reading import Reading
 from evolift.posedata.skeleton import COCO17, HALPE26, MPII16, Skeleton
 
 SKELETON_OF_COUNT: dict[int, Skeleton] = {
@@ -24,19 +27,24 @@ SKELETON_OF_COUNT: dict[int, Skeleton] = {
     26: HALPE26,
     136: HALPE26,  # Halpe: body and feet come first
 }
+_OF_ALPHAPOSE = SKELETON_OF_COUNT | {16: MPII16, 68: HALPE26}  # 68: Halpe without a face
+_READ = {"image_id", "category_id", "keypoints", "bbox", "box"}
+_BESIDE_THE_POSE = {"id", "area", "segmentation", "num_keypoints", "iscrowd", "score"}
+_TRACKS = ("track_id", "idx")
 
 
-def keypoints_of_coco(values: Any, where: str, *, is_alphapose: bool = False) -> Keypoints:
+def keypoints_of_coco(values: Any, reading: Reading, *, is_alphapose: bool = False) -> Keypoints:
     """People of a COCO annotation file or result list.
 
     Args:
         values: from `read_json`.
-        where: the file, for messages.
-        is_alphapose: read 16 joints as MPII, as AlphaPose writes them.
+        reading: of the file.
+        is_alphapose: joints without names are those of AlphaPose's models.
 
     Raises:
-        InputError: something is missing or of the wrong kind, or nobody is in it.
+        InputError: something is missing or of the wrong kind, it cannot be told which joints these are, or nobody is in it.
     """
+    where = reading.where
     is_annotation = isinstance(values, dict)
     entries = values.get("annotations") if isinstance(values, dict) else values
     place = f"{where}: annotations" if is_annotation else f"{where}: "
@@ -44,28 +52,51 @@ def keypoints_of_coco(values: Any, where: str, *, is_alphapose: bool = False) ->
     places = [f"{place}[{number}]" for number in range(len(entries))]
     for entry, at in zip(entries, places, strict=True):
         expect(entry, dict, at)
+    names, category = _person_names(values, where) if isinstance(values, dict) else ([], None)
     kept = [number for number, entry in enumerate(entries) if _is_person(entry)]
-    entries, places = [entries[number] for number in kept], [places[number] for number in kept]
+    people = [n for n in kept if category is None or entries[n].get("category_id", category) == category]
+    if len(people) < len(kept):
+        reading.notes.append(f"{len(kept) - len(people)} annotations of other categories are left out")
+    entries, places = [entries[number] for number in people], [places[number] for number in people]
     if not entries:
         raise InputError(f"{where} holds no person with keypoints")
     images = _image_table(values, where) if is_annotation else {}
-    table, skeleton, notes = _joint_table(entries, places, is_alphapose=is_alphapose)
-    has_flags = is_annotation or _are_flags(table[..., 2])
-    scores = np.where(table[..., 2] > 0, 1.0, 0.0) if has_flags else table[..., 2]
-    names, frames, sizes = _images(entries, places, images)
+    table = _joint_table(entries, places)
+    columns = joint_columns(
+        reading,
+        f"{where}: names of its category" if names else f"{places[0]}.keypoints",
+        table.shape[1],
+        names=names or None,
+        known=_OF_ALPHAPOSE if is_alphapose else SKELETON_OF_COUNT,
+    )
+    has_flags = _are_flags(table[..., 2], is_annotation)
+    image, frames, sizes = _images(entries, places, images)
+    tracks = _tracks(entries)
+    keys = dict.fromkeys(key for entry in entries for key in entry)
+    reading.found("keys of people", keys, _READ | _BESIDE_THE_POSE | set(_TRACKS if tracks else ()))
     return keypoints_of(
-        skeleton,
+        columns,
         table[..., :2],
         format="alphapose" if is_alphapose else "coco",
-        confidence=scores,
+        confidence=None if has_flags else table[..., 2],
         visibility=np.clip(np.nan_to_num(table[..., 2]), 0, 2) if has_flags else None,
-        image=names,
+        image=image,
         frame=frames,
-        person=_tracks(entries),
+        person=tracks,
         box=_boxes(entries, places),
         image_size=sizes,
-        notes=notes,
     )
+
+
+def _person_names(values: dict[str, Any], where: str) -> tuple[list[str], Any]:
+    """Names of the joints of the category that people have, and its id; none and None in a file without categories."""
+    categories = expect(values.get("categories") or [], list, f"{where}: categories")
+    number = person_category(categories, where)
+    if number is None:
+        return [], None
+    place = f"{where}: categories[{number}]"
+    names = names_of_category(categories[number], f"{place}.keypoints")
+    return names, categories[number].get("id") if len(categories) > 1 else None
 
 
 def person_category(categories: list[Any], where: str) -> int | None:
@@ -114,28 +145,18 @@ def _is_person(entry: dict[str, Any]) -> bool:
     return bool(flat) and not (isinstance(flat, list) and all(value == 0 for value in flat))
 
 
-def _joint_table(
-    entries: list[dict[str, Any]], places: list[str], *, is_alphapose: bool
-) -> tuple[Float64[np.ndarray, "rows joints 3"], Skeleton, list[str]]:
+def _joint_table(entries: list[dict[str, Any]], places: list[str]) -> Float64[np.ndarray, "rows joints 3"]:
     width = len(expect(entries[0]["keypoints"], list, f"{places[0]}.keypoints"))
-    skeleton = SKELETON_OF_COUNT.get(width // 3) if width % 3 == 0 else None
-    if is_alphapose and width == 3 * len(MPII16):
-        skeleton = MPII16
-    if skeleton is None:
-        raise InputError(
-            f"{places[0]}.keypoints has {width} numbers, which no known skeleton has: 51 (COCO), 399 (COCO-WholeBody), "
-            "78 or 408 (Halpe) are read, and 48 (MPII) with `format` alphapose"
-        )
+    if width % 3:
+        raise InputError(f"{places[0]}.keypoints has {width} numbers, which are not three for each joint")
     flat = number_table([e["keypoints"] for e in entries], width, [f"{at}.keypoints" for at in places])
-    table = flat.reshape(len(entries), -1, 3)[:, : len(skeleton)]
-    cut = width // 3 - len(skeleton)
-    notes = [f"of {width // 3} joints the {len(skeleton)} of {skeleton.name} are used"] if cut else []
-    return table, skeleton, notes
+    return flat.reshape(len(entries), -1, 3)
 
 
-def _are_flags(third: Float64[np.ndarray, "rows joints"]) -> bool:
-    """Whether the third numbers of a result list are visibility flags: only 0, 1 and 2, and not all one score."""
-    return bool(np.isin(third, (0, 1, 2)).all() and (third == 2).any())
+def _are_flags(third: Float64[np.ndarray, "rows joints"], is_annotation: bool) -> bool:
+    """Whether third numbers are visibility flags: only 0, 1 and 2, and in a result list not all one score."""
+    are_flags = np.isin(np.nan_to_num(third), (0, 1, 2)).all()
+    return bool(are_flags and (is_annotation or (third == 2).any()))
 
 
 def _image_table(values: dict[str, Any], where: str) -> dict[Any, tuple[int, str, int, int]]:
@@ -182,7 +203,7 @@ def _images(
 
 def _tracks(entries: list[dict[str, Any]]) -> list[str] | None:
     """Ids of tracked people, None unless every entry has one (`track_id` of PoseTrack, `idx` of AlphaPose)."""
-    for key in ("track_id", "idx"):
+    for key in _TRACKS:
         ids = [entry.get(key) for entry in entries]
         if all(isinstance(identity, (int, float, str)) for identity in ids):
             return [str(identity) for identity in ids]

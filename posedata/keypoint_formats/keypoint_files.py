@@ -4,27 +4,32 @@
 |---|---|
 | coco | COCO annotations or results, COCO-WholeBody (`evolift.posedata.keypoint_formats.coco_keypoints`) |
 | alphapose | AlphaPose results: COCO, Halpe or MPII joints |
-| openpose | a folder of OpenPose BODY_25 files, or one (`evolift.posedata.keypoint_formats.openpose_keypoints`) |
+| openpose | a folder of OpenPose files, or one (`evolift.posedata.keypoint_formats.openpose_keypoints`) |
 | mediapipe | MediaPipe pose landmarks (`evolift.posedata.keypoint_formats.mediapipe_keypoints`) |
 | mmpose | MMPose inferencer or demo (`evolift.posedata.keypoint_formats.mmpose_keypoints`) |
 | deeplabcut, sleap | their CSV files, with a mapping of names (`evolift.posedata.keypoint_formats.tracking_keypoints`) |
 | csv, npz | plain tables (`evolift.posedata.keypoint_formats.table_keypoints`) |
 | jsonl | a person a line (`evolift.posedata.keypoint_formats.line_keypoints`) |
 | evolift | predictions of this package |
+
+A reader gets the file's `evolift.posedata.keypoint_formats.reading.Reading`, takes options from it and tells it what it
+found; `read_keypoints` then refuses or tells what was passed over, and brings 2D joints to pixels.
 """
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from evolift.posedata.checked_json import read_json
 from evolift.posedata.errors import InputError
 from evolift.posedata.garbage_collection import paused_garbage_collection
-from evolift.posedata.input_file import reading
+from evolift.posedata.input_file import reading as reading_file
 from evolift.posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
+from evolift.posedata.keypoint_formats.image_units import beyond_image, in_pixels
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.keypoint_formats.line_keypoints import keypoints_of_predictions, read_keypoint_lines
 from evolift.posedata.keypoint_formats.mediapipe_keypoints import LANDMARK_KEYS, keypoints_of_mediapipe
@@ -35,6 +40,7 @@ from evolift.posedata.keypoint_formats.openpose_keypoints import (
     keypoints_of_openpose,
     read_openpose_folder,
 )
+from evolift.posedata.keypoint_formats.reading import Reading
 from evolift.posedata.keypoint_formats.table_keypoints import read_csv_keypoints, read_npz_keypoints
 from evolift.posedata.keypoint_formats.tracking_keypoints import read_deeplabcut, read_sleap
 from evolift.posedata.predictions.prediction_files import read_predictions
@@ -72,12 +78,13 @@ def read_keypoints(
     Args:
         path: of the file or folder.
         format: one of `FORMATS`; told from the content if None.
-        skeleton: of plain tables that do not tell theirs.
-        mapping: what the joint names of a table mean, from `evolift.posedata.keypoint_formats.name_mapping.read_name_mapping`.
-        image_size: (width, height) in pixels, for MediaPipe results that do not tell it.
+        skeleton: of joints that have no names; joints with names come in this skeleton.
+        mapping: what names or numbers of joints mean, from `evolift.posedata.keypoint_formats.name_mapping.read_name_mapping`.
+        image_size: (width, height) in pixels of images of which the file does not tell it.
 
     Raises:
-        InputError: the format cannot be told, something is missing or damaged, or nobody is in it.
+        InputError: the format cannot be told, something is missing or damaged, an option does not fit the file, joints are
+            parts of images of unknown size, or nobody is in it.
     """
     if format is not None and format not in FORMATS:
         raise InputError(f"there is no keypoint format {format!r}: choose one of {', '.join(FORMATS)}")
@@ -86,26 +93,45 @@ def read_keypoints(
         format, values = _recognised(path)
     if path.is_dir() and format != "openpose":
         raise InputError(f"{path} is a folder: give the file of {format} keypoints")
+    reading = Reading(str(path), skeleton=skeleton, mapping=mapping, image_size=image_size)
+    return _finished(_read(path, format, values, reading), reading)
+
+
+def _read(path: Path, format: str, values: Any, reading: Reading) -> Keypoints:
+    """People of a file of known format, whose values are read already or None."""
     readers: dict[str, Callable[[], Keypoints]] = {
-        "csv": lambda: read_csv_keypoints(path, skeleton=skeleton, mapping=mapping),
-        "deeplabcut": lambda: read_deeplabcut(path, skeleton=skeleton, mapping=mapping),
-        "sleap": lambda: read_sleap(path, skeleton=skeleton, mapping=mapping),
-        "npz": lambda: read_npz_keypoints(path, skeleton=skeleton),
-        "evolift": lambda: _some(keypoints_of_predictions(read_predictions(path)), path),
-        "jsonl": lambda: _of_lines(path, skeleton),
+        "csv": lambda: read_csv_keypoints(path, reading),
+        "deeplabcut": lambda: read_deeplabcut(path, reading),
+        "sleap": lambda: read_sleap(path, reading),
+        "npz": lambda: read_npz_keypoints(path, reading),
+        "evolift": lambda: _of_predictions(path, reading),
+        "jsonl": lambda: _of_lines(path, reading),
     }
     if format in readers:
         return readers[format]()
     if path.is_dir():
-        return read_openpose_folder(path)
+        return read_openpose_folder(path, reading)
     values = read_json(path) if values is None else values
     if format == "openpose":
-        return keypoints_of_openpose([(path, values)], str(path))
+        return keypoints_of_openpose([(path, values)], reading)
     if format == "mediapipe":
-        return keypoints_of_mediapipe(values, str(path), image_size=image_size)
+        return keypoints_of_mediapipe(values, reading)
     if format == "mmpose":
-        return keypoints_of_mmpose(values, str(path))
-    return keypoints_of_coco(values, str(path), is_alphapose=format == "alphapose")
+        return keypoints_of_mmpose(values, reading)
+    return keypoints_of_coco(values, reading, is_alphapose=format == "alphapose")
+
+
+def _finished(people: Keypoints, reading: Reading) -> Keypoints:
+    """The people in pixels, with all that there is to say of the reading; options that were passed over are refused."""
+    reading.require_used(people.format)
+    notes = [*reading.notes, *people.notes]
+    if (size := reading.image_size) is not None:
+        told = {tuple(own) for own in people.image_size.tolist()}
+        if 0 not in {side for own in told for side in own} and told != {size}:
+            notes.append(f"the file tells the size of its images, so {size[0]} x {size[1]} is not used")
+        people = people.with_image_size(size)
+    people = in_pixels(replace(people, notes=tuple(notes)), reading.where)
+    return replace(people, notes=(*people.notes, *reading.unread(), *beyond_image(people)))
 
 
 def _recognised(path: Path) -> tuple[str, Any]:
@@ -114,7 +140,7 @@ def _recognised(path: Path) -> tuple[str, Any]:
         if next(path.glob(FILE_PATTERN), None) is None:
             raise InputError(f"{path} holds no {FILE_PATTERN} files of OpenPose: give a file of keypoints")
         return "openpose", None
-    with reading(path), path.open("rb") as file:
+    with reading_file(path), path.open("rb") as file:
         head = file.read(4096)
     if not head:
         raise InputError(f"{path} is empty: write it again")
@@ -188,9 +214,9 @@ def _has_header(path: Path) -> bool:
         raise InputError(f"{path} is a damaged .npz file: write it again") from None
 
 
-def _of_lines(path: Path, skeleton: Skeleton | None) -> Keypoints:
-    with reading(path), path.open(encoding="utf-8-sig") as file:
-        parts = list(read_keypoint_lines(file, str(path), skeleton=skeleton, rows=2**31))
+def _of_lines(path: Path, reading: Reading) -> Keypoints:
+    with reading_file(path), path.open(encoding="utf-8-sig") as file:
+        parts = list(read_keypoint_lines(file, reading, rows=2**31))
     if not parts:
         raise InputError(f"{path} holds nobody")
     if len(parts) > 1:
@@ -198,7 +224,9 @@ def _of_lines(path: Path, skeleton: Skeleton | None) -> Keypoints:
     return parts[0]
 
 
-def _some(keypoints: Keypoints, path: Path) -> Keypoints:
+def _of_predictions(path: Path, reading: Reading) -> Keypoints:
+    keypoints = keypoints_of_predictions(read_predictions(path))
     if not len(keypoints):
         raise InputError(f"{path} holds nobody")
+    reading.tells(keypoints.skeleton, str(path))
     return keypoints

@@ -1,7 +1,8 @@
 """2D keypoints of people in images, as a detector gave them.
 
-Pixels are (u, v) = (column, row), (0, 0) the centre of the top-left one. A joint that the source does not tell, or
-tells as not finite or beyond float32, is unlabelled: visibility 0, confidence 0, coordinates 0.
+Pixels are (u, v) = (column, row), (0, 0) the centre of the top-left one. A joint that the source does not tell is
+unlabelled: visibility 0, confidence 0, coordinates 0. "Not seen" has many spellings, and all are read in one place,
+`keypoints_of`: exactly (0, 0) or (-1, -1), not finite or beyond float32, confidence 0.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float32, Int32, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Float32, Int32, Int64, Shaped, UInt8
 
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
+from evolift.posedata.keypoint_formats.name_mapping import NamedColumns
 from evolift.posedata.skeleton import Skeleton
 
 
@@ -80,12 +82,12 @@ class Keypoints:
 
 
 def keypoints_of(
-    skeleton: Skeleton,
-    joints_2d: Float[np.ndarray, "rows joints 2"],
+    joints: Skeleton | NamedColumns,
+    joints_2d: Float[np.ndarray, "rows columns 2"],
     *,
     format: str,
-    confidence: Float[np.ndarray, "rows joints"] | None = None,
-    visibility: Shaped[np.ndarray, "rows joints"] | None = None,
+    confidence: Float[np.ndarray, "rows columns"] | None = None,
+    visibility: Shaped[np.ndarray, "rows columns"] | None = None,
     image: Sequence[str] | None = None,
     frame: Sequence[int] | None = None,
     person: Sequence[str] | None = None,
@@ -96,30 +98,31 @@ def keypoints_of(
     """Keypoints with everything that a source does not tell filled in, and unlabelled joints made alike.
 
     Args:
-        skeleton, joints_2d, image, box, image_size, format, notes: as in `Keypoints`.
-        confidence: values above 1 count as 1; a joint of confidence 0 or less, or NaN, is unlabelled.
+        joints: the skeleton whose joints the columns are, or what they mean.
+        joints_2d: exactly (0, 0), (-1, -1) and what is not finite is not seen, in every format.
+        confidence: values above 1 count as 1; a joint of confidence 0 or less, or NaN, is unlabelled. If no joint of any
+            row has more than 0, the source does not tell confidence, and all joints are used.
         visibility: 0, 1 or 2; from the confidence if None.
+        image, box, image_size, format, notes: as in `Keypoints`.
         frame: 0 for every row if None and there are no image names; else numbered by image name.
         person: ids of tracked people; if None, people are numbered from 1 in each frame and are not tracked.
     """
     rows = len(joints_2d)
     pixels = _as_float32(joints_2d)
-    known = np.isfinite(pixels).all(-1)
-    scores = np.ones(known.shape) if confidence is None else np.nan_to_num(confidence, nan=0.0)
-    known &= scores > 0
-    seen = np.full(known.shape, VISIBLE, np.uint8) if visibility is None else visibility.astype(np.uint8)
-    seen = np.where(known, seen, UNLABELLED).astype(np.uint8)
-    known = seen != UNLABELLED
+    used = _used_columns(joints, pixels.shape[1])
+    seen, scores, told = _seen(pixels, confidence, visibility, used)
+    flags = np.full(seen.shape, VISIBLE) if visibility is None else np.nan_to_num(visibility)
+    flags = np.where(seen, np.where(flags > 0, flags, VISIBLE), UNLABELLED)
+    if isinstance(joints, NamedColumns):
+        pixels, scores, flags = _arranged(joints, pixels, scores, flags)
+    known = flags != UNLABELLED
     names = tuple(image) if image is not None else ("",) * rows
     numbers = np.array(_numbered(names) if frame is None else list(frame), np.int64).reshape(rows)
-    if not known.all():
-        missing = int((~known).any(-1).sum())
-        notes = (*notes, f"{missing} of {rows} people lack joints; those joints are marked unlabelled")
     return Keypoints(
-        skeleton,
+        joints.mapping.skeleton if isinstance(joints, NamedColumns) else joints,
         np.where(known[..., None], pixels, np.float32(0)),
         np.where(known, np.clip(scores, 0, 1), 0).astype(np.float32),
-        seen,
+        flags.astype(np.uint8),
         names,
         numbers,
         _ordinals(numbers) if person is None else tuple(person),
@@ -127,8 +130,71 @@ def keypoints_of(
         np.full((rows, 4), np.nan, np.float32) if box is None else _as_float32(box),
         np.zeros((rows, 2), np.int32) if image_size is None else image_size.astype(np.int32),
         format,
-        tuple(notes),
+        (*notes, *told),
     )
+
+
+def _used_columns(joints: Skeleton | NamedColumns, count: int) -> Bool[np.ndarray, "columns"]:
+    """Which columns joints are made of: what else is not seen (toes, a face) is of no concern."""
+    if isinstance(joints, NamedColumns):
+        return np.array([name in joints.mapping.names for name in joints.names], bool)
+    return np.ones(count, bool)
+
+
+def _seen(
+    pixels: Float32[np.ndarray, "rows columns 2"],
+    confidence: Float[np.ndarray, "rows columns"] | None,
+    visibility: Shaped[np.ndarray, "rows columns"] | None,
+    used: Bool[np.ndarray, "columns"],
+) -> tuple[Bool[np.ndarray, "rows columns"], Float[np.ndarray, "rows columns"], list[str]]:
+    """Which keypoints were seen, their scores, and sentences on those that were not."""
+    somewhere = np.isfinite(pixels).all(-1)
+    spellings = {
+        "without coordinates": ~somewhere,
+        "at (0, 0)": (pixels == 0).all(-1),
+        "at (-1, -1)": (pixels == -1).all(-1),
+    }
+    there = somewhere & ~spellings["at (0, 0)"] & ~spellings["at (-1, -1)"]
+    scores = np.ones(there.shape) if confidence is None else np.nan_to_num(confidence, nan=0.0)
+    told = []
+    is_sure = scores > 0
+    if visibility is not None:
+        is_sure = is_sure & (np.nan_to_num(visibility) > 0)
+    # NaN is "not seen" said of each joint; zeros alone are a source that has nothing to say.
+    has_none = confidence is not None and np.isfinite(confidence[there & used]).all()
+    if (has_none or visibility is not None) and (there & used).any() and not (is_sure & there & used).any():
+        told.append(
+            "every confidence in it is 0, so it is taken to tell none: all joints with coordinates are used"
+        )
+        is_sure, scores = np.ones(there.shape, bool), np.ones(there.shape)
+    spellings["of confidence 0"] = ~is_sure
+    seen = there & is_sure
+    missing = ~seen & used
+    if missing.any():
+        counts = []
+        for spelling, is_spelt in spellings.items():
+            counts += [f"{count} {spelling}"] if (count := int((is_spelt & missing).sum())) else []
+            missing = missing & ~is_spelt
+        lacking = int((~seen & used).any(-1).sum())
+        told.append(
+            f"{lacking} of {len(pixels)} people lack joints, which are unlabelled: {', '.join(counts)}"
+        )
+    return seen, scores, told
+
+
+def _arranged(
+    columns: NamedColumns,
+    pixels: Float32[np.ndarray, "rows columns 2"],
+    scores: Float[np.ndarray, "rows columns"],
+    flags: Shaped[np.ndarray, "rows columns"],
+) -> tuple[Float32[np.ndarray, "rows joints 2"], np.ndarray, np.ndarray]:
+    """Joints of the mapping's skeleton, each with the lowest score and flag of the columns it is made of."""
+    table = np.concatenate([pixels, scores[..., None], flags[..., None]], -1)
+    table[flags == UNLABELLED] = 0  # NaN would warn on its way; the flag says that there is nothing
+    arranged = columns.mapping.arranged(columns.names, table)
+    is_made = np.isfinite(arranged).all(-1)
+    arranged[~is_made] = 0
+    return arranged[..., :2].astype(np.float32), arranged[..., 2], arranged[..., 3]
 
 
 def _as_float32(values: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:

@@ -6,7 +6,7 @@ MediaPipe has no file format of its own; what is read is its result object writt
     {"width": 640, "height": 480, "frames": [{"frame": 0, "pose_landmarks": [PERSON, ...]}]}  a video
     [FRAME, FRAME, ...]                                                                       a list of images
 
-PERSON is a list of 33 objects {"x", "y", "visibility"} (more keys are passed over), x and y as parts of the image's
+PERSON is a list of 33 objects {"x", "y", "visibility"}, x and y as parts of the image's
 width and height. A single PERSON may stand for the list of people, `poseLandmarks` or `landmarks` for
 `pose_landmarks`, and `image_width` and `image_height` for the size. The size may also be given from outside.
 """
@@ -20,34 +20,39 @@ import numpy as np
 
 from evolift.posedata.checked_json import expect, number_table, whole_number
 from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.image_units import pixels_of_parts
+from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, hidden_below, keypoints_of
+from evolift.posedata.keypoint_formats.reading import Reading
 from evolift.posedata.skeleton import MEDIAPIPE33
 
 LANDMARK_KEYS = ("pose_landmarks", "poseLandmarks", "landmarks")
+_OF_FRAMES = {*LANDMARK_KEYS, "image", "frame", "width", "height", "image_width", "image_height"}
+_OF_LANDMARKS = {"x", "y", "visibility"}
 IN_SIGHT = 0.5
 """Landmarks whose `visibility` is lower are marked hidden: MediaPipe guesses them."""
 
 
-def keypoints_of_mediapipe(
-    values: Any, where: str, *, image_size: tuple[int, int] | None = None
-) -> Keypoints:
+def keypoints_of_mediapipe(values: Any, reading: Reading) -> Keypoints:
     """People of MediaPipe results.
 
     Args:
         values: from `read_json`.
-        where: the file, for messages.
-        image_size: (width, height) of the images, for results that do not tell it.
+        reading: of the file; its size of images stands for those that the results do not tell.
 
     Raises:
         InputError: something is missing or of the wrong kind, no size is known, or nobody is in it.
     """
+    where = reading.where
     points, places, images, frames, sizes = [], [], [], [], []
     for number, (frame, at) in enumerate(_frames(values, where)):
         people = _people(frame, at)
-        size = _size(frame, values, image_size, at) if people else (0, 0)
+        size = _size(frame, values, reading.image_size, at) if people else (0, 0)
+        reading.found("keys of frames", frame, _OF_FRAMES)
         for index, person in enumerate(people):
             place = f"{at}.pose_landmarks[{index}]"
             points.append(_landmarks(person, place))
+            reading.found("keys of landmarks", person[0], _OF_LANDMARKS)
             places.append(place)
             images.append(expect(frame.get("image", ""), str, f"{at}.image"))
             frames.append(whole_number(frame.get("frame", number), f"{at}.frame"))
@@ -56,19 +61,17 @@ def keypoints_of_mediapipe(
         raise InputError(f"{where} holds no person with landmarks")
     table = number_table(points, 3 * len(MEDIAPIPE33), places)
     table = table.reshape(len(points), len(MEDIAPIPE33), 3)
-    pixel_sizes = np.array(sizes, np.float64)
-    with np.errstate(over="ignore"):  # numbers beyond float64 become infinite, and their joints unlabelled
-        corners = table[..., :2] * pixel_sizes[:, None]
-    return keypoints_of(
-        MEDIAPIPE33,
-        corners - 0.5,  # ours has the centre of the first pixel at 0, theirs its corner
+    parts = keypoints_of(
+        joint_columns(reading, where, len(MEDIAPIPE33), names=MEDIAPIPE33.joints),
+        table[..., :2],
         format="mediapipe",
-        confidence=np.maximum(table[..., 2], 1e-6),
+        confidence=table[..., 2],
         visibility=hidden_below(table[..., 2], IN_SIGHT),
         image=images,
         frame=frames,
-        image_size=pixel_sizes,
+        image_size=np.array(sizes),
     )
+    return pixels_of_parts(parts)
 
 
 def _frames(values: Any, where: str) -> Iterator[tuple[dict[str, Any], str]]:

@@ -2,7 +2,8 @@
 
 An image's file is a list of instances, a video's a list of {"frame_id", "instances"}; the demos wrap either as
 {"meta_info", "instance_info"}. An instance has `keypoints` (a list of [x, y]), `keypoint_scores`, and `bbox` (left, top,
-right, bottom; inside another list in most versions).
+right, bottom; inside another list in most versions). `meta_info.keypoint_id2name` names the joints; the inferencer writes
+none, and then their number tells which they are.
 """
 
 from __future__ import annotations
@@ -14,41 +15,49 @@ import numpy as np
 
 from evolift.posedata.checked_json import expect, number_table, whole_number
 from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.keypoint_formats.reading import Reading
 from evolift.posedata.skeleton import COCO17, HALPE26, Skeleton
 
 _SKELETON_OF: dict[int, Skeleton] = {17: COCO17, 133: COCO17, 26: HALPE26}
+_READ = {"keypoints", "keypoint_scores", "bbox", "bbox_score"}
 
 
-def keypoints_of_mmpose(values: Any, where: str) -> Keypoints:
+def keypoints_of_mmpose(values: Any, reading: Reading) -> Keypoints:
     """People of an MMPose file.
 
     Args:
         values: from `read_json`.
-        where: the file, for messages; its stem is the name of the image.
+        reading: of the file; its stem is the name of the image.
 
     Raises:
-        InputError: something is missing or of the wrong kind, or nobody is in it.
+        InputError: something is missing or of the wrong kind, it cannot be told which joints these are, or nobody is in it.
     """
+    where = reading.where
     instances = _instances(values, where)
     if not instances:
         raise InputError(f"{where} holds no person")
-    joints = len(expect(instances[0][1].get("keypoints"), list, f"{instances[0][2]}.keypoints"))
-    if joints not in _SKELETON_OF:
-        raise InputError(
-            f"{instances[0][2]}.keypoints has {joints} joints: 17 (COCO), 26 (Halpe) and 133 (COCO-WholeBody) are read"
-        )
-    skeleton = _SKELETON_OF[joints]
-    points = np.stack([_points(entry, joints, at) for _, entry, at in instances])[:, : len(skeleton)]
+    count = len(expect(instances[0][1].get("keypoints"), list, f"{instances[0][2]}.keypoints"))
+    names = _names(values, where)
+    columns = joint_columns(
+        reading,
+        f"{where}: meta_info" if names else f"{instances[0][2]}.keypoints",
+        count,
+        names=names or None,
+        known=_SKELETON_OF,
+    )
+    points = np.stack([_points(entry, count, at) for _, entry, at in instances])
     scores = number_table(
-        [entry.get("keypoint_scores", [1.0] * joints) for _, entry, _ in instances],
-        joints,
+        [entry.get("keypoint_scores", [1.0] * count) for _, entry, _ in instances],
+        count,
         [f"{at}.keypoint_scores" for _, _, at in instances],
-    )[:, : len(skeleton)]
+    )
     ids = [entry.get("track_id") for _, entry, _ in instances]
-    notes = [f"{joints} joints are taken to be {skeleton.name}'s"] if joints == 17 else []
+    keys = dict.fromkeys(key for _, entry, _ in instances for key in entry)
+    reading.found("keys of people", keys, _READ | ({"track_id"} if None not in ids else set()))
     return keypoints_of(
-        skeleton,
+        columns,
         points,
         format="mmpose",
         confidence=scores,
@@ -56,8 +65,23 @@ def keypoints_of_mmpose(values: Any, where: str) -> Keypoints:
         frame=[frame for frame, _, _ in instances],
         person=[str(identity) for identity in ids] if None not in ids else None,
         box=_boxes(instances),
-        notes=notes,
     )
+
+
+def _names(values: Any, where: str) -> list[str]:
+    """Names of the joints in their order, from `keypoint_id2name` or `keypoint_name2id`; none if the file has neither."""
+    meta = values.get("meta_info") if isinstance(values, dict) else None
+    if not isinstance(meta, dict):
+        return []
+    place = f"{where}: meta_info.keypoint_id2name"
+    table = expect(meta.get("keypoint_id2name") or {}, dict, place)
+    if not table:
+        place = f"{where}: meta_info.keypoint_name2id"
+        by_name = expect(meta.get("keypoint_name2id") or {}, dict, place)
+        table = {str(identity): name for name, identity in by_name.items()}
+    if set(table) != {str(number) for number in range(len(table))}:
+        raise InputError(f"{place} must name the joints 0, 1, 2, ... without gaps")
+    return [expect(table[str(n)], str, f"{place}[{n}]") for n in range(len(table))]
 
 
 def _instances(values: Any, where: str) -> list[tuple[int, dict[str, Any], str]]:

@@ -25,6 +25,8 @@ from evolift.posedata.skeleton import H36M17, SKELETONS, Skeleton, skeleton_by_n
 
 MAPPING_EXAMPLE = '{"skeleton": "LSP14", "joints": {"hip_l": "left_hip", "hip_r": "right_hip"}}'
 """What a file of names looks like, for messages."""
+_SHOWN = 8
+"""Names that a sentence lists."""
 
 
 @dataclass(frozen=True)
@@ -129,14 +131,14 @@ class NameMapping:
 
     def notes(self, names: Sequence[str]) -> list[str]:
         """Sentences for people on a file's names: what joints are made of unless it is each name alone, and what is left out."""
-        said = (
-            [f"joints by their names: {self.summary()}"]
-            if any(len(row) > 1 for row in self.weights.values())
-            else []
-        )
+        told = self.summary()
+        said = [] if told == "all by their own names" else [f"joints by their names: {told}"]
         left_out = sorted(set(names) - self.names)
+        more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
         return said + (
-            [f"left out, because no joint is made of them: {', '.join(left_out)}"] if left_out else []
+            [f"left out, because no joint is made of them: {', '.join(left_out[:_SHOWN])}{more}"]
+            if left_out
+            else []
         )
 
 
@@ -189,18 +191,14 @@ def mapping_of_names(names: Sequence[str], where: str, skeleton: Skeleton | None
     Args:
         names: of the source.
         where: the file, for messages.
-        skeleton: theirs, if known; else the one that has just these names.
+        skeleton: the wanted one; else the one that has just these names.
 
     Raises:
-        InputError: the names are not known, or not those of `skeleton`; the message asks for `mapping`.
+        InputError: the names are not known; the message asks for `mapping`.
     """
     if skeleton is not None:
-        if lacking := sorted(set(names) - set(skeleton.joints)):
-            raise InputError(
-                f"{where}: skeleton {skeleton.name} lacks the joints {', '.join(lacking)}: say what they mean with "
-                f"`mapping` FILE, {MAPPING_EXAMPLE}"
-            )
-        return _own(skeleton, names)
+        is_own = set(names) <= set(skeleton.joints)
+        return _own(skeleton, names) if is_own else mapping_onto(names, where, skeleton)
     same = next((known for known in SKELETONS.values() if set(known.joints) == set(names)), None)
     return mapping_onto(names, where, H36M17) if same is None else _own(same, names)
 

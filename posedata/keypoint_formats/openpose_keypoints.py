@@ -1,7 +1,8 @@
 """Keypoints as OpenPose writes them: one `NAME_NUMBER_keypoints.json` per image or video frame.
 
-Each file has `people`, and each person `pose_keypoints_2d`: x, y, score for the 25 joints of BODY_25, zeros where none
-was found. `person_id` is -1 unless OpenPose tracked.
+Each file has `people`, and each person `pose_keypoints_2d`: x, y, score for each joint, zeros where none was found. Joints
+have no names; by their number they are BODY_25, the COCO model (18), or what other programs write in this layout: Halpe (26,
+136), COCO (17) and COCO-WholeBody (133). `person_id` is -1 unless OpenPose tracked.
 """
 
 from __future__ import annotations
@@ -11,18 +12,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evolift.posedata.checked_json import expect, number_table, read_json
+import numpy as np
+
+from evolift.posedata.checked_json import expect, number_table, read_json, whole_number
 from evolift.posedata.errors import InputError
+from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
-from evolift.posedata.skeleton import BODY25
+from evolift.posedata.keypoint_formats.reading import Reading
+from evolift.posedata.skeleton import BODY25, COCO17, HALPE26, OPENPOSE18, Skeleton
 
 FILE_PATTERN = "*_keypoints.json"
 _NAME = re.compile(r"(?P<name>.*?)(?:_(?P<number>\d+))?_keypoints\.json")
-_OTHER_MODELS = {54: "COCO", 45: "MPI", 75: "BODY_25"}
+_SKELETON_OF: dict[int, Skeleton] = {
+    25: BODY25,
+    18: OPENPOSE18,
+    26: HALPE26,
+    136: HALPE26,
+    17: COCO17,
+    133: COCO17,
+}
+_OTHERS = ("face", "hand_left", "hand_right")
+_READ = {"person_id", "pose_keypoints_2d"}
+_BESIDE_THE_POSE = {f"{part}_keypoints_{axes}d" for part in ("pose", *_OTHERS) for axes in (2, 3)}
 
 
-def read_openpose_folder(folder: Path) -> Keypoints:
+def read_openpose_folder(folder: Path, reading: Reading) -> Keypoints:
     """People of all frames of a folder, in the order of the frames.
+
+    Args:
+        folder: of the files.
+        reading: of the folder.
 
     Raises:
         InputError: there are no such files, one is damaged or of another body model, or nobody is in any.
@@ -30,20 +49,21 @@ def read_openpose_folder(folder: Path) -> Keypoints:
     paths = sorted(folder.glob(FILE_PATTERN), key=lambda path: (_frame_of(path), path.name))
     if not paths:
         raise InputError(f"{folder} holds no {FILE_PATTERN} files")
-    return keypoints_of_openpose([(path, read_json(path)) for path in paths], str(folder))
+    return keypoints_of_openpose([(path, read_json(path)) for path in paths], reading)
 
 
-def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], where: str) -> Keypoints:
+def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -> Keypoints:
     """People of OpenPose files that are read already.
 
     Args:
         files: path and values of each.
-        where: the folder or file, for messages.
+        reading: of the folder or file.
 
     Raises:
         InputError: see `read_openpose_folder`.
     """
-    rows, places, images, frames, ids = [], [], [], [], []
+    rows, places, images, frames, ids, sizes = [], [], [], [], [], []
+    keys: dict[str, None] = {}
     for number, (path, values) in enumerate(files):
         people = expect(expect(values, dict, str(path)).get("people"), list, f"{path}: people")
         for index, person in enumerate(people):
@@ -51,29 +71,39 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], where: str) -> Keyp
             flat = expect(expect(person, dict, at).get("pose_keypoints_2d"), list, f"{at}.pose_keypoints_2d")
             if not flat:  # only hands or a face were found
                 continue
-            if len(flat) != 3 * len(BODY25) and len(flat) in _OTHER_MODELS:
-                raise InputError(
-                    f"{at} has the body model {_OTHER_MODELS[len(flat)]}: run OpenPose with BODY_25, its default"
-                )
             rows.append(flat)
             places.append(f"{at}.pose_keypoints_2d")
             match = _NAME.fullmatch(path.name)
             images.append(match["name"] if match else path.stem)
             frames.append(_frame_of(path) if match and match["number"] else number)
             ids.append(_track_of(person, at))
+            sizes.append(_canvas(values, str(path)))
+            keys.update(dict.fromkeys(person))
     if not rows:
-        raise InputError(f"{where} holds nobody: OpenPose found no person in it")
-    table = number_table(rows, 3 * len(BODY25), places).reshape(len(rows), len(BODY25), 3)
+        raise InputError(f"{reading.where} holds nobody: OpenPose found no person in it")
+    reading.found("keys of people", keys, _READ | _BESIDE_THE_POSE)
+    width = len(rows[0])
+    if width % 3:
+        raise InputError(f"{places[0]} has {width} numbers, which are not three for each joint")
+    columns = joint_columns(reading, places[0], width // 3, known=_SKELETON_OF)
+    table = number_table(rows, width, places).reshape(len(rows), width // 3, 3)
     tracks = [identity for identity in ids if identity is not None]
     return keypoints_of(
-        BODY25,
+        columns,
         table[..., :2],
         format="openpose",
         confidence=table[..., 2],
         image=images,
         frame=frames,
         person=tracks if len(tracks) == len(ids) else None,
+        image_size=np.array(sizes),
     )
+
+
+def _canvas(values: dict[str, Any], where: str) -> tuple[int, int]:
+    """(width, height) of the image, which DWPose and ControlNet tell; zeros if the file does not."""
+    sides = [whole_number(values.get(key, 0), f"{where}: {key}") for key in ("canvas_width", "canvas_height")]
+    return (sides[0], sides[1]) if all(0 < side < 2**31 for side in sides) else (0, 0)
 
 
 def _frame_of(path: Path) -> int:

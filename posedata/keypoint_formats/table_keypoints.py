@@ -2,15 +2,17 @@
 
 A CSV has a header line and, in any order, one of two forms:
 
-- wide, one person a row: `JOINT_x` and `JOINT_y` (pixels), and if known `JOINT_confidence`;
+- wide, one person a row: `JOINT_x` and `JOINT_y`, or `x1` and `y1`, and if known a score of each joint
+  (`evolift.posedata.keypoint_formats.table_header`);
 - long, one joint a row: `joint`, `u` and `v` (or `x` and `y`), and if known `confidence`, as `evolift predict` writes.
 
-Both may have `image`, `frame` and `person`; lines that begin with `#` before the header are passed over. An NPZ has
-`joints_2d` (or `keypoints`) of shape (people, joints, 2 or 3; the third is a score), and if known `confidence`,
-`visibility`, `image`, `frame`, `person`, `box` and `skeleton` (a name).
+Both may have `image`, `frame`, `person`, and `image_width` and `image_height`; lines that begin with `#` before the header
+are comments. An NPZ has `joints_2d` (or `keypoints`) of shape (people, joints, 2 or 3; the third is a score), and if
+known `confidence` (or `scores`), `visibility`, `image`, `frame`, `person`, `box`, `image_size`, `skeleton` (a name) and
+`joint_names`.
 
-A CSV's joint names tell the skeleton, or are known (`evolift.posedata.keypoint_formats.joint_names`); of an NPZ
-the number of joints does, unless several skeletons have it.
+Names of joints tell the skeleton, or are known (`evolift.posedata.keypoint_formats.joint_names`); without names the
+number of joints does, unless several skeletons have it.
 """
 
 from __future__ import annotations
@@ -26,69 +28,117 @@ import pandas as pd
 from evolift.posedata.errors import InputError
 from evolift.posedata.frame_numbers import whole_frames
 from evolift.posedata.input_file import read_text
-from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
-from evolift.posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
+from evolift.posedata.keypoint_formats.joint_columns import joint_columns
+from evolift.posedata.keypoint_formats.keypoints import Keypoints, hidden_below, keypoints_of
+from evolift.posedata.keypoint_formats.name_mapping import NamedColumns
+from evolift.posedata.keypoint_formats.reading import Reading
+from evolift.posedata.keypoint_formats.table_header import (
+    FLAGS,
+    SCORES,
+    JointHeader,
+    first_of,
+    joint_headers,
+    unread_columns,
+)
 from evolift.posedata.npz_file import read_npz
-from evolift.posedata.skeleton import SKELETONS, Skeleton, skeleton_by_name
+from evolift.posedata.skeleton import skeleton_by_name
 
 _MAX_COLUMNS = 2000
 
 
-def read_csv_keypoints(
-    path: Path, *, skeleton: Skeleton | None = None, mapping: NameMapping | None = None
-) -> Keypoints:
+_OF_ROWS = {"image", "frame", "person", "image_width", "image_height"}
+_IN_SIGHT = 0.5
+"""Joints that MediaPipe is less sure to see are hidden."""
+
+
+def read_csv_keypoints(path: Path, reading: Reading) -> Keypoints:
     """People of a CSV file.
 
     Args:
         path: of the file; comma, semicolon or tab between columns.
-        skeleton: of its joint names, if they fit several.
-        mapping: what its joint names mean, if they are no skeleton's.
+        reading: of the file.
 
     Raises:
-        InputError: it is not such a table, its joints fit no skeleton, or nobody is in it.
+        InputError: it is not such a table, it cannot be told which joints these are, or nobody is in it.
     """
     table = _read_table(path)
+    header = [str(name) for name in table]
     if {"joint"} <= set(table) and ({"u", "v"} <= set(table) or {"x", "y"} <= set(table)):
-        table = _widened(path, table)
-    names = [
-        str(name).removesuffix("_x")
-        for name in table
-        if str(name).endswith("_x") and f"{str(name)[:-2]}_y" in table
-    ]
-    if not names:
+        table, read = _widened(path, table)
+        reading.found("columns", header, read)
+    joints = joint_headers([str(name) for name in table])
+    if not joints:
         raise InputError(
             f"{path} has no columns JOINT_x and JOINT_y, nor joint, u and v: name its columns so"
         )
-    mapping = mapping or mapping_of_names(names, str(path), skeleton)
-    if not set(names) & mapping.names:
-        raise InputError(f"{path}: the mapping names none of its joints ({', '.join(names)})")
+    if "joint" not in header:
+        reading.found("columns", unread_columns(header, joints, _OF_ROWS), ())
+    names = [joint.name for joint in joints]
+    columns = joint_columns(reading, str(path), len(names), names=names)
     if not len(table):
         raise InputError(f"{path} holds nobody: it has no rows")
-    columns = [_numbers(path, table, f"{name}_{part}") for name in names for part in ("x", "y", "confidence")]
-    values = mapping.arranged(names, np.stack(columns, 1).reshape(len(table), len(names), 3))
-    has_scores = any(f"{name}_confidence" in table for name in names)
+    points = [_numbers(path, table, column) for joint in joints for column in (joint.x, joint.y)]
+    confidence, visibility = _scores(path, table, joints)
     frame = whole_frames(_numbers(path, table, "frame"), f"{path}: frame") if "frame" in table else None
     return keypoints_of(
-        mapping.skeleton,
-        values[..., :2],
+        columns,
+        np.stack(points, 1).reshape(len(table), len(names), 2),
         format="csv",
-        confidence=values[..., 2] if has_scores else None,
+        confidence=confidence,
+        visibility=visibility,
         image=[str(name) for name in table["image"]] if "image" in table else None,
         frame=frame,
         person=[str(name) for name in table["person"]] if "person" in table else None,
-        notes=mapping.notes(names),
+        image_size=_image_sizes(path, table),
     )
 
 
-def read_npz_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypoints:
+def _scores(
+    path: Path, table: pd.DataFrame, joints: list[JointHeader]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Confidence and visibility of all joints, None if there are no such columns.
+
+    Visibility is COCO's flags (0, 1 and 2 alone, and a 2 among them), or as MediaPipe has it the probability to be in
+    sight, which is also the confidence if there is no other.
+    """
+    scores = _of_joints(path, table, [joint.score for joint in joints])
+    flags = _of_joints(path, table, [joint.flag for joint in joints])
+    if flags is None:
+        return scores, None
+    if np.isin(flags, (0, 1, 2)).all() and (flags == 2).any():
+        return scores, flags
+    in_sight = hidden_below(flags, _IN_SIGHT)
+    return (flags if scores is None else scores), in_sight
+
+
+def _of_joints(path: Path, table: pd.DataFrame, columns: list[str | None]) -> np.ndarray | None:
+    """(rows, joints) of a column for each joint, 1 for joints that have none; None if none has one."""
+    if not any(columns):
+        return None
+    ones = np.ones(len(table))
+    return np.stack([ones if column is None else _numbers(path, table, column) for column in columns], 1)
+
+
+def _image_sizes(path: Path, table: pd.DataFrame) -> np.ndarray | None:
+    """(rows, 2) width and height of each row's image, 0 where they make no sense; None without columns of them."""
+    if not {"image_width", "image_height"} <= set(table):
+        return None
+    return _sizes(np.stack([_numbers(path, table, f"image_{side}") for side in ("width", "height")], 1))
+
+
+def _sizes(values: np.ndarray) -> np.ndarray:
+    return np.where((values > 0) & (values < 2**31), np.nan_to_num(values), 0)
+
+
+def read_npz_keypoints(path: Path, reading: Reading) -> Keypoints:
     """People of an NPZ file.
 
     Args:
         path: of the file.
-        skeleton: of its joints, if it does not name one.
+        reading: of the file.
 
     Raises:
-        InputError: it is not such a file, its skeleton is not known, or nobody is in it.
+        InputError: it is not such a file, it cannot be told which joints these are, or nobody is in it.
     """
     arrays = read_npz(path)
     key = next((key for key in ("joints_2d", "keypoints") if key in arrays), None)
@@ -101,13 +151,20 @@ def read_npz_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypo
     rows, joints = points.shape[:2]
     if not rows:
         raise InputError(f"{path} holds nobody: {key} has no rows")
-    if skeleton is None:
-        named = str(arrays["skeleton"]) if "skeleton" in arrays else None
-        skeleton = skeleton_by_name(named) if named in SKELETONS else _skeleton_of_size(path, joints)
-    if len(skeleton) != joints:
-        raise InputError(f"{path}: {key} has {joints} joints, skeleton {skeleton.name} has {len(skeleton)}")
-    shapes = {"confidence": (rows, joints), "visibility": (rows, joints), "frame": (rows,), "box": (rows, 4)}
+    shapes = {
+        "confidence": (rows, joints),
+        "scores": (rows, joints),
+        "visibility": (rows, joints),
+        "frame": (rows,),
+        "box": (rows, 4),
+    }
     optional = {name: _array(path, arrays, name, shape) for name, shape in shapes.items() if name in arrays}
+    reading.found(
+        "arrays", arrays, {key, *shapes, "image", "person", "skeleton", "joint_names", "image_size"}
+    )
+    if "scores" in optional:
+        scores = optional.pop("scores")
+        optional.setdefault("confidence", scores)
     if points.shape[2] == 3:
         optional.setdefault("confidence", points[..., 2])
     if "visibility" in optional and not np.isin(optional["visibility"], (0, 1, 2)).all():
@@ -116,7 +173,29 @@ def read_npz_keypoints(path: Path, *, skeleton: Skeleton | None = None) -> Keypo
     values: dict[str, Any] = optional | labels
     if "frame" in optional:
         values["frame"] = whole_frames(optional["frame"], f"{path}: frame")
-    return keypoints_of(skeleton, points[..., :2], format="npz", **values)
+    if "image_size" in arrays:
+        size = _array(path, arrays, "image_size")
+        if size.shape not in ((2,), (rows, 2)):
+            raise InputError(f"{path}: image_size must have shape (2,) or {(rows, 2)}, has {size.shape}")
+        values["image_size"] = _sizes(np.broadcast_to(size, (rows, 2)))
+    columns = _npz_columns(path, reading, arrays, f"{path}: {key}", joints)
+    return keypoints_of(columns, points[..., :2], format="npz", **values)
+
+
+def _npz_columns(
+    path: Path, reading: Reading, arrays: dict[str, np.ndarray], place: str, joints: int
+) -> NamedColumns:
+    """What the joints of an array are: by `joint_names`, by `skeleton`, or else by their number."""
+    if "joint_names" in arrays:
+        names = _labels(path, arrays["joint_names"], "joint_names", joints)
+        return joint_columns(reading, f"{path}: joint_names", joints, names=names)
+    if "skeleton" not in arrays:
+        return joint_columns(reading, place, joints)
+    told = skeleton_by_name(str(arrays["skeleton"]))
+    if len(told) != joints:
+        raise InputError(f"{place} has {joints} joints, skeleton {told.name} has {len(told)}")
+    reading.tells(told, f"{path}: skeleton")
+    return joint_columns(reading, f"{path}: skeleton", joints, names=told.joints)
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -157,38 +236,42 @@ def _checked_width(path: Path, text: str, separator: str) -> int:
     return width
 
 
-def _widened(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """A long table as a wide one, people in the order they come in."""
+def _widened(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
+    """A long table as a wide one, people in the order they come in, and the columns that are read."""
     u, v = ("u", "v") if "u" in table else ("x", "y")
+    score, flag = (
+        first_of(names, {str(n): str(n) for n in table if n not in (u, v)}) for names in (SCORES, FLAGS)
+    )
+    parts = {u: "x", v: "y"}
+    parts |= {column: part for column, part in ((score, "confidence"), (flag, "visibility")) if column}
+    sides = [name for name in ("image_width", "image_height") if name in table]
     # Here already: afterwards neither columns nor rows are those of the file, which messages name.
-    numeric = {n: _numbers(path, table, n) for n in (u, v, "confidence", "frame") if n in table}
+    numeric = {n: _numbers(path, table, n) for n in (*parts, "frame", *sides) if n in table}
     if "frame" in numeric:
         whole_frames(numeric["frame"], f"{path}: frame")
     table = table.assign(**numeric)
-    keys = [name for name in ("image", "frame", "person") if name in table] or None
-    if keys is None:
-        table, keys = table.assign(frame=table.groupby("joint").cumcount()), ["frame"]
+    keys = [name for name in ("image", "frame", "person", *sides) if name in table]
+    read = {"joint", *parts, *keys}
+    if not set(keys) - set(sides):
+        table, keys = table.assign(frame=table.groupby("joint").cumcount()), ["frame", *sides]
     if table.duplicated([*keys, "joint"]).any():
         twice = table[table.duplicated([*keys, "joint"])].iloc[0]
         raise InputError(
             f"{path}: joint {twice['joint']!r} of one person is told twice: name image, frame and person"
         )
-    values = {u: "x", v: "y"} | ({"confidence": "confidence"} if "confidence" in table else {})
-    wide = table.pivot(index=keys, columns="joint", values=list(values))
+    wide = table.pivot(index=keys, columns="joint", values=list(parts))
     levels = (wide.columns.get_level_values(level) for level in (0, 1))
-    wide.columns = pd.Index([f"{joint}_{values[str(value)]}" for value, joint in zip(*levels, strict=True)])
+    wide.columns = pd.Index([f"{joint}_{parts[str(part)]}" for part, joint in zip(*levels, strict=True)])
     order = (
         pd.MultiIndex.from_frame(table[keys].drop_duplicates())
         if len(keys) > 1
         else pd.Index(table[keys[0]].unique())
     )
-    return wide.reindex(order).rename_axis(keys).reset_index()
+    return wide.reindex(order).rename_axis(keys).reset_index(), read
 
 
 def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
-    """A column of numbers, NaN where the table has no such column."""
-    if column not in table:
-        return np.full(len(table), np.nan)
+    """A column of numbers."""
     try:
         return table[column].to_numpy(np.float64)
     except (ValueError, TypeError):
@@ -197,18 +280,6 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
         raise InputError(
             f"{path}: column {column!r}, row {row + 1}: {table[column].iloc[row]!r} is not a number"
         ) from None
-
-
-def _skeleton_of_size(path: Path, joints: int) -> Skeleton:
-    fitting = [s for s in SKELETONS.values() if len(s) == joints]
-    if len(fitting) == 1:
-        return fitting[0]
-    if not fitting:
-        sizes = ", ".join(f"{s.name} {len(s)}" for s in SKELETONS.values())
-        raise InputError(f"{path} has {joints} joints, no skeleton has as many ({sizes})")
-    raise InputError(
-        f"{path}: {' and '.join(s.name for s in fitting)} have {joints} joints: say which with `skeleton`"
-    )
 
 
 def _array(

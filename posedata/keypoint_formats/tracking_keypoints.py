@@ -21,20 +21,20 @@ from jaxtyping import Bool, Float
 from evolift.posedata.errors import InputError
 from evolift.posedata.frame_numbers import whole_frames
 from evolift.posedata.input_file import read_text
+from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
-from evolift.posedata.keypoint_formats.name_mapping import NameMapping, mapping_of_names
-from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.keypoint_formats.reading import Reading
+
+_AXES = ("x", "y", "likelihood")
+_OF_SLEAP = {"track", "frame_idx", "instance.score"}
 
 
-def read_deeplabcut(
-    path: Path, *, skeleton: Skeleton | None = None, mapping: NameMapping | None = None
-) -> Keypoints:
+def read_deeplabcut(path: Path, reading: Reading) -> Keypoints:
     """People of a DeepLabCut CSV; a person that is nowhere in a frame is left out of it.
 
     Args:
         path: of the file.
-        skeleton: of its body parts, if they are named as ours and fit several.
-        mapping: what its body parts mean.
+        reading: of the file.
 
     Raises:
         InputError: it is not such a table, its names mean nothing, or nobody is in it.
@@ -49,6 +49,7 @@ def read_deeplabcut(
         else list(range(len(first)))
     )
     names = list(dict.fromkeys(head["bodyparts"]))
+    reading.found("coords of columns", head["coords"], _AXES)
     tables, frames, images, ids = [np.zeros((0, len(names), 3))], [], [], []
     for person in dict.fromkeys(head["individuals"]):
         table = _deeplabcut_person(path, head, body, person, names)
@@ -63,8 +64,7 @@ def read_deeplabcut(
         np.concatenate(tables),
         {"frame": frames, "image": images, "person": ids if any(head["individuals"]) else None},
         format="deeplabcut",
-        skeleton=skeleton,
-        mapping=mapping,
+        reading=reading,
         has_scores="likelihood" in head["coords"],
     )
 
@@ -83,7 +83,6 @@ def _deeplabcut_person(
     path: Path, head: dict[str, list[str]], body: pd.DataFrame, person: str, names: list[str]
 ) -> Float[np.ndarray, "rows names 3"]:
     """x, y and likelihood of one person in all frames, NaN where there is none."""
-    axes = ("x", "y", "likelihood")
     table = np.full((len(body), len(names), 3), np.nan)
     columns = list(zip(head["individuals"], head["bodyparts"], head["coords"], strict=True))
     if twice := next((column for column in columns if columns.count(column) > 1), None):
@@ -91,15 +90,13 @@ def _deeplabcut_person(
             f"{path} has the column {' '.join(filter(None, twice))!r} twice: leave one of them out"
         )
     for number, (whose, part, axis) in enumerate(columns, 1):
-        if whose == person and axis in axes:
+        if whose == person and axis in _AXES:
             values = _numeric(path, body.iloc[:, number], f"{part} {axis}")
-            table[:, names.index(part), axes.index(axis)] = values
+            table[:, names.index(part), _AXES.index(axis)] = values
     return table
 
 
-def read_sleap(
-    path: Path, *, skeleton: Skeleton | None = None, mapping: NameMapping | None = None
-) -> Keypoints:
+def read_sleap(path: Path, reading: Reading) -> Keypoints:
     """People of a SLEAP analysis CSV; arguments and errors are those of `read_deeplabcut`."""
     rows = _cells(path)
     header = [str(cell) for cell in rows.iloc[0]]
@@ -115,6 +112,9 @@ def read_sleap(
         for column in (f"{name}.x", f"{name}.y", f"{name}.score")
     ]
     table = np.stack(columns, 1).reshape(len(body), len(names), 3) if names else np.zeros((len(body), 0, 3))
+    reading.found(
+        "columns", header, _OF_SLEAP | {f"{n}.{part}" for n in names for part in ("x", "y", "score")}
+    )
     there = _is_somewhere(table)
     frames = whole_frames(
         _numeric(path, body["frame_idx"], "frame_idx")[there], f"{path}: column 'frame_idx'"
@@ -126,8 +126,7 @@ def read_sleap(
         table[there],
         {"frame": frames, "person": tracks if tracks and all(tracks) else None},
         format="sleap",
-        skeleton=skeleton,
-        mapping=mapping,
+        reading=reading,
         has_scores=any(name.endswith(".score") and name != "instance.score" for name in header),
     )
 
@@ -146,22 +145,16 @@ def _keypoints(
     rows: dict[str, Any],
     *,
     format: str,
-    skeleton: Skeleton | None,
-    mapping: NameMapping | None,
+    reading: Reading,
     has_scores: bool,
 ) -> Keypoints:
     if not len(table):
         raise InputError(f"{path} holds nobody")
-    mapping = mapping or mapping_of_names(names, str(path), skeleton)
-    if not set(names) & mapping.names:
-        raise InputError(f"{path}: the mapping names none of its keypoints ({', '.join(names)})")
-    values = mapping.arranged(names, table)
     return keypoints_of(
-        mapping.skeleton,
-        values[..., :2],
+        joint_columns(reading, str(path), len(names), names=names),
+        table[..., :2],
         format=format,
-        confidence=values[..., 2] if has_scores else None,
-        notes=mapping.notes(names),
+        confidence=table[..., 2] if has_scores else None,
         **rows,
     )
 

@@ -31,6 +31,9 @@ LANDMARKS = [
     (COCO17, {0: "nose", 1: "left_eye", 4: "right_ear", 5: "left_shoulder", 10: "right_wrist", 11: "left_hip", 16: "right_ankle"}),
     (MPII16, {0: "right_ankle", 3: "left_hip", 6: "pelvis", 7: "thorax", 8: "upper_neck", 9: "head_top", 10: "right_wrist", 15: "left_wrist"}),
     (LSP14, {0: "right_ankle", 2: "right_hip", 5: "left_ankle", 6: "right_wrist", 11: "left_wrist", 12: "neck", 13: "head_top"}),
+    (SKELETONS["CROWDPOSE14"], {0: "left_shoulder", 5: "right_wrist", 6: "left_hip", 11: "right_ankle", 12: "head_top", 13: "neck"}),
+    (SKELETONS["AIC14"], {0: "right_shoulder", 2: "right_wrist", 3: "left_shoulder", 6: "right_hip", 11: "left_ankle", 12: "head_top"}),
+    (SKELETONS["OPENPOSE18"], {0: "nose", 1: "neck", 4: "right_wrist", 7: "left_wrist", 8: "right_hip", 13: "left_ankle", 14: "right_eye", 17: "left_ear"}),
     (BODY25, {0: "nose", 1: "neck", 4: "right_wrist", 8: "pelvis", 11: "right_ankle", 14: "left_ankle", 15: "right_eye", 19: "left_big_toe", 24: "right_heel"}),
     (SKELETONS["MEDIAPIPE33"], {0: "nose", 7: "left_ear", 11: "left_shoulder", 16: "right_wrist", 23: "left_hip", 28: "right_ankle", 31: "left_foot_index"}),
 ]  # fmt: skip

@@ -46,6 +46,19 @@ def test_people_are_found_in_images_alone(people: PersonSettings) -> None:
         people.require_images()
 
 
+def test_options_of_keypoints_are_refused_where_there_are_none() -> None:
+    KeypointSettings().require_files()
+    KeypointSettings(format="jsonl", image_size=(3, 4), mapping="m.json").require_stream()
+    with pytest.raises(
+        InputError, match="none of the inputs is by its ending: `mapping` and `image_size`; leave"
+    ):
+        KeypointSettings(mapping="m.json", image_size=(3, 4)).require_files()
+    with pytest.raises(InputError, match="a stream is of JSON lines: leave out `format` csv"):
+        KeypointSettings(format="csv").require_stream()
+    with pytest.raises(InputError, match="leave out `frames_per_second`"):
+        KeypointSettings(frames_per_second=30.0).require_stream()
+
+
 def test_the_files_that_a_prediction_is_read_from_are_known() -> None:
     settings = PredictSettings(
         models=ModelSettings(chain="j", refiner="r"), people=PersonSettings(persons="p.ONNX")

@@ -17,6 +17,7 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.keypoint_formats.keypoint_files import read_keypoints
 from evolift.posedata.keypoint_formats.line_keypoints import read_keypoint_lines
+from evolift.posedata.keypoint_formats.reading import Reading
 from evolift.posedata.predictions.prediction_files import (
     prediction_lines,
     read_predictions,
@@ -163,14 +164,14 @@ def test_streams_are_answered_as_they_come() -> None:
     lines = iter(
         [*prediction_lines(made(2)), "\n", '{"skeleton": "COCO17", "joints_2d": [' + "[1,2]," * 16 + "null]}"]
     )
-    stream = read_keypoint_lines(lines, "standard input", rows=1)
+    stream = read_keypoint_lines(lines, Reading("standard input"), rows=1)
     assert next(stream).skeleton == H36M17
     assert next(lines).startswith("{")  # the third line has not been read yet
     last = list(stream)
     assert [part.skeleton for part in last] == [COCO17]
     assert last[0].visibility[0].tolist() == [2] * 16 + [0]
     with pytest.raises(InputError, match="standard input line 1 is not JSON"):
-        list(read_keypoint_lines(["{"], "standard input"))
+        list(read_keypoint_lines(["{"], Reading("standard input")))
 
 
 def test_file_names_that_are_no_text_are_written(tmp_path: Path) -> None:
