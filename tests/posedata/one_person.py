@@ -10,12 +10,15 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from evolift.posedata.skeleton import (
+    AIC14,
     BODY25,
     COCO17,
+    CROWDPOSE14,
     HALPE26,
     LSP14,
     MEDIAPIPE33,
     MPII16,
+    OPENPOSE18,
     SMPL22,
     Skeleton,
 )
@@ -54,9 +57,10 @@ _HIPS, _SHOULDERS = _middle("left_hip", "right_hip"), _middle("left_shoulder", "
 _MEANINGS: dict[str, dict[str, np.ndarray]] = {
     "COCO17": {},
     "BODY25": {"neck": _SHOULDERS, "pelvis": _HIPS},
+    "OPENPOSE18": {"neck": _SHOULDERS},
     "HALPE26": {"neck": _SHOULDERS, "pelvis": _HIPS},
     "MPII16": {"pelvis": _HIPS, "thorax": BODY["thorax"], "upper_neck": BODY["skull"]},
-    "LSP14": {"neck": BODY["thorax"]},
+    **{name: {"neck": BODY["thorax"]} for name in ("LSP14", "CROWDPOSE14", "AIC14")},
     "MEDIAPIPE33": {},
     "SMPL22": {
         "pelvis": np.add(_HIPS, (0, 60, -20)), "spine1": BODY["spine"] - [0, 90, 0], "spine2": BODY["spine"],
@@ -71,7 +75,7 @@ def joints_of(skeleton: Skeleton) -> np.ndarray:
     return np.array([meanings.get(joint, BODY.get(joint, np.full(3, 9e3))) for joint in skeleton.joints])
 
 
-SKELETONS = (COCO17, BODY25, HALPE26, MPII16, LSP14, MEDIAPIPE33, SMPL22)
+SKELETONS = (COCO17, BODY25, OPENPOSE18, HALPE26, MPII16, LSP14, CROWDPOSE14, AIC14, MEDIAPIPE33, SMPL22)
 
 _ENDS: dict[str, np.ndarray] = {
     "lhipjoint": BODY["left_hip"], "lfemur": BODY["left_knee"], "ltibia": BODY["left_ankle"], "lfoot": BODY["left_toe"],

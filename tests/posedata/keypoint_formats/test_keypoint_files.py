@@ -63,7 +63,7 @@ def test_coco_annotations_have_names_sizes_boxes_and_flags(tmp_path: Path) -> No
     assert read.visibility[0, :2].tolist() == [1, 2]
     assert (read.visibility[1, 1], read.confidence[1, 1]) == (0, 0)
     assert read.joints_2d[1, 1].tolist() == [0, 0]
-    assert "1 of 2 people lack joints, which are unlabelled: 1 of confidence 0" in read.notes
+    assert "1 of 2 people lack joints, which are unlabelled: 1 at (0, 0)" in read.notes
 
 
 def test_coco_results_with_scores_of_one_are_scores_not_flags(tmp_path: Path) -> None:

@@ -130,13 +130,13 @@ def without_names(format: str, people: np.ndarray, folder: Path) -> Path:
         header = ",".join(f"{part}{n}" for n in range(1, people.shape[1] + 1) for part in "xyc")
         rows = [",".join(map(str, samples.flat(person))) for person in people]
         return written(folder, "\n".join([header, *rows]), "k.csv")
-    made = {
-        "coco": lambda: samples.coco_results(people),
-        "alphapose": lambda: samples.coco_results(people, image_id="a.jpg"),
-        "openpose": lambda: samples.openpose(people),
-        "mmpose": lambda: samples.mmpose(people),
+    made: dict[str, Any] = {
+        "coco": samples.coco_results(people),
+        "alphapose": samples.coco_results(people, image_id="a.jpg"),
+        "openpose": samples.openpose(people),
+        "mmpose": samples.mmpose(people),
     }
-    return written(folder, made[format]())
+    return written(folder, made[format])
 
 
 FORMATS = ["coco", "alphapose", "openpose", "mmpose", "numbered csv", "npz"]
