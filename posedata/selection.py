@@ -13,6 +13,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import VISIBLE, JointMapping, mapping_between
 from evolift.posedata.output_file import sha256_of
 from evolift.posedata.poses import Poses
+from evolift.posedata.predictions.levelled_poses import PARAMETER, is_predicted
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
@@ -85,6 +86,8 @@ def select_rows(
         rows = np.flatnonzero(keep)
         left_out = np.random.default_rng(seed).permutation(rows)[max(1, round(share * len(rows))) :]
         keep[left_out] = False
+        if is_predicted(store):
+            parameters[PARAMETER] = store.provenance.parameters[PARAMETER]
         provenance = Provenance("evolift data select", parameters, None, {source.name: sha256_of(source)})
         image_root = str(store.image_folder.resolve()) if "image" in store.columns else ""
         mapping = mapping_between(store.skeleton, skeleton or store.skeleton)

@@ -28,6 +28,7 @@ _CODEC = "mp4v"
 _NO_NAME = "is not UTF-8, which OpenCV needs of the names of videos: rename it"  # it crashes on others
 _MISSING = 0.01
 _MAX_FRAMES = 1e9
+_MS_PER_SECOND = 1e3
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
@@ -44,6 +45,7 @@ class VideoReader:
         frames_per_second: as the source tells; 30 if it does not.
         count: frames that a file says it has, 0 if that is not known.
         read: frames given so far.
+        time: of the last frame given, seconds since the first as the file's container has it; NaN where it has none.
 
     Raises:
         InputError: it cannot be opened, or holds no frames.
@@ -68,8 +70,10 @@ class VideoReader:
         self.size = (first.shape[1], first.shape[0])
         count = 0.0 if isinstance(source, int) else self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.count = int(count) if 0 < count < _MAX_FRAMES else 0  # damaged files tell nonsense
-        self.read = 0
-        self._queue: queue.Queue[np.ndarray | BaseException | None] = queue.Queue(AHEAD)
+        self.read, self.time = 0, math.nan
+        self._has_times = not isinstance(source, int)
+        self._first_stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+        self._queue: queue.Queue[tuple[np.ndarray, float] | BaseException | None] = queue.Queue(AHEAD)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._decode, args=(first,), daemon=True)
         self._thread.start()
@@ -81,9 +85,13 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames of the video in order, RGB."""
-        while (frame := self._queue.get()) is not None:
-            if isinstance(frame, BaseException):
-                raise frame
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            frame, stamp = item
+            # The first frame is at 0 whatever its stamp; a later one that is not later has no time.
+            since = (stamp - self._first_stamp) / _MS_PER_SECOND
+            self.time = since if self._has_times and (since > 0 or not self.read) else math.nan
             self.read += 1
             yield frame
 
@@ -91,14 +99,15 @@ class VideoReader:
         try:
             frame: np.ndarray | None = first
             while frame is not None and not self._stop.is_set():
-                self._put(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+                stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+                self._put((cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), stamp))
                 is_read, frame = self._capture.read()
                 frame = frame if is_read else None
             self._put(None)
         except BaseException as error:  # raised again where frames are taken
             self._put(error)
 
-    def _put(self, item: np.ndarray | BaseException | None) -> None:
+    def _put(self, item: tuple[np.ndarray, float] | BaseException | None) -> None:
         while not self._stop.is_set():
             with contextlib.suppress(queue.Full):
                 self._queue.put(item, timeout=0.1)

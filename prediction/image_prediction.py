@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from evolift.drawing.overlay import draw_box, draw_joints
 from evolift.drawing.pose_page import embedded_image
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
+from evolift.posedata.frame_numbers import is_even, rate_of
 from evolift.posedata.image_file import is_animated, read_image, write_image
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.progress import Progress, no_progress
@@ -131,13 +132,14 @@ class ImagePrediction:
             camera = self.cameras.of_image(video.size, video.label)
             follow = self._follower(camera.camera)
             parts: list[Predictions] = []
-            waiting: list[tuple[int, PosePrediction, str]] = []
+            waiting: list[tuple[int, float, PosePrediction, str]] = []
+            times: list[float] = []
             provenance = {**self.provenance, "frames_per_second": {label: video.frames_per_second}}
 
             def gather() -> None:
                 # Arrays of single poses that stay would break up the memory that the networks use over and over.
                 if waiting:
-                    frames, poses, tracks = zip(*waiting, strict=True)
+                    frames, seconds, poses, tracks = zip(*waiting, strict=True)
                     table = predictions_of(
                         poses,
                         image=label,
@@ -145,12 +147,14 @@ class ImagePrediction:
                         people=tracks,
                         camera_assumption=camera.sentence,
                         provenance=provenance,
+                        times=seconds,
                     )
                     parts.append(table)
                     waiting.clear()
 
             try:
                 for number, image in enumerate(islice(video, max_frames)):
+                    times.append(video.time)
                     drawn = image
                     if answers := follow(image):
                         poses, names = [pose for pose, _ in answers], [track for _, track in answers]
@@ -159,7 +163,7 @@ class ImagePrediction:
                             (label, number),
                             lambda image=image: embedded_image(image),  # type: ignore[misc]  # bound now, not later
                         )
-                        waiting += [(number, pose, track) for pose, track in answers]
+                        waiting += [(number, video.time, pose, track) for pose, track in answers]
                         if len(waiting) >= self.gathered:
                             gather()
                     written.write(drawn)
@@ -182,7 +186,29 @@ class ImagePrediction:
         unseen = video.read - len(np.unique(predictions.frame))
         if unseen:
             self.results.note(f"{label}: in {unseen} of {video.read} frames nobody was found.")
-        self.results.add(Clip(label, predictions, video.frames_per_second))
+        self.results.add(self._clip(label, predictions, np.array(times), video.frames_per_second))
+
+    def _clip(
+        self, label: str, predictions: Predictions, times: Float64[np.ndarray, "frames"], rate: float
+    ) -> Clip:
+        """The clip of a video, whose rate is that of its shortest steps if they vary.
+
+        Args:
+            label: of the clip.
+            predictions: of its people.
+            times: of all its frames, seconds; NaN where the container has none.
+            rate: frames per second that the file tells.
+        """
+        if len(times) < 2 or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
+            return Clip(label, replace(predictions, time=np.full(len(predictions), np.nan)), rate)
+        if is_even(times, np.arange(len(times)), rate):
+            return Clip(label, predictions, rate)
+        shortest = rate_of(times)
+        steps = np.diff(times)
+        self.results.note(
+            f"{label}: its frame rate varies, frames last {1e3 * steps.min():.0f} to {1e3 * steps.max():.0f} ms: poses are at the times of its container, and bvh files have {shortest:.4g} frames per second."
+        )
+        return Clip(label, predictions, shortest)
 
     def _poses(
         self, image: Image, path: str, camera: Camera | None

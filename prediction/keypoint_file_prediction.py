@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evolift.lifter.lifter import Lifter
+from evolift.posedata.frame_numbers import rate_of
 from evolift.posedata.keypoint_formats.keypoint_files import read_keypoints
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
@@ -61,7 +64,7 @@ def predict_keypoint_file(
         provenance=provenance,
     )
     results.failed += lifted.skipped
-    rate = settings.frames_per_second
+    rate = settings.frames_per_second or _rate(keypoints)
     clip = Clip(label, lifted.predictions, rate or _RATE_UNKNOWN)
     if clip.is_over_time:
         problem = None
@@ -71,6 +74,13 @@ def predict_keypoint_file(
             problem = f"{path} does not tell the time between frames (give `frames_per_second`)"
         clip = Clip(label, lifted.predictions, clip.frames_per_second, problem)
     results.add(clip)
+
+
+def _rate(keypoints: Keypoints) -> float | None:
+    """Frames per second as the times of a file tell it."""
+    if keypoints.time is None or not np.isfinite(keypoints.time).all() or not np.ptp(keypoints.time):
+        return None
+    return rate_of(keypoints.time)
 
 
 def _read(path: Path, settings: KeypointSettings, cameras: CameraRule) -> Keypoints:

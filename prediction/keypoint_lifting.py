@@ -103,6 +103,7 @@ def lift_keypoints(
         cameras=tuple(cameras),
         camera_assumption=camera_assumption,
         provenance=provenance or {},
+        time=np.full(len(rows), np.nan) if people.time is None else people.time[rows],
     )
     return LiftedKeypoints(predictions, tuple(skipped))
 

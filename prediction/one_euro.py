@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.predictions.predictions import Predictions
+from evolift.posedata.predictions.predictions import Predictions, places_in_time
 
 
 class OneEuroFilter:
@@ -97,9 +97,10 @@ def smoothed_predictions(
                 f"person {person!r} is twice in one frame, so poses cannot be smoothed over time"
             )
         of_joints, of_root = (OneEuroFilter(minimum_cutoff=minimum_cutoff, beta=beta) for _ in range(2))
-        for row, frame in zip(rows.tolist(), frames.tolist(), strict=True):
-            joints[row] = of_joints(predictions.joints_3d[row], frame / frames_per_second)
-            roots[row] = of_root(predictions.root_3d[row], frame / frames_per_second)
+        times = places_in_time(predictions, rows, frames_per_second) / frames_per_second
+        for row, time in zip(rows.tolist(), times.tolist(), strict=True):
+            joints[row] = of_joints(predictions.joints_3d[row], time)
+            roots[row] = of_root(predictions.root_3d[row], time)
     return replace(predictions, joints_3d=joints, root_3d=roots)
 
 

@@ -294,6 +294,7 @@ def predictions_of(
     people: Sequence[str] = ("person 1",),
     camera_assumption: str = "",
     provenance: Mapping[str, Any] | None = None,
+    times: Sequence[float] | None = None,
 ) -> Predictions:
     """Poses of one image or video as a table that can be written.
 
@@ -303,6 +304,7 @@ def predictions_of(
         frames, people: of each pose.
         camera_assumption: one sentence on the camera.
         provenance: command, versions, checkpoints.
+        times: of each pose, seconds; NaN or None where they are not known.
     """
     rows, camera = len(poses), poses[0].camera
     return Predictions(
@@ -319,4 +321,5 @@ def predictions_of(
         cameras=() if camera is None else (camera,),
         camera_assumption=camera_assumption,
         provenance=provenance or {},
+        time=np.full(rows, np.nan) if times is None else np.array(times, np.float64),
     )

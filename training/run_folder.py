@@ -13,6 +13,7 @@ from evolift.posedata.output_file import SETTINGS, hashes_of, output_folder, wri
 from evolift.posedata.settings import Settings
 from evolift.posedata.version import __version__
 from evolift.training.process_rank import is_first_process
+from evolift.training.resume_state import require_steps_left
 
 MAY_CHANGE = {
     "accelerator",
@@ -64,13 +65,15 @@ def run_folder(
 
     Raises:
         OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
-        InputError: the run to resume was begun with other settings, or its record is damaged.
+        InputError: the run to resume was begun with other settings, has done more steps already, or its record is damaged.
     """
     if not is_first_process():
         yield
         return
     if resume:
         _require_same_settings(output / SETTINGS, record["settings"])
+        if "steps" in record["settings"]:  # before the record is written anew
+            require_steps_left(output, record["settings"]["steps"])
     with output_folder(output, overwrite=overwrite, resume=resume):
         write_json(output / SETTINGS, record)
         yield

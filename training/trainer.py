@@ -31,6 +31,7 @@ from evolift.posedata.output_file import write_text
 from evolift.posedata.seeds import seed_at
 from evolift.training.checkpoint import CheckpointedModel
 from evolift.training.memory_allocator import reuse_freed_memory
+from evolift.training.resume_state import STATE
 from evolift.training.settings import RunSettings
 from evolift.training.weight_average import MovingAverage
 
@@ -257,7 +258,7 @@ def train(
     )
     if settings.precision == "16-mixed" and isinstance(trainer.accelerator, CPUAccelerator):
         raise InputError("float16 is for GPUs: train with precision bf16-mixed, or 32-true, on a CPU")
-    state = folder / "resume.ckpt"
+    state = folder / STATE
     with warnings.catch_warnings():
         # Batches are cheap pure functions here: worker counts are the user's choice, not lightning's.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")

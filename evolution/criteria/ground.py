@@ -28,6 +28,7 @@ from torch import Tensor
 from evolift.evolution.criteria.criterion import Criterion
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.posedata.errors import InputError, StoreError
+from evolift.posedata.predictions.levelled_poses import levelled_or_none
 from evolift.posedata.store import PoseStore
 
 SINK = 60.0
@@ -107,14 +108,15 @@ def store_supports(store: PoseStore) -> Float32[np.ndarray, "rows"]:
     """What each pose of a store stands on, mm: see `supports`; a child stands on what its ancestor stands on.
 
     Raises:
-        StoreError: the poses are not 3D in the world frame.
+        StoreError: the poses are not 3D in the world frame, and no predictions.
     """
-    if store.coordinate_frame != "world":
+    levelled = levelled_or_none(store)
+    if store.coordinate_frame != "world" and levelled is None:
         raise StoreError(f"{store.path}: the ground is judged in the world frame, these poses are not in it")
     lowest, subjects, actions, mothers = [], [], [], []
     for poses in store.batches(READ_ROWS):
         assert poses.joints_3d is not None  # they are in the world frame
-        lowest.append(lowest_joint(poses.joints_3d))
+        lowest.append(lowest_joint(poses.joints_3d if levelled is None else levelled.joints(poses)))
         subjects.append(poses.subject)
         actions.append(poses.action)
         mothers.append(np.full(len(poses), -1) if poses.lineage is None else poses.lineage.parent_a)

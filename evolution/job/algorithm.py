@@ -43,6 +43,7 @@ from evolift.posedata.errors import InputError, StoreError
 from evolift.posedata.input_file import FilePath
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Lineage, Poses, labelled
+from evolift.posedata.predictions.levelled_poses import RULE, is_predicted, levelled_or_none
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.settings import require_settings
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
@@ -114,7 +115,8 @@ def evolve(
     """Grow a pose store.
 
     Args:
-        source: store of 3D poses in the world frame.
+        source: store of 3D poses in the world frame, or of predictions, which are stood up in one
+            (`evolift.posedata.predictions.levelled_poses`).
         target: store to write.
         settings: all that changes the result.
         overwrite: replace `target` if it exists, and start anew if an interrupted run left a work folder beside it.
@@ -128,7 +130,7 @@ def evolve(
 
     Raises:
         StoreError: the source is not sound, or its poses are not 3D in the world frame.
-        InputError: its skeleton has no kinematic tree, fewer than two poses keep the limits, nearly all children are
+        InputError: its skeleton has no kinematic tree, no pose keeps the limits, nearly all children are
             refused, or the interrupted run had other settings.
         OutputError: the target exists, or cannot be written.
     """
@@ -148,7 +150,8 @@ def evolve(
             file.name: sha256_of(file)
             for file in (source, *files_of_limits(settings.limits), *further_inputs)
         }
-        provenance = Provenance(command, settings.to_dict(), settings.seed, inputs)
+        parameters = settings.to_dict() | ({"source_frame": RULE} if is_predicted(store) else {})
+        provenance = Provenance(command, parameters, settings.seed, inputs)
         job = Job(WorkFolder.beside(target), len(store), size, tree, settings)
         folder = job.work_folder()
         folder.start(_identity(provenance, job, block), resume=resume, overwrite=overwrite)
@@ -184,7 +187,7 @@ def _identity(provenance: Provenance, job: Job, block: int) -> dict[str, Any]:
 def _require_world(store: PoseStore) -> None:
     if store.coordinate_frame == "none":
         raise StoreError(f"{store.path}: it has no 3D poses, so there is nothing to evolve")
-    if store.coordinate_frame != "world":
+    if store.coordinate_frame != "world" and not is_predicted(store):
         raise StoreError(
             f"{store.path}: its poses are in the camera frame, evolution needs the world frame with z up: import the store without cameras"
         )
@@ -197,7 +200,9 @@ def _copy_originals(
     parts, kept, lengths, lowest, some = [], [], [], [], []
     last_generation, start = 0, 0
     every = -(-len(store) // SAMPLE)
-    for poses in store.batches(READ_ROWS):
+    levelled = levelled_or_none(store)
+    for stored in store.batches(READ_ROWS):
+        poses = stored if levelled is None else replace(stored, joints_3d=levelled.joints(stored))
         if poses.joints_3d is None:
             raise StoreError(f"{store.path}: the dataset /poses/joints_3d is missing")
         lineage = poses.lineage or Lineage.unbred(len(poses))
@@ -217,7 +222,14 @@ def _copy_originals(
     said = complaint(np.concatenate(some), np.concatenate(kept), limits)
     if said is not None:
         _log.warning("%s: %s", store.path, said)
+    if levelled is not None:
+        _log.warning("%s: %s", store.path, RULE)
     members = _parents(valid, store.path, limits)
+    if len(members) == 1:
+        _log.warning(
+            "%s: one pose has nobody to be crossed with: the first generation is bred by the other operators alone",
+            store.path,
+        )
     subject = pd.api.types.union_categoricals(subjects)
     action = pd.api.types.union_categoricals(actions)
     folder.write_parents(members, length_templates(np.concatenate(lengths), subject, limits.tree))
@@ -235,9 +247,9 @@ def _parents(
     valid: Bool[np.ndarray, "rows"], path: Path, limits: JointLimits
 ) -> Int64[np.ndarray, "members"]:
     rows: np.ndarray = np.flatnonzero(valid)
-    if len(rows) < 2:
+    if not len(rows):
         raise InputError(
-            f"{path}: {len(rows)} of its {len(valid)} poses keep the limits {limits.name!r}, evolution needs at least two parents: see `evolift limits check`"
+            f"{path}: 0 of its {len(valid)} poses keep the limits {limits.name!r}, and evolution needs a parent: see `evolift limits check`, or choose wider limits"
         )
     return rows
 

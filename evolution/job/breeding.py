@@ -156,7 +156,7 @@ class Parents:
 
     Args:
         pool: genes of the population.
-        rows: of it that may, at least two.
+        rows: of it that may; one alone has children by the other operators, without crossover.
         cumulative: running sum of their weights, None if all have the same.
         templates: bone lengths that a child may get, one row per subject.
         duplicates: refuses duplicates, None if they may be.
@@ -242,6 +242,8 @@ def make_candidates(
     body, mate = parents.pool.take(first), parents.pool.take(second)
 
     crossed = torch.rand(n, generator=generator) < settings.crossover_rate
+    if len(parents.rows) == 1:  # with itself nothing would be exchanged
+        crossed = torch.zeros_like(crossed)
     taken = draw_subtrees(tree, n, generator, two_point_rate=settings.two_point_rate) & crossed[:, None]
     child = exchange(body, mate, taken, tree, lengths=settings.crossed_lengths)
 
@@ -279,7 +281,9 @@ def make_candidates(
 
 
 def _draw_parents(parents: Parents, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    if parents.cumulative is None:
+    if len(parents.rows) == 1:
+        first = second = torch.zeros(n, dtype=torch.int64)
+    elif parents.cumulative is None:
         first, second = draw_pairs(n, len(parents.rows), generator)
     else:
         first, second = draw_weighted_pairs(torch.from_numpy(parents.cumulative), n, generator)

@@ -16,6 +16,7 @@ from evolift.evolution.criteria.ground import store_supports
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.operators.random_limbs import with_random_limbs
 from evolift.posedata.errors import StoreError
+from evolift.posedata.predictions.levelled_poses import levelled_or_none
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.store import PoseStore
@@ -132,7 +133,7 @@ def report_on_store(
     Args:
         store: of 3D poses.
         limits: for the store's skeleton.
-        criteria: to be asked as well; then the poses must be in the world frame.
+        criteria: to be asked as well; then the poses must be in the world frame, or predictions, which are levelled.
         random_limbs: also check the same bodies with random limbs, which limits ought to refuse.
         worst: how many rows to name.
         progress: counts poses.
@@ -146,11 +147,12 @@ def report_on_store(
         store.require_labelled("a check with criteria or random limbs")
     support = torch.from_numpy(store_supports(store)) if criteria else None
     real, random = _Counts(limits, criteria), _Counts(limits, criteria)
+    levelled = levelled_or_none(store)
     start = 0
     for poses in store.batches(READ_ROWS):
         if poses.joints_3d is None:
             raise StoreError(f"{store.path}: it has no 3D poses to check")
-        joints = torch.from_numpy(poses.joints_3d)
+        joints = torch.from_numpy(poses.joints_3d if levelled is None else levelled.joints(poses))
         standing = None if support is None else support[start : start + len(poses)]
         real.add(joints, standing)
         if random_limbs:

@@ -46,6 +46,8 @@ def novelty(
 ) -> Float[np.ndarray, "n"]:
     """Distance of poses to the nearest of `ANCHORS` others of them, drawn at random for each generation, mm."""
     tree = pool.tree
+    if len(rows) == 1:  # far from nobody
+        return np.ones(1)
     generator = generator_at(seed, generation, _PLACE)
     chosen = np.sort(torch.randperm(len(rows), generator=generator)[:ANCHORS].numpy())
     anchors = in_torso_frame(pool.take(torch.from_numpy(rows[chosen])), tree).flatten(1)

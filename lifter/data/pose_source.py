@@ -21,6 +21,7 @@ from evolift.posedata.camera_rig import CameraBatch
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import VISIBLE, JointMapping, mapping_between
 from evolift.posedata.poses import Poses
+from evolift.posedata.predictions.levelled_poses import is_predicted, levelled_or_none
 from evolift.posedata.seeds import numpy_generator_at
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import CHUNK_ROWS, PoseStore
@@ -106,7 +107,8 @@ class PosePart:
         try:
             self._mapping = self._checked_mapping()
             self.lacking = self._lacking_joints()
-            cameras = self._store.cameras
+            self._levelled = levelled_or_none(self._store)
+            cameras = self._store.cameras if self._levelled is None else self._levelled.cameras
             self.cameras = CameraBatch.of(cameras) if cameras else None
             self.has_pixels = "joints_2d" in self._store.columns
             self._memory: Bodies | None = None
@@ -122,7 +124,8 @@ class PosePart:
         store = self._store
         if store.coordinate_frame == "none":
             raise InputError(f"{self.path} has no 3D joints: a lifter learns from 3D poses")
-        if store.coordinate_frame == "camera" and ("camera" not in store.columns or not store.cameras):
+        is_camera = store.coordinate_frame == "camera" and not is_predicted(store)
+        if is_camera and ("camera" not in store.columns or not store.cameras):
             raise InputError(f"{self.path}: its joints are in camera frames but it has no cameras")
         return mapping_between(store.skeleton, self.skeleton)
 
@@ -144,9 +147,12 @@ class PosePart:
         rows = len(poses)
         camera = torch.full((rows,), -1) if poses.camera is None else torch.from_numpy(poses.camera).long()
         known = np.isfinite(poses.joints_3d).all(-1).astype(np.uint8) * VISIBLE
-        joints = torch.from_numpy(self._mapping.convert(poses.joints_3d, known)[0])
+        in_store = poses.joints_3d if self._levelled is None else self._levelled.joints(poses)
+        joints = torch.from_numpy(self._mapping.convert(in_store, known)[0])
         joints[:, self.lacking] = torch.nan
-        if self._store.coordinate_frame == "camera":
+        if self._levelled is not None and not self._levelled.cameras:
+            camera = torch.full((rows,), -1)  # joints relative to the root are in no camera's frame
+        elif self._store.coordinate_frame == "camera" and self._levelled is None:
             if self.cameras is None or bool((camera < 0).any()):
                 raise InputError(f"{self.path}: a row in the camera frame has no camera")
             of_rows = self.cameras[camera]

@@ -16,9 +16,11 @@ from jaxtyping import Float64
 
 from evolift.posedata.checked_json import expect, number_table, whole_number
 from evolift.posedata.errors import InputError
+from evolift.posedata.frame_numbers import frames_of_names
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from evolift.posedata.keypoint_formats.reading import Reading
+from evolift.posedata.keypoint_formats.track_ids import track_ids
 from evolift.posedata.skeleton import COCO17, HALPE26, MPII16, Skeleton
 
 SKELETON_OF_COUNT: dict[int, Skeleton] = {
@@ -71,9 +73,10 @@ def keypoints_of_coco(values: Any, reading: Reading, *, is_alphapose: bool = Fal
     )
     has_flags = _are_flags(table[..., 2], is_annotation)
     image, frames, sizes = _images(entries, places, images)
-    tracks = _tracks(entries)
+    ids, said = _tracks(entries)
+    reading.notes += said
     keys = dict.fromkeys(key for entry in entries for key in entry)
-    reading.found("keys of people", keys, _READ | _BESIDE_THE_POSE | set(_TRACKS if tracks else ()))
+    reading.found("keys of people", keys, _READ | _BESIDE_THE_POSE | set(_TRACKS))
     return keypoints_of(
         columns,
         table[..., :2],
@@ -82,7 +85,7 @@ def keypoints_of_coco(values: Any, reading: Reading, *, is_alphapose: bool = Fal
         visibility=np.clip(np.nan_to_num(table[..., 2]), 0, 2) if has_flags else None,
         image=image,
         frame=frames,
-        person=tracks,
+        person=ids,
         box=_boxes(entries, places),
         image_size=sizes,
     )
@@ -159,16 +162,22 @@ def _are_flags(third: Float64[np.ndarray, "rows joints"], is_annotation: bool) -
     return bool(are_flags and (is_annotation or (third == 2).any()))
 
 
-def _image_table(values: dict[str, Any], where: str) -> dict[Any, tuple[int, str, int, int]]:
-    """Image id -> (number in the file, name, width, height)."""
-    table = {}
+_Image = tuple[int, str, int, int, int | None]
+"""Number in the file, name, width, height, and frame as the file tells it."""
+
+
+def _image_table(values: dict[str, Any], where: str) -> dict[Any, _Image]:
+    """Image of each image id."""
+    table: dict[Any, _Image] = {}
     for number, image in enumerate(expect(values.get("images"), list, f"{where}: images")):
         at = f"{where}: images[{number}]"
         expect(image, dict, at)
         identity = expect(image.get("id"), (int, str), f"{at}.id")
         name = expect(image.get("file_name", ""), str, f"{at}.file_name")
         width, height = (expect(image.get(k, 0), (int, float), f"{at}.{k}") for k in ("width", "height"))
-        table[identity] = (number, name, _pixels(width), _pixels(height))
+        told = next((image[key] for key in ("frame_id", "frame") if image.get(key) is not None), None)
+        frame = None if told is None else whole_number(told, f"{at}: its frame")
+        table[identity] = (number, name, _pixels(width), _pixels(height), frame)
     return table
 
 
@@ -178,7 +187,7 @@ def _pixels(value: float) -> int:
 
 
 def _images(
-    entries: list[dict[str, Any]], places: list[str], images: dict[Any, tuple[int, str, int, int]]
+    entries: list[dict[str, Any]], places: list[str], images: dict[Any, _Image]
 ) -> tuple[list[str], list[int] | None, np.ndarray]:
     """Name, frame number and size of each entry's image."""
     identities = [
@@ -186,28 +195,47 @@ def _images(
         for entry, at in zip(entries, places, strict=True)
     ]
     if not images:
-        names = [identity if isinstance(identity, str) else "" for identity in identities]
-        numbers = [
-            whole_number(identity, f"{at}.image_id")
-            for identity, at in zip(identities, places, strict=True)
-            if isinstance(identity, int)
-        ]
-        # Names alone are numbered in the order they come in.
-        return names, numbers if len(numbers) == len(names) else None, np.zeros((len(names), 2), np.int32)
+        no_sizes = np.zeros((len(identities), 2), np.int32)
+        if not all(isinstance(identity, int) for identity in identities):
+            return [str(identity) for identity in identities], None, no_sizes
+        numbers = [whole_number(one, f"{at}.image_id") for one, at in zip(identities, places, strict=True)]
+        return [""] * len(numbers), numbers, no_sizes
     for identity, at in zip(identities, places, strict=True):
         if identity not in images:
             raise InputError(f"{at}.image_id is {identity!r}, which is not in its images")
     rows = [images[identity] for identity in identities]
-    return [row[1] for row in rows], [row[0] for row in rows], np.array([row[2:] for row in rows], np.int32)
+    return (
+        [row[1] for row in rows],
+        _frame_numbers(rows, images),
+        np.array([row[2:4] for row in rows], np.int32),
+    )
 
 
-def _tracks(entries: list[dict[str, Any]]) -> list[str] | None:
-    """Ids of tracked people, None unless every entry has one (`track_id` of PoseTrack, `idx` of AlphaPose)."""
-    for key in _TRACKS:
-        ids = [entry.get(key) for entry in entries]
-        if all(isinstance(identity, (int, float, str)) for identity in ids):
-            return [str(identity) for identity in ids]
-    return None
+def _frame_numbers(rows: list[_Image], images: dict[Any, _Image]) -> list[int]:
+    """Frame of each row: what its image says, else the number in its name, else its place in the file.
+
+    All images are asked, those without people too: places and names of a file mean one thing.
+    """
+    told = [image[4] for image in images.values()]
+    if None not in told and len(set(told)) == len(told):
+        return [row[4] for row in rows if row[4] is not None]
+    every = list(images.values())
+    in_names = frames_of_names([image[1] for image in every])
+    if in_names is None:
+        return [row[0] for row in rows]
+    number_of = {image[0]: number for image, number in zip(every, in_names, strict=True)}
+    return [number_of[row[0]] for row in rows]
+
+
+def _tracks(entries: list[dict[str, Any]]) -> tuple[list[str] | None, list[str]]:
+    """Ids of tracked people (`track_id` of PoseTrack, `idx` of AlphaPose), and notes."""
+    found = (track_ids([entry.get(key) for entry in entries]) for key in _TRACKS)
+    notes: list[str] = []
+    for ids, said in found:
+        if ids is not None:
+            return ids, []
+        notes += said
+    return None, notes
 
 
 def _boxes(entries: list[dict[str, Any]], places: list[str]) -> Float64[np.ndarray, "rows 4"]:

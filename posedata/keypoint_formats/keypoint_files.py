@@ -216,7 +216,7 @@ def _has_header(path: Path) -> bool:
 
 def _of_lines(path: Path, reading: Reading) -> Keypoints:
     with reading_file(path), path.open(encoding="utf-8-sig") as file:
-        parts = list(read_keypoint_lines(file, reading, rows=2**31))
+        parts = list(read_keypoint_lines(file, reading, rows=2**31, is_whole=True))
     if not parts:
         raise InputError(f"{path} holds nobody")
     if len(parts) > 1:

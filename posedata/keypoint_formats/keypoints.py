@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int32, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64, Shaped, UInt8
 
+from evolift.posedata.frame_numbers import frames_of_names, numbered_by_names
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
 from evolift.posedata.keypoint_formats.name_mapping import NamedColumns
+from evolift.posedata.keypoint_formats.track_ids import who_is_who
 from evolift.posedata.skeleton import Skeleton
 
 
@@ -35,6 +37,7 @@ class Keypoints:
         image_size: (width, height) of each row's image, 0 where the source does not tell.
         format: how the file was read, for example "coco".
         notes: sentences for the user on what was assumed.
+        time: seconds since the first frame of each row's frame, None where the source does not tell.
     """
 
     skeleton: Skeleton
@@ -49,6 +52,7 @@ class Keypoints:
     image_size: Int32[np.ndarray, "rows 2"]
     format: str
     notes: tuple[str, ...] = ()
+    time: Float64[np.ndarray, "rows"] | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -94,6 +98,8 @@ def keypoints_of(
     box: Float[np.ndarray, "rows 4"] | None = None,
     image_size: Shaped[np.ndarray, "rows 2"] | None = None,
     notes: Sequence[str] = (),
+    time: Float64[np.ndarray, "rows"] | None = None,
+    is_over_time: bool = False,
 ) -> Keypoints:
     """Keypoints with everything that a source does not tell filled in, and unlabelled joints made alike.
 
@@ -103,9 +109,12 @@ def keypoints_of(
         confidence: values above 1 count as 1; a joint of confidence 0 or less, or NaN, is unlabelled. If no joint of any
             row has more than 0, the source does not tell confidence, and all joints are used.
         visibility: 0, 1 or 2; from the confidence if None.
-        image, box, image_size, format, notes: as in `Keypoints`.
-        frame: 0 for every row if None and there are no image names; else numbered by image name.
-        person: ids of tracked people; if None, people are numbered from 1 in each frame and are not tracked.
+        image, box, image_size, format, notes, time: as in `Keypoints`.
+        frame: if None, the numbers in the names of the images; 0 for every row if there are no names.
+        person: ids of tracked people; if None, or if two people of a frame have the same, people are numbered from 1 in
+            each frame and are not tracked.
+        is_over_time: that rows without ids are frames of one person, if no frame has two; images whose names are no series
+            are no frames.
     """
     rows = len(joints_2d)
     pixels = _as_float32(joints_2d)
@@ -117,7 +126,9 @@ def keypoints_of(
         pixels, scores, flags = _arranged(joints, pixels, scores, flags)
     known = flags != UNLABELLED
     names = tuple(image) if image is not None else ("",) * rows
-    numbers = np.array(_numbered(names) if frame is None else list(frame), np.int64).reshape(rows)
+    are_frames = frame is not None or frames_of_names(names) is not None
+    numbers = np.array(numbered_by_names(names) if frame is None else list(frame), np.int64).reshape(rows)
+    people, is_tracked, said = who_is_who(numbers, person, is_over_time=is_over_time and are_frames)
     return Keypoints(
         joints.mapping.skeleton if isinstance(joints, NamedColumns) else joints,
         np.where(known[..., None], pixels, np.float32(0)),
@@ -125,12 +136,13 @@ def keypoints_of(
         flags.astype(np.uint8),
         names,
         numbers,
-        _ordinals(numbers) if person is None else tuple(person),
-        person is not None,
+        people,
+        is_tracked,
         np.full((rows, 4), np.nan, np.float32) if box is None else _as_float32(box),
         np.zeros((rows, 2), np.int32) if image_size is None else image_size.astype(np.int32),
         format,
-        (*notes, *told),
+        (*notes, *said, *told),
+        time,
     )
 
 
@@ -209,17 +221,3 @@ def hidden_below(
 ) -> UInt8[np.ndarray, "rows joints"]:
     """Visibility of scores that tell how likely a joint is in sight: below the threshold it is hidden."""
     return np.where(confidence < threshold, HIDDEN, VISIBLE).astype(np.uint8)
-
-
-def _numbered(names: Sequence[str]) -> list[int]:
-    order = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return [order[name] for name in names]
-
-
-def _ordinals(frames: Int64[np.ndarray, "rows"]) -> tuple[str, ...]:
-    seen: dict[int, int] = {}
-    ordinals = []
-    for frame in frames.tolist():
-        seen[frame] = seen.get(frame, 0) + 1
-        ordinals.append(str(seen[frame]))
-    return tuple(ordinals)

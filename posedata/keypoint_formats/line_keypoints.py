@@ -1,7 +1,7 @@
 """Keypoints as JSON lines, for streams: one person a line.
 
 A line is an object with `joints_2d` (a list of [u, v] or null per joint, pixels), and if known `confidence` (a number
-per joint), `image`, `frame`, `person`, `box` (left, top, width, height), `image_size` (width, height) and `skeleton` (a
+per joint), `image`, `frame`, `time` (seconds), `person`, `box` (left, top, width, height), `image_size` (width, height) and `skeleton` (a
 name) or `joint_names` (a list). The first line may be the header of a file of predictions, which then tells the skeleton: what `evolift predict` writes can be read back.
 """
 
@@ -28,6 +28,7 @@ _READ = {
     "confidence",
     "image",
     "frame",
+    "time",
     "person",
     "box",
     "image_size",
@@ -37,7 +38,7 @@ _READ = {
 
 
 def read_keypoint_lines(
-    lines: Iterable[str], reading: Reading, *, rows: int = 1024, first: int = 1
+    lines: Iterable[str], reading: Reading, *, rows: int = 1024, first: int = 1, is_whole: bool = False
 ) -> Iterator[Keypoints]:
     """People of a stream, some at a time, as they come.
 
@@ -46,6 +47,8 @@ def read_keypoint_lines(
         reading: of the stream or file; its skeleton or mapping is that of lines that do not tell theirs.
         rows: maximum number of people in one part; 1 answers every line at once.
         first: number of the first line.
+        is_whole: these are all lines of a file, so that images without frame numbers are numbered by their names, and
+            lines without ids may be frames of one person.
 
     Raises:
         InputError: a line is no such object, or it cannot be told which joints it has.
@@ -63,14 +66,14 @@ def read_keypoint_lines(
         reading.found("keys of lines", values, _READ)
         columns = _columns_of(values, reading, header, at)
         if people and (len(people) >= rows or people[-1][1] is not columns):
-            yield _people(people)
+            yield _people(people, is_whole=is_whole)
             people = []
         people.append((values, columns, at, number))
         if len(people) >= rows:
-            yield _people(people)
+            yield _people(people, is_whole=is_whole)
             people = []
     if people:
-        yield _people(people)
+        yield _people(people, is_whole=is_whole)
 
 
 def keypoints_of_predictions(predictions: Predictions) -> Keypoints:
@@ -86,6 +89,7 @@ def keypoints_of_predictions(predictions: Predictions) -> Keypoints:
         person=predictions.person,
         box=predictions.box,
         image_size=sizes[predictions.camera],  # the last one stands for no camera (-1)
+        time=predictions.time.astype(np.float64) if np.isfinite(predictions.time).all() else None,
     )
 
 
@@ -116,7 +120,7 @@ def _columns_of(
     return known[key]
 
 
-def _people(people: list[tuple[dict[str, Any], NamedColumns, str, int]]) -> Keypoints:
+def _people(people: list[tuple[dict[str, Any], NamedColumns, str, int]], *, is_whole: bool) -> Keypoints:
     columns = people[0][1]
     joints = len(columns.names)
     points, places, scores = [], [], []
@@ -134,6 +138,7 @@ def _people(people: list[tuple[dict[str, Any], NamedColumns, str, int]]) -> Keyp
     confidence[(confidence == 0).all(1)] = 1
     is_ours = np.array(["joints_3d" in values for values, *_ in people])  # null is what is not seen in these
     confidence[is_ours] = np.maximum(confidence[is_ours], _MIN_CONFIDENCE)
+    by_names = is_whole and all("frame" not in values and values.get("image") for values, *_ in people)
     tracked = all("person" in values for values, *_ in people)
     sizes = [values.get("image_size") or [0, 0] for values, *_ in people]
     size = number_table(sizes, 2, [f"{at}: image_size" for _, _, at, _ in people])
@@ -143,7 +148,9 @@ def _people(people: list[tuple[dict[str, Any], NamedColumns, str, int]]) -> Keyp
         format="jsonl",
         confidence=confidence,
         image=[expect(values.get("image", ""), str, f"{at}: image") for values, _, at, _ in people],
-        frame=[whole_number(values.get("frame", line), f"{at}: frame") for values, _, at, line in people],
+        frame=None
+        if by_names
+        else [whole_number(values.get("frame", line), f"{at}: frame") for values, _, at, line in people],
         person=[str(expect(v["person"], (str, int), f"{at}: person")) for v, _, at, _ in people]
         if tracked
         else None,
@@ -153,4 +160,15 @@ def _people(people: list[tuple[dict[str, Any], NamedColumns, str, int]]) -> Keyp
             [f"{at}: box" for _, _, at, _ in people],
         ),
         image_size=np.where((size > 0) & (size < 2**31), size, 0),
+        is_over_time=is_whole,
+        time=_times(people),
     )
+
+
+def _times(people: list[tuple[dict[str, Any], NamedColumns, str, int]]) -> np.ndarray | None:
+    """Seconds as the lines tell them; None if one does not."""
+    if any(values.get("time") is None for values, *_ in people):
+        return None
+    return number_table(
+        [[values["time"]] for values, *_ in people], 1, [f"{at}: time" for _, _, at, _ in people]
+    )[:, 0]

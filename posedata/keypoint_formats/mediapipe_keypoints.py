@@ -20,6 +20,7 @@ import numpy as np
 
 from evolift.posedata.checked_json import expect, number_table, whole_number
 from evolift.posedata.errors import InputError
+from evolift.posedata.frame_numbers import frames_of_names
 from evolift.posedata.keypoint_formats.image_units import pixels_of_parts
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, hidden_below, keypoints_of
@@ -27,8 +28,18 @@ from evolift.posedata.keypoint_formats.reading import Reading
 from evolift.posedata.skeleton import MEDIAPIPE33
 
 LANDMARK_KEYS = ("pose_landmarks", "poseLandmarks", "landmarks")
-_OF_FRAMES = {*LANDMARK_KEYS, "image", "frame", "width", "height", "image_width", "image_height"}
+_OF_FRAMES = {
+    *LANDMARK_KEYS,
+    "image",
+    "frame",
+    "timestamp_ms",
+    "width",
+    "height",
+    "image_width",
+    "image_height",
+}
 _OF_LANDMARKS = {"x", "y", "visibility"}
+_MS_PER_SECOND = 1e3
 IN_SIGHT = 0.5
 """Landmarks whose `visibility` is lower are marked hidden: MediaPipe guesses them."""
 
@@ -44,7 +55,8 @@ def keypoints_of_mediapipe(values: Any, reading: Reading) -> Keypoints:
         InputError: something is missing or of the wrong kind, no size is known, or nobody is in it.
     """
     where = reading.where
-    points, places, images, frames, sizes = [], [], [], [], []
+    points, places, images, frames, sizes, stamps = [], [], [], [], [], []
+    is_numbered = False
     for number, (frame, at) in enumerate(_frames(values, where)):
         people = _people(frame, at)
         size = _size(frame, values, reading.image_size, at) if people else (0, 0)
@@ -57,6 +69,8 @@ def keypoints_of_mediapipe(values: Any, reading: Reading) -> Keypoints:
             images.append(expect(frame.get("image", ""), str, f"{at}.image"))
             frames.append(whole_number(frame.get("frame", number), f"{at}.frame"))
             sizes.append(size)
+            is_numbered = is_numbered or "frame" in frame
+            stamps.append(frame.get("timestamp_ms"))
     if not points:
         raise InputError(f"{where} holds no person with landmarks")
     table = number_table(points, 3 * len(MEDIAPIPE33), places)
@@ -68,10 +82,19 @@ def keypoints_of_mediapipe(values: Any, reading: Reading) -> Keypoints:
         confidence=table[..., 2],
         visibility=hidden_below(table[..., 2], IN_SIGHT),
         image=images,
-        frame=frames,
+        frame=frames if is_numbered else frames_of_names(images) or frames,
         image_size=np.array(sizes),
+        time=_times(stamps, places),
     )
     return pixels_of_parts(parts)
+
+
+def _times(stamps: list[Any], places: list[str]) -> np.ndarray | None:
+    """Seconds since the first frame, None unless every frame has `timestamp_ms`, as MediaPipe is given for videos."""
+    if None in stamps:
+        return None
+    rows = number_table([[stamp] for stamp in stamps], 1, [f"{at}: timestamp_ms" for at in places])
+    return np.asarray((rows[:, 0] - rows[:, 0].min()) / _MS_PER_SECOND)
 
 
 def _frames(values: Any, where: str) -> Iterator[tuple[dict[str, Any], str]]:

@@ -18,10 +18,11 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from evolift.posedata.keypoint_formats.reading import Reading
+from evolift.posedata.keypoint_formats.track_ids import track_ids
 from evolift.posedata.skeleton import COCO17, HALPE26, Skeleton
 
 _SKELETON_OF: dict[int, Skeleton] = {17: COCO17, 133: COCO17, 26: HALPE26}
-_READ = {"keypoints", "keypoint_scores", "bbox", "bbox_score"}
+_READ = {"keypoints", "keypoint_scores", "bbox", "bbox_score", "track_id"}
 
 
 def keypoints_of_mmpose(values: Any, reading: Reading) -> Keypoints:
@@ -53,9 +54,9 @@ def keypoints_of_mmpose(values: Any, reading: Reading) -> Keypoints:
         count,
         [f"{at}.keypoint_scores" for _, _, at in instances],
     )
-    ids = [entry.get("track_id") for _, entry, _ in instances]
-    keys = dict.fromkeys(key for _, entry, _ in instances for key in entry)
-    reading.found("keys of people", keys, _READ | ({"track_id"} if None not in ids else set()))
+    ids, said = track_ids([entry.get("track_id") for _, entry, _ in instances])
+    reading.notes += said
+    reading.found("keys of people", dict.fromkeys(key for _, entry, _ in instances for key in entry), _READ)
     return keypoints_of(
         columns,
         points,
@@ -63,7 +64,7 @@ def keypoints_of_mmpose(values: Any, reading: Reading) -> Keypoints:
         confidence=scores,
         image=[PurePath(where).stem] * len(instances),
         frame=[frame for frame, _, _ in instances],
-        person=[str(identity) for identity in ids] if None not in ids else None,
+        person=ids,
         box=_boxes(instances),
     )
 

@@ -19,6 +19,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from evolift.posedata.keypoint_formats.reading import Reading
+from evolift.posedata.keypoint_formats.track_ids import track_ids
 from evolift.posedata.skeleton import BODY25, COCO17, HALPE26, OPENPOSE18, Skeleton
 
 FILE_PATTERN = "*_keypoints.json"
@@ -76,7 +77,7 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -
             match = _NAME.fullmatch(path.name)
             images.append(match["name"] if match else path.stem)
             frames.append(_frame_of(path) if match and match["number"] else number)
-            ids.append(_track_of(person, at))
+            ids.append(person.get("person_id"))
             sizes.append(_canvas(values, str(path)))
             keys.update(dict.fromkeys(person))
     if not rows:
@@ -87,7 +88,8 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -
         raise InputError(f"{places[0]} has {width} numbers, which are not three for each joint")
     columns = joint_columns(reading, places[0], width // 3, known=_SKELETON_OF)
     table = number_table(rows, width, places).reshape(len(rows), width // 3, 3)
-    tracks = [identity for identity in ids if identity is not None]
+    tracks, said = track_ids(ids)
+    reading.notes += said
     return keypoints_of(
         columns,
         table[..., :2],
@@ -95,7 +97,7 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -
         confidence=table[..., 2],
         image=images,
         frame=frames,
-        person=tracks if len(tracks) == len(ids) else None,
+        person=tracks,
         image_size=np.array(sizes),
     )
 
@@ -109,13 +111,3 @@ def _canvas(values: dict[str, Any], where: str) -> tuple[int, int]:
 def _frame_of(path: Path) -> int:
     match = _NAME.fullmatch(path.name)
     return int(match["number"][-18:]) if match and match["number"] else 0
-
-
-def _track_of(person: dict[str, Any], where: str) -> str | None:
-    """The id of a tracked person, None for -1 or none."""
-    value = person.get("person_id", [-1])
-    identity = value[0] if isinstance(value, list) and value else value
-    if identity == [] or identity is None:
-        return None
-    expect(identity, int, f"{where}.person_id")
-    return None if identity < 0 else str(identity)

@@ -6,10 +6,11 @@ A CSV has a header line and, in any order, one of two forms:
   (`evolift.posedata.keypoint_formats.table_header`);
 - long, one joint a row: `joint`, `u` and `v` (or `x` and `y`), and if known `confidence`, as `evolift predict` writes.
 
-Both may have `image`, `frame`, `person`, and `image_width` and `image_height`; lines that begin with `#` before the header
-are comments. An NPZ has `joints_2d` (or `keypoints`) of shape (people, joints, 2 or 3; the third is a score), and if
-known `confidence` (or `scores`), `visibility`, `image`, `frame`, `person`, `box`, `image_size`, `skeleton` (a name) and
-`joint_names`.
+Both may have `image`, `frame`, `person` and `time` (`evolift.posedata.keypoint_formats.table_columns`), and `image_width` and
+`image_height`; without a person, rows of different frames are one person, and without frames they are those of a person in
+their order. Lines that begin with `#` before the header are comments. An NPZ has `joints_2d` (or `keypoints`) of shape
+(rows, joints, 2 or 3; the third is a score), and if known `confidence` (or `scores`), `visibility`, `image`, `frame`,
+`person`, `time`, `box`, `image_size`, `skeleton` (a name) and `joint_names`.
 
 Names of joints tell the skeleton, or are known (`evolift.posedata.keypoint_formats.joint_names`); without names the
 number of joints does, unless several skeletons have it.
@@ -32,6 +33,7 @@ from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, hidden_below, keypoints_of
 from evolift.posedata.keypoint_formats.name_mapping import NamedColumns
 from evolift.posedata.keypoint_formats.reading import Reading
+from evolift.posedata.keypoint_formats.table_columns import column_names, frames_of_rows, frames_of_times
 from evolift.posedata.keypoint_formats.table_header import (
     FLAGS,
     SCORES,
@@ -46,7 +48,7 @@ from evolift.posedata.skeleton import skeleton_by_name
 _MAX_COLUMNS = 2000
 
 
-_OF_ROWS = {"image", "frame", "person", "image_width", "image_height"}
+_OF_ROWS = {"image", "frame", "person", "time", "image_width", "image_height"}
 _IN_SIGHT = 0.5
 """Joints that MediaPipe is less sure to see are hidden."""
 
@@ -80,6 +82,15 @@ def read_csv_keypoints(path: Path, reading: Reading) -> Keypoints:
     points = [_numbers(path, table, column) for joint in joints for column in (joint.x, joint.y)]
     confidence, visibility = _scores(path, table, joints)
     frame = whole_frames(_numbers(path, table, "frame"), f"{path}: frame") if "frame" in table else None
+    person = [str(name) for name in table["person"]] if "person" in table else None
+    time, notes = None, []
+    if "time" in table:
+        time, frame, note = frames_of_times(
+            _numbers(path, table, "time"), frame, f"{path}: its column of times"
+        )
+        notes.append(note)
+    elif frame is None and "image" not in table:
+        frame = frames_of_rows(person, len(table))
     return keypoints_of(
         columns,
         np.stack(points, 1).reshape(len(table), len(names), 2),
@@ -88,8 +99,11 @@ def read_csv_keypoints(path: Path, reading: Reading) -> Keypoints:
         visibility=visibility,
         image=[str(name) for name in table["image"]] if "image" in table else None,
         frame=frame,
-        person=[str(name) for name in table["person"]] if "person" in table else None,
+        person=person,
         image_size=_image_sizes(path, table),
+        notes=notes,
+        time=time,
+        is_over_time=True,
     )
 
 
@@ -141,6 +155,8 @@ def read_npz_keypoints(path: Path, reading: Reading) -> Keypoints:
         InputError: it is not such a file, it cannot be told which joints these are, or nobody is in it.
     """
     arrays = read_npz(path)
+    known = column_names(arrays, path)
+    arrays = {known.get(name, name): values for name, values in arrays.items()}
     key = next((key for key in ("joints_2d", "keypoints") if key in arrays), None)
     if key is None:
         raise InputError(f"{path} has no array joints_2d or keypoints (it has {', '.join(arrays) or 'none'})")
@@ -156,6 +172,7 @@ def read_npz_keypoints(path: Path, reading: Reading) -> Keypoints:
         "scores": (rows, joints),
         "visibility": (rows, joints),
         "frame": (rows,),
+        "time": (rows,),
         "box": (rows, 4),
     }
     optional = {name: _array(path, arrays, name, shape) for name, shape in shapes.items() if name in arrays}
@@ -173,13 +190,19 @@ def read_npz_keypoints(path: Path, reading: Reading) -> Keypoints:
     values: dict[str, Any] = optional | labels
     if "frame" in optional:
         values["frame"] = whole_frames(optional["frame"], f"{path}: frame")
+    if "time" in optional:
+        told = frames_of_times(optional["time"], values.get("frame"), f"{path}: time")
+        values["time"], values["frame"], note = told
+        values["notes"] = [note]
+    elif "frame" not in values and "image" not in values:
+        values["frame"] = frames_of_rows(values.get("person"), rows)
     if "image_size" in arrays:
         size = _array(path, arrays, "image_size")
         if size.shape not in ((2,), (rows, 2)):
             raise InputError(f"{path}: image_size must have shape (2,) or {(rows, 2)}, has {size.shape}")
         values["image_size"] = _sizes(np.broadcast_to(size, (rows, 2)))
     columns = _npz_columns(path, reading, arrays, f"{path}: {key}", joints)
-    return keypoints_of(columns, points[..., :2], format="npz", **values)
+    return keypoints_of(columns, points[..., :2], format="npz", is_over_time=True, **values)
 
 
 def _npz_columns(
@@ -206,8 +229,10 @@ def _read_table(path: Path) -> pd.DataFrame:
     separator = max(",;\t", key=header.count)
     if header.count(separator) >= _MAX_COLUMNS:
         raise InputError(f"{path} has more than {_MAX_COLUMNS} columns, so it is no table of keypoints")
-    labels = {"image": str, "person": str, "joint": str}
-    numbers = [name for name in header.strip().split(separator) if name not in labels]
+    columns = [name.strip('" ') for name in header.strip().split(separator)]
+    known = column_names(columns, path)
+    labels = {column: str for column in columns if known.get(column, column) in ("image", "person", "joint")}
+    numbers = [name for name in columns if name not in labels]
     try:
         width = _checked_width(path, text, separator)
         return pd.read_csv(
@@ -219,7 +244,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             usecols=range(width),
             keep_default_na=False,
             na_values={n: ["", "nan", "NaN", "NA", "null"] for n in numbers},
-        )
+        ).rename(columns=known)
     except (ValueError, IndexError, csv.Error) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path} is not a table ({' '.join(str(error).split())}): write it again") from None
 
@@ -246,11 +271,11 @@ def _widened(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
     parts |= {column: part for column, part in ((score, "confidence"), (flag, "visibility")) if column}
     sides = [name for name in ("image_width", "image_height") if name in table]
     # Here already: afterwards neither columns nor rows are those of the file, which messages name.
-    numeric = {n: _numbers(path, table, n) for n in (*parts, "frame", *sides) if n in table}
+    numeric = {n: _numbers(path, table, n) for n in (*parts, "frame", "time", *sides) if n in table}
     if "frame" in numeric:
         whole_frames(numeric["frame"], f"{path}: frame")
     table = table.assign(**numeric)
-    keys = [name for name in ("image", "frame", "person", *sides) if name in table]
+    keys = [name for name in ("image", "frame", "time", "person", *sides) if name in table]
     read = {"joint", *parts, *keys}
     if not set(keys) - set(sides):
         table, keys = table.assign(frame=table.groupby("joint").cumcount()), ["frame", *sides]

@@ -19,7 +19,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.frame_numbers import whole_frames
+from evolift.posedata.frame_numbers import numbered_by_names, whole_frames
 from evolift.posedata.input_file import read_text
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
@@ -46,7 +46,7 @@ def read_deeplabcut(path: Path, reading: Reading) -> Keypoints:
     of_rows = (
         whole_frames(numbers.to_numpy(np.float64), f"{path}: its first column")
         if is_numbered
-        else list(range(len(first)))
+        else numbered_by_names(first.tolist())
     )
     names = list(dict.fromkeys(head["bodyparts"]))
     reading.found("coords of columns", head["coords"], _AXES)
@@ -155,6 +155,7 @@ def _keypoints(
         table[..., :2],
         format=format,
         confidence=table[..., 2] if has_scores else None,
+        is_over_time=True,
         **rows,
     )
 

@@ -8,7 +8,8 @@ brings its bone into place; twist about bones cannot be seen in joints and stays
 
 Lengths are those of the skeleton's rest pose, a T-pose facing +z: each bone has the median of its lengths over the
 clip, so joints are where they were predicted if bones keep their lengths. Centimetres, y up; camera coordinates
-(x, y, z) become (x, -y, -z). Frames in which the person was not seen are interpolated between their neighbours.
+(x, y, z) become (x, -y, -z). Frames in which the person was not seen are interpolated between their neighbours; where frames are not
+evenly spaced in time, all are, at the rate of the shortest steps.
 
 Reference: Kabsch, Acta Cryst. A32 (1976).
 """
@@ -24,7 +25,7 @@ from scipy.spatial.transform import Rotation
 
 from evolift.posedata.errors import OutputError
 from evolift.posedata.output_file import free_path, write_text
-from evolift.posedata.predictions.predictions import Predictions, require_near_frames
+from evolift.posedata.predictions.predictions import Predictions, places_in_time, require_near_frames
 from evolift.posedata.skeleton import Skeleton
 
 MM_PER_CM = 10.0
@@ -82,14 +83,16 @@ def write_bvh_tracks(
         what = f"person {person!r} of {name}"
         if (np.diff(frames) == 0).any() or not np.isfinite(joints).all():
             raise OutputError(f"{what} is twice in one frame or lacks 3D joints, which BVH cannot hold")
-        require_near_frames(frames, f"{what}, bvh")
+        places = places_in_time(predictions, order, frames_per_second)
+        first, last = (int(np.round(places[end])) for end in (0, -1))
+        require_near_frames(np.round(places).astype(np.int64), f"{what}, bvh")
         root = predictions.root_3d[order].astype(np.float64)
         joints += root[:, None] if np.isfinite(root).all() else 0.0
-        every = np.arange(frames[0], frames[-1] + 1)
+        every = np.arange(first, last + 1)
         path = free_path(folder, f"{name}_{person}", ".bvh")
-        text = bvh_text(skeleton, _at_frames(joints, frames, every), frames_per_second)
+        text = bvh_text(skeleton, _at_frames(joints, places, every), frames_per_second)
         write_text(path, text, overwrite=False)
-        written.append(BvhTrack(path, len(every), len(every) - len(frames)))
+        written.append(BvhTrack(path, len(every), len(every) - len(np.intersect1d(np.round(places), every))))
     return written
 
 
@@ -218,9 +221,9 @@ def _unit(vectors: Float[np.ndarray, "frames 3"]) -> Float[np.ndarray, "frames 3
 
 def _at_frames(
     joints: Float[np.ndarray, "seen joints 3"],
-    frames: np.ndarray,
+    places: np.ndarray,
     every: np.ndarray,
 ) -> Float[np.ndarray, "frames joints 3"]:
     flat = joints.reshape(len(joints), -1)
-    columns = [np.interp(every, frames, column) for column in flat.T]
+    columns = [np.interp(every, places, column) for column in flat.T]
     return np.stack(columns, 1).reshape(len(every), *joints.shape[1:])

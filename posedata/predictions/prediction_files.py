@@ -4,7 +4,7 @@
 - `.jsonl`: the header on the first line, then a person a line; may be written and read as a stream.
 - `.csv`: the header as JSON behind `# ` on the first line, then one row per person and joint with the columns image,
   frame, person, camera, joint, u, v (px), x, y, z (mm, relative to the root), confidence, and of the person root_x,
-  root_y, root_z (mm), box_left, box_top, box_width, box_height (px). Unknown numbers are empty.
+  root_y, root_z (mm), box_left, box_top, box_width, box_height (px), time (s; may be missing). Unknown numbers are empty.
 - `.npz`: the header as text in `header`, and one array per column; exact.
 """
 
@@ -28,6 +28,7 @@ from evolift.posedata.npz_file import read_npz
 from evolift.posedata.output_file import check_output, whole_file
 from evolift.posedata.predictions.prediction_header import (
     DECIMALS,
+    TIME_DECIMALS,
     header_of,
     people_json,
     read_header,
@@ -141,6 +142,7 @@ def prediction_table(predictions: Predictions) -> pd.DataFrame:
     for name, columns in _PERSON_COLUMNS.items():
         values = per_person(getattr(predictions, name))
         table |= {column: values[:, axis] for axis, column in enumerate(columns)}
+    table["time"] = per_person(np.round(predictions.time, TIME_DECIMALS))
     return pd.DataFrame(table)
 
 
@@ -162,14 +164,21 @@ def _read_csv(path: Path) -> Predictions:
     texts = {"image": str, "person": str, "joint": str}
     try:
         table = pd.read_csv(
-            io.StringIO(rest), dtype=texts, keep_default_na=False, na_values={_: [""] for _ in _NUMBERS}
+            io.StringIO(rest),
+            dtype=texts,
+            keep_default_na=False,
+            na_values={_: [""] for _ in (*_NUMBERS, "time")},
         )
     except ValueError as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path} is not a table of predictions ({' '.join(str(error).split())})") from None
     missing = [name for name in (*texts, *_NUMBERS) if name not in table]
     if missing:
         raise InputError(f"{path} lacks the column {missing[0]!r}")
-    wrong = [name for name in _NUMBERS if not pd.api.types.is_numeric_dtype(table[name])]
+    wrong = [
+        name
+        for name in (*_NUMBERS, *{"time"}.intersection(table))
+        if not pd.api.types.is_numeric_dtype(table[name])
+    ]
     if wrong and len(table):
         raise InputError(f"{path}: column {wrong[0]!r} holds something else than numbers")
     joints = header["skeleton"].joints
@@ -199,6 +208,8 @@ def _columns_of(table: pd.DataFrame, rows: int, joints: int) -> dict[str, Any]:
         for name, names in _PERSON_COLUMNS.items()
     }
     columns |= {"image": tuple(person["image"]), "person": tuple(person["person"])}
+    if "time" in person:
+        columns["time"] = person["time"].to_numpy(np.float64)
     columns |= {"frame": person["frame"].to_numpy(), "camera": person["camera"].to_numpy()}
     return columns
 

@@ -11,7 +11,7 @@ The header (schema version 1) is an object::
     cameras             [{"name", "width", "height", "K", "distortion"}, ...]
     provenance          an object
 
-and a person is an object with `image`, `frame`, `person`, `camera` (index or null), `box` (four numbers or null),
+and a person is an object with `image`, `frame`, `time` (seconds or null), `person`, `camera` (index or null), `box` (four numbers or null),
 `joints_2d` and `joints_3d` (one list of numbers per joint, null where unknown), `confidence` (one number per joint)
 and `root_3d` (three numbers or null). Numbers have three decimals.
 """
@@ -19,6 +19,7 @@ and `root_3d` (three numbers or null). Numbers have three decimals.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ FORMAT = "evolift-predictions"
 SCHEMA_VERSION = 1
 DECIMALS = 3
 """Of numbers in text."""
+TIME_DECIMALS = 6
 _ROWS_AT_ONCE = 1024
 
 
@@ -74,6 +76,9 @@ def people_json(predictions: Predictions) -> Iterator[bytes]:
         columns: dict[str, Sequence[Any]] = {
             "image": [names[name] for name in part.image],
             "frame": part.frame.tolist(),
+            "time": [
+                round(time, TIME_DECIMALS) if math.isfinite(time) else None for time in part.time.tolist()
+            ],
             "person": [names[name] for name in part.person],
             "camera": camera,
             "box": _points(part.box),
@@ -166,6 +171,9 @@ def read_people(people: Sequence[Any], places: Sequence[str], header: dict[str, 
         root_3d=_vectors(people, "root_3d", 3, places),
         box=_vectors(people, "box", 4, places),
         camera=np.array(camera, np.int32),
+        time=number_table([[person.get("time")] for person in people], 1, [f"{at}.time" for at in places])[
+            :, 0
+        ],
         **header,
     )
 

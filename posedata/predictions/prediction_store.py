@@ -11,6 +11,7 @@ from jaxtyping import Float32
 from evolift.posedata.errors import OutputError
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, VISIBLE_CONFIDENCE
 from evolift.posedata.poses import Poses, labelled
+from evolift.posedata.predictions.levelled_poses import PARAMETER, PLACED, RELATIVE
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
@@ -19,7 +20,8 @@ def write_prediction_store(path: Path, predictions: Predictions, *, overwrite: b
     """Write a pose store: subjects are people, actions images or videos, joints in the frame of the camera.
 
     Where the root joint's place is known of every person, joints are in their cameras' frames; otherwise all are relative
-    to the root joint, and the parameter `joints_3d` of the provenance says so.
+    to the root joint, and the parameter `joints_3d` of the provenance says so. Evolution, checks of limits and training of
+    lifters take such a store and stand its poses up (`evolift.posedata.predictions.levelled_poses`).
 
     Args:
         path: of the store.
@@ -45,7 +47,7 @@ def write_prediction_store(path: Path, predictions: Predictions, *, overwrite: b
     provenance = Provenance(
         str(predictions.provenance.get("command", "evolift predict")),
         {
-            "joints_3d": "in the frame of the camera" if is_placed else "relative to the root joint",
+            PARAMETER: PLACED if is_placed else RELATIVE,
             "camera_assumption": predictions.camera_assumption,
             "predictions": dict(predictions.provenance),
         },

@@ -13,14 +13,19 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64, Shaped
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
+from evolift.posedata.frame_numbers import is_even
 from evolift.posedata.poses import NO_CAMERA
 from evolift.posedata.skeleton import Skeleton
 
 _MAX_FRAMES = 200_000  # two hours; files of longer clips are written if most of their frames are there
+
+
+_NO_TIMES = np.zeros(0)
+"""Stands for times that were not given; they become NaN."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,7 @@ class Predictions:
         cameras: that were given or assumed.
         camera_assumption: one sentence on where the cameras come from.
         provenance: command, versions, checkpoints: plain JSON values.
+        time: seconds of each row's frame since the first of its video; NaN where it is not known.
 
     Raises:
         ValueError: shapes do not fit each other or the skeleton, or a camera is not there.
@@ -59,9 +65,12 @@ class Predictions:
     cameras: tuple[Camera, ...] = ()
     camera_assumption: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    time: Float64[np.ndarray, "rows"] = field(default_factory=lambda: _NO_TIMES)
 
     def __post_init__(self) -> None:
         rows, joints = len(self.frame), len(self.skeleton)
+        if self.time is _NO_TIMES:
+            object.__setattr__(self, "time", np.full(rows, np.nan))
         shapes = {
             "joints_2d": (rows, joints, 2),
             "joints_3d": (rows, joints, 3),
@@ -69,6 +78,7 @@ class Predictions:
             "root_3d": (rows, 3),
             "box": (rows, 4),
             "camera": (rows,),
+            "time": (rows,),
         }
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
@@ -132,6 +142,26 @@ ROW_FIELDS = tuple(
     if entry.name not in ("skeleton", "cameras", "camera_assumption", "provenance")
 )
 """Names of the fields of `Predictions` that have one entry per row."""
+
+
+def places_in_time(
+    predictions: Predictions, rows: Int64[np.ndarray, "frames"], frames_per_second: float
+) -> Shaped[np.ndarray, "frames"]:
+    """Where frames lie on an even grid: their times in frames, or their numbers where times are not known or agree with them.
+
+    Args:
+        predictions: of one video.
+        rows: of it.
+        frames_per_second: of the grid.
+
+    Returns:
+        float64 or, of numbers, int64, which are exact however large they are.
+    """
+    time = predictions.time
+    is_known = len(time) and np.isfinite(time).all()
+    if not is_known or is_even(time, predictions.frame, frames_per_second):
+        return np.asarray(predictions.frame[rows])
+    return np.asarray(time[rows] * frames_per_second)
 
 
 def require_near_frames(frames: Int64[np.ndarray, "rows"], what: str) -> None:

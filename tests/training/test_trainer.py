@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.seeds import generator_at
 from evolift.training.checkpoint import CheckpointedModel, load_checkpoint
+from evolift.training.resume_state import require_steps_left
 from evolift.training.settings import RunSettings
 from evolift.training.trainer import Batch, StageModule, StepData, train
 
@@ -115,6 +116,14 @@ def test_workers_and_interruptions_change_no_byte(tmp_path: Path) -> None:
         expected = (tmp_path / "whole" / name).read_bytes()
         assert (tmp_path / "workers" / name).read_bytes() == expected
         assert (tmp_path / "parts" / name).read_bytes() == expected
+
+
+def test_a_run_beyond_its_steps_is_refused(tmp_path: Path) -> None:
+    run(tmp_path / "a", steps=8)
+    require_steps_left(tmp_path / "a", 8)
+    require_steps_left(tmp_path / "new", 4)
+    with pytest.raises(InputError, match=r"a is at step 8 already, beyond `steps` 4: resume with more steps"):
+        require_steps_left(tmp_path / "a", 4)
 
 
 def test_an_averaged_run_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:

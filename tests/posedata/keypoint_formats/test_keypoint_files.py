@@ -203,7 +203,7 @@ def test_deeplabcut_people_and_frames(tmp_path: Path) -> None:
     read = read_keypoints(SAMPLES["deeplabcut people"][2](tmp_path))
     assert (read.person, read.frame.tolist(), read.is_tracked) == (("a", "b"), [0, 0], True)
     read = read_keypoints(SAMPLES["deeplabcut"][2](tmp_path))
-    assert (read.frame.tolist(), read.is_tracked) == ([0, 1], False)
+    assert (read.frame.tolist(), read.is_tracked) == ([0, 1], True)
 
 
 def test_deeplabcut_labelled_images_have_names(tmp_path: Path) -> None:

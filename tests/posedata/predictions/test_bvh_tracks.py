@@ -71,7 +71,7 @@ def test_a_t_pose_turns_nothing() -> None:
     for name, joint in motion.joints.items():
         rest[name] = joint.offset + (rest[joint.parent] if joint.parent is not None else 0)
     points = np.stack([rest[joint] for joint in H36M17.joints]) * [10, -10, -10]
-    values = parse_bvh(bvh_text(H36M17, points[None], 25.0).encode(), "a").values(np.arange(1))
+    values = parse_bvh(bvh_text(H36M17, points[None], 25.0).encode(), "a").values(np.arange(1), [])
     np.testing.assert_allclose(values[:, 3:], 0, atol=1e-4)
     assert rest["left_wrist"][0] > rest["left_shoulder"][0] > 0 > rest["right_shoulder"][0]
     assert rest["head"][1] > 0 > rest["left_ankle"][1]
@@ -108,7 +108,7 @@ def test_a_track_is_a_file_and_frames_without_the_person_are_interpolated(
         ("film_c.bvh", 2, 0),
     ]
     motion = parse_bvh(first.path.read_bytes(), "a")
-    values = motion.values(np.arange(5))
+    values = motion.values(np.arange(5), [])
     np.testing.assert_array_equal(values[:, :3], 0)  # its place is not known, so the root stays
     again = write_bvh_tracks(tmp_path, "film", predictions, 25.0)
     assert [track.path.name for track in again] == ["film_a_b_2.bvh", "film_c_2.bvh"]
