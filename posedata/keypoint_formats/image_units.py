@@ -87,13 +87,13 @@ def beyond_image(people: Keypoints) -> list[str]:
     Of images of unknown size only the left and upper edges are known.
     """
     labelled = people.visibility != UNLABELLED
-    is_known = (people.image_size > 0).all(1)
+    is_known: np.ndarray = np.all(people.image_size > 0, axis=1)
     right = np.where(is_known[:, None], people.image_size, np.inf) - 0.5
     over = np.maximum(-0.5 - people.joints_2d, people.joints_2d - right[:, None]).max(-1)
     over = np.where(labelled, over, np.float32(0))
     if not (over > 0).any():
         return []
-    rows = np.flatnonzero((over > 0).any(1) & is_known)
+    rows = np.flatnonzero(np.any(over > 0, axis=1) & is_known)
     sizes = {tuple(size) for size in people.image_size[rows].tolist()}
     size = f" of {' x '.join(map(str, sizes.pop()))} pixels" if len(sizes) == 1 else ""
     return [

@@ -23,7 +23,7 @@ from evolift.posedata.skeleton import BODY25, COCO17, HALPE26, OPENPOSE18, Skele
 
 FILE_PATTERN = "*_keypoints.json"
 _NAME = re.compile(r"(?P<name>.*?)(?:_(?P<number>\d+))?_keypoints\.json")
-_SKELETON_OF: dict[int, Skeleton] = {
+SKELETON_OF_COUNT: dict[int, Skeleton] = {
     25: BODY25,
     18: OPENPOSE18,
     26: HALPE26,
@@ -32,8 +32,10 @@ _SKELETON_OF: dict[int, Skeleton] = {
     133: COCO17,
 }
 _OTHERS = ("face", "hand_left", "hand_right")
-_READ = {"person_id", "pose_keypoints_2d"}
-_BESIDE_THE_POSE = {f"{part}_keypoints_{axes}d" for part in ("pose", *_OTHERS) for axes in (2, 3)}
+KEYS_OF_PEOPLE = {"person_id"} | {
+    f"{part}_keypoints_{axes}d" for part in ("pose", *_OTHERS) for axes in (2, 3)
+}
+"""What is read, and what lies beside the pose."""
 
 
 def read_openpose_folder(folder: Path, reading: Reading) -> Keypoints:
@@ -76,16 +78,16 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -
             match = _NAME.fullmatch(path.name)
             images.append(match["name"] if match else path.stem)
             frames.append(_frame_of(path) if match and match["number"] else number)
-            ids.append(_track_of(person, at))
+            ids.append(track_of(person, at))
             sizes.append(_canvas(values, str(path)))
             keys.update(dict.fromkeys(person))
     if not rows:
         raise InputError(f"{reading.where} holds nobody: OpenPose found no person in it")
-    reading.found("keys of people", keys, _READ | _BESIDE_THE_POSE)
+    reading.found("keys of people", keys, KEYS_OF_PEOPLE)
     width = len(rows[0])
     if width % 3:
         raise InputError(f"{places[0]} has {width} numbers, which are not three for each joint")
-    columns = joint_columns(reading, places[0], width // 3, known=_SKELETON_OF)
+    columns = joint_columns(reading, places[0], width // 3, known=SKELETON_OF_COUNT)
     table = number_table(rows, width, places).reshape(len(rows), width // 3, 3)
     tracks = [identity for identity in ids if identity is not None]
     return keypoints_of(
@@ -111,7 +113,7 @@ def _frame_of(path: Path) -> int:
     return int(match["number"][-18:]) if match and match["number"] else 0
 
 
-def _track_of(person: dict[str, Any], where: str) -> str | None:
+def track_of(person: dict[str, Any], where: str) -> str | None:
     """The id of a tracked person, None for -1 or none."""
     value = person.get("person_id", [-1])
     identity = value[0] if isinstance(value, list) and value else value
