@@ -55,7 +55,8 @@ def predict(
     """Write the 3D poses of people in images, videos, or files of 2D keypoints.
 
     INPUTS are images, videos, folders of them, patterns such as 'p*.jpg', or files of 2D keypoints: COCO (also
-    WholeBody), AlphaPose, Halpe, OpenPose folders, MediaPipe, MMPose, DeepLabCut, SLEAP, CSV, NPZ, JSON lines. In images
+    WholeBody), AlphaPose, Halpe, OpenPose folders, MediaPipe, MMPose, DeepLabCut, SLEAP, CSV, NPZ, JSON lines,
+    Detectron2, VideoPose3D, Ultralytics YOLO, DWPose, TRC, NPY. In images
     and videos one person is searched for and followed, or with --persons everybody: person 1, 2, ... of an image from left to
     right, and tracks of a video. The output folder gets predictions.json (all poses, with skeleton, units
     and frame of reference), NAME_overlay.png or .mp4 for each image or video, and page.html, where the poses can be

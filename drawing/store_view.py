@@ -14,6 +14,7 @@ from evolift.drawing.overlay import draw_joints
 from evolift.drawing.pose_figure import figure_image, new_figure, plot_pose, pose_axes
 from evolift.drawing.pose_page import PosePageItem, write_pose_page
 from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import read_image
 from evolift.posedata.poses import Poses
 from evolift.posedata.store import PoseStore
 
@@ -102,10 +103,7 @@ def _image(store: PoseStore, poses: Poses, i: int) -> UInt8[np.ndarray, "height 
     path = store.image_folder / poses.image[i]
     if not path.is_file():
         raise InputError(f"{path} is missing: {store.path} names it as an image")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InputError(f"{path} is not an image that can be read")
-    return np.ascontiguousarray(image[..., ::-1])
+    return read_image(path)
 
 
 def _seen_joints(poses: Poses, i: int) -> Float32[np.ndarray, "joints 2"]:

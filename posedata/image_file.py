@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
 from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.heic_file import HEAD, is_heic, require_heic_reader
 from evolift.posedata.input_file import reading
 from evolift.posedata.opencv_quiet import quiet_opencv
 from evolift.posedata.output_file import whole_file
@@ -32,11 +33,11 @@ _REDUCED = {
 def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     """Read an image as RGB.
 
-    The EXIF orientation is applied, grey becomes three equal channels, 16 bits become 8, and transparent
+    HEIC is read with the extra `heic`. The EXIF orientation is applied, grey becomes three equal channels, 16 bits become 8, and transparent
     parts are laid on white.
 
     Raises:
-        InputError: the file cannot be read, is not an image, or is cut off.
+        InputError: the file cannot be read, is not an image, is cut off, or is HEIC and that extra is not installed.
     """
     return _decode(path, _bytes_of(path), 1)
 
@@ -142,10 +143,23 @@ def read_image_size(path: Path) -> tuple[int, int]:
         InputError: it is not a readable image.
     """
     try:
-        with Image.open(path) as image:
+        with opened_image(path) as image:
             return image.size
     except (OSError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} is not a readable image ({error})") from None
+
+
+def opened_image(path: Path) -> Image.Image:
+    """An image file opened by Pillow, to read what its header says.
+
+    Raises:
+        InputError: it is HEIC, and the extra `heic` is not installed.
+        OSError: Pillow cannot open it.
+    """
+    with path.open("rb") as file:
+        if is_heic(file.read(HEAD)):
+            require_heic_reader(path)
+    return Image.open(path)
 
 
 def is_animated(path: Path) -> bool:
@@ -154,9 +168,9 @@ def is_animated(path: Path) -> bool:
     Only formats that are made for it count: cameras put small copies into JPEG files.
     """
     try:
-        with Image.open(path) as image:
+        with opened_image(path) as image:
             return image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1
-    except (OSError, Image.DecompressionBombError):
+    except (OSError, InputError, Image.DecompressionBombError):
         return False
 
 
@@ -173,12 +187,27 @@ def _decode(path: Path, data: np.ndarray, factor: int) -> np.ndarray:
     is_jpeg = start.startswith(_JPEG)
     if (is_jpeg and _is_cut_off(data)) or (start == _PNG and data.tobytes().rfind(_PNG_END) < 0):
         raise InputError(f"{path} is cut off before the end of its image: copy it again")
+    if is_heic(data[:HEAD].tobytes()):
+        return _heic(path, data)
     if not is_jpeg:  # only so does OpenCV keep transparency and 16 bits; it then leaves the orientation to us
         image = _to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
         return image if start in _TIFF else _upright(image, data)  # OpenCV always rotates TIFFs
     if factor == 1:
         return _imdecode(path, data, cv2.IMREAD_COLOR_RGB)
     return cv2.cvtColor(_imdecode(path, data, _REDUCED[factor]), cv2.COLOR_BGR2RGB)
+
+
+def _heic(path: Path, data: np.ndarray) -> np.ndarray:
+    """Rotated as the file says: its decoder does so, and leaves no orientation in the EXIF data."""
+    require_heic_reader(path)
+    try:
+        with Image.open(io.BytesIO(data.tobytes())) as image:
+            has_alpha = image.mode in ("RGBA", "LA")
+            pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+    except (OSError, ValueError, RuntimeError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is not a readable HEIC image ({reason}): copy it again") from None
+    return _to_rgb(path, cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGB2BGR))
 
 
 def _upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
@@ -204,7 +233,9 @@ def _imdecode(path: Path, data: np.ndarray, flags: int) -> np.ndarray:
         except cv2.error:
             image = None
     if image is None:
-        raise InputError(f"{path} is not a readable image: give a JPEG, PNG, BMP, TIFF, WebP or GIF file")
+        raise InputError(
+            f"{path} is not a readable image: give a JPEG, PNG, BMP, TIFF, WebP, GIF or HEIC file"
+        )
     return image
 
 

@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 from evolift.posedata.errors import InputError
 from evolift.posedata.keypoint_formats.keypoint_files import SUFFIXES as KEYPOINT_ENDINGS
 from evolift.posedata.keypoint_formats.openpose_keypoints import FILE_PATTERN
+from evolift.posedata.keypoint_formats.yolo_labels import label_files
 
-IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_ENDINGS = (".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 VIDEO_ENDINGS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv")
 
 Kind = Literal["image", "video", "keypoints"]
@@ -21,7 +22,7 @@ class PredictionInput(NamedTuple):
 
     Args:
         kind: told from the ending; a file of unknown ending counts as an image.
-        path: of the file, or of the folder of OpenPose files.
+        path: of the file, or of the folder of OpenPose files or YOLO labels.
         label: its name, or its path if another input has the same name.
     """
 
@@ -48,7 +49,7 @@ def prediction_inputs(paths: Sequence[Path], *, are_keypoints: bool = False) -> 
     """Files that paths stand for, in their order.
 
     Args:
-        paths: files, folders (of images and videos, or of OpenPose files), and patterns such as `*.jpg`.
+        paths: files, folders (of images and videos, of OpenPose files, or of YOLO labels), and patterns such as `*.jpg`.
         are_keypoints: files that are neither images nor videos by their ending hold keypoints.
 
     Raises:
@@ -88,7 +89,7 @@ def overlay_names(inputs: Sequence[PredictionInput]) -> list[str]:
 
 def _spelt_out(path: Path, notes: list[str], are_keypoints: bool) -> list[tuple[Kind, Path]]:
     if path.is_dir():
-        return _folder(path, notes)
+        return _folder(path, notes, are_keypoints)
     if path.is_file():
         return [(_kind(path, are_keypoints), path)]
     matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
@@ -98,15 +99,17 @@ def _spelt_out(path: Path, notes: list[str], are_keypoints: bool) -> list[tuple[
     raise InputError(f"{path}: there is no such file or folder{webcam}")
 
 
-def _folder(path: Path, notes: list[str]) -> list[tuple[Kind, Path]]:
+def _folder(path: Path, notes: list[str], are_keypoints: bool) -> list[tuple[Kind, Path]]:
     if next(path.glob(FILE_PATTERN), None) is not None:
         return [("keypoints", path)]
     endings = (*IMAGE_ENDINGS, *VIDEO_ENDINGS)
     files = sorted(entry for entry in path.iterdir() if entry.is_file())
     found = [entry for entry in files if entry.suffix.lower() in endings]
+    if (not found or are_keypoints) and label_files(path):
+        return [("keypoints", path)]
     if not found:
         raise InputError(
-            f"{path}: there are no images in this folder, nor videos or OpenPose files ({', '.join(endings)} or {FILE_PATTERN})"
+            f"{path}: there are no images in this folder, nor videos, OpenPose files or YOLO labels ({', '.join(endings)}, {FILE_PATTERN} or .txt)"
         )
     if others := len(files) - len(found):
         of_endings = ", ".join(sorted({entry.suffix or entry.name for entry in files if entry not in found}))

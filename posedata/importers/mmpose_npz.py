@@ -24,9 +24,9 @@ from evolift.posedata.importers.human36m import EVERYTHING, Choice, Human36mSumm
 from evolift.posedata.importers.human36m_cameras import CameraKey, CameraSet, human36m_cameras
 from evolift.posedata.importers.image_folder import relative_folder
 from evolift.posedata.importers.npz_columns import stream_npz_columns
-from evolift.posedata.importers.plain_pickle import read_pickle
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
 from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.plain_pickle import read_pickle
 from evolift.posedata.poses import Poses, label_each
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17

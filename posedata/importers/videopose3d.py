@@ -32,16 +32,16 @@ from evolift.posedata.importers.human36m import (
     chosen_subjects,
 )
 from evolift.posedata.importers.human36m_cameras import CameraSet, human36m_cameras
-from evolift.posedata.importers.plain_pickle import read_object_npz
-from evolift.posedata.importers.videopose3d_layout import Layout2d, layout_of
 from evolift.posedata.joint_mapping import UNLABELLED, mapping_between
 from evolift.posedata.nose import is_nose
 from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.plain_pickle import read_object_npz
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17, Skeleton
 from evolift.posedata.store import PoseStoreWriter, Provenance
 from evolift.posedata.store_layout import CoordinateFrame
+from evolift.posedata.videopose3d_layout import Layout2d, layout_of
 
 MILLIMETRES = 1000.0
 

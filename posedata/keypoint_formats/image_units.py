@@ -93,7 +93,7 @@ def beyond_image(people: Keypoints) -> list[str]:
     over = np.where(labelled, over, np.float32(0))
     if not (over > 0).any():
         return []
-    rows = np.flatnonzero((over > 0).any(1) & is_known)
+    rows = np.flatnonzero(np.any(over > 0, axis=1) & is_known)
     sizes = {tuple(size) for size in people.image_size[rows].tolist()}
     size = f" of {' x '.join(map(str, sizes.pop()))} pixels" if len(sizes) == 1 else ""
     return [

@@ -29,10 +29,22 @@ _SIDED = {
 }
 _SIDES = {"left": ("left", "l"), "right": ("right", "r")}
 _MIDDLE = {
-    "pelvis": ("pelvis", "root", "rootpelvis", "hip", "hips", "midhip", "midhips", "hipcenter", "bodycenter"),
+    "pelvis": (
+        "pelvis",
+        "root",
+        "rootpelvis",
+        "hip",
+        "hips",
+        "midhip",
+        "midhips",
+        "hipcenter",
+        "centerhip",
+        "chip",
+        "bodycenter",
+    ),
     "spine": ("spine", "belly"),
     "thorax": ("thorax",),
-    "neck": ("neck", "neckbase"),
+    "neck": ("neck", "neckbase", "midshoulder", "midshoulders"),
     "upper_neck": ("upperneck", "headbottom"),
     "neck_or_nose": ("neckornose", "necknose"),
     "nose": ("nose",),

@@ -7,8 +7,14 @@
 | openpose | a folder of OpenPose files, or one (`evolift.posedata.keypoint_formats.openpose_keypoints`) |
 | mediapipe | MediaPipe pose landmarks (`evolift.posedata.keypoint_formats.mediapipe_keypoints`) |
 | mmpose | MMPose inferencer or demo (`evolift.posedata.keypoint_formats.mmpose_keypoints`) |
-| deeplabcut, sleap | their CSV files, with a mapping of names (`evolift.posedata.keypoint_formats.tracking_keypoints`) |
+| dwpose | DWPose and OpenPose of ControlNet programs (`evolift.posedata.keypoint_formats.dwpose_keypoints`) |
+| yolo | Ultralytics: results and labels (`evolift.posedata.keypoint_formats.yolo_results`, `...yolo_labels`) |
+| detectron2 | Detectron2 by VideoPose3D's script (`evolift.posedata.keypoint_formats.detectron_keypoints`) |
+| videopose3d | VideoPose3D's 2D files (`evolift.posedata.keypoint_formats.videopose3d_keypoints`) |
+| deeplabcut, sleap | their CSV files, with a mapping of names (`evolift.posedata.keypoint_formats.tracking_keypoints`), and SLEAP's analysis files (`evolift.posedata.keypoint_formats.sleap_analysis`) |
+| trc | markers in pixels of Sports2D (`evolift.posedata.keypoint_formats.trc_keypoints`) |
 | csv, npz | plain tables (`evolift.posedata.keypoint_formats.table_keypoints`) |
+| npy | an array (`evolift.posedata.keypoint_formats.array_keypoints`) |
 | jsonl | a person a line (`evolift.posedata.keypoint_formats.line_keypoints`) |
 | evolift | predictions of this package |
 
@@ -28,7 +34,13 @@ from evolift.posedata.checked_json import read_json
 from evolift.posedata.errors import InputError
 from evolift.posedata.garbage_collection import paused_garbage_collection
 from evolift.posedata.input_file import reading as reading_file
+from evolift.posedata.keypoint_formats import yolo_labels, yolo_results
+from evolift.posedata.keypoint_formats.array_keypoints import MAGIC as NPY_MAGIC
+from evolift.posedata.keypoint_formats.array_keypoints import read_npy_keypoints
 from evolift.posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
+from evolift.posedata.keypoint_formats.detectron_keypoints import MEMBERS as DETECTRON_MEMBERS
+from evolift.posedata.keypoint_formats.detectron_keypoints import read_detectron2
+from evolift.posedata.keypoint_formats.dwpose_keypoints import is_dwpose, keypoints_of_dwpose
 from evolift.posedata.keypoint_formats.image_units import beyond_image, in_pixels
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.keypoint_formats.line_keypoints import keypoints_of_predictions, read_keypoint_lines
@@ -41,8 +53,14 @@ from evolift.posedata.keypoint_formats.openpose_keypoints import (
     read_openpose_folder,
 )
 from evolift.posedata.keypoint_formats.reading import Reading
+from evolift.posedata.keypoint_formats.sleap_analysis import MAGIC as HDF5_MAGIC
+from evolift.posedata.keypoint_formats.sleap_analysis import read_sleap_analysis
 from evolift.posedata.keypoint_formats.table_keypoints import read_csv_keypoints, read_npz_keypoints
 from evolift.posedata.keypoint_formats.tracking_keypoints import read_deeplabcut, read_sleap
+from evolift.posedata.keypoint_formats.trc_keypoints import MARK as TRC_MARK
+from evolift.posedata.keypoint_formats.trc_keypoints import read_trc
+from evolift.posedata.keypoint_formats.videopose3d_keypoints import MEMBER as VIDEOPOSE3D_MEMBER
+from evolift.posedata.keypoint_formats.videopose3d_keypoints import read_videopose3d
 from evolift.posedata.predictions.prediction_files import read_predictions
 from evolift.posedata.predictions.prediction_header import FORMAT
 from evolift.posedata.skeleton import Skeleton
@@ -53,14 +71,20 @@ FORMATS = (
     "openpose",
     "mediapipe",
     "mmpose",
+    "dwpose",
+    "yolo",
+    "detectron2",
+    "videopose3d",
     "deeplabcut",
     "sleap",
+    "trc",
     "csv",
     "npz",
+    "npy",
     "jsonl",
     "evolift",
 )
-SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".npz")
+SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".npz", ".npy", ".h5", ".hdf5", ".slp", ".trc", ".txt")
 """Endings of files that may hold keypoints."""
 
 
@@ -91,7 +115,7 @@ def read_keypoints(
     values = None
     if format is None:
         format, values = _recognised(path)
-    if path.is_dir() and format != "openpose":
+    if path.is_dir() and format not in ("openpose", "yolo"):
         raise InputError(f"{path} is a folder: give the file of {format} keypoints")
     reading = Reading(str(path), skeleton=skeleton, mapping=mapping, image_size=image_size)
     return _finished(_read(path, format, values, reading), reading)
@@ -102,23 +126,32 @@ def _read(path: Path, format: str, values: Any, reading: Reading) -> Keypoints:
     readers: dict[str, Callable[[], Keypoints]] = {
         "csv": lambda: read_csv_keypoints(path, reading),
         "deeplabcut": lambda: read_deeplabcut(path, reading),
-        "sleap": lambda: read_sleap(path, reading),
+        "sleap": lambda: (read_sleap_analysis if _is_hdf5(path) else read_sleap)(path, reading),
+        "trc": lambda: read_trc(path, reading),
+        "detectron2": lambda: read_detectron2(path, reading),
+        "videopose3d": lambda: read_videopose3d(path, reading),
+        "npy": lambda: read_npy_keypoints(path, reading),
         "npz": lambda: read_npz_keypoints(path, reading),
         "evolift": lambda: _of_predictions(path, reading),
         "jsonl": lambda: _of_lines(path, reading),
     }
     if format in readers:
         return readers[format]()
-    if path.is_dir():
+    if path.is_dir() and format == "openpose":
         return read_openpose_folder(path, reading)
+    if format == "yolo" and values is None and not _is_json(path):
+        return yolo_labels.read_yolo_labels(path, reading)
     values = read_json(path) if values is None else values
-    if format == "openpose":
-        return keypoints_of_openpose([(path, values)], reading)
-    if format == "mediapipe":
-        return keypoints_of_mediapipe(values, reading)
-    if format == "mmpose":
-        return keypoints_of_mmpose(values, reading)
-    return keypoints_of_coco(values, reading, is_alphapose=format == "alphapose")
+    of_values: dict[str, Callable[[], Keypoints]] = {
+        "coco": lambda: keypoints_of_coco(values, reading),
+        "alphapose": lambda: keypoints_of_coco(values, reading, is_alphapose=True),
+        "openpose": lambda: keypoints_of_openpose([(path, values)], reading),
+        "mediapipe": lambda: keypoints_of_mediapipe(values, reading),
+        "mmpose": lambda: keypoints_of_mmpose(values, reading),
+        "dwpose": lambda: keypoints_of_dwpose(values, reading),
+        "yolo": lambda: yolo_results.keypoints_of_yolo_results(values, reading),
+    }
+    return of_values[format]()
 
 
 def _finished(people: Keypoints, reading: Reading) -> Keypoints:
@@ -137,28 +170,56 @@ def _finished(people: Keypoints, reading: Reading) -> Keypoints:
 def _recognised(path: Path) -> tuple[str, Any]:
     """The format, and the values if they are read already."""
     if path.is_dir():
-        if next(path.glob(FILE_PATTERN), None) is None:
-            raise InputError(f"{path} holds no {FILE_PATTERN} files of OpenPose: give a file of keypoints")
-        return "openpose", None
-    with reading_file(path), path.open("rb") as file:
-        head = file.read(4096)
+        return _folder_format(path), None
+    head = _head(path)
     if not head:
         raise InputError(f"{path} is empty: write it again")
     if head.startswith(b"PK"):
-        return ("evolift" if _has_header(path) else "npz"), None
+        return _archive_format(path), None
+    if head.startswith(HDF5_MAGIC):
+        return "sleap", None
+    if head.startswith(NPY_MAGIC):
+        return "npy", None
     text = head.decode("utf-8-sig", "replace").lstrip()
     if text.startswith(("{", "[")):
         return _json_format(path, text)
     if b"\0" in head:
-        raise InputError(f"{path} is neither JSON nor CSV nor NPZ: give a file of keypoints")
+        raise InputError(f"{path} is neither JSON nor CSV nor NPZ nor HDF5: give a file of keypoints")
     if path.suffix.lower() in (".json", ".jsonl"):
         raise InputError(f"{path} holds no JSON object or list: give a file of keypoints")
     return _table_format(text), None
 
 
+def _head(path: Path) -> bytes:
+    with reading_file(path), path.open("rb") as file:
+        return file.read(4096)
+
+
+def _is_hdf5(path: Path) -> bool:
+    return _head(path).startswith(HDF5_MAGIC)
+
+
+def _is_json(path: Path) -> bool:
+    return path.is_file() and _head(path).decode("utf-8-sig", "replace").lstrip().startswith(("{", "["))
+
+
+def _folder_format(path: Path) -> str:
+    if next(path.glob(FILE_PATTERN), None) is not None:
+        return "openpose"
+    if yolo_labels.label_files(path):
+        return "yolo"
+    raise InputError(
+        f"{path} holds no {FILE_PATTERN} files of OpenPose and no YOLO labels: give a file of keypoints"
+    )
+
+
 def _table_format(text: str) -> str:
     """Format of a CSV from its beginning."""
     header = text.partition("\n")[0].strip()
+    if yolo_labels.is_label_line(header):
+        return "yolo"
+    if header.startswith(TRC_MARK):
+        return "trc"
     if header.startswith('# {"format":"evolift-predictions"'):
         return "evolift"
     if header.split(",")[0] == "scorer":
@@ -174,17 +235,26 @@ def _json_format(path: Path, head: str) -> tuple[str, Any]:
     values = read_json(path)
     if values == []:
         raise InputError(f"{path} holds no person: its list is empty")
-    entry = values[0] if isinstance(values, list) and values else values
-    recognised = (
-        _object_format(entry, is_listed=isinstance(values, list)) if isinstance(entry, dict) else None
-    )
-    if recognised is None:
-        raise InputError(f"{path} may be of several formats: say which with `format` ({', '.join(FORMATS)})")
-    return recognised, values
+    entry = values[0] if isinstance(values, list) else values
+    if isinstance(entry, list):  # frames of several people; the first may have none
+        entry = next((people[0] for people in values if isinstance(people, list) and people), entry)
+    recognised = _object_formats(entry, is_listed=isinstance(values, list)) if isinstance(entry, dict) else []
+    if len(recognised) > 1:
+        raise InputError(f"{path} may be {' or '.join(recognised)}: say which with `format`")
+    if not recognised:
+        keys = (
+            f"an object with {', '.join(list(entry)[:10])}"
+            if isinstance(entry, dict) and entry
+            else "no such object"
+        )
+        raise InputError(
+            f"{path} is JSON of none of the known formats ({', '.join(FORMATS)}; it begins with {keys}): give a file of keypoints"
+        )
+    return recognised[0], values
 
 
-def _object_format(entry: dict[str, Any], *, is_listed: bool) -> str | None:
-    """Format of a file from its object, or from the first one of its list; None if it cannot be told."""
+def _object_formats(entry: dict[str, Any], *, is_listed: bool) -> list[str]:
+    """Formats that a file may have by its object, or by the first one of its list."""
     keypoints = entry.get("keypoints")
     is_flat = isinstance(keypoints, list) and bool(keypoints) and not isinstance(keypoints[0], list)
     is_track = isinstance(entry.get("image_id"), str) or "idx" in entry
@@ -196,22 +266,31 @@ def _object_format(entry: dict[str, Any], *, is_listed: bool) -> str | None:
         or (not is_listed and "frames" in entry)
         or (is_listed and "x" in entry and "y" in entry),
         "evolift": not is_listed and entry.get("format") == FORMAT,
-        "openpose": not is_listed and "people" in entry and "format" not in entry,
+        "dwpose": "format" not in entry and is_dwpose(entry, is_listed=is_listed),
+        "yolo": is_listed and yolo_results.is_yolo_result(entry),
+        "openpose": not is_listed
+        and "people" in entry
+        and "format" not in entry
+        and not is_dwpose(entry, is_listed=False),
         "coco": (not is_listed and "annotations" in entry)
         or (is_listed and is_flat and "image_id" in entry and not is_track),
         "alphapose": is_listed and is_flat and "image_id" in entry and is_track,
     }
-    recognised = [name for name, is_marked in marks.items() if is_marked]
-    return recognised[0] if len(recognised) == 1 else None
+    return [name for name, is_marked in marks.items() if is_marked]
 
 
-def _has_header(path: Path) -> bool:
-    """Whether a zip archive is an NPZ of predictions."""
+def _archive_format(path: Path) -> str:
+    """Format of a zip archive by the names of its arrays."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return {"header.npy", "joints_3d.npy"} <= set(archive.namelist())
+            members = set(archive.namelist())
     except zipfile.BadZipFile:
         raise InputError(f"{path} is a damaged .npz file: write it again") from None
+    if {"header.npy", "joints_3d.npy"} <= members:
+        return "evolift"
+    if VIDEOPOSE3D_MEMBER in members:
+        return "videopose3d"
+    return "detectron2" if members >= DETECTRON_MEMBERS else "npz"
 
 
 def _of_lines(path: Path, reading: Reading) -> Keypoints:

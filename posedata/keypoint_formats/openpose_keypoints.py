@@ -24,7 +24,7 @@ from evolift.posedata.skeleton import BODY25, COCO17, HALPE26, OPENPOSE18, Skele
 
 FILE_PATTERN = "*_keypoints.json"
 _NAME = re.compile(r"(?P<name>.*?)(?:_(?P<number>\d+))?_keypoints\.json")
-_SKELETON_OF: dict[int, Skeleton] = {
+SKELETON_OF_COUNT: dict[int, Skeleton] = {
     25: BODY25,
     18: OPENPOSE18,
     26: HALPE26,
@@ -33,8 +33,10 @@ _SKELETON_OF: dict[int, Skeleton] = {
     133: COCO17,
 }
 _OTHERS = ("face", "hand_left", "hand_right")
-_READ = {"person_id", "pose_keypoints_2d"}
-_BESIDE_THE_POSE = {f"{part}_keypoints_{axes}d" for part in ("pose", *_OTHERS) for axes in (2, 3)}
+KEYS_OF_PEOPLE = {"person_id"} | {
+    f"{part}_keypoints_{axes}d" for part in ("pose", *_OTHERS) for axes in (2, 3)
+}
+"""What is read, and what lies beside the pose."""
 
 
 def read_openpose_folder(folder: Path, reading: Reading) -> Keypoints:
@@ -82,11 +84,11 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -
             keys.update(dict.fromkeys(person))
     if not rows:
         raise InputError(f"{reading.where} holds nobody: OpenPose found no person in it")
-    reading.found("keys of people", keys, _READ | _BESIDE_THE_POSE)
+    reading.found("keys of people", keys, KEYS_OF_PEOPLE)
     width = len(rows[0])
     if width % 3:
         raise InputError(f"{places[0]} has {width} numbers, which are not three for each joint")
-    columns = joint_columns(reading, places[0], width // 3, known=_SKELETON_OF)
+    columns = joint_columns(reading, places[0], width // 3, known=SKELETON_OF_COUNT)
     table = number_table(rows, width, places).reshape(len(rows), width // 3, 3)
     tracks, said = track_ids(ids)
     reading.notes += said
@@ -111,3 +113,13 @@ def _canvas(values: dict[str, Any], where: str) -> tuple[int, int]:
 def _frame_of(path: Path) -> int:
     match = _NAME.fullmatch(path.name)
     return int(match["number"][-18:]) if match and match["number"] else 0
+
+
+def track_of(person: dict[str, Any], where: str) -> str | None:
+    """The id of a tracked person, None for -1 or none."""
+    value = person.get("person_id", [-1])
+    identity = value[0] if isinstance(value, list) and value else value
+    if identity == [] or identity is None:
+        return None
+    expect(identity, int, f"{where}.person_id")
+    return None if identity < 0 else str(identity)

@@ -1,7 +1,9 @@
 """Keypoints of the tracking programs DeepLabCut and SLEAP, as their CSV files.
 
 - DeepLabCut: three header lines `scorer`, `bodyparts`, `coords` (four with `individuals`), then a row per frame that
-  begins with its number, or in labelled data with the path of its image; coords are x, y and likelihood.
+  begins with its number, or in labelled data with the path of its image, in one cell or in three (`labeled-data`, video,
+  image), whose `img0012.png` is frame 12; coords are x, y and likelihood. The individual `single` has the body parts that
+  are there once in each frame (a door, a table) and is nobody, unless joints are made of them.
 - SLEAP (analysis CSV): a row per frame and track with `track`, `frame_idx`, `instance.score` and `NODE.x`, `NODE.y`,
   `NODE.score`.
 
@@ -11,6 +13,7 @@ Their keypoints have names of the user's choice: see `evolift.posedata.keypoint_
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +22,18 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.frame_numbers import numbered_by_names, whole_frames
+from evolift.posedata.frame_numbers import whole_frames
 from evolift.posedata.input_file import read_text
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.keypoint_formats.name_mapping import NameMapping
 from evolift.posedata.keypoint_formats.reading import Reading
 
 _AXES = ("x", "y", "likelihood")
 _OF_SLEAP = {"track", "frame_idx", "instance.score"}
+
+_UNIQUE = "single"
+_EXTRACTED = re.compile(r"(?:(?P<video>.*)/)?img(?P<number>\d{1,18})\.\w+")
 
 
 def read_deeplabcut(path: Path, reading: Reading) -> Keypoints:
@@ -39,24 +46,29 @@ def read_deeplabcut(path: Path, reading: Reading) -> Keypoints:
     Raises:
         InputError: it is not such a table, its names mean nothing, or nobody is in it.
     """
-    head, body = _deeplabcut_parts(path)
-    first = body.iloc[:, 0].astype(str)
-    numbers = pd.to_numeric(first, errors="coerce")
-    is_numbered = bool(len(first)) and numbers.notna().all()
+    head, body, rows = _deeplabcut_parts(path)
+    numbers = pd.to_numeric(pd.Series(rows, dtype=str), errors="coerce")
+    is_numbered = bool(rows) and bool(numbers.notna().all())
     of_rows = (
         whole_frames(numbers.to_numpy(np.float64), f"{path}: its first column")
         if is_numbered
-        else numbered_by_names(first.tolist())
+        else _frames_of_images(rows)
     )
-    names = list(dict.fromkeys(head["bodyparts"]))
+    nobodies = _nobodies(head, reading.mapping)
+    columns = zip(head["individuals"], head["bodyparts"], strict=True)
+    names = list(dict.fromkeys(part for whose, part in columns if whose not in nobodies))
     reading.found("coords of columns", head["coords"], _AXES)
+    reading.notes += [
+        f"individual {whose} is nobody: no joint is made of its body parts ({', '.join(parts)})"
+        for whose, parts in nobodies.items()
+    ]
     tables, frames, images, ids = [np.zeros((0, len(names), 3))], [], [], []
-    for person in dict.fromkeys(head["individuals"]):
+    for person in dict.fromkeys(whose for whose in head["individuals"] if whose not in nobodies):
         table = _deeplabcut_person(path, head, body, person, names)
         there = np.flatnonzero(_is_somewhere(table))
         tables.append(table[there])
         frames += [of_rows[row] for row in there]
-        images += ["" if is_numbered else first.iloc[row] for row in there]
+        images += ["" if is_numbered else rows[row] for row in there]
         ids += [person] * len(there)
     return _keypoints(
         path,
@@ -69,14 +81,45 @@ def read_deeplabcut(path: Path, reading: Reading) -> Keypoints:
     )
 
 
-def _deeplabcut_parts(path: Path) -> tuple[dict[str, list[str]], pd.DataFrame]:
-    """Header lines by name, without their first cells, and the rows below them."""
+def _deeplabcut_parts(path: Path) -> tuple[dict[str, list[str]], pd.DataFrame, list[str]]:
+    """Header lines by name and the cells below them, both without what rows begin with, and that of each row."""
     rows = _cells(path)
     lines = {str(line.iloc[0]): [str(cell) for cell in line.iloc[1:]] for _, line in rows.head(4).iterrows()}
     if not {"scorer", "bodyparts", "coords"} <= set(lines):
         raise InputError(f"{path} lacks one of DeepLabCut's header lines scorer, bodyparts and coords")
     body = rows.iloc[4 if "individuals" in lines else 3 :]
-    return {"individuals": [""] * len(lines["coords"])} | lines, body
+    # Rows of labelled data may begin with three cells, over which the header lines have empty ones.
+    further = next((number for number, axis in enumerate(lines["coords"]) if axis), len(lines["coords"]))
+    begins = ["/".join(map(str, cells)) for cells in body.iloc[:, : 1 + further].to_numpy()]
+    head = {"individuals": [""] * len(lines["coords"])} | lines
+    return {name: cells[further:] for name, cells in head.items()}, body.iloc[:, 1 + further :], begins
+
+
+def _frames_of_images(images: list[str]) -> list[int]:
+    """The numbers in `VIDEO/img0012.png` if all images are such of one video, else their places."""
+    matches = [_EXTRACTED.fullmatch(image) for image in images]
+    numbers = [int(match["number"]) for match in matches if match]
+    is_video = len({match["video"] for match in matches if match}) == 1
+    return numbers if is_video and len(numbers) == len(images) else list(range(len(images)))
+
+
+def _nobodies(head: dict[str, list[str]], mapping: NameMapping | None) -> dict[str, list[str]]:
+    """Individuals beside others that have none of the body parts that joints are made of, with their body parts.
+
+    Without a mapping these are the parts that people have, and DeepLabCut calls `single` who has others.
+    """
+    parts: dict[str, list[str]] = {}
+    for whose, part in zip(head["individuals"], head["bodyparts"], strict=True):
+        if part not in parts.setdefault(whose, []):
+            parts[whose].append(part)
+    if mapping is not None:
+        used = set(mapping.names)
+    else:
+        used = {part for whose, own in parts.items() if whose != _UNIQUE for part in own} or set(
+            head["bodyparts"]
+        )
+    nobodies = {whose: own for whose, own in parts.items() if used.isdisjoint(own)}
+    return nobodies if len(nobodies) < len(parts) else {}
 
 
 def _deeplabcut_person(
@@ -89,7 +132,7 @@ def _deeplabcut_person(
         raise InputError(
             f"{path} has the column {' '.join(filter(None, twice))!r} twice: leave one of them out"
         )
-    for number, (whose, part, axis) in enumerate(columns, 1):
+    for number, (whose, part, axis) in enumerate(columns):
         if whose == person and axis in _AXES:
             values = _numeric(path, body.iloc[:, number], f"{part} {axis}")
             table[:, names.index(part), _AXES.index(axis)] = values

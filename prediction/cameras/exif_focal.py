@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import opened_image
 
 FILM_DIAGONAL = math.hypot(36.0, 24.0)
 _UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 1e-3}
@@ -27,7 +28,7 @@ def exif_focal_length(path: Path) -> float | None:
         InputError: the file cannot be read as an image.
     """
     try:
-        with Image.open(path) as image:
+        with opened_image(path) as image:
             tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
             size = image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -332,7 +332,7 @@ def test_keypoints_with_a_mapping_and_beside_images(evolift, checkpoints: Path, 
     [
         ("{", (), "is not JSON"),
         ("[]", (), "k.json holds no person: its list is empty"),
-        ("[3]", (), "may be of several formats: say which with --format"),
+        ("[3]", (), "k.json is JSON of none of the known formats"),
         ("[]", ("--box", "1", "2", "3", "4"), "--box says where people are in images and videos"),
         ("[]", ("--format", "coco"), "holds no person with keypoints"),
         ("[]", ("--format", "cocoa"), "there is no keypoint format 'cocoa'"),

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
-from evolift.posedata.skeleton import BODY25, COCO17, H36M17, HALPE26, MEDIAPIPE33, MPII16, Skeleton
+from evolift.posedata.skeleton import (
+    BODY25,
+    COCO17,
+    H36M17,
+    HALPE26,
+    MEDIAPIPE33,
+    MPII16,
+    OPENPOSE18,
+    Skeleton,
+)
 
 SIZE = (640, 480)
 
@@ -162,6 +172,91 @@ def _lines(folder: Path) -> Path:
     return path
 
 
+def dwpose_frame(people: np.ndarray) -> dict[str, Any]:
+    """COCO's joints in the order of OpenPose's COCO model, whose second joint is the middle of the shoulders."""
+    neck = people[:, 5:7].mean(1, keepdims=True)
+    order = (0, 17, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
+    return dwpose_of(np.concatenate([people, neck], 1)[:, order])
+
+
+def dwpose_of(rows: np.ndarray) -> dict[str, Any]:
+    """People of OPENPOSE18 in a frame."""
+    found = [{"pose_keypoints_2d": flat(row), "face_keypoints_2d": None} for row in rows]
+    return {"people": found, "animals": [], "canvas_height": 480, "canvas_width": 640}
+
+
+def yolo_results(people: np.ndarray, **extra: Any) -> list[dict[str, Any]]:
+    box = {"x1": 10.0, "y1": 20.0, "x2": 110.0, "y2": 220.0}
+    return [
+        {"name": "person", "class": 0, "confidence": 0.9, "box": box}
+        | {"keypoints": dict(zip(("x", "y", "visible"), p.T.tolist(), strict=True))}
+        | extra
+        for p in people
+    ]
+
+
+def objects(values: Sequence[Any]) -> np.ndarray:
+    """A list as numpy.savez pickles it, however alike its entries are."""
+    table = np.empty(len(values), object)
+    table[:] = values
+    return table
+
+
+def write_detectron2(path: Path, frames: Sequence[np.ndarray]) -> Path:
+    """As infer_video_d2.py; each of the frames has people of COCO's joints."""
+    keypoints: list[list[Any]] = []
+    boxes: list[list[Any]] = []
+    for people in frames:
+        zeros = np.zeros(people.shape[:2])
+        rows = np.stack([people[..., 0], people[..., 1], zeros, people[..., 2]], 1)
+        keypoints.append([[], rows if len(rows) else []])
+        boxes.append([[], np.tile([10.0, 20, 110, 220, 0.9], (len(rows), 1)) if len(rows) else []])
+    np.savez_compressed(
+        path,
+        boxes=objects(boxes),
+        segments=objects([None] * len(boxes)),
+        keypoints=objects(keypoints),
+        metadata=np.array({"w": 640, "h": 480}, object),
+    )
+    return path
+
+
+def _detectron2(folder: Path) -> Path:
+    return write_detectron2(folder / "clip.mp4.npz", [points(COCO17)])
+
+
+def _videopose3d(folder: Path) -> Path:
+    path = folder / "data_2d_custom_clip.npz"
+    sides = [[1, 3, 5, 7, 9, 11, 13, 15], [2, 4, 6, 8, 10, 12, 14, 16]]
+    metadata = {"layout_name": "coco", "num_joints": 17, "keypoints_symmetry": sides}
+    np.savez(
+        path,
+        positions_2d=np.array({"clip.mp4": {"custom": [points(COCO17)]}}, object),
+        metadata=np.array(metadata | {"video_metadata": {"clip.mp4": {"w": 640, "h": 480}}}, object),
+    )
+    return path
+
+
+def _npy(folder: Path) -> Path:
+    np.save(folder / "keypoints.npy", points(HALPE26))
+    return folder / "keypoints.npy"
+
+
+def write_sleap_analysis(path: Path, people: np.ndarray, skeleton: Skeleton) -> Path:
+    """Two tracks in one frame."""
+    with h5py.File(path, "w") as file:
+        file["tracks"] = people[..., :2].transpose(0, 2, 1)[..., None]
+        file["point_scores"] = people[..., 2][..., None]
+        file["node_names"] = np.array([joint.encode() for joint in skeleton.joints])
+        file["track_names"] = np.array([b"track_0", b"track_1"])
+        file["video_path"] = "videos/clip.mp4"
+    return path
+
+
+def _sleap_analysis(folder: Path) -> Path:
+    return write_sleap_analysis(folder / "clip.analysis.h5", points(COCO17), COCO17)
+
+
 def _whole_body() -> list[dict[str, Any]]:
     rest = np.ones((2, 133 - 17, 3))
     return coco_results(np.concatenate([points(COCO17), rest], 1))
@@ -205,4 +300,10 @@ SAMPLES: dict[str, tuple[str, Skeleton, Callable[[Path], Path]]] = {
     "sleap": ("sleap", H36M17, _text(sleap_text(points(H36M17), H36M17))),
     "npz": ("npz", MPII16, _npz),
     "jsonl": ("jsonl", COCO17, _lines),
+    "dwpose": ("dwpose", OPENPOSE18, _json([dwpose_of(points(OPENPOSE18))])),
+    "yolo results": ("yolo", COCO17, _json(yolo_results(points(COCO17)))),
+    "detectron2": ("detectron2", COCO17, _detectron2),
+    "videopose3d": ("videopose3d", COCO17, _videopose3d),
+    "sleap analysis": ("sleap", COCO17, _sleap_analysis),
+    "npy": ("npy", HALPE26, _npy),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.image_file import read_image, read_reduced_image
+from evolift.posedata.image_file import is_animated, read_image, read_image_size, read_reduced_image
 
 
 @pytest.fixture
@@ -149,3 +150,51 @@ def test_exif_behind_another_segment(tmp_path: Path, photo: np.ndarray) -> None:
     assert factor == 1
     np.testing.assert_array_equal(reduced, read_image(path))
     assert reduced.shape[:2] == photo.shape[1::-1]
+
+
+HEIC_HEAD = b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf"
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "what"),
+    [
+        ("photo.heic", HEIC_HEAD, "photo.heic is a HEIC image: convert it to JPEG"),
+        ("photo.jpg", HEIC_HEAD, "photo.jpg is a HEIC image, in spite of its name: convert it to JPEG"),
+        ("photo.jpg", HEIC_HEAD.replace(b"ftypheic", b"ftypmif1"), "is a HEIC image, in spite of its name"),
+        ("photo.jpg", b"\0\0\0\x18ftypmif1\0\0\0\0avifmif1", "is not a readable image"),
+        ("film.jpg", b"\0\0\0\x18ftypisom\0\0\0\0isomiso2", "is not a readable image"),
+    ],
+)
+def test_heic_is_told_by_its_content_where_it_cannot_be_read(
+    name: str, head: bytes, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / name).write_bytes(head + bytes(100))
+    for read in (read_image, read_image_size):
+        with pytest.raises(InputError, match=what) as caught:
+            read(tmp_path / name)
+        assert ("evolift[heic]" in str(caught.value)) == ("HEIC image" in what)
+    assert not is_animated(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.jpg"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_heic_is_read_where_pillow_heif_is_installed(name: str, mode: str, tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pixels = np.full((64, 96, 4), (200, 40, 90, 255), np.uint8)
+    pixels[:, 48:, 3] = 0
+    given = Image.fromarray(pixels).convert(mode)
+    pillow_heif.from_pillow(given).save(tmp_path / name, format="HEIF", quality=-1)
+    read = read_image(tmp_path / name)
+    assert (read.shape, read_image_size(tmp_path / name)) == ((64, 96, 3), (96, 64))
+    on_white = np.where(pixels[..., 3:] > 0, pixels[..., :3], 255)
+    expected = {"RGB": pixels[..., :3], "RGBA": on_white}.get(mode, np.asarray(given.convert("RGB")))
+    inside = np.r_[4:44, 52:92]  # the codec smears over edges
+    np.testing.assert_allclose(read[:, inside].astype(int), expected[:, inside], atol=4)
+
+
+def test_a_damaged_heic_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif")
+    (tmp_path / "a.heic").write_bytes(HEIC_HEAD + bytes(100))
+    with pytest.raises(InputError, match=r"a.heic is not a readable HEIC image \(.*\): copy it again"):
+        read_image(tmp_path / "a.heic")

@@ -29,7 +29,9 @@ def pitch(bone: np.ndarray) -> float:
 def test_a_head_like_human36m_s_median_gets_its_nose_there() -> None:
     """ANCHORS 8: thorax to joint 9 is 108 to 121 mm, 44 degrees forward; joint 9 to head 115 mm, 32 degrees back."""
     skull, top = upright_head()
-    tilt = Rotation.from_euler("y", 6, degrees=True)  # the head's axis leans 2 degrees more than the line to its top
+    tilt = Rotation.from_euler(
+        "y", 6, degrees=True
+    )  # the head's axis leans 2 degrees more than the line to its top
     nose = nose_of_head(THORAX, skull, top, LEFT, tilt.apply(UP))
     assert 100 < np.linalg.norm(nose) < 125
     assert pitch(nose) == pytest.approx(44, abs=5)
@@ -49,7 +51,11 @@ def test_it_moves_with_the_head_and_gives_the_head_s_axes_back(angles, place, sc
     skull, top = (scale * point for point in upright_head())
     at_rest = nose_of_head(THORAX, skull, top, LEFT, UP)
     moved = nose_of_head(
-        shift, rotation.apply(skull) + shift, rotation.apply(top) + shift, rotation.apply(LEFT), rotation.apply(UP)
+        shift,
+        rotation.apply(skull) + shift,
+        rotation.apply(top) + shift,
+        rotation.apply(LEFT),
+        rotation.apply(UP),
     )
     np.testing.assert_allclose(moved, rotation.apply(at_rest) + shift, atol=1e-6)
     _, left, up = head_of_nose(shift, moved, rotation.apply(top) + shift)

@@ -31,8 +31,20 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     for name in ("none.jpg", "no*.jpg"):
         with pytest.raises(InputError, match="there is no such file or folder"):
             prediction_inputs([tmp_path / name])
-    with pytest.raises(InputError, match="there are no images in this folder, nor videos or OpenPose files"):
+    with pytest.raises(
+        InputError, match="there are no images in this folder, nor videos, OpenPose files or YOLO"
+    ):
         prediction_inputs([tmp_path])
+
+
+def test_a_folder_of_yolo_labels_is_keypoints(tmp_path: Path) -> None:
+    (tmp_path / "clip_1.txt").write_text("0 0.5 0.5 0.2 0.4" + " 0.5" * 51)
+    (tmp_path / "clip_2.txt").touch()
+    assert prediction_inputs([tmp_path]).inputs == [("keypoints", tmp_path, tmp_path.name)]
+    (tmp_path / "a.png").touch()
+    assert [one.kind for one in prediction_inputs([tmp_path]).inputs] == ["image"]
+    inputs = prediction_inputs([tmp_path], are_keypoints=True).inputs
+    assert [(one.kind, one.path) for one in inputs] == [("keypoints", tmp_path)]
 
 
 def test_what_is_there_is_taken_although_other_things_are_not(tmp_path: Path) -> None:
@@ -57,9 +69,9 @@ def test_files_of_a_folder_that_are_left_out_are_told(tmp_path: Path) -> None:
 
 
 def test_a_format_of_keypoints_makes_files_of_unknown_ending_keypoints(tmp_path: Path) -> None:
-    for name in ("k.txt", "a.png", "v.ts"):
+    for name in ("k.dat", "a.png", "v.ts"):
         (tmp_path / name).touch()
-    paths = [tmp_path / name for name in ("k.txt", "a.png", "v.ts")]
+    paths = [tmp_path / name for name in ("k.dat", "a.png", "v.ts")]
     assert [one.kind for one in prediction_inputs(paths).inputs] == ["image", "image", "video"]
     found = prediction_inputs(paths, are_keypoints=True).inputs
     assert [one.kind for one in found] == ["keypoints", "image", "video"]

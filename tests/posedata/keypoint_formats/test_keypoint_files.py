@@ -42,7 +42,8 @@ def test_people_come_back_as_they_were(name: str, tmp_path: Path) -> None:
 
 
 def test_every_format_has_a_sample() -> None:
-    assert {format for format, _, _ in SAMPLES.values()} | {"evolift"} == set(FORMATS)
+    # Markers have no scores: they have a test of their own.
+    assert {format for format, _, _ in SAMPLES.values()} | {"evolift", "trc"} == set(FORMATS)
 
 
 def _write(folder: Path, values: Any, name: str = "k.json") -> Path:
@@ -260,10 +261,11 @@ def _changed(**changes: Any) -> list[dict[str, Any]]:
         ("{", r"k.json is not JSON \(line 1, column 2"),
         ("[" * 100_000, r"k.json is not JSON that can be read|k.json is not JSON"),
         ([], r"k.json holds no person: its list is empty"),
-        ([[]], r"k.json may be of several formats: say which with `format` \(coco, alphapose"),
+        ([[]], r"k.json is JSON of none of the known formats \(coco, alphapose.*; it begins with no such object\)"),
         (3, r"k.json holds no JSON object or list: give a file of keypoints"),
-        ([{"keypoints": [1.0] * 51}], r"may be of several formats: say which with `format`"),
-        ({"bodies": []}, r"may be of several formats"),
+        ([{"keypoints": [1.0] * 51}], r"none of the known formats .* it begins with an object with keypoints\)"),
+        ([GOOD[0] | {"keypoint_scores": [1.0]}], r"k.json may be mmpose or coco: say which with `format`"),
+        ({"bodies": []}, r"none of the known formats .* it begins with an object with bodies\): give a file"),
         (_changed(keypoints=[1.0] * 50), r"k.json: \[1\].keypoints must have 51 numbers, has 50"),
         (_changed(keypoints=["1"] * 51), r"k.json: \[1\].keypoints\[0\] must be a number, not a text"),
         (_changed(keypoints=[True] * 51), r"k.json: \[1\].keypoints\[0\] must be a number, not true or false"),
@@ -330,7 +332,7 @@ def test_one_sentence_for_each_damage(values: Any, message: str, tmp_path: Path)
         ("a.csv", b"frame_idx,nose.x,nose.y,nose.x\n1,1,2,3\n", r"a.csv has the column 'nose.x' twice: leave one"),
         ("a.csv", b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\ninf,1,2\n", r"its first column must hold whole"),
         ("a.csv", b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n1.5,1,2\n", r"a.csv: its first column must hold"),
-        ("a.csv", b"\xff\xfe\x00", r"neither JSON nor CSV nor NPZ"),
+        ("a.csv", b"\xff\xfe\x00", r"neither JSON nor CSV nor NPZ nor HDF5"),
         ("a.npz", b"PK\x03\x04 damaged", r"is a damaged .npz file"),
         ("a.jsonl", b'{"skeleton": "COCO17", "joints_2d": [[1, 2]]}\n', r"line 1: joints_2d must have the 17 joints"),
         (

@@ -195,6 +195,12 @@ def read_object_npz(path: Path, name: str) -> Any:
     return held.item() if isinstance(held, np.ndarray) and held.ndim == 0 else held
 
 
+def names_of_npz(path: Path) -> list[str]:
+    """Names of the arrays of a sound .npz file."""
+    with zipfile.ZipFile(path) as archive:
+        return [member.removesuffix(".npy") for member in archive.namelist()]
+
+
 class _Making:
     """Makes what a pickle says into what it stands for; what it says once is made once, however often it is used."""
 

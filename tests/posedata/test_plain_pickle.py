@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.plain_pickle import plain_objects, read_object_npz, read_pickle
+from evolift.posedata.plain_pickle import plain_objects, read_object_npz, read_pickle
 
 HELD: dict[str, Any] = {
     "floats": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
