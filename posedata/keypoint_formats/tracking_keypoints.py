@@ -22,7 +22,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.frame_numbers import whole_frames
+from evolift.posedata.frame_numbers import numbered_by_names, whole_frames
 from evolift.posedata.input_file import read_text
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
@@ -96,11 +96,11 @@ def _deeplabcut_parts(path: Path) -> tuple[dict[str, list[str]], pd.DataFrame, l
 
 
 def _frames_of_images(images: list[str]) -> list[int]:
-    """The numbers in `VIDEO/img0012.png` if all images are such of one video, else their places."""
+    """The numbers in `VIDEO/img0012.png` if all images are such of one video, else those that other names tell."""
     matches = [_EXTRACTED.fullmatch(image) for image in images]
     numbers = [int(match["number"]) for match in matches if match]
     is_video = len({match["video"] for match in matches if match}) == 1
-    return numbers if is_video and len(numbers) == len(images) else list(range(len(images)))
+    return numbers if is_video and len(numbers) == len(images) else numbered_by_names(images)
 
 
 def _nobodies(head: dict[str, list[str]], mapping: NameMapping | None) -> dict[str, list[str]]:
