@@ -103,7 +103,10 @@ def _image(store: PoseStore, poses: Poses, i: int) -> UInt8[np.ndarray, "height 
     path = store.image_folder / poses.image[i]
     if not path.is_file():
         raise InputError(f"{path} is missing: {store.path} names it as an image")
-    return read_image(path)
+    try:
+        return read_image(path)
+    except InputError as error:
+        raise InputError(f"{error} (it is not an image that {store.path} can be shown with)") from None
 
 
 def _seen_joints(poses: Poses, i: int) -> Float32[np.ndarray, "joints 2"]:
