@@ -14,8 +14,6 @@ import pytest
 from evolift.posedata.importers.bvh import import_bvh
 from evolift.posedata.importers.cmu_asfamc import import_cmu
 from evolift.posedata.importers.human36m import H36M17_OF_32
-from evolift.posedata.importers.mpi_inf_3dhp import H36M17_OF_28
-from evolift.posedata.importers.mpi_inf_3dhp_test_set import H36M17_OF_17
 from evolift.posedata.joint_mapping import UNLABELLED, mapping_between
 from evolift.posedata.nose import nose_of_head
 from evolift.posedata.skeleton import H36M17, SMPL22, Skeleton
@@ -74,55 +72,6 @@ H36M32 = [
     "right_thumb",
     "right_finger",
     "right_end",
-]
-MPI28 = [
-    "spine3",
-    "spine4",
-    "spine2",
-    "spine",
-    "pelvis",
-    "neck",
-    "head",
-    "head_top",
-    "left_clavicle",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "left_hand",
-    "right_clavicle",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "right_hand",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "left_foot",
-    "left_toe",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "right_foot",
-    "right_toe",
-]
-MPI17 = [
-    "head_top",
-    "neck",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "pelvis",
-    "spine",
-    "head",
 ]
 
 
@@ -192,18 +141,10 @@ def check_store(path: Path) -> None:
     check_person(y_up, np.ones(17, bool), dict.fromkeys(("spine", "thorax", "nose", "head"), 0.2))
 
 
-@pytest.mark.parametrize(
-    ("names", "order", "meanings"),
-    [
-        (H36M32, H36M17_OF_32, {"hips": "pelvis"}),
-        (MPI28, H36M17_OF_28, {"neck": "thorax", "head": "nose", "head_top": "head"}),
-        (MPI17, H36M17_OF_17, {"neck": "thorax", "head": "nose", "head_top": "head"}),
-    ],
-    ids=["Human3.6M's 32", "MPI-INF-3DHP's 28", "MPI-INF-3DHP's test set"],
-)
-def test_tables_of_places_take_the_joints_by_their_names(names, order, meanings) -> None:
-    """In MPI-INF-3DHP the place of the nose is filled by `head`, the base of the skull, and declared as unlabelled."""
-    assert tuple(meanings.get(names[place], names[place]) for place in order) == H36M17.joints
+def test_human36m_s_32_joints_are_taken_by_their_names() -> None:
+    """MPI-INF-3DHP's 28 and 17 are in the test of its importer."""
+    meanings = {"hips": "pelvis"}
+    assert tuple(meanings.get(H36M32[place], H36M32[place]) for place in H36M17_OF_32) == H36M17.joints
 
 
 def test_smpl_has_the_legs_of_the_person_although_its_pelvis_is_higher() -> None:

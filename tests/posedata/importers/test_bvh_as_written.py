@@ -33,7 +33,7 @@ def imported(folder: Path, data: str | bytes, **options: object) -> tuple[np.nda
     (folder / "a.bvh").write_bytes(data if isinstance(data, bytes) else data.encode())
     if "names" not in options:
         options["names"] = write_names(folder)
-    summary = import_bvh(folder / "a.bvh", folder / "a.h5", overwrite=True, **options)  # type: ignore[arg-type]
+    summary = import_bvh(folder / "a.bvh", folder / "a.h5", overwrite=True, **options)  # type: ignore[arg-type]  # options of several types
     with PoseStore(folder / "a.h5") as store:
         joints = store.read().joints_3d
     assert joints is not None
@@ -252,7 +252,7 @@ def test_one_bad_file_does_not_cost_the_folder(tmp_path: Path) -> None:
     assert "has no joint 'LeftHand'" in summary.unread[str(clips / "c.bvh")]
     with PoseStore(tmp_path / "out.h5") as store:
         assert set(store.table()["action"]) == {"b"}
-        assert set(store.provenance.parameters["left_out"]) == set(summary.unread)  # type: ignore[call-overload]
+        assert set(store.provenance.parameters["left_out"]) == set(summary.unread)  # type: ignore[call-overload]  # JSON values
     (clips / "b.bvh").unlink()
     with pytest.raises(InputError, match=r"none of the 2 files can be read: .*a\.bvh is not a BVH file"):
         import_bvh(clips, tmp_path / "new.h5", names=names)

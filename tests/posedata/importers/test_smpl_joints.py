@@ -212,7 +212,7 @@ def test_y_down_is_told_and_an_axis_given_wrongly_is_doubted(
     np.save(path, np.stack([upright[..., 0], -upright[..., 2], upright[..., 1]], -1))
     head, ankles = H36M17.index("head"), [H36M17.index(f"{side}_ankle") for side in ("left", "right")]
     for up, sign in ((None, 1), ("-y", 1), ("y", -1)):
-        summary = import_smpl_joints(path, tmp_path / "out.h5", up=up, overwrite=True)  # type: ignore[arg-type]
+        summary = import_smpl_joints(path, tmp_path / "out.h5", up=up, overwrite=True)  # type: ignore[arg-type]  # pytest hands any text
         assert summary.up == (up or "-y")
         assert [note.split("people")[1] for note in summary.notes] == (
             [] if sign == 1 else [" in it stand along -y, not along y, which was given for up"]
