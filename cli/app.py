@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from evolift.cli.settings_options import settings_options, taken_settings
 from evolift.prediction.settings import AppSettings
 
 if TYPE_CHECKING:
+    from evolift.posedata.progress import Progress
     from evolift.prediction.upload_server import Answer, UploadServer
 
 
@@ -41,6 +41,9 @@ def app(**options: Any) -> None:
     """
     import tempfile
 
+    from evolift.posedata.extras import require_extra
+
+    require_extra("app", "starlette", "uvicorn")
     from evolift.prediction.cameras.camera_choice import CameraRule
     from evolift.prediction.model_loading import image_pipeline
     from evolift.prediction.upload_prediction import predict_upload
@@ -51,36 +54,40 @@ def app(**options: Any) -> None:
     cameras = CameraRule.of_settings(settings.camera, pipeline.lifter.settings.normalisation)
     frames = settings.uploads.max_frames
 
-    def predict(path: Path, name: str) -> Answer:
-        return predict_upload(pipeline, cameras, path, name, frames, is_smooth=settings.smooth)
+    def predict(path: Path, name: str, progress: Progress) -> Answer:
+        return predict_upload(
+            pipeline,
+            cameras,
+            path,
+            name,
+            frames,
+            is_smooth=settings.smooth,
+            images=settings.images,
+            progress=progress,
+        )
 
     with (
         tempfile.TemporaryDirectory(prefix="evolift-app-", ignore_cleanup_errors=True) as folder,
         UploadServer(settings.uploads, predict, Path(folder)) as server,
-        _ended_by_sigterm(server),
+        _ended_by_signals(server),
     ):
-        # All of it may be interrupted: who reads the line that it serves may end it at once.
-        with contextlib.suppress(KeyboardInterrupt):
-            click.echo(f"Open {server.url} in a browser; Ctrl-C ends it.")
-            if not server.is_local:
-                click.echo("All who can reach this address can use the page.", err=True)
-            server.serve_forever()
-        click.echo("Ended.")
+        click.echo(f"Open {server.url} in a browser; Ctrl-C ends it.")
+        if not server.is_local:
+            click.echo("All who can reach this address can use the page.", err=True)
+        server.serve_forever()
+    click.echo("Ended.")
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm(server: UploadServer) -> Iterator[None]:
-    """SIGTERM, too, leaves time to remove uploads.
-
-    An exception from a signal handler would be lost if it fell into a destructor or a callback.
-    """
+def _ended_by_signals(server: UploadServer) -> Iterator[None]:
+    """Ctrl-C and SIGTERM leave time to remove uploads; uvicorn, which has its own way with them, raises them again after it."""
 
     def end(*_: object) -> None:
-        # From another thread: it waits for the loop that this one interrupts.
-        threading.Thread(target=server.shutdown, daemon=True).start()
+        server.shutdown()
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -52,8 +52,10 @@ def demo(
       evolift demo -o runs/demo
     """
     from evolift.cli.demo_report import write_report
+    from evolift.posedata.num_workers import require_workers
     from evolift.posedata.output_file import write_text
 
+    require_workers(num_workers)
     with run_folder(ctx, output, overwrite=overwrite):
         results = DemoResults(output)
         scale = 0.05 if quick else 1.0

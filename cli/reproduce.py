@@ -86,6 +86,7 @@ def reproduce(
     from evolift.cli.reproducing.plan_run import require_extras, run_plan
     from evolift.cli.reproducing.report_rows import chosen_rows
     from evolift.cli.reproducing.scale import read_scale
+    from evolift.posedata.num_workers import require_workers
 
     chosen = chosen_rows(rows)
     scale = read_scale(options["scale_name"])
@@ -109,6 +110,7 @@ def reproduce(
     if only_plan:
         _print_plan(plan, output)
         return
+    require_workers(options["num_workers"])
     _prepare(ctx, output)
     with ended_by_signals():
         result = run_plan(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.image_file import read_image
+from evolift.posedata.image_file import is_incomplete, read_image
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE, mapping_between
 from evolift.posedata.poses import Poses
 from evolift.posedata.skeleton import Skeleton
@@ -197,7 +197,8 @@ def without_unreadable(source: ImageSource, threads: int = 4) -> tuple[ImageSour
 
 def _why_unreadable(path: Path) -> str | None:
     try:
-        read_image(path)
+        if is_incomplete(path, read_image(path)):
+            return f"{path} is incomplete, a part of its image is missing: copy it again"
     except InputError as error:
         return str(error)
     return None

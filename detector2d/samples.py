@@ -55,6 +55,7 @@ from evolift.detector2d.settings import (
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import read_image_size, read_reduced_image
 from evolift.posedata.joint_mapping import UNLABELLED
+from evolift.posedata.num_workers import require_workers
 from evolift.posedata.seeds import numpy_generator_at
 from evolift.posedata.skeleton import Skeleton
 from evolift.training.trainer import Batch
@@ -335,7 +336,12 @@ class _Collate:
 def batches_in_order(
     sources: Sequence[ImageSource], settings: CropSettings, batch_size: int, num_workers: int = 0
 ) -> DataLoader[Batch]:
-    """All rows in order, neither augmented nor occluded: for validation and evaluation."""
+    """All rows in order, neither augmented nor occluded: for validation and evaluation.
+
+    Raises:
+        InputError: this machine has no use for so many workers.
+    """
+    require_workers(num_workers)
     return DataLoader(
         _AllRows(sources, settings),  # type: ignore[arg-type]  # the loader gives what the collation makes of samples
         batch_size=batch_size,

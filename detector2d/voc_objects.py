@@ -22,6 +22,8 @@ from PIL import Image
 from evolift.detector2d.occlusion import Occluder
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.image_file import read_image
+from evolift.posedata.image_header import ask_image, read_header, require_decodable
+from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.output_file import whole_file
 from evolift.posedata.progress import Progress, no_progress
 
@@ -108,13 +110,14 @@ def _wanted_objects(annotation: Path) -> list[int]:
 
 def _object_numbers(segmentation: Path) -> UInt8[np.ndarray, "height width"]:
     # The numbers are indices of the palette, which OpenCV would turn into colours.
-    try:
-        with Image.open(segmentation) as image:
-            if image.mode not in ("P", "L"):
-                raise InputError(f"{segmentation} is not a palette image of object numbers")
-            return np.asarray(image)
-    except (OSError, SyntaxError) as error:
-        raise InputError(f"{segmentation} cannot be read ({error}): copy the data set again") from None
+    require_decodable(read_header(segmentation, segmentation), segmentation, ImageSettings())
+
+    def numbers(image: Image.Image) -> np.ndarray:
+        if image.mode not in ("P", "L"):
+            raise InputError(f"{segmentation} is not a palette image of object numbers")
+        return np.asarray(image)
+
+    return ask_image(segmentation, segmentation, numbers)
 
 
 def cut_out(image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]) -> Occluder:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image
+from PIL import Image
 
 from evolift.posedata.errors import InputError, OutputError
-from evolift.posedata.heic_file import HEAD, is_heic, require_heic_reader
-from evolift.posedata.input_file import reading
+from evolift.posedata.heic_file import HEAD, is_heic
+from evolift.posedata.image_header import (
+    READABLE,
+    ask_image,
+    read_header,
+    read_orientation,
+    require_decodable,
+)
+from evolift.posedata.image_settings import ImageSettings
+from evolift.posedata.input_file import reading, require_regular_file
+from evolift.posedata.jpeg_stream import JPEG, has_exif, is_cut_off, lacks_data
 from evolift.posedata.opencv_quiet import quiet_opencv
 from evolift.posedata.output_file import whole_file
 
 JPEG_QUALITY = 95
-_JPEG, _PNG, _PNG_END = b"\xff\xd8", b"\x89PNG", b"IEND"
+_PNG, _PNG_END = b"\x89PNG", b"IEND"
 _TIFF = (b"II*\0", b"MM\0*")
-_ANIMATED = ("GIF", "PNG", "WEBP")
-_APP1, _START_OF_SCAN, _END_OF_IMAGE = 0xE1, 0xDA, b"\xff\xd9"
+_CHANNELS = {1: 1, 2: 1, 3: 3, 4: 3}
+"""Of images of so many channels those that are colours; the one after them is how much they cover."""
+_ROWS = 256
+"""Rows that are brought to 8 bits and laid on white at a time."""
 _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     4: cv2.IMREAD_REDUCED_COLOR_4,
@@ -30,30 +39,51 @@ _REDUCED = {
 }
 
 
-def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+def read_image(path: Path, settings: ImageSettings = ImageSettings()) -> UInt8[np.ndarray, "height width 3"]:
     """Read an image as RGB.
 
     HEIC is read with the extra `heic`. The EXIF orientation is applied, grey becomes three equal channels, 16 bits become 8, and transparent
-    parts are laid on white.
+    parts are laid on white. Of several frames or pages the first is read. `is_incomplete` tells whether a part is missing.
 
     Raises:
-        InputError: the file cannot be read, is not an image, is cut off, or is HEIC and that extra is not installed.
+        InputError: the file cannot be read, is not an image, is cut off, has more pixels than the settings allow, or is HEIC
+            and that extra is not installed.
     """
-    return _decode(path, _bytes_of(path), 1)
+    return _decode(path, _bytes_of(path), 1, settings)
 
 
-def decode_image(data: bytes, label: str) -> UInt8[np.ndarray, "height width 3"]:
+def decode_image(
+    data: bytes, label: str, settings: ImageSettings = ImageSettings()
+) -> UInt8[np.ndarray, "height width 3"]:
     """As `read_image`, from the bytes of a file; `label` names it in messages.
 
     Raises:
-        InputError: they are not an image, or cut off.
+        InputError: they are not an image, cut off, or have more pixels than the settings allow.
     """
     if not data:
         raise InputError(f"{label} is empty: it should be an image")
-    return _decode(Path(label), np.frombuffer(data, np.uint8), 1)
+    return _decode(Path(label), np.frombuffer(data, np.uint8), 1, settings)
 
 
-def read_reduced_image(path: Path, factor: int) -> tuple[UInt8[np.ndarray, "height width 3"], int]:
+def is_incomplete(path: Path, image: UInt8[np.ndarray, "height width 3"]) -> bool:
+    """Whether a part of an image that `read_image` read is grey because the data of its file end before their time.
+
+    This happens to JPEGs alone, of which all but the end may be missing: the decoder fills the rest with grey.
+
+    Args:
+        path: of the file.
+        image: as read.
+
+    Raises:
+        InputError: the file cannot be read any more.
+    """
+    data = _bytes_of(path)
+    return data[:2].tobytes() == JPEG and lacks_data(data.tobytes(), image)
+
+
+def read_reduced_image(
+    path: Path, factor: int, settings: ImageSettings = ImageSettings()
+) -> tuple[UInt8[np.ndarray, "height width 3"], int]:
     """Read a JPEG at 1/2, 1/4 or 1/8 of its size, which is much faster than reading all of it.
 
     Pixel i of the result is the mean of pixels factor * i to factor * i + factor - 1 of the image (the last
@@ -62,15 +92,19 @@ def read_reduced_image(path: Path, factor: int) -> tuple[UInt8[np.ndarray, "heig
     Args:
         path: of the image.
         factor: 1, 2, 4 or 8.
+        settings: how large it may be.
 
     Returns:
         The image, and the factor that was used: 1 for other formats than JPEG, and for JPEGs with EXIF
         data, whose orientation could put the overhanging edge first.
+
+    Raises:
+        InputError: as of `read_image`.
     """
     data = _bytes_of(path)
-    if data[:2].tobytes() != _JPEG or _has_exif(data):
+    if data[:2].tobytes() != JPEG or has_exif(data.tobytes()):
         factor = 1
-    return _decode(path, data, factor), factor
+    return _decode(path, data, factor, settings), factor
 
 
 def write_image(
@@ -142,39 +176,12 @@ def read_image_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: it is not a readable image.
     """
-    try:
-        with opened_image(path) as image:
-            return image.size
-    except (OSError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is not a readable image ({error})") from None
-
-
-def opened_image(path: Path) -> Image.Image:
-    """An image file opened by Pillow, to read what its header says.
-
-    Raises:
-        InputError: it is HEIC, and the extra `heic` is not installed.
-        OSError: Pillow cannot open it.
-    """
-    with path.open("rb") as file:
-        if is_heic(file.read(HEAD)):
-            require_heic_reader(path)
-    return Image.open(path)
-
-
-def is_animated(path: Path) -> bool:
-    """Whether an image file holds several frames, of which `read_image` gives the first.
-
-    Only formats that are made for it count: cameras put small copies into JPEG files.
-    """
-    try:
-        with opened_image(path) as image:
-            return image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1
-    except (OSError, InputError, Image.DecompressionBombError):
-        return False
+    header = read_header(path, path)
+    return header.width, header.height
 
 
 def _bytes_of(path: Path) -> np.ndarray:
+    require_regular_file(path)
     with reading(path):
         data = np.fromfile(path, np.uint8)
     if not len(data):
@@ -182,41 +189,48 @@ def _bytes_of(path: Path) -> np.ndarray:
     return data
 
 
-def _decode(path: Path, data: np.ndarray, factor: int) -> np.ndarray:
+def _decode(path: Path, data: np.ndarray, factor: int, settings: ImageSettings) -> np.ndarray:
     start = data[:4].tobytes()
-    is_jpeg = start.startswith(_JPEG)
-    if (is_jpeg and _is_cut_off(data)) or (start == _PNG and data.tobytes().rfind(_PNG_END) < 0):
+    is_jpeg = start.startswith(JPEG)
+    if (is_jpeg and is_cut_off(data.tobytes())) or (start == _PNG and _is_png_cut_off(data)):
         raise InputError(f"{path} is cut off before the end of its image: copy it again")
+    require_decodable(read_header(data, path), path, settings)
     if is_heic(data[:HEAD].tobytes()):
         return _heic(path, data)
     if not is_jpeg:  # only so does OpenCV keep transparency and 16 bits; it then leaves the orientation to us
         image = _to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
-        return image if start in _TIFF else _upright(image, data)  # OpenCV always rotates TIFFs
+        return (
+            image if start in _TIFF else _upright(image, read_orientation(data))
+        )  # OpenCV always rotates TIFFs
     if factor == 1:
         return _imdecode(path, data, cv2.IMREAD_COLOR_RGB)
     return cv2.cvtColor(_imdecode(path, data, _REDUCED[factor]), cv2.COLOR_BGR2RGB)
 
 
+def _is_png_cut_off(data: np.ndarray) -> bool:
+    """Whether a PNG ends before its last chunk; OpenCV makes room for what the length of a chunk promises."""
+    position = 8
+    while position + 8 <= len(data):
+        length, kind = (data[position + i : position + i + 4].tobytes() for i in (0, 4))
+        if kind == _PNG_END:
+            return False
+        position += 12 + int.from_bytes(length, "big")
+    return True
+
+
 def _heic(path: Path, data: np.ndarray) -> np.ndarray:
     """Rotated as the file says: its decoder does so, and leaves no orientation in the EXIF data."""
-    require_heic_reader(path)
-    try:
-        with Image.open(io.BytesIO(data.tobytes())) as image:
-            has_alpha = image.mode in ("RGBA", "LA")
-            pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
-    except (OSError, ValueError, RuntimeError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not a readable HEIC image ({reason}): copy it again") from None
-    return _to_rgb(path, cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGB2BGR))
+
+    def pixels(image: Image.Image) -> np.ndarray:
+        return np.asarray(image.convert("RGBA" if image.mode in ("RGBA", "LA") else "RGB"))
+
+    decoded = ask_image(data, path, pixels)
+    has_alpha = decoded.shape[2] == 4
+    return _to_rgb(path, cv2.cvtColor(decoded, cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGB2BGR))
 
 
-def _upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """Rotated and mirrored as the EXIF orientation of the file says (EXIF 2.3, 4.6.4 A: 1 to 8)."""
-    try:
-        with Image.open(io.BytesIO(data.tobytes())) as opened:
-            orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
-    except (OSError, Image.DecompressionBombError, ValueError):
-        return image  # a format that only OpenCV reads, or damaged EXIF data
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Rotated and mirrored as the EXIF orientation says (EXIF 2.3, 4.6.4 A: 1 to 8)."""
     if orientation in (5, 6, 7, 8):
         image = image.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
@@ -233,60 +247,26 @@ def _imdecode(path: Path, data: np.ndarray, flags: int) -> np.ndarray:
         except cv2.error:
             image = None
     if image is None:
-        raise InputError(
-            f"{path} is not a readable image: give a JPEG, PNG, BMP, TIFF, WebP, GIF or HEIC file"
-        )
+        raise InputError(f"{path} is not a readable image: {READABLE}")
     return image
 
 
 def _to_rgb(path: Path, image: np.ndarray) -> np.ndarray:
-    if image.dtype == np.uint16:
-        image = (image // 257).astype(np.uint8)
-    if image.dtype != np.uint8:
+    if image.dtype not in (np.uint8, np.uint16):
         raise InputError(f"{path} has pixels of type {image.dtype}: save it with 8 or 16 bits")
-    if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-    if image.shape[2] == 3:
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    alpha = image[..., 3:].astype(np.uint16)
-    on_white = (image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
-    return cv2.cvtColor(on_white.astype(np.uint8), cv2.COLOR_BGR2RGB)
-
-
-def _is_cut_off(data: np.ndarray) -> bool:
-    """Whether a JPEG lacks its end; the decoder would fill the rest with grey and say nothing.
-
-    The end is looked for after the start of the scan, so that the end of an embedded thumbnail is not mistaken for it.
-    """
-    raw = data.tobytes()
-    for marker, position, _ in _segments(raw):
-        if marker is None:
-            return False  # not as the standard says: let the decoder judge
-        if marker == _START_OF_SCAN:
-            return raw.rfind(_END_OF_IMAGE) < position
-    return True
-
-
-def _has_exif(data: np.ndarray) -> bool:
-    raw = data.tobytes()
-    return any(
-        marker == _APP1 and raw[start : start + 4] == b"Exif" for marker, start, _ in _segments(raw) if marker
-    )
-
-
-def _segments(raw: bytes) -> Iterator[tuple[int | None, int, int]]:
-    """(marker, start, end) of the contents of a JPEG's segments up to its first scan; no marker where there is none."""
-    position = 2
-    while position + 4 <= len(raw):
-        marker = raw[position + 1]
-        if raw[position] != 0xFF:
-            yield None, position, position
-            return
-        if marker == 0xFF:
-            position += 1
-            continue
-        end = position + 2 + int.from_bytes(raw[position + 2 : position + 4], "big")
-        yield marker, position + 4, end
-        if marker == _START_OF_SCAN:
-            return
-        position = end
+    image = image[..., None] if image.ndim == 2 else image
+    if image.shape[2] not in _CHANNELS:
+        raise InputError(f"{path} has {image.shape[2]} channels: save it as grey or RGB")
+    rgb = np.empty((*image.shape[:2], 3), np.uint8)
+    for first in range(
+        0, len(image), _ROWS
+    ):  # between 16 bits and white, whole images would take eight times their size
+        rows = image[first : first + _ROWS]
+        if rows.dtype == np.uint16:
+            rows = (rows // 257).astype(np.uint8)
+        alpha = rows[..., _CHANNELS[rows.shape[2]] :].astype(np.uint16)
+        colours = rows[..., 2::-1] if rows.shape[2] > 2 else rows[..., :1]
+        rgb[first : first + _ROWS] = (
+            (colours * alpha + 255 * (255 - alpha) + 127) // 255 if alpha.shape[2] else colours
+        )
+    return rgb

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from evolift.posedata.errors import InputError
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 FilePath = str | Path
 """A path as users write it; what is for them takes both."""
@@ -15,6 +24,23 @@ FilePath = str | Path
 def as_paths(paths: FilePath | Iterable[FilePath]) -> list[Path]:
     """Paths of some files, or of one."""
     return [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+
+
+def require_regular_file(path: Path) -> None:
+    """Refuse what is there and is no file: a pipe would be waited for, and a device read without end.
+
+    Raises:
+        InputError: it is a folder, a pipe, a device or a socket, or cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return  # told by who opens it
+    except (OSError, ValueError) as error:  # such as a name that is too long, or one with a zero byte
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
+        raise InputError(f"{path} is {kind}: give a file")
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from pathlib import Path
 from evolift.posedata.errors import OutputError
 from evolift.posedata.input_file import reading
 
+_LONGEST_STEM = 180
 SETTINGS = "settings.json"
 """Name of the resolved settings in every run folder; its presence tells that a folder is ours."""
 SKIPPED_IMAGES = "skipped_images.csv"
@@ -110,9 +111,16 @@ def output_folder(path: Path, *, overwrite: bool = False, resume: bool | None = 
             shutil.rmtree(replaced, ignore_errors=True)
 
 
+def shortened(name: str) -> str:
+    """A name that leaves room for an ending and a mark: file systems take 255 bytes of UTF-8, and here it has 180 at most."""
+    data = os.fsencode(name)
+    return name if len(data) <= _LONGEST_STEM else data[:_LONGEST_STEM].decode(errors="ignore")
+
+
 def free_path(folder: Path, name: str, ending: str) -> Path:
     """NAME + ending in a folder, without characters that file systems refuse, and numbered if it is taken."""
     clean = re.sub(r"[^\w.-]+", "_", name).strip("._") or "track"
+    clean = shortened(clean)
     number, path = 1, folder / f"{clean}{ending}"
     while path.exists():
         number += 1

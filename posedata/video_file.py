@@ -18,6 +18,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.image_header import ImageHeader, require_decodable
+from evolift.posedata.image_settings import ImageSettings
+from evolift.posedata.input_file import require_regular_file
 from evolift.posedata.opencv_quiet import quiet_opencv
 from evolift.posedata.output_file import check_output, escaped
 
@@ -26,6 +29,7 @@ AHEAD = 8
 RATE_UNKNOWN = 30.0
 _CODEC = "mp4v"
 _NO_NAME = "is not UTF-8, which OpenCV needs of the names of videos: rename it"  # it crashes on others
+_SIDES = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
 _MISSING = 0.01
 _MAX_FRAMES = 1e9
 _MS_PER_SECOND = 1e3
@@ -38,6 +42,7 @@ class VideoReader:
 
     Args:
         source: path of a file, or number of a webcam.
+        settings: how large its frames may be.
 
     Attributes:
         label: of the source, for messages.
@@ -48,15 +53,19 @@ class VideoReader:
         time: of the last frame given, seconds since the first as the file's container has it; NaN where it has none.
 
     Raises:
-        InputError: it cannot be opened, or holds no frames.
+        InputError: it cannot be opened, holds no frames, or its frames have more pixels than the settings allow.
     """
 
-    def __init__(self, source: Path | int) -> None:
+    def __init__(self, source: Path | int, settings: ImageSettings = ImageSettings()) -> None:
         self.label = f"webcam {source}" if isinstance(source, int) else str(source)
         if escaped(self.label) != self.label:
             raise InputError(f"{escaped(self.label)} {_NO_NAME}")
+        if isinstance(source, Path):
+            require_regular_file(source)
         with quiet_opencv():
             self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+            width, height = (int(self._capture.get(side)) for side in _SIDES)  # 0 if it is not open
+            require_decodable(ImageHeader(width, height, width * height), self.label, settings)
             is_read, first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not is_read or first is None:
             self._capture.release()

@@ -88,6 +88,9 @@ def predict_files(
             except EvoliftError as error:
                 results.failed.append(str(error))
             count.one_is_done()
+        results.note_incomplete()
+        if settings.strict and results.incomplete:
+            results.failed.append(f"{len(results.incomplete)} of the images are incomplete (`strict`)")
         _write(output, results, settings.formats, report)
         if not results.written:  # inside the block, so that no folder of nothing stays
             results.raise_failures()
@@ -124,7 +127,9 @@ def _predictors(
 
     if pipeline is None:
         return {"keypoints": keypoints}
-    images = ImagePrediction(pipeline, cameras, results, record, people, settings.people.box)
+    images = ImagePrediction(
+        pipeline, cameras, results, record, people, settings.people.box, images=settings.images
+    )
 
     def video(source: Path | int, label: str, overlay: Path) -> None:
         images.video(source, label, overlay, max_frames=settings.max_frames, progress=count.of_frames())

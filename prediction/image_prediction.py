@@ -16,7 +16,9 @@ from evolift.drawing.pose_page import embedded_image
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.frame_numbers import is_even, rate_of
-from evolift.posedata.image_file import is_animated, read_image, write_image
+from evolift.posedata.image_file import is_incomplete, read_image, write_image
+from evolift.posedata.image_header import is_animated
+from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.video_file import VideoReader, VideoWriter
@@ -55,6 +57,7 @@ class ImagePrediction:
         people: finds everybody; None for one person.
         box: (left, top, width, height) of the one person, pixels; None to search for it.
         gathered: poses of a video that are put into arrays together.
+        images: how large images and frames may be.
     """
 
     pipeline: Pipeline
@@ -64,6 +67,7 @@ class ImagePrediction:
     people: PeopleFinder | None = None
     box: Sequence[float] | None = None
     gathered: int = GATHERED
+    images: ImageSettings = ImageSettings()
 
     def image(self, path: Path, label: str, overlay: Path) -> None:
         """Predict an image, and write it with the joints on it.
@@ -77,7 +81,7 @@ class ImagePrediction:
             InputError: it cannot be read, or nobody in it can be found and lifted.
             OutputError: the overlay cannot be written.
         """
-        image = read_image(path)
+        image = read_image(path, self.images)
         if max(image.shape[:2]) < MIN_SIDE:
             raise InputError(
                 f"{path} has {image.shape[1]} x {image.shape[0]} pixels, too few to tell a person: give an image of {MIN_SIDE} pixels or more"
@@ -99,6 +103,8 @@ class ImagePrediction:
             provenance=self.provenance,
         )
         self.results.add(Clip(label, predictions, _IMAGES_PER_SECOND))
+        if is_incomplete(path, image):
+            self.results.incomplete.append(label)
         self.results.images.offer((label, 0), lambda: embedded_image(image))
 
     def video(
@@ -126,7 +132,7 @@ class ImagePrediction:
             OutputError: the overlay cannot be written.
         """
         with (
-            VideoReader(source) as video,
+            VideoReader(source, self.images) as video,
             VideoWriter(overlay, video.size, video.frames_per_second) as written,
         ):
             camera = self.cameras.of_image(video.size, video.label)

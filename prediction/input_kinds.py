@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.input_file import reading, require_regular_file
 from evolift.posedata.keypoint_formats.keypoint_files import SUFFIXES as KEYPOINT_ENDINGS
 from evolift.posedata.keypoint_formats.openpose_keypoints import FILE_PATTERN
 from evolift.posedata.keypoint_formats.yolo_labels import label_files
+from evolift.posedata.output_file import shortened
 
 IMAGE_ENDINGS = (".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 VIDEO_ENDINGS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv")
@@ -60,7 +62,8 @@ def prediction_inputs(paths: Sequence[Path], *, are_keypoints: bool = False) -> 
     problems: list[str] = []
     for path in paths:
         try:
-            found += _spelt_out(path, notes, are_keypoints)
+            with reading(path):
+                found += _spelt_out(path, notes, are_keypoints)
         except InputError as error:
             problems.append(str(error))
     if problems and not found:
@@ -79,10 +82,11 @@ def overlay_names(inputs: Sequence[PredictionInput]) -> list[str]:
     taken: set[str] = set()
     for one in inputs:
         ending = ".mp4" if one.kind == "video" else ".png"
-        number, name = 1, f"{one.path.stem}_overlay{ending}"
+        stem = shortened(one.path.stem)
+        number, name = 1, f"{stem}_overlay{ending}"
         while name in taken:
             number += 1
-            name = f"{one.path.stem}_{number}_overlay{ending}"
+            name = f"{stem}_{number}_overlay{ending}"
         taken.add(names.setdefault(one, name))
     return [names[one] for one in inputs]
 
@@ -92,7 +96,9 @@ def _spelt_out(path: Path, notes: list[str], are_keypoints: bool) -> list[tuple[
         return _folder(path, notes, are_keypoints)
     if path.is_file():
         return [(_kind(path, are_keypoints), path)]
-    matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    require_regular_file(path)
+    pattern = str(path.relative_to(path.anchor))
+    matches = sorted(match for match in Path(path.anchor).glob(pattern) if match.is_dir() or match.is_file())
     if matches:
         return [one for match in matches for one in _spelt_out(match, notes, are_keypoints)]
     webcam = f"; for a webcam give `webcam` {path}" if str(path).isdigit() else ""

@@ -35,6 +35,7 @@ class PredictionResults:
         images: an even sample of the frames that people were found in.
         notes: sentences to go with the results.
         failed: a sentence for each thing that could not be done.
+        incomplete: labels of the images that lack a part of their data.
         frames_per_second: of the last clip over time, for a page.
         written: the files of poses, and the page.
     """
@@ -44,6 +45,7 @@ class PredictionResults:
     images: FrameSample[FrameKey, EmbeddedImage] = field(default_factory=FrameSample)
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
     frames_per_second: float = _IMAGES_PER_SECOND
     written: list[Path] = field(default_factory=list)
 
@@ -66,6 +68,17 @@ class PredictionResults:
         """Add a sentence that is printed with the results, unless it is among them."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    def note_incomplete(self) -> None:
+        """Add a sentence on the images that are incomplete, if there are any."""
+        if self.incomplete:
+            names = self.incomplete[:MAX_SENTENCES]
+            more = len(self.incomplete) - len(names)
+            named = ", ".join(names) + (f" and {more} more" if more else "")
+            what, copy = ("images are", "them") if len(self.incomplete) > 1 else ("image is", "it")
+            self.note(
+                f"{len(self.incomplete)} {what} incomplete, a part is missing and was predicted as grey: {named}; copy {copy} again."
+            )
 
     @property
     def poses(self) -> int:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import Skeleton
 
@@ -262,6 +263,7 @@ class PredictSettings(Settings, frozen=True, kw_only=True):
     people: PersonSettings = PersonSettings()
     keypoints: KeypointSettings = KeypointSettings()
     camera: CameraSettings = CameraSettings()
+    images: ImageSettings = ImageSettings()
     max_frames: (
         Annotated[
             int,
@@ -281,6 +283,12 @@ class PredictSettings(Settings, frozen=True, kw_only=True):
             extra={"flag": "write", "metavar": "FORMATS"},
         ),
     ] = ("json",)
+    strict: Annotated[
+        bool,
+        Meta(
+            description="Count it as a failure if an image is incomplete (a part is missing of its file, and grey in it), which else is a warning."
+        ),
+    ] = False
 
     def check(self) -> None:
         """Refuse formats that cannot be written, and none at all.
@@ -313,5 +321,6 @@ class AppSettings(Settings, frozen=True, kw_only=True):
 
     models: ModelSettings = ModelSettings()
     camera: CameraSettings = CameraSettings()
+    images: ImageSettings = ImageSettings(max_megapixels=80.0)
     smooth: Smooth = False
     uploads: UploadSettings = UploadSettings()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evolift.posedata.errors import InputError
-from evolift.posedata.image_file import read_image_size
+from evolift.posedata.image_settings import ImageSettings
+from evolift.posedata.progress import Progress, no_progress
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.image_prediction import ImagePrediction
 from evolift.prediction.input_kinds import prediction_inputs
@@ -14,11 +14,17 @@ from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.result_page import write_result_page
 from evolift.prediction.upload_server import Answer
 
-MAX_PIXELS = 80_000_000
-
 
 def predict_upload(
-    pipeline: Pipeline, cameras: CameraRule, path: Path, name: str, frames: int, *, is_smooth: bool = False
+    pipeline: Pipeline,
+    cameras: CameraRule,
+    path: Path,
+    name: str,
+    frames: int,
+    *,
+    is_smooth: bool = False,
+    images: ImageSettings = ImageSettings(),
+    progress: Progress = no_progress,
 ) -> Answer:
     """Predict an image or video as `evolift predict` does; other files go beside it.
 
@@ -29,6 +35,8 @@ def predict_upload(
         name: that the user knows it by.
         frames: maximum number of frames of a video.
         is_smooth: smooth the poses of videos over time.
+        images: how large images and frames may be.
+        progress: counts frames; what it raises ends the prediction.
 
     Raises:
         InputError: it cannot be read, or nobody was found in it.
@@ -36,19 +44,11 @@ def predict_upload(
     is_video = prediction_inputs([path]).inputs[0].kind == "video"
     output = path.with_name("output")
     results = PredictionResults(is_smooth=is_smooth)
-    images = ImagePrediction(pipeline, cameras, results)
+    prediction = ImagePrediction(pipeline, cameras, results, images=images)
     if is_video:
-        images.video(path, name, output / "overlay.mp4", max_frames=frames)
+        prediction.video(path, name, output / "overlay.mp4", max_frames=frames, progress=progress)
     else:
-        _require_size(path)
-        images.image(path, name, output / "overlay.png")
+        prediction.image(path, name, output / "overlay.png")
+    results.note_incomplete()
     write_result_page(output / "page.html", results, name)
     return Answer((output / "page.html").read_text(encoding="utf-8"), tuple(results.failed))
-
-
-def _require_size(path: Path) -> None:
-    width, height = read_image_size(path)
-    if width * height > MAX_PIXELS:
-        raise InputError(
-            f"{path} has {width} x {height} pixels, at most {MAX_PIXELS / 1e6:.0f} million are taken: make it smaller"
-        )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.num_workers import require_workers
 from evolift.posedata.output_file import SETTINGS, hashes_of, output_folder, write_json
 from evolift.posedata.settings import Settings
 from evolift.posedata.version import __version__
@@ -38,10 +39,14 @@ def run_record(command: str, *settings: Settings, **inputs: Any) -> dict[str, An
         command: that makes such runs, for example "evolift lifter train".
         settings: their fields, those of settings inside them too, lie flat in the record.
         inputs: further values by name: paths (or lists of them), names, flags.
+
+    Raises:
+        InputError: they ask for more workers than this machine has any use for.
     """
     values = {name: _plain(value) for name, value in inputs.items()}
     for one in settings:
         values |= {name: _plain(value) for name, value in one.flat().items()}
+    require_workers(values.get("num_workers", 0))
     return {"evolift": __version__, "command": command, "settings": dict(sorted(values.items()))}
 
 

@@ -32,6 +32,7 @@ from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.limits.limit_sources import joint_limits
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import OutputError
+from evolift.posedata.num_workers import require_workers
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,13 @@ class ProcessWorkers(BlockWorkers):
 
     Args:
         num_workers: how many.
+
+    Raises:
+        InputError: this machine has no use for so many.
     """
 
     def __init__(self, num_workers: int) -> None:
+        require_workers(num_workers)
         self._pool = ProcessPoolExecutor(
             num_workers, multiprocessing.get_context("spawn"), _end_with_the_parent, (os.getpid(),)
         )

@@ -14,7 +14,7 @@ def block_workers(num_workers: int = 0, cluster: str | None = None) -> BlockWork
         cluster: address of a dask scheduler; wins over `num_workers`.
 
     Raises:
-        InputError: there is no cluster at the address, or the extra `cluster` is not installed.
+        InputError: there is no cluster at the address, this machine has no use for so many workers, or the extra `cluster` is not installed.
     """
     if cluster is not None:
         require_extra("cluster", "distributed")

@@ -20,6 +20,7 @@ from evolift.posedata.importers.cmu_clips import CMU_FPS, ClipPoses, CmuClip, fi
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.settings import CmuSettings
 from evolift.posedata.importers.source_files import SourceFiles
+from evolift.posedata.num_workers import require_workers
 from evolift.posedata.output_file import check_output
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
@@ -65,9 +66,10 @@ def import_cmu(
         progress: counts clips.
 
     Raises:
-        InputError: a file is missing or damaged, or there is no such subject.
+        InputError: a file is missing or damaged, there is no such subject, or this machine has no use for so many workers.
         OutputError: the target exists or cannot be written.
     """
+    require_workers(settings.num_workers)
     check_output(target, overwrite=overwrite)
     kept_frames(1, CMU_FPS, settings.fps)  # refuses a wrong fps before anything is read
     with SourceFiles(source) as files:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from PIL import ExifTags, Image
 
-from evolift.posedata.errors import InputError
-from evolift.posedata.image_file import opened_image
+from evolift.posedata.image_header import ask_image
 
 FILM_DIAGONAL = math.hypot(36.0, 24.0)
 _UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 1e-3}
@@ -27,12 +27,7 @@ def exif_focal_length(path: Path) -> float | None:
     Raises:
         InputError: the file cannot be read as an image.
     """
-    try:
-        with opened_image(path) as image:
-            tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
-            size = image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is not a readable image ({error})") from None
+    size, tags = ask_image(path, path, lambda image: (image.size, _exif(image)))
     taken = [_number(tags.get(tag)) for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)]
     scale = 1.0
     if all(taken):
@@ -48,6 +43,13 @@ def exif_focal_length(path: Path) -> float | None:
         per_unit = _number(tags.get(ExifTags.Base.FocalPlaneXResolution))
         focal = _number(tags.get(ExifTags.Base.FocalLength)) * per_unit / unit * scale if unit else 0.0
     return focal if _PLAUSIBLE[0] < focal / diagonal < _PLAUSIBLE[1] else None
+
+
+def _exif(image: Image.Image) -> dict[int, Any]:
+    try:
+        return image.getexif().get_ifd(ExifTags.IFD.Exif)
+    except Exception:  # damaged EXIF data, which Pillow stumbles over in many ways, tell nothing
+        return {}
 
 
 def _number(value: object) -> float:

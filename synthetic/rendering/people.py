@@ -23,6 +23,7 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import encoded_image
 from evolift.posedata.importers.image_folder import new_image_folder
+from evolift.posedata.num_workers import require_workers
 from evolift.posedata.output_file import sha256_of
 from evolift.posedata.poses import Poses
 from evolift.posedata.progress import Progress, no_progress
@@ -85,9 +86,10 @@ def render_store(
 
     Raises:
         StoreError: the source is no sound store or of another skeleton.
-        InputError: it is not in the world frame, or there is no OpenGL.
+        InputError: it is not in the world frame, there is no OpenGL, or this machine has no use for so many workers.
         OutputError: an output exists, or cannot be written.
     """
+    require_workers(settings.num_workers)
     with PoseStore(source, skeleton=H36M17) as poses:
         if poses.coordinate_frame != "world":
             raise InputError(

@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -17,6 +19,8 @@ import pytest
 from PIL import Image
 
 from evolift.chain.model import ChainModel
+from evolift.posedata.image_settings import ImageSettings
+from evolift.posedata.progress import Progress
 from evolift.posedata.video_file import VideoWriter
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.pipeline import Pipeline
@@ -25,6 +29,9 @@ from evolift.prediction.upload_prediction import predict_upload
 from evolift.prediction.upload_server import Answer, UploadServer
 from tests.headless_chromium import HeadlessPage
 from tests.settled_networks import settled_detector, settled_lifter
+
+PATIENCE = 300
+"""Seconds for an answer, on a machine that has much else to do."""
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +44,22 @@ def app(chain: ChainModel, tmp_path: Path) -> Iterator[UploadServer]:
     """The page of a small chain; uploads go into `tmp_path / "uploads"`."""
     pipeline = Pipeline(chain)
 
-    def predict(path: Path, name: str) -> Answer:
-        return predict_upload(pipeline, CameraRule("box"), path, name, 4)
+    def predict(path: Path, name: str, progress: Progress) -> Answer:
+        return predict_upload(
+            pipeline,
+            CameraRule("box"),
+            path,
+            name,
+            4,
+            images=ImageSettings(max_megapixels=80),
+            progress=progress,
+        )
 
     uploads = tmp_path / "uploads"
     uploads.mkdir()
     settings = UploadSettings(port=0, max_megabytes=2, max_frames=4)
     with UploadServer(settings, predict, uploads) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
         server.shutdown()
@@ -59,7 +74,7 @@ def photograph(path: Path) -> Path:
 
 
 def post(server: UploadServer, body: bytes, name: str) -> tuple[int, dict[str, object]]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=PATIENCE)
     connection.request("POST", "/predict", body, {"X-File-Name": name})
     answer = connection.getresponse()
     reply = json.loads(answer.read())
@@ -68,7 +83,7 @@ def post(server: UploadServer, body: bytes, name: str) -> tuple[int, dict[str, o
 
 
 def result(server: UploadServer, reply: dict[str, object]) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=PATIENCE)
     connection.request("GET", str(reply["result"]))
     page = connection.getresponse().read().decode()
     connection.close()
@@ -129,7 +144,7 @@ def large_png() -> bytes:
     ("name", "body", "sentence"),
     [
         ("text.jpg", b"no image", "text.jpg is not a readable image"),
-        ("empty.png", b"", "empty.png is not a readable image"),
+        ("empty.png", b"", "empty.png is empty"),
         ("text.mp4", b"no video", "text.mp4 is not a readable video: convert it to .mp4"),
         ("large.png", large_png(), "large.png has 9000 x 9000 pixels, at most 80 million are taken"),
     ],
@@ -195,9 +210,47 @@ def test_the_command_serves_until_it_is_ended_and_leaves_nothing(chain: ChainMod
             "evolift-app-"
         ]
         running.send_signal(signal.SIGTERM)
-        rest, errors = running.communicate(timeout=30)
+        rest, errors = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, errors
     assert rest == "Ended.\n"
+    assert not [entry for entry in scratch.iterdir() if entry.name.startswith("evolift")]
+
+
+def test_it_ends_while_it_predicts_and_leaves_nothing(chain: ChainModel, tmp_path: Path) -> None:
+    chain.save(tmp_path / "chain.safetensors")
+    image = cv2.imread(str(photograph(tmp_path / "photo.png")))
+    with VideoWriter(tmp_path / "film.mp4", (240, 180), 10.0) as video:
+        for _ in range(900):
+            video.write(image)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-u", "-m", "evolift", "app", "--chain", str(tmp_path / "chain.safetensors")]
+    running = subprocess.Popen(
+        [*command, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(scratch)},
+    )
+    with running:
+        assert running.stdout is not None
+        address = urlsplit(running.stdout.readline().split()[1]).netloc
+        connection = http.client.HTTPConnection(address, timeout=PATIENCE)
+        connection.request(
+            "POST", "/predict", (tmp_path / "film.mp4").read_bytes(), {"X-File-Name": "film.mp4"}
+        )
+        while not list(scratch.glob("*/*/output/*")):  # the overlay is begun
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.send_signal(signal.SIGTERM)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())) == (
+            503,
+            {"error": "evolift was ended: start it again."},
+        )
+        rest, errors = running.communicate(timeout=PATIENCE)
+    assert (running.returncode, rest) == (0, "Ended.\n"), errors
+    assert "terminate called" not in errors
     assert not [entry for entry in scratch.iterdir() if entry.name.startswith("evolift")]
 
 

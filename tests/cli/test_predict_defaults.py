@@ -9,6 +9,7 @@ import pytest
 from evolift.cli.app import app
 from evolift.cli.predict import predict
 from evolift.cli.settings_options import flat_fields
+from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.skeleton import skeleton_by_name
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.settings import (
@@ -63,8 +64,9 @@ def test_every_setting_can_be_reached(evolift, passed: list[PredictSettings], tm
         25,
     )
     others = ("--intrinsics", file, "--assume-camera", "--frames", 9, "--smooth", "--write", "json, BVH,json")
+    pixels = ("--max-megapixels", 50, "--strict")
     everything = evolift(
-        "predict", "photo.jpg", *stages, *persons, *keypoints, *others, "-o", tmp_path / "out"
+        "predict", "photo.jpg", *stages, *persons, *keypoints, *others, *pixels, "-o", tmp_path / "out"
     )
     assert everything.returncode == 0, everything.stderr
     rest = evolift("predict", "photo.jpg", "--box", 1, 2, 3, 4, "--focal", 900, "-o", tmp_path / "out")
@@ -84,6 +86,8 @@ def test_every_setting_can_be_reached(evolift, passed: list[PredictSettings], tm
         max_frames=9,
         smooth=True,
         formats=("json", "bvh"),
+        images=ImageSettings(max_megapixels=50.0),
+        strict=True,
     )
     second = PredictSettings(people=PersonSettings(box=(1, 2, 3, 4)), camera=CameraSettings(focal=900.0))
     assert passed == [first, second]

@@ -105,7 +105,7 @@ def test_bad_input(voc: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"bad\.npz is not a file of cut-outs"):
         load_occluders(bad)
     (root / "SegmentationObject" / "a.png").write_bytes(b"no")
-    with pytest.raises(InputError, match=r"a\.png cannot be read"):
+    with pytest.raises(InputError, match=r"a\.png is not a readable image"):
         voc_occluders(voc)
     (root / "SegmentationObject" / "a.png").unlink()
     with pytest.raises(InputError, match="no object is segmented"):

@@ -9,7 +9,8 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.image_file import is_animated, read_image, read_image_size, read_reduced_image
+from evolift.posedata.image_file import read_image, read_image_size, read_reduced_image
+from evolift.posedata.image_header import is_animated
 
 
 @pytest.fixture
@@ -196,5 +197,5 @@ def test_heic_is_read_where_pillow_heif_is_installed(name: str, mode: str, tmp_p
 def test_a_damaged_heic_is_told(tmp_path: Path) -> None:
     pytest.importorskip("pillow_heif")
     (tmp_path / "a.heic").write_bytes(HEIC_HEAD + bytes(100))
-    with pytest.raises(InputError, match=r"a.heic is not a readable HEIC image \(.*\): copy it again"):
+    with pytest.raises(InputError, match=r"a.heic is not a readable HEIC image: copy it again"):
         read_image(tmp_path / "a.heic")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 
 from evolift.chain.model import ChainModel
 from evolift.posedata.errors import InputError
+from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.video_file import VideoWriter
 from evolift.prediction.file_prediction import predict_files
@@ -78,3 +80,44 @@ def test_inputs_and_frames_are_counted(models: ModelSettings, image: Path, tmp_p
     totals = [total for _, total in counted if total is not None]
     assert (totals[0], totals[-1]) == (4, 4 + 2 * 4)
     assert sum(done for done, _ in counted) == totals[-1]
+
+
+def test_incomplete_and_bad_images_are_told_and_the_rest_is_done(
+    models: ModelSettings, image: Path, tmp_path: Path
+) -> None:
+    pixels = cv2.imread(str(image))
+    data = cv2.imencode(".jpg", pixels)[1].tobytes()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("b.jpg", "c.jpg"):
+        (folder / name).write_bytes(data[: len(data) * 6 // 10] + b"\xff\xd9")
+    (folder / "a.jpg").write_bytes(data)
+    (folder / "empty.png").touch()
+    told: list[str] = []
+    settings = PredictSettings(models=models)
+    results = predict_files(folder, tmp_path / "out", settings, report=told.append)
+    sentence = (
+        "2 images are incomplete, a part is missing and was predicted as grey: b.jpg, c.jpg; copy them again."
+    )
+    assert sentence in told
+    assert sentence in json.loads((tmp_path / "out" / "predictions.json").read_text())["provenance"]["notes"]
+    assert results.poses == 3
+    assert results.failed == [f"{folder / 'empty.png'} is empty: it should be an image"]
+    (folder / "empty.png").unlink()
+    predict_files(folder, tmp_path / "lenient", settings).raise_failures()
+    strict = predict_files(folder, tmp_path / "strict", settings.replaced(strict=True))
+    assert strict.poses == 3
+    with pytest.raises(InputError, match=r"^2 of the images are incomplete \(`strict`\)$"):
+        strict.raise_failures()
+
+
+def test_images_and_videos_of_too_many_pixels_are_refused(
+    models: ModelSettings, image: Path, tmp_path: Path
+) -> None:
+    with VideoWriter(tmp_path / "film.mp4", (240, 180), 10.0) as video:
+        video.write(cv2.imread(str(image)))
+    settings = PredictSettings(models=models, images=ImageSettings(max_megapixels=0.04))
+    with pytest.raises(InputError) as caught:
+        predict_files([image, tmp_path / "film.mp4"], tmp_path / "out", settings)
+    assert str(caught.value).count("has 240 x 180 pixels, at most 0.04 million are taken") == 2
+    assert not (tmp_path / "out").exists()

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
 
 from evolift.posedata.errors import InputError
 from evolift.prediction.frame_sample import FrameSample
-from evolift.prediction.input_kinds import prediction_inputs
+from evolift.prediction.input_kinds import PredictionInput, overlay_names, prediction_inputs
 
 
 def test_files_folders_and_patterns_are_spelt_out(tmp_path: Path) -> None:
@@ -91,3 +92,29 @@ def test_a_sample_keeps_evenly_spread_frames(count: int) -> None:
     assert len(made) <= 4 * 10  # only those that were kept for a while
     with pytest.raises(ValueError, match="at least 2"):
         FrameSample(1)
+
+
+def test_pipes_loops_and_long_names_are_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "good.png").touch()
+    (tmp_path / "self").symlink_to(".")
+    paths = [tmp_path / "pipe.jpg", tmp_path / "loop", tmp_path / ("x" * 300), tmp_path]
+    inputs, _, problems = prediction_inputs(paths)
+    assert [one.label for one in inputs] == ["good.png"]
+    assert [problem.rpartition(":")[2] for problem in problems] == [
+        " give a file",
+        " Too many levels of symbolic links",
+        " File name too long",
+    ]
+
+
+def test_overlays_of_long_names_have_shorter_ones() -> None:
+    long = ["a" * 250 + ".jpg", "a" * 251 + ".jpg", "é" * 125 + ".jpg", "b.jpg"]
+    names = overlay_names([PredictionInput("image", Path(name), name) for name in long])
+    assert names == [
+        "a" * 180 + "_overlay.png",
+        "a" * 180 + "_2_overlay.png",
+        "é" * 90 + "_overlay.png",
+        "b_overlay.png",
+    ]
