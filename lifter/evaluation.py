@@ -29,6 +29,7 @@ from evolift.lifter.settings import EVALUATION_PAIRS, EVERYTHING_SCORED, PairSet
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath
 from evolift.posedata.metrics import ACTION_WISE, COLUMNS, score_table
+from evolift.posedata.predictions.levelled_poses import tell_levelled
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore
 
@@ -97,6 +98,7 @@ def open_test_set(
     check_pairs(protocol, pairs, None if poses == EVERY_POSE else poses)
     scored = scored_skeleton(skeleton, protocol)
     with PoseStore(path) as store:
+        tell_levelled(store)
         table = store.table()
     rows, action, test_set = chosen_rows(path, table, protocol, subjects=subjects, actions=actions)
     rows, frames = thinned(path, table, rows, protocol.every)

@@ -24,6 +24,7 @@ from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_paths
 from evolift.posedata.output_file import hashes_of
+from evolift.posedata.predictions.levelled_poses import tell_levelled
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.settings import require_settings
 from evolift.posedata.skeleton import Skeleton
@@ -181,6 +182,7 @@ def open_data(
     held_out: list[PosePart] = []
     for path, weight in zip(stores, weights, strict=True):
         with PoseStore(path) as store:
+            tell_levelled(store)
             table = store.table()
         training_rows, validation_rows = split_rows(table, split, training.seed)
         bred = table["generation"].to_numpy() > 0 if "generation" in table else None
@@ -194,6 +196,7 @@ def open_data(
             held_out.append(PosePart(path, validation_rows, skeleton))
     for path in validation:
         with PoseStore(path) as store:
+            tell_levelled(store)
             table = store.table()
         unbred = table["generation"].to_numpy() == 0 if "generation" in table else np.ones(len(table), bool)
         held_out.append(PosePart(path, np.flatnonzero(unbred), skeleton))

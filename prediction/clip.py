@@ -18,12 +18,14 @@ class Clip:
         predictions: of its people.
         frames_per_second: of its frames; of a single one it means nothing.
         problem: why the people are no tracks over time, None if they are.
+        is_mendable: whether the user can mend the problem.
     """
 
     label: str
     predictions: Predictions
     frames_per_second: float
     problem: str | None = None
+    is_mendable: bool = True
 
     @property
     def is_over_time(self) -> bool:

@@ -212,7 +212,7 @@ class ImagePrediction:
         shortest = rate_of(times)
         steps = np.diff(times)
         self.results.note(
-            f"{label}: its frame rate varies, frames last {1e3 * steps.min():.0f} to {1e3 * steps.max():.0f} ms: poses are at the times of its container, and bvh files have {shortest:.4g} frames per second."
+            f"{label}: its frame rate varies, frames last {1e3 * steps.min():.0f} to {1e3 * steps.max():.0f} ms: poses are at the times of its container, and bvh files have {shortest:.4g} frames per second; the overlay shows each frame for the same time, at {rate:.4g} frames per second."
         )
         return Clip(label, predictions, shortest)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def predict_keypoint_file(
             problem = f"{path} does not tell who is who over frames"
         elif not rate:
             problem = f"{path} does not tell the time between frames (give `frames_per_second`)"
-        clip = Clip(label, lifted.predictions, clip.frames_per_second, problem)
+        clip = replace(clip, problem=problem, is_mendable=keypoints.is_tracked)
     results.add(clip)
 
 

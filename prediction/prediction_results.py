@@ -96,7 +96,7 @@ class PredictionResults:
     def write_files(self, folder: Path, formats: Sequence[str]) -> None:
         """Write `predictions.FORMAT` into a folder; for `bvh` a file for each track, for `sleap` one for each clip.
 
-        What could not be written is among `failed`.
+        What could not be written is among `failed`; tracks that nobody could tell, among the notes if poses are written otherwise.
 
         Args:
             folder: to write into.
@@ -107,6 +107,9 @@ class PredictionResults:
         for ending in dict.fromkeys(formats):
             path = folder / f"predictions.{ending}"
             for clip in self.clips if ending in of_clips else [None]:
+                if clip is not None and not clip.is_mendable and not of_clips.keys() >= set(formats):
+                    self.note(f"{clip.problem}, so there is no {ending} file of it.")
+                    continue
                 try:
                     if clip is not None:
                         self.written += of_clips[ending](folder, clip)

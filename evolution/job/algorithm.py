@@ -43,7 +43,7 @@ from evolift.posedata.errors import InputError, StoreError
 from evolift.posedata.input_file import FilePath
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Lineage, Poses, labelled
-from evolift.posedata.predictions.levelled_poses import RULE, is_predicted, levelled_or_none
+from evolift.posedata.predictions.levelled_poses import RULE, is_predicted, levelled_or_none, tell_levelled
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.settings import require_settings
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
@@ -222,8 +222,7 @@ def _copy_originals(
     said = complaint(np.concatenate(some), np.concatenate(kept), limits)
     if said is not None:
         _log.warning("%s: %s", store.path, said)
-    if levelled is not None:
-        _log.warning("%s: %s", store.path, RULE)
+    tell_levelled(store)
     members = _parents(valid, store.path, limits)
     if len(members) == 1:
         _log.warning(

@@ -16,7 +16,7 @@ from evolift.evolution.criteria.ground import store_supports
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.operators.random_limbs import with_random_limbs
 from evolift.posedata.errors import StoreError
-from evolift.posedata.predictions.levelled_poses import levelled_or_none
+from evolift.posedata.predictions.levelled_poses import levelled_or_none, tell_levelled
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.store import PoseStore
@@ -148,6 +148,7 @@ def report_on_store(
     support = torch.from_numpy(store_supports(store)) if criteria else None
     real, random = _Counts(limits, criteria), _Counts(limits, criteria)
     levelled = levelled_or_none(store)
+    tell_levelled(store)
     start = 0
     for poses in store.batches(READ_ROWS):
         if poses.joints_3d is None:

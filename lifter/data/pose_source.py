@@ -126,7 +126,9 @@ class PosePart:
             raise InputError(f"{self.path} has no 3D joints: a lifter learns from 3D poses")
         is_camera = store.coordinate_frame == "camera" and not is_predicted(store)
         if is_camera and ("camera" not in store.columns or not store.cameras):
-            raise InputError(f"{self.path}: its joints are in camera frames but it has no cameras")
+            raise InputError(
+                f"{self.path}: its joints are in the frames of cameras that it does not have: import it anew by `evolift data import videopose3d --up -y`, which puts people into the world as before a camera held level"
+            )
         return mapping_between(store.skeleton, self.skeleton)
 
     def _lacking_joints(self) -> list[int]:

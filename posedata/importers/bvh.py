@@ -71,6 +71,7 @@ class _Oddities:
 
     lengths: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    repaired_heads: list[str] = field(default_factory=list)
 
     def notes(self, roots: dict[str, list[str]]) -> tuple[str, ...]:
         told = [*self.lengths[:_TOLD]]
@@ -81,6 +82,10 @@ class _Oddities:
         if self.heads:
             told.append(
                 f"{_files(self.heads)}: no top of the head, which is put in the line of the neck, {HEAD_PER_LEG:g} of the leg above the skull"
+            )
+        if self.repaired_heads:
+            told.append(
+                f"{_files(self.repaired_heads)}: no top of the head, which is put up the head's own axis, {HEAD_PER_LEG:g} of the leg above the skull"
             )
         told += [f"{_files(labels)}: the root's offset is {how}" for how, labels in roots.items()]
         return tuple(told)
@@ -158,7 +163,13 @@ def import_bvh(
                 target, H36M17, "world", provenance, unlabelled=unlabelled, overwrite=overwrite
             )
 
-        totals = write_clips(clips(), frame, open_writer)
+        try:
+            totals = write_clips(clips(), frame, open_writer)
+        except InputError as error:
+            other = None if given is None else _fitting_names(files, found)
+            if other in (None, table.name):
+                raise
+            raise InputError(f"{error}; its joints are those of {other}: leave out `names`") from None
     settled = frame.settled(str(source))
     return BvhSummary(
         totals.files,
@@ -182,6 +193,14 @@ def _table_of(files: SourceFiles, found: list[str]) -> BvhNames:
         except InputError as error:
             problems.append(error)
     raise problems[0]
+
+
+def _fitting_names(files: SourceFiles, found: list[str]) -> str | None:
+    """Name of the built-in table that the files' joints belong to, None if there is none."""
+    try:
+        return _table_of(files, found).name
+    except InputError:
+        return None
 
 
 def millimetres_of(unit: str | float | None, default: float | None) -> float | None:
@@ -215,7 +234,9 @@ def _read(
 ) -> CaptureClip:
     motion = with_names_of(parse_bvh(files.read(name), files.label(name)), table)
     if table.repair is not None:
-        motion = table.repair(motion)
+        before, motion = motion, table.repair(motion)
+        if any(before.joints.get(top) is not motion.joints.get(top) for top in table.joints["head"]):
+            odd.repaired_heads.append(motion.label)
     motion, table, is_top_put = with_head_top(motion, table)
     # Frame times are rounded in the files: .0083333 s are 120 frames per second.
     rate = round(1 / motion.frame_time, 2)

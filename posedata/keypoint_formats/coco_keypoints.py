@@ -30,9 +30,18 @@ SKELETON_OF_COUNT: dict[int, Skeleton] = {
     136: HALPE26,  # Halpe: body and feet come first
 }
 _OF_ALPHAPOSE = SKELETON_OF_COUNT | {16: MPII16, 68: HALPE26}  # 68: Halpe without a face
-_READ = {"image_id", "category_id", "keypoints", "bbox", "box"}
-_BESIDE_THE_POSE = {"id", "area", "segmentation", "num_keypoints", "iscrowd", "score"}
 _TRACKS = ("track_id", "idx")
+_KEYS_OF_PEOPLE = {
+    "image_id", "category_id", "keypoints", "bbox", "box", *_TRACKS,
+    "id", "area", "segmentation", "num_keypoints", "iscrowd", "score",
+}  # fmt: skip
+_KEYS_OF_IMAGES = {
+    "id", "file_name", "width", "height", "frame_id", "frame",
+    "license", "coco_url", "flickr_url", "date_captured",
+}  # fmt: skip
+_KEYS_OF_CATEGORIES = {"id", "name", "keypoints", "skeleton", "supercategory"}
+_KEYS_OF_FILE = {"images", "annotations", "categories", "info", "licenses"}
+"""What is read, and what says nothing about a pose."""
 
 
 def keypoints_of_coco(values: Any, reading: Reading, *, is_alphapose: bool = False) -> Keypoints:
@@ -72,11 +81,14 @@ def keypoints_of_coco(values: Any, reading: Reading, *, is_alphapose: bool = Fal
         known=_OF_ALPHAPOSE if is_alphapose else SKELETON_OF_COUNT,
     )
     has_flags = _are_flags(table[..., 2], is_annotation)
-    image, frames, sizes = _images(entries, places, images)
+    image, frames, sizes, are_frames = _images(entries, places, images)
     ids, said = _tracks(entries)
     reading.notes += said
-    keys = dict.fromkeys(key for entry in entries for key in entry)
-    reading.found("keys of people", keys, _READ | _BESIDE_THE_POSE | set(_TRACKS))
+    reading.found("keys of people", _keys(entries), _KEYS_OF_PEOPLE)
+    if isinstance(values, dict):
+        reading.found("keys of the file", values, _KEYS_OF_FILE)
+        reading.found("keys of images", _keys(values["images"]), _KEYS_OF_IMAGES)
+        reading.found("keys of categories", _keys(values.get("categories") or []), _KEYS_OF_CATEGORIES)
     return keypoints_of(
         columns,
         table[..., :2],
@@ -88,7 +100,13 @@ def keypoints_of_coco(values: Any, reading: Reading, *, is_alphapose: bool = Fal
         person=ids,
         box=_boxes(entries, places),
         image_size=sizes,
+        is_over_time=are_frames and not said,
     )
+
+
+def _keys(entries: list[dict[str, Any]]) -> list[str]:
+    """Keys of all entries, each once."""
+    return list(dict.fromkeys(key for entry in entries for key in entry))
 
 
 def _person_names(values: dict[str, Any], where: str) -> tuple[list[str], Any]:
@@ -188,8 +206,8 @@ def _pixels(value: float) -> int:
 
 def _images(
     entries: list[dict[str, Any]], places: list[str], images: dict[Any, _Image]
-) -> tuple[list[str], list[int] | None, np.ndarray]:
-    """Name, frame number and size of each entry's image."""
+) -> tuple[list[str], list[int] | None, np.ndarray, bool]:
+    """Name, frame number and size of each entry's image, and whether images are told to be frames."""
     identities = [
         expect(entry.get("image_id"), (int, str), f"{at}.image_id")
         for entry, at in zip(entries, places, strict=True)
@@ -197,24 +215,22 @@ def _images(
     if not images:
         no_sizes = np.zeros((len(identities), 2), np.int32)
         if not all(isinstance(identity, int) for identity in identities):
-            return [str(identity) for identity in identities], None, no_sizes
+            return [str(identity) for identity in identities], None, no_sizes, True
         numbers = [whole_number(one, f"{at}.image_id") for one, at in zip(identities, places, strict=True)]
-        return [""] * len(numbers), numbers, no_sizes
+        return [""] * len(numbers), numbers, no_sizes, True
     for identity, at in zip(identities, places, strict=True):
         if identity not in images:
             raise InputError(f"{at}.image_id is {identity!r}, which is not in its images")
     rows = [images[identity] for identity in identities]
-    return (
-        [row[1] for row in rows],
-        _frame_numbers(rows, images),
-        np.array([row[2:4] for row in rows], np.int32),
-    )
+    sizes = np.array([row[2:4] for row in rows], np.int32)
+    told = _told_frames(rows, images)
+    return [row[1] for row in rows], told or [row[0] for row in rows], sizes, told is not None
 
 
-def _frame_numbers(rows: list[_Image], images: dict[Any, _Image]) -> list[int]:
-    """Frame of each row: what its image says, else the number in its name, else its place in the file.
+def _told_frames(rows: list[_Image], images: dict[Any, _Image]) -> list[int] | None:
+    """Frame of each row: what its image says, else the number in its name; None if images are not told to be frames.
 
-    All images are asked, those without people too: places and names of a file mean one thing.
+    All images are asked, those without people too: names of a file mean one thing.
     """
     told = [image[4] for image in images.values()]
     if None not in told and len(set(told)) == len(told):
@@ -222,7 +238,7 @@ def _frame_numbers(rows: list[_Image], images: dict[Any, _Image]) -> list[int]:
     every = list(images.values())
     in_names = frames_of_names([image[1] for image in every])
     if in_names is None:
-        return [row[0] for row in rows]
+        return None
     number_of = {image[0]: number for image, number in zip(every, in_names, strict=True)}
     return [number_of[row[0]] for row in rows]
 

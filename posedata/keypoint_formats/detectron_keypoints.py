@@ -30,7 +30,7 @@ _ROWS = 4
 
 
 def read_detectron2(path: Path, reading: Reading) -> Keypoints:
-    """People of all frames of a video; who is who over frames is not told.
+    """People of all frames of a video; who is who over frames is told only if there is nobody else.
 
     Args:
         path: of the file.
@@ -70,6 +70,7 @@ def read_detectron2(path: Path, reading: Reading) -> Keypoints:
         frame=numbers,
         box=np.concatenate(corners),
         image_size=np.tile(size_of(read_object_npz(path, "metadata")), (len(table), 1)),
+        is_over_time=True,
     )
 
 

@@ -78,4 +78,5 @@ def keypoints_of_dwpose(values: Any, reading: Reading) -> Keypoints:
         person=tracks if len(tracks) == len(ids) else None,
         image_size=np.array(sizes),
         notes=notes,
+        is_over_time=not tracks,
     )

@@ -11,7 +11,7 @@
 | yolo | Ultralytics: results and labels (`evolift.posedata.keypoint_formats.yolo_results`, `...yolo_labels`) |
 | detectron2 | Detectron2 by VideoPose3D's script (`evolift.posedata.keypoint_formats.detectron_keypoints`) |
 | videopose3d | VideoPose3D's 2D files (`evolift.posedata.keypoint_formats.videopose3d_keypoints`) |
-| deeplabcut, sleap | their CSV files, with a mapping of names (`evolift.posedata.keypoint_formats.tracking_keypoints`), and SLEAP's analysis files (`evolift.posedata.keypoint_formats.sleap_analysis`) |
+| deeplabcut, sleap | their CSV files, with a mapping of names (`evolift.posedata.keypoint_formats.tracking_keypoints`), and SLEAP's analysis files and projects (`evolift.posedata.keypoint_formats.sleap_analysis`, `...sleap_project`) |
 | trc | markers in pixels of Sports2D (`evolift.posedata.keypoint_formats.trc_keypoints`) |
 | csv, npz | plain tables (`evolift.posedata.keypoint_formats.table_keypoints`) |
 | npy | an array (`evolift.posedata.keypoint_formats.array_keypoints`) |
@@ -54,7 +54,7 @@ from evolift.posedata.keypoint_formats.openpose_keypoints import (
 )
 from evolift.posedata.keypoint_formats.reading import Reading
 from evolift.posedata.keypoint_formats.sleap_analysis import MAGIC as HDF5_MAGIC
-from evolift.posedata.keypoint_formats.sleap_analysis import read_sleap_analysis
+from evolift.posedata.keypoint_formats.sleap_analysis import read_sleap_hdf5
 from evolift.posedata.keypoint_formats.table_keypoints import read_csv_keypoints, read_npz_keypoints
 from evolift.posedata.keypoint_formats.tracking_keypoints import read_deeplabcut, read_sleap
 from evolift.posedata.keypoint_formats.trc_keypoints import MARK as TRC_MARK
@@ -126,7 +126,7 @@ def _read(path: Path, format: str, values: Any, reading: Reading) -> Keypoints:
     readers: dict[str, Callable[[], Keypoints]] = {
         "csv": lambda: read_csv_keypoints(path, reading),
         "deeplabcut": lambda: read_deeplabcut(path, reading),
-        "sleap": lambda: (read_sleap_analysis if _is_hdf5(path) else read_sleap)(path, reading),
+        "sleap": lambda: (read_sleap_hdf5 if _is_hdf5(path) else read_sleap)(path, reading),
         "trc": lambda: read_trc(path, reading),
         "detectron2": lambda: read_detectron2(path, reading),
         "videopose3d": lambda: read_videopose3d(path, reading),

@@ -113,8 +113,8 @@ def keypoints_of(
         frame: if None, the numbers in the names of the images; 0 for every row if there are no names.
         person: ids of tracked people; if None, or if two people of a frame have the same, people are numbered from 1 in
             each frame and are not tracked.
-        is_over_time: that rows without ids are frames of one person, if no frame has two; images whose names are no series
-            are no frames.
+        is_over_time: that rows are frames, of one person if they have no ids and no frame has two; images whose names are no
+            series are no frames.
     """
     rows = len(joints_2d)
     pixels = _as_float32(joints_2d)

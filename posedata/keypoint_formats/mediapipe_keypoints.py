@@ -75,6 +75,7 @@ def keypoints_of_mediapipe(values: Any, reading: Reading) -> Keypoints:
         raise InputError(f"{where} holds no person with landmarks")
     table = number_table(points, 3 * len(MEDIAPIPE33), places)
     table = table.reshape(len(points), len(MEDIAPIPE33), 3)
+    numbers = frames if is_numbered else frames_of_names(images)
     parts = keypoints_of(
         joint_columns(reading, where, len(MEDIAPIPE33), names=MEDIAPIPE33.joints),
         table[..., :2],
@@ -82,9 +83,10 @@ def keypoints_of_mediapipe(values: Any, reading: Reading) -> Keypoints:
         confidence=table[..., 2],
         visibility=hidden_below(table[..., 2], IN_SIGHT),
         image=images,
-        frame=frames if is_numbered else frames_of_names(images) or frames,
+        frame=numbers or frames,
         image_size=np.array(sizes),
         time=_times(stamps, places),
+        is_over_time=numbers is not None or not any(images),
     )
     return pixels_of_parts(parts)
 

@@ -66,6 +66,7 @@ def keypoints_of_mmpose(values: Any, reading: Reading) -> Keypoints:
         frame=[frame for frame, _, _ in instances],
         person=ids,
         box=_boxes(instances),
+        is_over_time=not said,
     )
 
 

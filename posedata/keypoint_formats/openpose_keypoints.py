@@ -1,8 +1,12 @@
 """Keypoints as OpenPose writes them: one `NAME_NUMBER_keypoints.json` per image or video frame.
 
 Each file has `people`, and each person `pose_keypoints_2d`: x, y, score for each joint, zeros where none was found. Joints
-have no names; by their number they are BODY_25, the COCO model (18), or what other programs write in this layout: Halpe (26,
-136), COCO (17) and COCO-WholeBody (133). `person_id` is -1 unless OpenPose tracked.
+have no names; by their number they are BODY_25, the COCO model (18), the MPI model (15), or what other programs write in this
+layout: Halpe (26, 136), COCO (17) and COCO-WholeBody (133). `person_id` is -1 unless OpenPose tracked.
+
+The MPI model's order is POSE_MPI_BODY_PARTS of openpose/pose/poseParameters.cpp. It learnt from MPII, whose head top is its "Head",
+whose upper neck is its "Neck", and whose middle of pelvis and thorax is its "Chest" (`TransformJoints` of OpenPose's training
+code): the place of the spine in the mapping of MPII's joints here.
 """
 
 from __future__ import annotations
@@ -32,6 +36,11 @@ SKELETON_OF_COUNT: dict[int, Skeleton] = {
     17: COCO17,
     133: COCO17,
 }
+MPI15 = (
+    "head_top", "upper_neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine",
+)  # fmt: skip
+"""OpenPose's MPI model, under the names of MPII's joints."""
 _OTHERS = ("face", "hand_left", "hand_right")
 KEYS_OF_PEOPLE = {"person_id"} | {
     f"{part}_keypoints_{axes}d" for part in ("pose", *_OTHERS) for axes in (2, 3)
@@ -67,6 +76,7 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -
     """
     rows, places, images, frames, ids, sizes = [], [], [], [], [], []
     keys: dict[str, None] = {}
+    is_numbered = True
     for number, (path, values) in enumerate(files):
         people = expect(expect(values, dict, str(path)).get("people"), list, f"{path}: people")
         for index, person in enumerate(people):
@@ -78,6 +88,7 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -
             places.append(f"{at}.pose_keypoints_2d")
             match = _NAME.fullmatch(path.name)
             images.append(match["name"] if match else path.stem)
+            is_numbered = is_numbered and match is not None and match["number"] is not None
             frames.append(_frame_of(path) if match and match["number"] else number)
             ids.append(person.get("person_id"))
             sizes.append(_canvas(values, str(path)))
@@ -88,7 +99,11 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -
     width = len(rows[0])
     if width % 3:
         raise InputError(f"{places[0]} has {width} numbers, which are not three for each joint")
-    columns = joint_columns(reading, places[0], width // 3, known=SKELETON_OF_COUNT)
+    is_mpi = width // 3 == len(MPI15) and reading.mapping is None
+    if is_mpi:
+        reading.notes.append("15 joints without names are taken to be those of OpenPose's MPI model")
+    names = MPI15 if is_mpi else None
+    columns = joint_columns(reading, places[0], width // 3, names=names, known=SKELETON_OF_COUNT)
     table = number_table(rows, width, places).reshape(len(rows), width // 3, 3)
     tracks, said = track_ids(ids)
     reading.notes += said
@@ -101,6 +116,7 @@ def keypoints_of_openpose(files: Sequence[tuple[Path, Any]], reading: Reading) -
         frame=frames,
         person=tracks,
         image_size=np.array(sizes),
+        is_over_time=is_numbered and len(set(images)) == 1 and not said,
     )
 
 

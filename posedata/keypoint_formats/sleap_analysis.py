@@ -7,7 +7,8 @@
 
 Files that are written without SLEAP's usual transposition, (frames, nodes, 2, tracks), are read too. Frames count from 0.
 `instance_scores`, `tracking_scores`, `track_occupancy` and the skeleton's edges are not read. Other HDF5 files that
-people of this work have are told by name: SLEAP's projects (.slp), DeepLabCut's tables, and pose stores.
+people of this work have are told by name: DeepLabCut's tables, and pose stores. SLEAP's projects (.slp) are read by
+`evolift.posedata.keypoint_formats.sleap_project`.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from evolift.posedata.keypoint_formats.reading import Reading
+from evolift.posedata.keypoint_formats.sleap_project import MARKS as PROJECT_MARKS
+from evolift.posedata.keypoint_formats.sleap_project import keypoints_of_sleap_project
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _READ = {"tracks", "node_names", "track_names", "point_scores", "video_path"}
 _BESIDE_THE_POSE = {
     "instance_scores", "tracking_scores", "track_occupancy", "edge_inds", "edge_names", "labels_path", "provenance", "video_ind",
 }  # fmt: skip
-_EXPORT = "export it as Analysis HDF5 or CSV (SLEAP: File > Export, or sleap-convert --format analysis)"
 _OTHERS = (
-    ({"frames", "instances", "points"}, f"is a SLEAP project (.slp): {_EXPORT}"),
     ({"df_with_missing"}, "is a DeepLabCut .h5 file: give the .csv of the same name (analyze_videos_converth5_to_csv writes it)"),
     ({"keypoints"}, "is a DeepLabCut .h5 file: give the .csv of the same name"),
     ({"joints_3d"}, "is a pose store, which holds 3D poses already: give a file of 2D keypoints"),
 )  # fmt: skip
 
 
-def read_sleap_analysis(path: Path, reading: Reading) -> Keypoints:
-    """People of an analysis file; a person that is nowhere in a frame is left out of it.
+def read_sleap_hdf5(path: Path, reading: Reading) -> Keypoints:
+    """People of an analysis file or a project; a person that is nowhere in a frame is left out of it.
 
     Args:
         path: of the file.
@@ -49,6 +50,8 @@ def read_sleap_analysis(path: Path, reading: Reading) -> Keypoints:
         InputError: it is no such file, its names mean nothing, or nobody is in it.
     """
     with _opened(path) as file:
+        if set(file) >= PROJECT_MARKS:
+            return keypoints_of_sleap_project(file, path, reading)
         _require_analysis(path, file)
         names = _texts(file["node_names"])
         reading.found("data sets", file, _READ | _BESIDE_THE_POSE)
@@ -79,9 +82,9 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not a sound SLEAP analysis file ({reason}): write it again") from None
+        raise InputError(f"{path} is not a sound SLEAP file ({reason}): write it again") from None
 
 
 def _require_analysis(path: Path, file: h5py.File) -> None:

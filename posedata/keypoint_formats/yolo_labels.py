@@ -99,6 +99,8 @@ def read_yolo_labels(path: Path, reading: Reading) -> Keypoints:
         box=np.concatenate([centre - size / 2, size], 1),
         image_size=np.tile(np.array(reading.image_size, np.int32), (len(people), 1)),
         notes=[f"classes {', '.join(map(str, classes))} are all read as people"] if len(classes) > 1 else [],
+        # Frames of one video have one name; lines of other lengths than others have ids of some people only.
+        is_over_time=len({one.image for one in people}) == len({len(one.values) for one in people}) == 1,
     )
     return pixels_of_parts(parts)
 

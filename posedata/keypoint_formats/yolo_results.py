@@ -71,6 +71,7 @@ def keypoints_of_yolo_results(values: Any, reading: Reading) -> Keypoints:
         person=[str(identity) for identity in ids] if None not in ids else None,
         box=_boxes(posed),
         notes=notes,
+        is_over_time=all(identity is None for identity in ids),
     )
 
 

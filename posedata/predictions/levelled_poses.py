@@ -13,6 +13,7 @@ A camera that looks down by 10 degrees so leans its people by 10 degrees.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,8 @@ from jaxtyping import Float, Float32
 from evolift.posedata.camera import Camera
 from evolift.posedata.poses import NO_CAMERA, Poses
 from evolift.posedata.store import PoseStore
+
+_log = logging.getLogger(__name__)
 
 PLACED = "in the frame of the camera"
 RELATIVE = "relative to the root joint"
@@ -72,6 +75,12 @@ class LevelledPoses:
 def levelled_or_none(store: PoseStore) -> LevelledPoses | None:
     """The levelled frame of a store of predictions, None for other stores."""
     return LevelledPoses(store) if is_predicted(store) else None
+
+
+def tell_levelled(store: PoseStore) -> None:
+    """Log the rule if a store's poses are levelled: for whoever opens it, once."""
+    if is_predicted(store):
+        _log.warning("%s: %s", store.path, RULE)
 
 
 def _upright(poses: Poses) -> Float[np.ndarray, "rows joints 3"]:

@@ -13,6 +13,7 @@ from evolift.detector2d.crop import crop_from_image, invert_affine, warp_crop
 from evolift.posedata.image_file import decode_image
 from evolift.prediction.pipeline import Pipeline
 from evolift.training.onnx_file import write_onnx
+from tests.same_answers import assert_same_answers
 from tests.settled_networks import settled_detector, settled_lifter
 
 
@@ -48,7 +49,7 @@ def test_real_photographs_give_the_same_poses(
     for number, (image, box) in enumerate(zip(images, boxes, strict=True)):
         expected = pipeline.predict(image, box)
         width = size[0] / np.linalg.norm(maps[number][0, :2])
-        np.testing.assert_allclose(joints_3d[number], expected.joints_3d, atol=0.1)
-        np.testing.assert_allclose(joints_2d[number], expected.joints_2d, atol=1e-4 * width)
-        np.testing.assert_allclose(confidence[number], expected.confidence, atol=1e-4)
+        assert_same_answers(joints_3d[number], expected.joints_3d, extent=1000.0)
+        assert_same_answers(joints_2d[number], expected.joints_2d, extent=width)
+        assert_same_answers(confidence[number], expected.confidence, extent=1.0)
     assert np.ptp(joints_3d) > 10

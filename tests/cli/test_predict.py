@@ -435,6 +435,33 @@ def test_keypoints_are_smoothed_only_if_people_and_times_are_told(
     assert np.abs(np.diff(smooth, axis=0)).mean() < np.abs(np.diff(raw, axis=0)).mean()
 
 
+def test_shared_ids_are_numbers_and_no_tracks(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(10, 400, (4, 17, 3)).clip(0.5)
+    rows = [
+        {
+            "image_id": f"{n // 2}.jpg",
+            "category_id": 1,
+            "idx": 0,
+            "score": 1.0,
+            "keypoints": p.ravel().tolist(),
+        }
+        for n, p in enumerate(points)
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    given = ("predict", tmp_path / "a.json", "--lifter", checkpoints / "lifter.safetensors", "--fps", 25)
+    result = evolift(*given, "--write", "json,bvh", "-o", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    said = f"{tmp_path / 'a.json'} does not tell who is who over frames, so there is no bvh file of it."
+    assert said in result.stdout + result.stderr
+    assert "two people of frame 0 have the id '0'" in result.stdout + result.stderr
+    assert read_predictions(tmp_path / "out" / "predictions.json").person == ("1", "2", "1", "2")
+    assert not list((tmp_path / "out").glob("*.bvh"))
+    alone = evolift(*given, "--write", "bvh", "-o", tmp_path / "alone")
+    assert (alone.returncode, "so there is no track for a bvh file" in alone.stderr) == (2, True)
+    smooth = evolift(*given, "--smooth", "-o", tmp_path / "smooth")
+    assert (smooth.returncode, "which smoothing needs: leave out --smooth" in smooth.stderr) == (2, True)
+
+
 def test_frames_that_are_images_of_their_own_names_are_smoothed_and_become_one_bvh(
     evolift, checkpoints: Path, tmp_path: Path
 ) -> None:

@@ -14,9 +14,9 @@ from evolift.lifter.settings import LifterSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import COCO18_PELVIS, H36M17
 from tests.lifter.networks.test_joint_order import SHUFFLED, randomised
+from tests.same_answers import assert_same_answers
 
-TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12}
-"""Of the largest coordinate of all answers; networks of random weights answer with any size."""
+DTYPES = (torch.float32, torch.float64)
 
 SMALL = {"hidden": 12, "blocks": 2}
 KINDS = {
@@ -37,30 +37,22 @@ def inputs(lifter: Lifter, batch: int = 5) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(batch), dtype=torch.float64).to(dtype)
 
 
-def agree(got: Tensor, wanted: Tensor) -> None:
-    assert got.dtype == wanted.dtype
-    error = float((got - wanted).abs().max() / wanted.abs().max())
-    assert error < TOLERANCE[got.dtype]
-
-
 @pytest.mark.parametrize("batch", [0, 1, 3, 2 * POSES_AT_ONCE + 5])
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_the_folded_copy_gives_the_answers_of_evaluation(kind, dtype, batch) -> None:
     lifter = randomised(LifterModel(kind)).to(dtype).eval()
     x = inputs(lifter, batch)
     wanted, got = lifter(x).detach(), lifter.folded()(x)
-    assert got.shape == wanted.shape
-    if batch:
-        agree(got, wanted)
+    assert_same_answers(got, wanted)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_a_refined_lifter_is_folded_with_its_refiner(dtype) -> None:
     refiner = randomised(RefinerModel(RefinerSettings(hidden=12, code=6, dropout=0.2)))
     lifter = Refined(randomised(LifterModel(KINDS["semgcn"])), refiner).to(dtype).eval()
     x = inputs(lifter)
-    agree(lifter.folded()(x), lifter(x).detach())
+    assert_same_answers(lifter.folded()(x), lifter(x).detach())
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -85,7 +77,7 @@ def test_a_folded_lifter_lifts_pixels_and_is_its_own_folded_copy() -> None:
     assert folded.skeleton == H36M17
     pixels, size = 500 + 100 * inputs(lifter), torch.tensor([[1000.0, 900.0]], dtype=torch.float64)
     wanted = lifter.lift(pixels, None, size, flip_test=True).detach()
-    agree(folded.lift(pixels, None, size, flip_test=True), wanted)
+    assert_same_answers(folded.lift(pixels, None, size, flip_test=True), wanted)
 
 
 class Doubled(Lifter):
@@ -138,7 +130,7 @@ def test_folding_works_where_no_gradients_are_kept(mode) -> None:
     x = inputs(lifter)
     wanted = lifter(x).detach()
     with mode():
-        agree(lifter.folded()(x), wanted)
+        assert_same_answers(lifter.folded()(x), wanted)
 
 
 def test_folded_lifters_take_mixed_precision() -> None:

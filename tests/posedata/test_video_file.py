@@ -10,6 +10,7 @@ import pytest
 
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.video_file import AHEAD, VideoReader, VideoWriter
+from tests.variable_rate_video import with_durations
 
 
 def written(path: Path, frames: int = 30, size: tuple[int, int] = (96, 64)) -> Path:
@@ -35,6 +36,13 @@ def test_frames_come_back_in_order_and_in_colour(tmp_path: Path, size: tuple[int
     assert frames[3][:, :40, 2].mean() > 200
     assert frames[3][:, 56:, 2].mean() < 60
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_frames_have_the_times_of_their_container(tmp_path: Path) -> None:
+    path = with_durations(written(tmp_path / "a.mp4", frames=6), [40, 40, 200, 40, 300, 40])
+    with VideoReader(path) as video:
+        times = [video.time for _ in video]
+    np.testing.assert_allclose(times, [0, 0.04, 0.08, 0.28, 0.32, 0.62], atol=1e-6)
 
 
 def test_decoding_waits_for_the_work_and_ends_with_it(tmp_path: Path) -> None:

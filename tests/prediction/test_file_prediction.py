@@ -13,11 +13,13 @@ from evolift.chain.model import ChainModel
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.skeleton import H36M17
-from evolift.posedata.video_file import VideoWriter
+from evolift.posedata.video_file import VideoReader, VideoWriter
 from evolift.prediction.file_prediction import predict_files
+from evolift.prediction.one_euro import OneEuroFilter
 from evolift.prediction.settings import ModelSettings, PersonSettings, PredictSettings
 from tests.posedata.keypoint_samples import csv_text, points
 from tests.settled_networks import settled_detector, settled_lifter
+from tests.variable_rate_video import with_durations
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +123,37 @@ def test_images_and_videos_of_too_many_pixels_are_refused(
         predict_files([image, tmp_path / "film.mp4"], tmp_path / "out", settings)
     assert str(caught.value).count("has 240 x 180 pixels, at most 0.04 million are taken") == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_poses_of_a_video_of_varying_rate_are_at_the_times_of_its_container(
+    models: ModelSettings, image: Path, tmp_path: Path
+) -> None:
+    pixels = cv2.imread(str(image))
+    with VideoWriter(tmp_path / "a.mp4", (240, 180), 25.0) as video:
+        for shift in range(6):
+            video.write(np.roll(pixels, shift, axis=1))
+    with_durations(tmp_path / "a.mp4", [40, 40, 200, 40, 280, 40])
+    times = [0, 0.04, 0.08, 0.28, 0.32, 0.6]
+    raw, smooth = (
+        predict_files(
+            [tmp_path / "a.mp4"],
+            tmp_path / f"smooth {is_smooth}",
+            PredictSettings(models=models, formats=("json", "bvh"), smooth=is_smooth),
+        )
+        for is_smooth in (False, True)
+    )
+    assert raw.notes[-2].startswith(
+        "a.mp4: its frame rate varies, frames last 40 to 280 ms: poses are at the"
+    )
+    assert raw.notes[-2].endswith(
+        "have 25 frames per second; the overlay shows each frame for the same time, at 9.375 frames per second."
+    )
+    assert raw.notes[-1] == "a_1.bvh: 10 of 16 frames are interpolated."
+    before, after = (results.clips[0].predictions for results in (raw, smooth))
+    np.testing.assert_allclose(before.time, times, atol=1e-6)
+    euro = OneEuroFilter()
+    by_hand = [euro(joints, time) for joints, time in zip(before.joints_3d, times, strict=True)]
+    np.testing.assert_allclose(after.joints_3d, by_hand, rtol=1e-5, atol=0.01)
+    assert np.abs(after.joints_3d - before.joints_3d).max() > 1
+    with VideoReader(tmp_path / "smooth True" / "a_overlay.mp4") as overlay:
+        assert (len(list(overlay)), round(overlay.frames_per_second, 3)) == (6, 9.375)

@@ -9,6 +9,7 @@ from evolift.lifter.lifter import FoldedLifter
 from evolift.lifter.refiner import Refined, RefinerModel, RefinerSettings
 from evolift.posedata.errors import InputError
 from evolift.prediction.pipeline import Pipeline
+from tests.same_answers import assert_same_answers
 from tests.settled_networks import settled_detector, settled_lifter
 
 
@@ -31,6 +32,6 @@ def test_a_pipeline_answers_as_its_stages_do_by_folded_copies(refined) -> None:
     pose = pipeline.predict(image, (20, 10, 60, 70))
     lifter = chain.lifter if refiner is None else Refined(chain.lifter, refiner)
     wanted = lifter.lift(torch.from_numpy(pose.joints_2d)[None])[0].detach().numpy()
-    np.testing.assert_allclose(pose.joints_3d, wanted, atol=0.01)
+    assert_same_answers(pose.joints_3d, wanted)
     with pytest.raises(InputError, match="only the lifter as it was trained can be saved"):
         pipeline.model.to_checkpoint({})

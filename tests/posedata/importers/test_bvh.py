@@ -13,6 +13,7 @@ from evolift.posedata.importers.bvh import import_bvh
 from evolift.posedata.importers.bvh_file import moved_joints, parse_bvh, rest_positions
 from evolift.posedata.importers.bvh_names import (
     BVH_NAMES,
+    HEAD_PER_LEG,
     BvhNames,
     bvh_names,
     repair_bandai_namco,
@@ -636,9 +637,12 @@ def bandai_namco_text(head_end: str) -> str:
 
 def test_bandai_namco_heads_get_their_top(tmp_path: Path) -> None:
     (tmp_path / "a.bvh").write_text(bandai_namco_text("0 0 0"))
-    import_bvh(
+    summary = import_bvh(
         tmp_path / "a.bvh", tmp_path / "out.h5", names="bandai-namco", unit="cm", up="y", mirrored=False
     )
+    assert [note for note in summary.notes if "top of the head" in note] == [
+        f"{tmp_path / 'a.bvh'}: no top of the head, which is put up the head's own axis, {HEAD_PER_LEG:g} of the leg above the skull"
+    ]
     with PoseStore(tmp_path / "out.h5") as store:
         joints = store.read().joints_3d
     assert joints is not None

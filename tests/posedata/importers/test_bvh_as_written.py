@@ -238,6 +238,17 @@ def test_joints_of_two_tables_are_asked_for() -> None:
         matching_names(parse_bvh(text.encode(), "a.bvh"))
 
 
+def test_a_table_that_does_not_fit_is_told_with_the_one_that_does(tmp_path: Path) -> None:
+    (tmp_path / "a.bvh").write_text(file_of(BVH_NAMES["cmu-motionbuilder"]))
+    with pytest.raises(InputError) as caught:
+        import_bvh(tmp_path / "a.bvh", tmp_path / "o.h5", names="mixamo")
+    assert str(caught.value).endswith("; its joints are those of cmu-motionbuilder: leave out `names`")
+    for names in (None, "cmu-motionbuilder"):
+        with pytest.raises(InputError) as caught:
+            import_bvh(tmp_path / "a.bvh", tmp_path / "o.h5", names=names)
+        assert "leave out" not in str(caught.value)
+
+
 def test_one_bad_file_does_not_cost_the_folder(tmp_path: Path) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()

@@ -15,12 +15,14 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.keypoint_formats.coco_keypoints import keypoints_of_coco
 from evolift.posedata.keypoint_formats.keypoint_files import FORMATS, read_keypoints
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
+from evolift.posedata.keypoint_formats.name_mapping import NameMapping
 from evolift.posedata.keypoint_formats.reading import Reading
 from evolift.posedata.skeleton import (
     BODY25,
     COCO17,
     H36M17,
     HALPE26,
+    LSP14,
     MEDIAPIPE33,
     MPII16,
     skeleton_by_name,
@@ -280,7 +282,7 @@ def _changed(**changes: Any) -> list[dict[str, Any]]:
         ({"annotations": [], "images": []}, r"k.json holds no person with keypoints"),
         ({"people": []}, r"holds nobody: OpenPose found no person in it"),
         ({"people": [{}]}, r"k.json: people\[0\].pose_keypoints_2d must be a list, not null"),
-        ({"people": [{"pose_keypoints_2d": [5.0] * 45}]}, r"pose_keypoints_2d has 15 joints without names; 17 \(COCO17\), 18"),
+        ({"people": [{"pose_keypoints_2d": [5.0] * 30}]}, r"pose_keypoints_2d has 10 joints without names; 17 \(COCO17\), 18"),
         ({"pose_landmarks": []}, r"holds no person with landmarks"),
         ({"width": 0, "height": 5, "pose_landmarks": [[{"x": 0, "y": 0}] * 33]}, r"must be positive whole numbers"),
         ({"width": 9, "height": 5, "pose_landmarks": [[{"x": 0, "y": 0}] * 3]}, r"must have 33 landmarks, has 3"),
@@ -461,3 +463,24 @@ def test_any_cut_or_change_of_a_good_file_gives_people_or_one_sentence(
         assert len(read_keypoints(path))
     except InputError as error:
         assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_openpose_of_15_joints_is_the_mpi_model(tmp_path: Path) -> None:
+    """Its order of joints: head, neck, right arm, left arm, right leg, left leg, chest."""
+    people = np.random.default_rng(0).uniform(20, 400, (2, 15, 3)).round(2) / [1, 1, 400]
+    (tmp_path / "a_keypoints.json").write_text(json.dumps(samples.openpose(people)))
+    read = read_keypoints(tmp_path)
+    assert read.skeleton == H36M17
+    assert "15 joints without names are taken to be those of OpenPose's MPI model" in read.notes
+    limbs = [f"{side}_{joint}" for side in ("right", "left") for joint in ("shoulder", "elbow", "wrist")]
+    limbs += [f"{side}_{joint}" for side in ("right", "left") for joint in ("hip", "knee", "ankle")]
+    for joint, column in (*zip(limbs, range(2, 14), strict=True), ("head", 0), ("spine", 14)):
+        assert read.joints_2d[:, H36M17.index(joint)] == pytest.approx(people[:, column, :2], abs=1e-3), joint
+        assert read.confidence[:, H36M17.index(joint)] == pytest.approx(people[:, column, 2], abs=1e-5), joint
+    for joint, columns in (("pelvis", [8, 11]), ("thorax", [2, 5])):
+        middle = people[:, columns, :2].mean(1)
+        assert read.joints_2d[:, H36M17.index(joint)] == pytest.approx(middle, abs=1e-3), joint
+    assert (read.visibility[:, H36M17.index("nose")] == 0).all()
+    numbers = {str(column): joint for joint, column in zip(limbs, range(2, 14), strict=True)}
+    mapped = read_keypoints(tmp_path, mapping=NameMapping.one_to_one(LSP14, numbers))
+    assert mapped.joints_2d[0, LSP14.index("left_knee")] == pytest.approx(people[0, 12, :2], abs=1e-3)

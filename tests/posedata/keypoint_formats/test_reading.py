@@ -286,6 +286,18 @@ def test_what_is_not_read_is_named(name: str, change: Any, note: str, tmp_path: 
     np.testing.assert_array_equal(read.joints_2d, plain.joints_2d)
 
 
+def test_keys_of_coco_are_named_wherever_they_are(tmp_path: Path) -> None:
+    values = coco(list(COCO17.joints), people_of(17)) | {"info": {}, "licenses": [], "videos": [], "mood": 1}
+    values["images"] += [{"id": 8, "license": 1, "coco_url": "", "date_captured": "", "fps": 25}]
+    values["categories"][0] |= {"supercategory": "person", "skeleton": [[1, 2]], "sigmas": []}
+    read = read_keypoints(written(tmp_path, values))
+    assert [note for note in read.notes if "not read" in note] == [
+        "keys of the file that are not read: videos, mood",
+        "keys of images that are not read: fps",
+        "keys of categories that are not read: sigmas",
+    ]
+
+
 def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "k.npz", keypoints=people_of(26), mood=3)
     assert "arrays that are not read: mood" in read_keypoints(tmp_path / "k.npz").notes

@@ -40,11 +40,37 @@ def _npz(folder: Path, **arrays: Any) -> Path:
     return folder / "a.npz"
 
 
-def _coco(folder: Path, images: list[dict[str, Any]]) -> Path:
-    numbered = [{"id": number, **image} for number, image in enumerate(images)]
-    people = [{"image_id": number, "keypoints": _FLAT} for number in range(len(images))]
-    (folder / "a.json").write_text(json.dumps({"images": numbered, "annotations": people}))
+def _json(folder: Path, values: Any) -> Path:
+    (folder / "a.json").write_text(json.dumps(values))
     return folder / "a.json"
+
+
+def _coco(folder: Path, images: list[dict[str, Any]], of_people: list[int] | None = None) -> Path:
+    numbered = [{"id": number, **image} for number, image in enumerate(images)]
+    people = [{"image_id": number, "keypoints": _FLAT} for number in of_people or range(len(images))]
+    return _json(folder, {"images": numbered, "annotations": people})
+
+
+def _openpose(folder: Path, names: list[str]) -> Path:
+    for name in names:
+        people = [{"person_id": [-1], "pose_keypoints_2d": _FLAT}]
+        (folder / f"{name}_keypoints.json").write_text(json.dumps({"people": people}))
+    return folder
+
+
+def _mediapipe(people: int = 1, **more: Any) -> dict[str, Any]:
+    landmarks = [{"x": 0.01 + number / 40, "y": 0.5, "visibility": 1.0} for number in range(33)]
+    return {"width": 640, "height": 480, "pose_landmarks": [landmarks] * people} | more
+
+
+def _mmpose(frame: int, **more: Any) -> dict[str, Any]:
+    return {"frame_id": frame, "instances": [{"keypoints": _POINTS.tolist(), **more}]}
+
+
+_YOLO = {
+    "box": dict.fromkeys(("x1", "y1", "x2", "y2"), 1),
+    "keypoints": dict(zip("xy", _POINTS.T.tolist(), strict=True)),
+}
 
 
 ONE = ("1", "1", "1")
@@ -56,9 +82,24 @@ CASES: dict[str, tuple[Callable[[Path], Path], list[int], tuple[str, ...], bool]
     "some ids": (lambda f: _alphapose(f, ["1", "1", "2"], [3, [], 3]), [1, 1, 2], ("1", "2", "1"), False),
     "coco names": (
         lambda f: _coco(f, [{"file_name": name} for name in ("f1.jpg", "f10.jpg", "f2.jpg")]),
-        [1, 10, 2], ONE, False,
+        [1, 10, 2], ONE, True,
     ),
-    "coco frame_id": (lambda f: _coco(f, [{"frame_id": 5}, {"frame_id": 9}]), [5, 9], ("1", "1"), False),
+    "coco frame_id": (lambda f: _coco(f, [{"frame_id": 5}, {"frame_id": 9}]), [5, 9], ("1", "1"), True),
+    "coco two people": (lambda f: _coco(f, [{"frame_id": 5}, {"frame_id": 9}], [0, 1, 1]), [5, 9, 9], ("1", "1", "2"), False),
+    "coco results": (lambda f: _json(f, [{"image_id": n, "keypoints": _FLAT} for n in (3, 9)]), [3, 9], ("1", "1"), True),
+    "alphapose without ids": (lambda f: _alphapose(f, ["1.jpg", "2.jpg", "4.jpg"], [None] * 3), [1, 2, 4], ONE, True),
+    "alphapose with some ids": (lambda f: _alphapose(f, ["1.jpg", "2.jpg"], [None, 3]), [1, 2], ("1", "1"), False),
+    "openpose": (lambda f: _openpose(f, ["a_3", "a_5"]), [3, 5], ("1", "1"), True),
+    "openpose of two clips": (lambda f: _openpose(f, ["a_3", "b_5"]), [3, 5], ("1", "1"), False),
+    "openpose of images": (lambda f: _openpose(f, ["cat", "dog"]), [0, 1], ("1", "1"), False),
+    "mediapipe": (lambda f: _json(f, [_mediapipe(), _mediapipe()]), [0, 1], ("1", "1"), True),
+    "mediapipe of images": (lambda f: _json(f, [_mediapipe(image="cat"), _mediapipe(image="dog")]), [0, 1], ("1", "1"), False),
+    "mediapipe of two people": (lambda f: _json(f, [_mediapipe(), _mediapipe(2)]), [0, 1, 1], ("1", "1", "2"), False),
+    "mmpose": (lambda f: _json(f, [_mmpose(4), _mmpose(7)]), [4, 7], ("1", "1"), True),
+    "mmpose with some ids": (lambda f: _json(f, [_mmpose(4, track_id=2), _mmpose(7)]), [4, 7], ("1", "1"), False),
+    "dwpose": (lambda f: _json(f, [{"people": [{"pose_keypoints_2d": _FLAT + [5.0] * 3}]}] * 2), [0, 1], ("1", "1"), True),
+    "yolo": (lambda f: _json(f, [[_YOLO], [], [_YOLO]]), [0, 2], ("1", "1"), True),
+    "yolo with some ids": (lambda f: _json(f, [[_YOLO], [], [_YOLO | {"track_id": 4}]]), [0, 2], ("1", "1"), False),
     "photographs": (lambda f: _coco(f, [{"file_name": "b.jpg"}, {"file_name": "a.jpg"}]), [0, 1], ("1", "1"), False),
     "rows alone": (lambda f: _csv(f, "", ["", "", ""]), [0, 1, 2], ONE, True),
     "capital": (lambda f: _csv(f, "Frame", ["3", "1", "7"]), [3, 1, 7], ONE, True),
@@ -78,7 +119,8 @@ CASES: dict[str, tuple[Callable[[Path], Path], list[int], tuple[str, ...], bool]
 @pytest.mark.parametrize("name", CASES)
 def test_frames_and_people(tmp_path: Path, name: str) -> None:
     write, frames, people, is_tracked = CASES[name]
-    read = read_keypoints(write(tmp_path), skeleton=COCO17)
+    has_names = name.startswith(("mediapipe", "dwpose"))
+    read = read_keypoints(write(tmp_path), skeleton=None if has_names else COCO17)
     assert (read.frame.tolist(), read.person, read.is_tracked) == (frames, people, is_tracked)
 
 

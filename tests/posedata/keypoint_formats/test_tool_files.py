@@ -17,6 +17,7 @@ from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.keypoint_formats.name_mapping import NameMapping
 from evolift.posedata.skeleton import COCO17, H36M16, H36M17, HALPE26, MPII16
 from tests.posedata import keypoint_samples as samples
+from tests.posedata.keypoint_formats.test_sleap_project import slp
 from tests.posedata.keypoint_samples import SAMPLES, objects, points
 
 PEOPLE = points(COCO17)
@@ -376,7 +377,10 @@ _TRC = trc(PEOPLE, list(COCO17.joints))
         (_array(np.ones((2, 17, 4))), r"must have shape \(frames, joints, 2 or 3\), has \(2, 17, 4\)"),
         (_array(np.array([{}], object)), r"holds pickled objects, which are refused"),
         (_array(np.array(["a"])), r"must hold numbers, holds <U1"),
-        (_hdf5(frames=[1], instances=[1], points=[1]), r"is a SLEAP project \(.slp\): export it as Analysis HDF5"),
+        (lambda folder: slp(folder / "k.slp", [(0, 0, [(1, -1, -1, 0)]), (1, 0, [(1, -1, -1, 0)])]), r"k.slp has frames of 2 videos: export each as Analysis HDF5"),
+        (lambda folder: slp(folder / "k.slp", [(0, 0, [])]), r"k.slp holds nobody"),
+        (lambda folder: slp(folder / "k.slp", [(0, 0, [(1, -1, -1, 0), (1, -1, -1, 1)])]), r"k.slp has people of 2 skeletons: leave one"),
+        (lambda folder: slp(folder / "k.slp", [(0, 0, [(1, -1, -1, 7)])]), r"k.slp is not a sound SLEAP file \(list index out of range\)"),
         (_hdf5(**{"df_with_missing/table": [1]}), r"is a DeepLabCut .h5 file: give the .csv of the same name"),
         (_hdf5(joints_3d=[1]), r"is a pose store, which holds 3D poses already"),
         (_hdf5(a=[1]), r"without the tracks and node_names of a SLEAP analysis \(it has a\)"),

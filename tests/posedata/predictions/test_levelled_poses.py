@@ -7,10 +7,16 @@ import pytest
 import torch
 
 import evolift
+from evolift.evolution.criteria.criterion_sources import criteria_by_names
 from evolift.evolution.job.algorithm import evolve
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.limits.anatomical_limits import AnatomicalLimits
+from evolift.evolution.limits.limits_report import report_on_store
 from evolift.evolution.settings import EvolutionSettings
+from evolift.lifter.settings import LifterTrainingSettings, Split
+from evolift.lifter.training import open_data
 from evolift.posedata.camera import Camera, world_to_camera
-from evolift.posedata.predictions.levelled_poses import LevelledPoses, is_predicted
+from evolift.posedata.predictions.levelled_poses import RULE, LevelledPoses, is_predicted
 from evolift.posedata.predictions.prediction_store import write_prediction_store
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.skeleton import H36M17
@@ -80,3 +86,18 @@ def test_one_predicted_pose_is_evolved_by_mutation(tmp_path: Path) -> None:
     lengths = np.sort(np.linalg.norm(poses.joints_3d[:, children] - poses.joints_3d[:, parents], axis=-1), 1)
     np.testing.assert_allclose(lengths, np.broadcast_to(lengths[0], lengths.shape), atol=0.5)
     assert len(np.unique(poses.joints_3d.round(1), axis=0)) == 20
+
+
+def test_whoever_stands_poses_up_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _predicted(tmp_path / "p.h5", 20, is_placed=True)
+    limits = AnatomicalLimits(KinematicTree(H36M17))
+    settings = LifterTrainingSettings(split=Split(validation_share=0.5))
+
+    def check() -> None:
+        with PoseStore(tmp_path / "p.h5") as store:
+            report_on_store(store, limits, criteria=criteria_by_names(("ground",), limits.tree))
+
+    for use in (check, lambda: open_data([tmp_path / "p.h5"], H36M17, settings)):
+        caplog.clear()
+        use()
+        assert [record.getMessage() for record in caplog.records] == [f"{tmp_path / 'p.h5'}: {RULE}"]
