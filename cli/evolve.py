@@ -86,8 +86,10 @@ def evolve(
         raise InputError(
             "`sampling` hardness and `hardness` LIFTER.safetensors belong together: give both or neither"
         )
+    inputs = (source, hardness, coverage_of)
+    check_output(output, overwrite=overwrite or resume, inputs=inputs)
     if preview is not None:
-        check_output(preview, overwrite=overwrite)
+        check_output(preview, overwrite=overwrite or resume, inputs=inputs)
     with PoseStore(source, validate=False) as store:
         children = settings.size_from(len(store)) - len(store)
         if coverage_of is not None:
@@ -117,7 +119,7 @@ def evolve(
         record["coverage"] = asdict(covered)
     write_settings(ctx, output, record)
     if preview is not None:
-        write_preview(output, settings, preview, overwrite=overwrite)
+        write_preview(output, settings, preview, overwrite=overwrite or resume)
     click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))
     for reason, times in report.reasons().items():
         click.echo(f"  refused by {reason}: {times}")

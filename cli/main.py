@@ -7,11 +7,13 @@ at once; commands import what they need in their bodies.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 import rich_click as click
 from click.exceptions import NoArgsIsHelpError
 
+from evolift.cli.interruption import Interruption
 from evolift.posedata.errors import EvoliftError
 from evolift.posedata.version import __version__
 
@@ -90,22 +92,37 @@ def evolift() -> None:
 
 
 def main() -> None:
-    """Entry point of the console command: exit code 2 and one sentence for what the user can mend."""
+    """Entry point of the console command: exit code 2 and one sentence for what the user can mend.
+
+    Exit codes of interrupted commands are those that shells give: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    interruption = Interruption()
+    interruption.listen()
     try:
         code = evolift.main(prog_name="evolift", standalone_mode=False)
-    except EvoliftError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
-    except NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(2)
-    except click.ClickException as error:
-        click.echo(f"Error: {error.format_message()}", err=True)
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        sys.exit(130)
+    except BaseException as error:
+        sys.exit(_told(error, interruption.number))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: BaseException, signal_number: int) -> int:
+    """Say what ended a command; the exit code. A defect of ours is raised again."""
+    is_keyboard = isinstance(error, (click.Abort, KeyboardInterrupt)) or (
+        isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)  # lightning's
+    )
+    if signal_number or is_keyboard:
+        click.echo("Interrupted.", err=True)
+        return 128 + (signal_number or signal.SIGINT)
+    if isinstance(error, EvoliftError):
+        click.echo(f"Error: {error}", err=True)
+        return 2
+    if isinstance(error, NoArgsIsHelpError):
+        error.show()
+        return 2
+    if isinstance(error, click.ClickException):
+        click.echo(f"Error: {error.format_message()}", err=True)
+        return error.exit_code
+    raise error
 
 
 if __name__ == "__main__":

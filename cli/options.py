@@ -77,9 +77,10 @@ def run_folder(ctx: click.Context, output: Path, *, overwrite: bool) -> Iterator
 
 def write_settings(ctx: click.Context, output: Path, more: dict[str, Any] | None = None) -> None:
     """Write the resolved settings (and `more`) as `NAME.settings.json` beside an output file."""
-    from evolift.posedata.output_file import write_json
+    from evolift.posedata.output_file import SETTINGS, write_json
+    from evolift.posedata.output_lock import beside
 
-    write_json(output.with_name(output.name + ".settings.json"), command_record(ctx) | (more or {}))
+    write_json(beside(output, f".{SETTINGS}"), command_record(ctx) | (more or {}))
 
 
 def _plain(value: Any) -> Any:

@@ -25,6 +25,7 @@ import rich_click as click
 
 from evolift.cli.settings_options import in_flags
 from evolift.posedata.errors import EvoliftError, InputError
+from evolift.posedata.output_file import require_apart
 
 REQUIRED_KEYS = {"purpose", "command", "options"}
 RECIPE_KEYS = REQUIRED_KEYS | {"expected", "hardware", "time", "stages", "extends"}
@@ -170,9 +171,27 @@ class RecipeCommand(click.RichCommand):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors of the library, which name fields, then name its flags."""
         try:
+            _require_outputs_apart(ctx)
             return super().invoke(ctx)
         except EvoliftError as error:
             raise in_flags(error, self) from error
+
+
+def _require_outputs_apart(ctx: click.Context) -> None:
+    """Refuse an output file that is one of the inputs; folders are looked at where they are made."""
+    inputs: list[Path] = []
+    outputs: list[Path] = []
+    for parameter in ctx.command.params:
+        if isinstance(parameter.type, click.Path):
+            value = ctx.params.get(str(parameter.name))
+            paths = value if isinstance(value, tuple) else (value,)
+            is_output = isinstance(parameter, click.Option) and not parameter.type.exists
+            (outputs if is_output else inputs).extend(Path(path) for path in paths if path is not None)
+    for output in outputs:
+        if not output.is_dir():
+            require_apart(output, inputs)
+        if outputs.count(output) > 1:
+            raise InputError(f"{output} is to be written twice: give different names")
 
 
 def _apply_recipe(ctx: click.Context, parameter: click.Parameter, name: str | None) -> None:

@@ -1,22 +1,25 @@
-"""Where results are written: never over existing ones unasked, and never half.
+"""Where results are written: never over existing ones unasked, never over what they are made from, and never half.
 
-A file is written under a temporary name beside its final one and renamed when it is whole, so a killed
-process leaves the old file or none, and at most a `.partial` file that the next run removes.
+A file is written under a temporary name beside its final one, which only its writer uses (`output_lock`), and renamed
+when it is whole and on the disk. So a killed process leaves the old file or none, and a hidden temporary file that the
+next writer of the same output removes. Folders: `output_folder`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
-import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from evolift.posedata.errors import OutputError
 from evolift.posedata.input_file import reading
+from evolift.posedata.output_lock import OutputLock, beside, remove
 
 _LONGEST_STEM = 180
 SETTINGS = "settings.json"
@@ -25,90 +28,167 @@ SKIPPED_IMAGES = "skipped_images.csv"
 """List of the images that a training leaves out."""
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Refuse an output that exists (unless `overwrite`) or whose folder cannot be made.
+def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path | None] = ()) -> None:
+    """Refuse an output file that exists (unless `overwrite`), that is an input, or whose folder cannot be made.
+
+    Args:
+        path: of the output.
+        overwrite: it may exist, as a file.
+        inputs: what it is made from: files, or folders with files; links to them count as they do. None is no input.
 
     Raises:
         OutputError: with the mend.
     """
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists: choose another output or add `overwrite`")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        found = path.stat() if path.exists() else None
     except OSError as error:
-        raise OutputError(f"{path.parent} cannot be made: {error.strerror}") from None
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
+    require_apart(path, inputs)
+    if found is not None:
+        if not overwrite:
+            raise OutputError(f"{path} exists: choose another output or add `overwrite`")
+        if not stat.S_ISREG(found.st_mode):
+            what = "a folder" if stat.S_ISDIR(found.st_mode) else "no plain file"
+            raise OutputError(f"{path} is {what}: choose another output")
+    make_folder(path.parent)
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path.parent} cannot be written to: choose another output")
 
 
-@contextlib.contextmanager
-def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` when the block ends without an error.
+def make_folder(path: Path) -> None:
+    """Make a folder, and those that it lies in, if it is not there.
 
     Raises:
-        OutputError: `path` exists and `overwrite` is False, or the file system refuses.
+        OutputError: the file system refuses.
     """
-    check_output(path, overwrite=overwrite)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        with partial.open("rb+") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} could not be written: {error.strerror or error}") from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-@contextlib.contextmanager
-def output_folder(path: Path, *, overwrite: bool = False, resume: bool | None = None) -> Iterator[None]:
-    """A folder for the outputs of one run, made for the block; what is written into it stays.
-
-    If the block fails before it has written more than settings and the list of skipped images, the folder vanishes again, and one that was to
-    be overwritten comes back.
-
-    Args:
-        path: the folder.
-        overwrite: replace it if it exists.
-        resume: keep what is there; None if such a run cannot be resumed.
-
-    Raises:
-        OutputError: it exists and is not empty, and neither flag is given; or it cannot be made; or it shall be
-            overwritten and was not made by evolift.
-    """
-    if path.is_file():
-        raise OutputError(f"{path} is a file: choose another output folder")
-    replaced: Path | None = None
-    if path.is_dir() and any(path.iterdir()) and not resume:
-        if not overwrite:
-            flags = "`overwrite`" if resume is None else "`overwrite` or `resume`"
-            raise OutputError(f"{path} is not empty: choose another output, or add {flags}")
-        if not (path / SETTINGS).exists():
-            raise OutputError(
-                f"{path} was not made by evolift (no {SETTINGS} in it), so it is not overwritten"
-            )
-        replaced = path.with_name(path.name + ".partial")
-        shutil.rmtree(replaced, ignore_errors=True)
-        path.rename(replaced)
-    is_new = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path} cannot be made: {error.strerror}") from None
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder, by whatever links."""
     try:
-        yield
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def require_apart(output: Path, inputs: Iterable[Path | None]) -> None:
+    """Refuse an output that would replace what it is made from.
+
+    Args:
+        output: a file; if there is a folder of that name, a folder.
+        inputs: files and folders; links to them count as they do. None is no input.
+
+    Raises:
+        OutputError: it is one of them, or a folder in which one lies, or a file in a folder that is one and no output of an earlier run
+            into it.
+    """
+    for one in inputs:
+        if one is None:
+            continue
+        if same_file(output, one):
+            raise OutputError(f"{output} is read to make it: choose another output")
+        if output.is_dir() and output.resolve() in one.resolve().parents:
+            raise OutputError(f"{one} is read and lies in the output {output}: choose another output")
+        is_made = not output.is_file() or beside(output, f".{SETTINGS}").exists()
+        if one.is_dir() and not is_made and one.resolve() in output.resolve().parents:
+            raise OutputError(f"{output} lies in {one}, which is read to make it: choose another output")
+
+
+class PartialFile:
+    """A new file under a temporary name; it appears under its own when it is whole.
+
+    Args:
+        path: that it shall have.
+        overwrite: replace an existing file.
+        ending: of the temporary name, for libraries that tell the format by it.
+
+    Attributes:
+        path: the temporary one, of an empty file.
+
+    Raises:
+        OutputError: `path` exists, somebody else writes it, or its folder cannot be written to.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False, ending: str = "") -> None:
+        check_output(path, overwrite=overwrite)
+        self._final, self._overwrite = path, overwrite
+        self._lock = OutputLock(path)
+        try:
+            check_output(path, overwrite=overwrite)  # another process may just have finished it
+            self.path = self._lock.new_file(ending)
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise self.refused(error) from None
+            raise
+
+    def refused(self, error: OSError) -> OutputError:
+        """What to raise for an error of the file system."""
+        return OutputError(f"{self._final} could not be written: {error.strerror or error}")
+
+    def finish(self) -> None:
+        """Give the file its name, once it is on the disk.
+
+        Raises:
+            OutputError: the file system refuses, or the name has been taken meanwhile; then no new file stays.
+        """
+        try:
+            check_output(self._final, overwrite=self._overwrite)
+            sync(self.path)
+            self.path.replace(self._final)
+            sync(self._final.parent)
+        except OSError as error:
+            raise self.refused(error) from error
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Throw the new file away if it has not got its name; what was under that before stays."""
+        if self._lock.is_ours:
+            remove(self.path)
+            self._lock.release()
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, overwrite: bool = False, ending: str = "") -> Iterator[Path]:
+    """Give the temporary path of a `PartialFile`; rename it to `path` when the block ends without an error.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is False, somebody else writes it, or the file system refuses.
+    """
+    partial = PartialFile(path, overwrite=overwrite, ending=ending)
+    try:
+        yield partial.path
+    except OSError as error:
+        partial.abandon()
+        raise partial.refused(error) from error
     except BaseException:
-        if is_new and {entry.name for entry in path.iterdir()} <= {SETTINGS, SKIPPED_IMAGES}:
-            shutil.rmtree(path)
-            if replaced is not None:
-                replaced.rename(path)
+        partial.abandon()
         raise
+    partial.finish()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":
+        return
+    opened = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if not is_folder and error.errno != errno.EINVAL:  # some file systems cannot
+            raise
     finally:
-        if replaced is not None:
-            shutil.rmtree(replaced, ignore_errors=True)
+        os.close(opened)
 
 
 def shortened(name: str) -> str:

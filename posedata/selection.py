@@ -11,7 +11,7 @@ import pandas as pd
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import VISIBLE, JointMapping, mapping_between
-from evolift.posedata.output_file import sha256_of
+from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses
 from evolift.posedata.predictions.levelled_poses import PARAMETER, is_predicted
 from evolift.posedata.progress import Progress, no_progress
@@ -66,6 +66,7 @@ def select_rows(
         "seed": seed,
         "skeleton": None if skeleton is None else skeleton.name,
     }
+    check_output(target, overwrite=overwrite, inputs=[source])
     with PoseStore(source) as store:
         table = store.table()
         if "generation" in table and (table["generation"] > 0).any():

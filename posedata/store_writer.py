@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from evolift.posedata.camera import Camera
-from evolift.posedata.errors import OutputError, StoreError
-from evolift.posedata.output_file import check_output, escaped
+from evolift.posedata.errors import StoreError
+from evolift.posedata.hdf5_output import Hdf5Output
+from evolift.posedata.output_file import escaped
+from evolift.posedata.output_folder import NewFolder
 from evolift.posedata.poses import Poses
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store_layout import (
@@ -49,7 +51,7 @@ class PoseStoreWriter:
 
     Raises:
         InputError: the skeleton has no such joint.
-        OutputError: the file exists, or cannot be written.
+        OutputError: the file exists, somebody else writes it, or it cannot be written.
     """
 
     def __init__(
@@ -64,7 +66,6 @@ class PoseStoreWriter:
         unlabelled: Sequence[str] = (),
         overwrite: bool = False,
     ) -> None:
-        check_output(path, overwrite=overwrite)
         self.unlabelled = tuple(unlabelled)
         self._lacking = [skeleton.index(joint) for joint in unlabelled]
         self.path = path
@@ -78,14 +79,8 @@ class PoseStoreWriter:
         self._buffer: list[dict[str, np.ndarray]] = []
         self._buffered = 0
         self._rows = 0
-        self._partial = path.with_name(path.name + ".partial")
-        self._file = self._create()
-
-    def _create(self) -> h5py.File:
-        try:
-            return h5py.File(self._partial, "w", libver=("v110", "v110"))
-        except OSError as error:
-            raise OutputError(f"{self.path} could not be written: {error}") from None
+        self._folder: NewFolder | None = None
+        self._output = Hdf5Output(path, overwrite=overwrite)
 
     def __len__(self) -> int:
         """Number of rows appended so far, those in the buffer included."""
@@ -160,19 +155,16 @@ class PoseStoreWriter:
         if self._columns is None or rows == 0:
             return
         joined = {name: np.concatenate([part[name] for part in self._buffer]) for name in self._columns}
-        try:
-            # Chunk by chunk, all columns each: the layout of the file then does not depend on the calls.
-            for start in range(0, rows, CHUNK_ROWS):
-                self._write_chunk(
-                    {name: values[start : min(start + CHUNK_ROWS, rows)] for name, values in joined.items()}
-                )
-        except OSError as error:
-            raise OutputError(f"{self.path} could not be written: {error}") from None
+        # Chunk by chunk, all columns each: the layout of the file then does not depend on the calls.
+        for start in range(0, rows, CHUNK_ROWS):
+            end = min(start + CHUNK_ROWS, rows)
+            with self._output.writing() as file:
+                self._write_chunk(file, {name: values[start:end] for name, values in joined.items()})
         self._buffer = [{name: values[rows:] for name, values in joined.items()}]
         self._buffered -= rows
 
-    def _write_chunk(self, columns: dict[str, np.ndarray]) -> None:
-        group = self._file.require_group("poses")
+    def _write_chunk(self, file: h5py.File, columns: dict[str, np.ndarray]) -> None:
+        group = file.require_group("poses")
         for name, values in columns.items():
             if name not in group:
                 group.create_dataset(
@@ -207,8 +199,9 @@ class PoseStoreWriter:
 
     def abandon(self) -> None:
         """Throw the new rows away; what was under the path before stays."""
-        self._file.close()
-        self._partial.unlink(missing_ok=True)
+        self._output.abandon()
+        if self._folder is not None:
+            self._folder.abandon()
 
     def close(self) -> None:
         """Write what is buffered and give the file its name.
@@ -222,18 +215,36 @@ class PoseStoreWriter:
             raise StoreError(f"{self.path}: there are no poses to write")
         try:
             self._flush(self._buffered)
-            self._write_header()
-            self._file.close()
-            self._partial.replace(self.path)
-        except OSError as error:
-            self._partial.unlink(missing_ok=True)
-            raise OutputError(f"{self.path} could not be written: {error}") from None
+            with self._output.writing() as file:
+                self._write_header(file)
+            if self._folder is not None:
+                self._folder.finish()
+            self._output.finish()
         except BaseException:
             self.abandon()
             raise
+        if self._folder is not None:
+            self._folder.close()
 
-    def _write_header(self) -> None:
-        attributes = self._file.attrs
+    def new_folder(self, path: Path, *, overwrite: bool, endings: Iterable[str]) -> Path:
+        """Make the folder of the images that rows refer to, which appears when the store does.
+
+        Args:
+            path: that it shall have.
+            overwrite: replace an existing folder, unless it holds something else than `endings`.
+            endings: of the names of its files.
+
+        Returns:
+            A temporary folder, to be filled.
+
+        Raises:
+            OutputError: it exists and is not to be replaced, somebody else writes it, or the file system refuses.
+        """
+        self._folder = NewFolder(path, self.path, overwrite=overwrite, endings=endings)
+        return self._folder.path
+
+    def _write_header(self, file: h5py.File) -> None:
+        attributes = file.attrs
         attributes["format"] = FORMAT
         attributes["schema_version"] = SCHEMA_VERSION
         attributes["skeleton"] = json.dumps(self.skeleton.to_dict())
@@ -242,12 +253,12 @@ class PoseStoreWriter:
         attributes["image_root"] = self.image_root
         attributes["unlabelled"] = json.dumps(self.unlabelled)
         attributes["provenance"] = escaped(json.dumps(vars(self.provenance), ensure_ascii=False, default=str))
-        labels = self._file.create_group("labels")
+        labels = file.create_group("labels")
         for name, known in self._labels.items():
             labels.create_dataset(
                 name, data=list(known), dtype=h5py.string_dtype("utf-8"), shape=(len(known),)
             )
-        group = self._file.create_group("cameras")
+        group = file.create_group("cameras")
         group.create_dataset(
             "name",
             data=[escaped(camera.name) for camera in self.cameras],

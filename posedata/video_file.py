@@ -22,7 +22,7 @@ from evolift.posedata.image_header import ImageHeader, require_decodable
 from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.input_file import require_regular_file
 from evolift.posedata.opencv_quiet import quiet_opencv
-from evolift.posedata.output_file import check_output, escaped
+from evolift.posedata.output_file import PartialFile, escaped
 
 AHEAD = 8
 """Frames that may wait between decoding, work and encoding."""
@@ -153,18 +153,17 @@ class VideoWriter:
     ) -> None:
         if escaped(str(path)) != str(path):
             raise OutputError(f"{escaped(str(path))} {_NO_NAME}")
-        check_output(path, overwrite=overwrite)
         self.path = path
-        self._partial = path.with_name(
-            path.stem + ".partial" + path.suffix
-        )  # the ending tells OpenCV the format
+        self._partial = PartialFile(
+            path, overwrite=overwrite, ending=path.suffix
+        )  # it tells OpenCV the format
         with quiet_opencv():
             code = cv2.VideoWriter.fourcc(*_CODEC)
             self._odd = (size[1] % 2, size[0] % 2)
             even = (size[0] + self._odd[1], size[1] + self._odd[0])
-            self._writer = cv2.VideoWriter(str(self._partial), code, frames_per_second, even)
+            self._writer = cv2.VideoWriter(str(self._partial.path), code, frames_per_second, even)
         if not self._writer.isOpened():
-            self._partial.unlink(missing_ok=True)
+            self._partial.abandon()
             raise OutputError(f"{path} could not be written as a video: choose another output")
         self._queue: queue.Queue[np.ndarray | None] = queue.Queue(AHEAD)
         self._error: BaseException | None = None
@@ -198,19 +197,16 @@ class VideoWriter:
         with quiet_opencv():
             self._writer.release()
         if kind is not None or self._error is not None:
-            self._partial.unlink(missing_ok=True)
+            self._partial.abandon()
             if self._error is not None and kind is None:
                 raise self._error
             return
         if (
-            _frames_of(self._partial) < self._written
+            _frames_of(self._partial.path) < self._written
         ):  # OpenCV does not tell that a frame could not be written
-            self._partial.unlink(missing_ok=True)
+            self._partial.abandon()
             raise OutputError(f"{self.path} could not be written whole: see whether the disk is full")
-        try:
-            self._partial.replace(self.path)
-        except OSError as reason:
-            raise OutputError(f"{self.path} could not be written: {reason.strerror or reason}") from None
+        self._partial.finish()
 
 
 def _frames_of(path: Path) -> int:

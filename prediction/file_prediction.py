@@ -80,7 +80,8 @@ def predict_files(
     ]
     if webcam is not None:
         jobs.append(("video", webcam, f"webcam {webcam}", "webcam_overlay.mp4"))
-    with run_folder(output, record, overwrite=overwrite):
+    read = [one.path for one in spelt.inputs]
+    with run_folder(output, record, overwrite=overwrite, inputs=read):
         count.begin()
         for kind, source, label, name in jobs:
             try:

@@ -152,7 +152,7 @@ def onnx_differences(path: Path, graph: OnnxGraph) -> dict[str, float]:
         except Exception as error:
             # Its exceptions have no common class of their own.
             raise OutputError(
-                f"{path.name.removesuffix('.partial')}: onnxruntime {onnxruntime.__version__} cannot run the graph ({_first_line(error)}): update onnxruntime"
+                f"{path.name}: onnxruntime {onnxruntime.__version__} cannot run the graph ({_first_line(error)}): update onnxruntime"
             ) from error
         for name, ours, theirs in zip(names, expected, found, strict=True):
             difference = float(np.abs(ours.numpy() - theirs).max())

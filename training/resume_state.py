@@ -1,16 +1,63 @@
-"""How far an interrupted run has come, as its `resume.ckpt` tells."""
+"""The state of an interrupted run, `resume.ckpt`: written whole or not at all, and how far it has come."""
 
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from torch import nn
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.output_file import whole_file
 
 STATE = "resume.ckpt"
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+
+
+class WholeStates(TorchCheckpointIO):
+    """How lightning writes states: as all our files are written."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a state whole or not at all.
+
+        Raises:
+            OutputError: the file system refuses.
+        """
+        with whole_file(Path(path), overwrite=True) as partial:
+            try:
+                torch.save(checkpoint, partial)
+            except RuntimeError as error:  # what torch makes of a full disk
+                raise OSError(str(error).splitlines()[0]) from None
+
+
+def why_not_resumed(state: Path, model: nn.Module) -> str | None:
+    """Why a run cannot go on from a state: it is damaged, or of another network; None if it can."""
+    try:
+        with zipfile.ZipFile(state) as file:
+            if file.testzip() is not None:
+                return "is damaged"
+        values: dict[str, Any] = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+        shapes = {name: tensor.shape for name, tensor in values["state_dict"].items()}
+        int(values["global_step"])
+    except _UNREADABLE:
+        return "is damaged"
+    if shapes != {name: tensor.shape for name, tensor in model.state_dict().items()}:
+        return "is of another network"
+    return None
 
 
 def require_steps_left(folder: Path, steps: int) -> None:
@@ -34,5 +81,5 @@ def _steps_done(state: Path) -> int | None:
     try:
         values: dict[str, Any] = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
         return int(values["global_step"])
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
+    except _UNREADABLE:
         return None

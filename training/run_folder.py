@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.num_workers import require_workers
-from evolift.posedata.output_file import SETTINGS, hashes_of, output_folder, write_json
+from evolift.posedata.output_file import SETTINGS, hashes_of, write_json
+from evolift.posedata.output_folder import output_folder
 from evolift.posedata.settings import Settings
 from evolift.posedata.version import __version__
 from evolift.training.process_rank import is_first_process
-from evolift.training.resume_state import require_steps_left
+from evolift.training.resume_state import STATE, require_steps_left
+
+_log = logging.getLogger(__name__)
 
 MAY_CHANGE = {
     "accelerator",
@@ -61,16 +66,22 @@ def checkpoint_record(record: Mapping[str, Any], stores: Iterable[Path]) -> dict
 
 @contextlib.contextmanager
 def run_folder(
-    output: Path, record: Mapping[str, Any], *, overwrite: bool = False, resume: bool | None = None
+    output: Path,
+    record: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+    resume: bool | None = None,
+    inputs: Iterable[Path] = (),
 ) -> Iterator[None]:
     """The output folder of a run for the block, with its record in it as `settings.json`.
 
-    See `evolift.posedata.output_file.output_folder` for what happens when the block fails. Further processes of a
-    training on several devices find the folder made by the first. `resume` is None for runs that cannot be resumed.
+    See `evolift.posedata.output_folder.output_folder` for what happens when the block fails. Further processes of a
+    training on several devices find the folder made by the first. `resume` is None for runs that cannot be resumed. `inputs`
+    are read besides the files that the record names; none may lie in the folder.
 
     Raises:
         OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
-        InputError: the run to resume was begun with other settings, has done more steps already, or its record is damaged.
+        InputError: the run to resume was begun with other settings or has done more steps already.
     """
     if not is_first_process():
         yield
@@ -79,7 +90,8 @@ def run_folder(
         _require_same_settings(output / SETTINGS, record["settings"])
         if "steps" in record["settings"]:  # before the record is written anew
             require_steps_left(output, record["settings"]["steps"])
-    with output_folder(output, overwrite=overwrite, resume=resume):
+    read = [*inputs, *_paths_in(record["settings"])]
+    with output_folder(output, overwrite=overwrite, resume=resume, inputs=read):
         write_json(output / SETTINGS, record)
         yield
 
@@ -90,13 +102,27 @@ def _require_same_settings(path: Path, now: Mapping[str, Any]) -> None:
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))["settings"]
-    except (ValueError, KeyError, OSError):
-        raise InputError(f"{path} is damaged: start again with `overwrite`") from None
+        if not isinstance(before, dict):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, OSError):
+        # Without it nobody knows whose state there is.
+        _log.warning("%s is damaged: the run begins anew.", path)
+        (path.parent / STATE).unlink(missing_ok=True)
+        return
     for name in sorted((before.keys() | now.keys()) - MAY_CHANGE):
         if before.get(name) != now.get(name):
             raise InputError(
                 f"{path.parent} was begun with `{name}` {before.get(name)}, not {now.get(name)}: resume with the same settings, or start again with `overwrite`"
             )
+
+
+def _paths_in(settings: Mapping[str, Any]) -> Iterator[Path]:
+    """What of the values of settings are files or folders that are there, but for the output."""
+    for name, value in settings.items():
+        for text in value if isinstance(value, list) else [value]:
+            # Not `Path.exists`, which stumbles over texts that are no paths at all.
+            if name != "output" and isinstance(text, str) and os.path.exists(text):  # noqa: PTH110
+                yield Path(text)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -26,16 +25,19 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.errors import InputError
 from evolift.posedata.output_file import write_text
 from evolift.posedata.seeds import seed_at
 from evolift.training.checkpoint import CheckpointedModel
 from evolift.training.memory_allocator import reuse_freed_memory
-from evolift.training.resume_state import STATE
+from evolift.training.process_watch import watched_processes
+from evolift.training.resume_state import STATE, WholeStates, why_not_resumed
 from evolift.training.settings import RunSettings
 from evolift.training.weight_average import MovingAverage
 
 Batch = dict[str, Tensor]
+
+_log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -204,16 +206,17 @@ def train(
     Args:
         module: what to train.
         data: its batches.
-        folder: an existing run folder (see `evolift.posedata.output_file.output_folder`).
+        folder: an existing run folder (see `evolift.posedata.output_folder.output_folder`).
         settings: how long and on what.
-        resume: continue from `folder/resume.ckpt` if it is there, else begin.
+        resume: continue from `folder/resume.ckpt`; if it is not there, damaged, or of another network, begin anew and say so.
 
     Returns:
         History: a row per validation with the column `step` and every logged metric.
 
     Raises:
-        InputError: the loss became non-finite; the message names the step. Or float16 on a CPU.
-        CheckpointError: resume.ckpt is damaged.
+        InputError: the loss became non-finite; the message names the step. Or float16 on a CPU. Or another process of the
+            training ended.
+        OutputError: a file cannot be written.
     """
     reuse_freed_memory()
     module.may_fuse = not settings.precision.endswith("-mixed")
@@ -251,6 +254,7 @@ def train(
         log_every_n_steps=50,
         use_distributed_sampler=False,
         callbacks=callbacks,
+        plugins=[WholeStates()],
         logger=False,
         enable_progress_bar=settings.progress,
         enable_model_summary=False,
@@ -258,7 +262,7 @@ def train(
     )
     if settings.precision == "16-mixed" and isinstance(trainer.accelerator, CPUAccelerator):
         raise InputError("float16 is for GPUs: train with precision bf16-mixed, or 32-true, on a CPU")
-    state = folder / STATE
+    state = _state_to_resume(folder / STATE, module) if resume else None
     with warnings.catch_warnings():
         # Batches are cheap pure functions here: worker counts are the user's choice, not lightning's.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -268,14 +272,32 @@ def train(
         # lightning 2.6 under torch 2.14.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         try:
-            trainer.fit(
-                module, data, ckpt_path=state if resume and state.exists() else None, weights_only=True
-            )
-        except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
-            if resume and state.exists() and trainer.global_step == 0:
-                why = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise CheckpointError(
-                    f"{state} is damaged or does not fit these settings ({why}): start again with `overwrite`"
+            with watched_processes(trainer):
+                trainer.fit(module, data, ckpt_path=state, weights_only=True)
+        except RuntimeError as error:
+            if trainer.world_size > 1 and _is_lost_connection(error):
+                raise InputError(
+                    f"another process of the training on {trainer.world_size} devices ended, or cannot be reached: go on with `resume`"
                 ) from error
             raise
     return pd.DataFrame(keep.rows)
+
+
+def _state_to_resume(state: Path, module: StageModule) -> Path | None:
+    """The state to go on from; None, which is said, if there is none that can be."""
+    if not state.exists():
+        _log.warning("%s: there is nothing to resume: the training begins anew.", state)
+        return None
+    why = why_not_resumed(state, module)
+    if why is not None:
+        _log.warning("%s %s: the training begins anew.", state, why)
+        return None
+    return state
+
+
+def _is_lost_connection(error: RuntimeError) -> bool:
+    """Whether torch says that it cannot reach another process."""
+    said = str(error).lower()
+    return isinstance(error, torch.distributed.DistError) or any(
+        word in said for word in ("gloo", "nccl", "connection", "peer")
+    )

@@ -75,6 +75,12 @@ class EvolutionReport:
         """The report as a dictionary of plain values, for provenance and JSON."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> EvolutionReport:
+        """The report that `to_dict` gave."""
+        generations = tuple(Tally(**tally) for tally in values["generations"])
+        return cls(**(values | {"generations": generations}))
+
     def reasons(self) -> dict[str, int]:
         """Why criteria refused candidates, in all generations, the most frequent first."""
         total = Tally()
@@ -120,7 +126,8 @@ def evolve(
         target: store to write.
         settings: all that changes the result.
         overwrite: replace `target` if it exists, and start anew if an interrupted run left a work folder beside it.
-        resume: go on with that work folder if there is one; the result is the same as of an undisturbed run.
+        resume: go on with that work folder if there is one; the result is the same as of an undisturbed run. If this run
+            has written `target` already, its report is given.
         workers: who breeds; this process if None. They never change the result.
         hardness: weights of poses for the sampling "hardness"; must give the same weights for the same poses.
         further_inputs: files that `hardness` depends on, for provenance; a run is resumed with the same only.
@@ -136,7 +143,8 @@ def evolve(
     """
     require_settings("settings", settings, EvolutionSettings)
     source, target = Path(source), Path(target)
-    check_output(target, overwrite=overwrite)
+    inputs = (source, *files_of_limits(settings.limits), *further_inputs)
+    check_output(target, overwrite=overwrite or resume, inputs=inputs)
     if (hardness is None) == (settings.sampling == "hardness"):
         raise InputError('the sampling "hardness" and a function that scores poses must be given together')
     with PoseStore(source) as store:
@@ -146,28 +154,58 @@ def evolve(
         limits = joint_limits(settings.limits, tree.skeleton)
         criteria_by_names(settings.criteria, tree)
         size = settings.size_from(len(store))
-        inputs = {
-            file.name: sha256_of(file)
-            for file in (source, *files_of_limits(settings.limits), *further_inputs)
-        }
+        hashes = {file.name: sha256_of(file) for file in inputs}
         parameters = settings.to_dict() | ({"source_frame": RULE} if is_predicted(store) else {})
-        provenance = Provenance(command, parameters, settings.seed, inputs)
+        provenance = Provenance(command, parameters, settings.seed, hashes)
         job = Job(WorkFolder.beside(target), len(store), size, tree, settings)
         folder = job.work_folder()
-        folder.start(_identity(provenance, job, block), resume=resume, overwrite=overwrite)
-        try:
-            with PoseStoreWriter(target, store.skeleton, "world", provenance, overwrite=overwrite) as writer:
-                originals = _copy_originals(store, writer, limits, folder)
-                blocks = _blocks(job, block)
-                tallies = _grow(job, blocks, originals, writer, workers or BlockWorkers(), hardness, progress)
-                report = EvolutionReport(len(store), len(originals.valid), size - len(store), tuple(tallies))
-                parameters = provenance.parameters | {"report": report.to_dict()}
-                writer.provenance = replace(provenance, parameters=parameters)
-        except (InputError, StoreError):
-            folder.remove()  # going on would end the same way
-            raise
-    folder.remove()
+        with folder.lock(target):
+            if target.exists() and not overwrite:  # resumed, or finished by another process a moment ago
+                report = _finished(target, provenance, len(store), size) if resume else None
+                if report is None:
+                    check_output(target, overwrite=False)
+                else:
+                    _log.warning("%s was written whole before the run was interrupted.", target)
+                    if folder.path.exists():
+                        folder.remove()
+                    return report
+            folder.start(_identity(provenance, job, block), resume=resume, overwrite=overwrite)
+            try:
+                with PoseStoreWriter(
+                    target, store.skeleton, "world", provenance, overwrite=overwrite
+                ) as writer:
+                    originals = _copy_originals(store, writer, limits, folder)
+                    blocks = _blocks(job, block)
+                    tallies = _grow(
+                        job, blocks, originals, writer, workers or BlockWorkers(), hardness, progress
+                    )
+                    report = EvolutionReport(
+                        len(store), len(originals.valid), size - len(store), tuple(tallies)
+                    )
+                    parameters = provenance.parameters | {"report": report.to_dict()}
+                    writer.provenance = replace(provenance, parameters=parameters)
+            except (InputError, StoreError):
+                folder.remove()  # going on would end the same way
+                raise
+            folder.remove()
     return report
+
+
+def _finished(target: Path, provenance: Provenance, originals: int, size: int) -> EvolutionReport | None:
+    """The report of a store that this very run has written; None if it is another one."""
+    try:
+        with PoseStore(target) as store:
+            written = store.provenance
+            told = dict(written.parameters)
+            report = EvolutionReport.from_dict(told.pop("report"))
+            is_same = replace(written, parameters=told) == _plain(provenance)
+            return report if is_same and len(store) == size and report.originals == originals else None
+    except (StoreError, KeyError, TypeError):
+        return None
+
+
+def _plain(provenance: Provenance) -> Provenance:
+    return Provenance(**json.loads(json.dumps(vars(provenance), default=str)))
 
 
 def _identity(provenance: Provenance, job: Job, block: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 from dataclasses import asdict
@@ -21,6 +22,8 @@ from jaxtyping import Float32, Int64
 
 from evolift.evolution.job.breeding import Children, Tally
 from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.output_file import sync, write_json
+from evolift.posedata.output_lock import PREFIX, OutputLock, beside
 
 MARKER = "run.json"
 LOG = "finished.jsonl"
@@ -35,6 +38,9 @@ COLUMNS: dict[str, type[np.generic]] = {
     "weight": np.float64,
     "support": np.float32,
 }
+
+
+_log = logging.getLogger(__name__)
 
 
 class WorkFolder:
@@ -54,10 +60,14 @@ class WorkFolder:
     @staticmethod
     def beside(target: Path) -> Path:
         """Where the folder of a run with this output lies."""
-        return target.with_name(target.name + ".work")
+        return beside(target, ".work")
+
+    def lock(self, target: Path) -> OutputLock:
+        """Keep other processes out while this one works in it, for the output `target`."""
+        return OutputLock(self.path, target)
 
     def start(self, run: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
-        """Make the folder, or take up an interrupted run's.
+        """Make the folder, or take up an interrupted run's; a damaged one is made anew, which is said.
 
         Args:
             run: all that the result depends on; an interrupted run must have the same.
@@ -68,11 +78,15 @@ class WorkFolder:
             InputError: the interrupted run was another one.
             OutputError: something is there and neither flag is given, or the disk is full.
         """
-        if self.path.exists():
+        if not self.path.exists():
             if resume:
-                self._require(run)
+                _log.warning("%s: there is no interrupted run to resume: it begins anew.", self.path)
+        else:
+            if resume and self._is_sound(run):
                 return
-            if not overwrite:
+            if resume:
+                _log.warning("%s: what the interrupted run left is damaged: it begins anew.", self.path)
+            elif not overwrite:
                 raise OutputError(
                     f"{self.path} was left by an interrupted run: add `resume` to go on with it, or `overwrite` to start anew"
                 )
@@ -84,19 +98,30 @@ class WorkFolder:
                     _reserve(file.fileno(), self.rows * self._row_bytes(name))
             (self.path / LOG).touch()
             # Last: a folder without the marker was killed while it was made and holds nothing.
-            (self.path / MARKER).write_text(json.dumps(run), encoding="utf-8")
-        except OSError as error:
+            sync(self.path)
+            write_json(self.path / MARKER, run)
+        except (OSError, OutputError) as error:
             shutil.rmtree(self.path, ignore_errors=True)
+            why = error.strerror if isinstance(error, OSError) else error
             need = sum(self.rows * self._row_bytes(name) for name in COLUMNS) / 1e9
             raise OutputError(
-                f"{self.path}: the run needs {need:.1f} GB of disk there until the store is written: {error.strerror}"
+                f"{self.path}: the run needs {need:.1f} GB of disk there until the store is written: {why}"
             ) from None
 
-    def _require(self, run: dict[str, Any]) -> None:
-        marker = self.path / MARKER
-        if not marker.is_file():
-            raise InputError(f"{self.path} holds no interrupted run: add `overwrite` to start anew")
-        before = json.loads(marker.read_text(encoding="utf-8"))
+    def _is_sound(self, run: dict[str, Any]) -> bool:
+        """Whether its record can be read, and its columns have their sizes."""
+        try:
+            before = json.loads((self.path / MARKER).read_text(encoding="utf-8"))
+            if not isinstance(before, dict):
+                return False
+            self._require(before, run)
+            return (self.path / LOG).is_file() and all(
+                (self.path / name).stat().st_size == self.rows * self._row_bytes(name) for name in COLUMNS
+            )
+        except (OSError, ValueError):
+            return False
+
+    def _require(self, before: dict[str, Any], run: dict[str, Any]) -> None:
         changed = sorted(key for key in before.keys() | run.keys() if before.get(key) != run.get(key))
         if changed:
             raise InputError(
@@ -110,7 +135,13 @@ class WorkFolder:
             OutputError: it is something else.
         """
         names = {MARKER, LOG, PARENTS, TEMPLATES, *COLUMNS}
-        strange = [entry.name for entry in self.path.iterdir() if entry.name not in names]
+        if not self.path.is_dir():
+            raise OutputError(f"{self.path} is no folder that a run made: move it away")
+        strange = [
+            entry.name
+            for entry in self.path.iterdir()
+            if entry.name not in names and not entry.name.startswith(PREFIX)
+        ]
         if strange:
             raise OutputError(f"{self.path} holds files that no run made ({strange[0]}): move it away")
         shutil.rmtree(self.path)
@@ -174,12 +205,12 @@ class WorkFolder:
     def finished(self) -> dict[tuple[int, int], Tally]:
         """(generation, block) of all finished blocks, with what selection did in them."""
         blocks = {}
-        for line in (self.path / LOG).read_text(encoding="utf-8").splitlines():
+        for line in (self.path / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 values = json.loads(line)
-            except json.JSONDecodeError:
+                blocks[values["generation"], values["block"]] = Tally(**values["tally"])
+            except (ValueError, KeyError, TypeError):
                 continue  # killed while this line was written: the block counts as not finished
-            blocks[values["generation"], values["block"]] = Tally(**values["tally"])
         return blocks
 
     def log(self, generation: int, block: int, tally: Tally) -> None:

@@ -13,7 +13,7 @@ from evolift.evolution.limits.fitted_limits import FittedLimits, fit_limits
 from evolift.evolution.limits.limits_file import save_limits
 from evolift.evolution.settings import FitSettings
 from evolift.posedata.errors import StoreError
-from evolift.posedata.output_file import sha256_of
+from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.store import PoseStore, Provenance
 
@@ -40,6 +40,7 @@ def fit_store(
         InputError: its skeleton has no kinematic tree, a joint is not labelled, or no pose is whole.
         OutputError: the target exists, or cannot be written.
     """
+    check_output(target, overwrite=overwrite, inputs=[store.path])
     store.require_labelled("fitting limits")
 
     def batches() -> Iterator[Tensor]:

@@ -26,7 +26,7 @@ from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FittedLimits
 from evolift.evolution.settings import FitSettings
 from evolift.posedata.errors import InputError
-from evolift.posedata.output_file import whole_file
+from evolift.posedata.hdf5_output import whole_hdf5
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import Provenance
 
@@ -41,10 +41,7 @@ def save_limits(path: Path, limits: FittedLimits, provenance: Provenance, *, ove
         OutputError: the file exists and `overwrite` is False, or cannot be written.
     """
     tree = limits.tree
-    with (
-        whole_file(path, overwrite=overwrite) as partial,
-        h5py.File(partial, "w", libver=("v110", "v110")) as file,
-    ):
+    with whole_hdf5(path, overwrite=overwrite) as file:
         attributes = {
             "format": FORMAT,
             "version": VERSION,

@@ -131,7 +131,7 @@ def import_bvh(
         InputError: the only file, or all, are damaged or lack a joint, or names, unit or axes cannot be told.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source])
     given = None if names is None else bvh_names(names)
     left_out: dict[str, str] = {}
     odd = _Oddities()

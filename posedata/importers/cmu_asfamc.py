@@ -70,7 +70,7 @@ def import_cmu(
         OutputError: the target exists or cannot be written.
     """
     require_workers(settings.num_workers)
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source])
     kept_frames(1, CMU_FPS, settings.fps)  # refuses a wrong fps before anything is read
     with SourceFiles(source) as files:
         clips = _of_subjects(find_clips(files), subjects, source)

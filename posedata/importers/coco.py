@@ -90,7 +90,7 @@ def import_coco(
         InputError: the file is damaged or not of this layout, or an image is missing or of another size.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source, images])
     layout = coco_layout(source, skeleton, mapping)
     entries = _images(source)
     counts = _Counts()

@@ -7,7 +7,6 @@ ones seen through the camera. MATLAB is not needed.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -141,7 +140,7 @@ def import_human36m(
         InputError: a file is missing or damaged, cameras of a subject are not known, or images are asked for without cameras.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source, metadata, frames])
     kept_frames(1, RATE, fps)  # refuses a wrong fps before anything is read
     if world and (videos or frames is not None or metadata is not None):
         raise InputError(
@@ -171,10 +170,10 @@ def import_human36m(
     )
     root = "" if images is None else images.name if videos else relative_folder(images, target.parent)
     writer = PoseStoreWriter(target, H36M17, "world", provenance, image_root=root, overwrite=overwrite)
-    with writer, contextlib.ExitStack() as stack:
+    with writer:
         extract_to = None
         if videos and images is not None:
-            extract_to = stack.enter_context(new_image_folder(images, overwrite=overwrite))
+            extract_to = new_image_folder(images, writer, overwrite=overwrite)
         image_source = _Images(frames, extract_to)
         indices: dict[tuple[str, tuple[int, int]], int] = {}
         upright = UprightCheck()
@@ -189,10 +188,6 @@ def import_human36m(
                 writer.append(poses)
             progress(1, len(sequences))
         upright.close(str(source))
-        if extract_to is not None:
-            target.unlink(
-                missing_ok=True
-            )  # or a kill right now would leave the old store with the new images
     notes = () if cameras is None else cameras.notes
     return Human36mSummary(len(sequences), len(writer), left_out, images, notes)
 

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-from evolift.posedata.errors import OutputError
 from evolift.posedata.image_file import decode_image
+from evolift.posedata.store_writer import PoseStoreWriter
 
 _ENDINGS = {".jpg", ".jpeg", ".png"}
 
 
-@contextlib.contextmanager
-def new_image_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; it gets that name when the block ends without an error.
+def new_image_folder(path: Path, writer: PoseStoreWriter, *, overwrite: bool = False) -> Path:
+    """Make the folder of a store's images; it gets its name together with the store, when the writer is closed.
 
     Args:
         path: the folder to make.
+        writer: of the store, which is open.
         overwrite: replace it if it exists and holds nothing but images.
 
+    Returns:
+        A temporary folder beside `path`, to be filled.
+
     Raises:
-        OutputError: it exists and is not to be replaced, or the file system refuses.
+        OutputError: it exists and is not to be replaced, somebody else writes it, or the file system refuses.
     """
-    if path.exists():
-        if not overwrite:
-            raise OutputError(f"{path} exists: choose another output or add `overwrite`")
-        if not path.is_dir() or any(
-            entry.is_file() and entry.suffix.lower() not in _ENDINGS for entry in path.rglob("*")
-        ):
-            raise OutputError(
-                f"{path} holds more than images, so it is not overwritten: choose another output"
-            )
-    partial, old = path.with_name(path.name + ".partial"), path.with_name(path.name + ".old.partial")
-    try:
-        for leftover in (partial, old):
-            if leftover.exists():
-                shutil.rmtree(leftover)
-        partial.mkdir(parents=True)
-        yield partial
-        if path.exists():
-            path.rename(old)
-        partial.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise OutputError(f"{path} could not be written: {error.strerror or error}") from error
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    return writer.new_folder(path, overwrite=overwrite, endings=_ENDINGS)
 
 
 def check_image(data: bytes, label: str) -> tuple[int, int]:

@@ -9,7 +9,6 @@ References: Johnson & Everingham, BMVC 2010 (LSP) and CVPR 2011 (LSPET).
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
 from dataclasses import dataclass
@@ -95,7 +94,7 @@ def import_lsp(
         InputError: a file is missing or damaged, or there are no such numbers.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source])
     with SourceFiles(source) as files:
         annotation_name, annotation = _read_annotation(files)
         last = len(annotation.joints) if last is None else last
@@ -116,12 +115,8 @@ def import_lsp(
         writer = PoseStoreWriter(
             target, H36M17, "none", provenance, image_root=image_root, overwrite=overwrite
         )
-        with writer, contextlib.ExitStack() as stack:
-            kept = (
-                stack.enter_context(new_image_folder(folder, overwrite=overwrite))
-                if files.is_archive
-                else None
-            )
+        with writer:
+            kept = new_image_folder(folder, writer, overwrite=overwrite) if files.is_archive else None
             for number, name in images.items():
                 data = files.read(name)
                 check_image(data, files.label(name))
@@ -132,10 +127,6 @@ def import_lsp(
             paths = [PurePosixPath(name).name for name in names] if files.is_archive else names
             if chosen:
                 writer.append(_rows(annotation, np.array(chosen), paths))
-            if kept is not None:
-                target.unlink(
-                    missing_ok=True
-                )  # or a kill right now would leave the old store with the new images
     return LspSummary(annotation.variant, len(chosen), len(images) - len(chosen), folder)
 
 

@@ -85,7 +85,7 @@ def import_mmpose(
         InputError: a file is damaged or not of this layout, an image is missing, or the cameras do not fit the poses.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source, cameras, metadata, images])
     known = _cameras(source, cameras, metadata)
     provenance = Provenance(
         "evolift data import mmpose",

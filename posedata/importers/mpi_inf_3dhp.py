@@ -11,7 +11,6 @@ none are named are its set "vnect", whose videos its script downloads. imageSequ
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,7 +100,7 @@ def import_mpi_inf_3dhp(
         InputError: a file is missing or damaged, or 2D and 3D do not belong together.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source])
     found = _find(source, subjects)
     unknown = [name for name in cameras if name not in map(str, range(_CAMERAS))]
     if unknown or not cameras:
@@ -142,10 +141,8 @@ def import_mpi_inf_3dhp(
         unlabelled=UNLABELLED_JOINTS,
         overwrite=overwrite,
     )
-    with writer, contextlib.ExitStack() as stack:
-        image_folder = (
-            None if images is None else stack.enter_context(new_image_folder(images, overwrite=overwrite))
-        )
+    with writer:
+        image_folder = None if images is None else new_image_folder(images, writer, overwrite=overwrite)
         upright = UprightCheck()
         for key, folder in found.items():
             joints_2d, joints_3d = read_annotation(folder / "annot.mat", SEQUENCES[key][0])
@@ -162,10 +159,6 @@ def import_mpi_inf_3dhp(
                 writer.append(poses)
                 progress(1, len(views))
         upright.close(str(source))
-        if image_folder is not None:
-            target.unlink(
-                missing_ok=True
-            )  # or a kill right now would leave the old store with the new images
     return Mpi3dhpSummary(len(found), len(writer), left_out, images=images)
 
 

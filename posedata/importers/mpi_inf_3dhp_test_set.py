@@ -62,7 +62,7 @@ def import_mpi_inf_3dhp_test_set(
         InputError: a file is missing or damaged.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source])
     found = {path.parent.name: path for path in sorted(source.glob("TS*/annot_data.mat"))}
     for subject in [*found, *(subjects or ())]:
         if subject not in SIZES or subject not in found:

@@ -85,7 +85,7 @@ def import_mpii(
         InputError: the file is damaged or not of one of the layouts, or an image is missing.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source, images])
     counts = _Counts()
     people = (
         _people_of_mat(source, counts) if source.suffix.lower() == ".mat" else _people_of_json(source, counts)

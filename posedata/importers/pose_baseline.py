@@ -96,7 +96,7 @@ def import_pose_baseline(
         StoreError: a file has links.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source])
     kept_frames(1, RATE, settings.fps)  # refuses a wrong fps before anything is read
     with SourceFiles(source) as files:
         every = _find(files, settings, choice)

@@ -101,7 +101,7 @@ def import_smpl_joints(
         InputError: the only file, or all, are damaged or hold no joints, or unit or axes cannot be told.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[source])
     frame = CaptureFrame(millimetres_of(unit, None), up, mirrored)
     with SourceFiles(source, single=(".npz", ".npy")) as files:
         found = sorted(files.with_ending(".npz") + files.with_ending(".npy"))

@@ -109,7 +109,7 @@ def import_videopose3d(
         InputError: a file is not of this layout, the two do not belong together, or the cameras are not known.
         OutputError: the target exists or cannot be written.
     """
-    check_output(target, overwrite=overwrite)
+    check_output(target, overwrite=overwrite, inputs=[*sources, metadata])
     kept_frames(1, RATE, fps)  # refuses a wrong fps before anything is read
     table_3d, table_2d = _tables(sources)
     names = _sequence_names(table_3d, table_2d, choice)

@@ -18,11 +18,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from evolift.posedata.errors import OutputError
-from evolift.posedata.output_file import free_path, whole_file
+from evolift.posedata.hdf5_output import whole_hdf5
+from evolift.posedata.output_file import free_path
 from evolift.posedata.predictions.prediction_header import header_of
 from evolift.posedata.predictions.predictions import Predictions, require_near_frames
 
@@ -56,7 +56,7 @@ def write_sleap_analysis(folder: Path, name: str, predictions: Predictions) -> P
         joints[number, frames] = predictions.joints_3d[rows] + place
         scores[number, frames] = predictions.confidence[rows]
     path = free_path(folder, name, ".analysis.h5")
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    with whole_hdf5(path) as file:
         table = file.create_dataset("tracks", data=joints.transpose(0, 3, 2, 1), compression="gzip")
         table.attrs["units"], table.attrs["first_frame"] = "mm", first
         table.attrs["frame_of_reference"] = "camera" if is_placed else "camera, relative to the root joint"

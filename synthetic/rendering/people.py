@@ -24,7 +24,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import encoded_image
 from evolift.posedata.importers.image_folder import new_image_folder
 from evolift.posedata.num_workers import require_workers
-from evolift.posedata.output_file import sha256_of
+from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.seeds import numpy_generator_at
@@ -90,6 +90,7 @@ def render_store(
         OutputError: an output exists, or cannot be written.
     """
     require_workers(settings.num_workers)
+    check_output(target, overwrite=overwrite, inputs=[source])
     with PoseStore(source, skeleton=H36M17) as poses:
         if poses.coordinate_frame != "world":
             raise InputError(
@@ -107,15 +108,13 @@ def render_store(
         PoseStoreWriter(
             target, H36M17, "camera", provenance, image_root=folder.name, overwrite=overwrite
         ) as writer,
-        new_image_folder(folder, overwrite=overwrite) as partial,
         PoseStore(source, validate=False) as poses,
     ):
+        partial = new_image_folder(folder, writer, overwrite=overwrite)
         for rendered in _rendered(source, partial, settings):
             labels = poses.read(np.array([one.row for one in rendered]))
             writer.append(_as_poses(rendered, labels, writer, len(writer)))
             progress(len(rendered))
-        # The folder gets its name before the store does: a kill in between leaves no store, not a wrong pair.
-        target.unlink(missing_ok=True)
 
 
 def _rendered(source: Path, folder: Path, settings: RenderSettings) -> Iterator[list[RenderedPerson]]:

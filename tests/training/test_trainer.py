@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.errors import InputError
 from evolift.posedata.seeds import generator_at
 from evolift.training.checkpoint import CheckpointedModel, load_checkpoint
 from evolift.training.resume_state import require_steps_left
@@ -189,8 +189,37 @@ def test_what_cannot_be_had_is_told_in_one_sentence(tmp_path: Path) -> None:
         RunSettings(steps=1, validate_every=1, average_decay=1.0)
 
 
-def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+def _cut(state: Path) -> None:
+    state.write_bytes(state.read_bytes()[:-100])
+
+
+def _flip(state: Path) -> None:
+    data = bytearray(state.read_bytes())
+    data[len(data) // 2] ^= 1
+    state.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda state: state.write_bytes(b""), "is damaged"),
+        (lambda state: state.write_bytes(b"nonsense"), "is damaged"),
+        (_cut, "is damaged"),
+        (_flip, "is damaged"),
+        (lambda state: torch.save({"state_dict": {}, "global_step": 4}, state), "is of another network"),
+        (Path.unlink, "there is nothing to resume"),
+    ],
+)
+def test_a_state_that_cannot_be_resumed_begins_anew(
+    tmp_path: Path, damage: Callable[[Path], object], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(tmp_path / "whole", steps=8)
     run(tmp_path / "a", steps=4)
-    (tmp_path / "a/resume.ckpt").write_bytes(b"nonsense")
-    with pytest.raises(CheckpointError, match="start again with `overwrite`"):
-        run(tmp_path / "a", resume=True)
+    damage(tmp_path / "a/resume.ckpt")
+    batches = Batches()
+    run(tmp_path / "a", steps=8, resume=True, batches=batches)
+    assert batches.asked[0] == (0, 0, 1)
+    assert said in caplog.text
+    assert "begins anew" in caplog.text
+    name = "last.safetensors"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

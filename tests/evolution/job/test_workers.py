@@ -104,7 +104,7 @@ def test_a_folder_of_somebody_else_is_never_deleted(tiny_store: Path, tmp_path: 
     (folder / "thesis.txt").write_text("years of work")
     with pytest.raises(OutputError, match=r"holds files that no run made \(thesis\.txt\)"):
         evolve(tiny_store, target, SETTINGS, overwrite=True)
-    with pytest.raises(InputError, match="holds no interrupted run"):
+    with pytest.raises(OutputError, match="holds files that no run made"):
         evolve(tiny_store, target, SETTINGS, resume=True)
     assert (folder / "thesis.txt").read_text() == "years of work"
 

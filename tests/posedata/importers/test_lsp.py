@@ -10,7 +10,6 @@ import pytest
 import scipy.io
 
 from evolift.posedata.errors import EvoliftError, InputError, OutputError
-from evolift.posedata.importers.image_folder import new_image_folder
 from evolift.posedata.importers.lsp import import_lsp, parse_annotation
 from evolift.posedata.skeleton import H36M17, LSP14
 from evolift.posedata.store import PoseStore
@@ -242,38 +241,4 @@ def test_a_failed_overwrite_keeps_the_old_store_and_its_photographs(tmp_path: Pa
     with PoseStore(tmp_path / "out.h5") as store:
         assert all((store.image_folder / image).is_file() for image in store.read().image or ())
         assert len(store) == 2
-    assert not list(tmp_path.glob("*.partial"))
-
-
-def test_an_image_folder_is_swapped_whole(tmp_path: Path) -> None:
-    path = tmp_path / "images"
-    with new_image_folder(path) as partial:
-        (partial / "a.jpg").write_bytes(b"1")
-        assert not path.exists()
-
-    def fail() -> None:
-        with new_image_folder(path, overwrite=True) as partial:
-            (partial / "b.jpg").write_bytes(b"2")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert [entry.name for entry in path.iterdir()] == ["a.jpg"]
-    assert [entry.name for entry in tmp_path.iterdir()] == ["images"]
-
-
-@pytest.mark.real_data
-def test_real_photographs(data_folder: Path, tmp_path: Path) -> None:
-    summary = import_lsp(data_folder / "lspet_subset.zip", tmp_path / "val.h5", first=3601)
-    assert summary.variant == "LSPET"
-    assert summary.poses + summary.left_out == 400
-    with PoseStore(tmp_path / "val.h5", skeleton=H36M17) as store:
-        poses = store.read()
-    assert poses.visibility is not None
-    assert poses.joints_2d is not None
-    assert 0.8 < (poses.visibility[:, H36M17.index("left_knee")] == 2).mean() < 1
-    assert (poses.visibility[:, H36M17.index("nose")] == 0).all()
-    # Heads are mostly above hips in photographs, where y points down.
-    head, pelvis = H36M17.index("head"), H36M17.index("pelvis")
-    both = (poses.visibility[:, head] == 2) & (poses.visibility[:, pelvis] == 2)
-    assert (poses.joints_2d[both, head, 1] < poses.joints_2d[both, pelvis, 1]).mean() > 0.6
+    assert not list(tmp_path.glob(".evolift-*"))
