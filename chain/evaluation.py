@@ -15,7 +15,7 @@ from evolift.chain.model import ChainModel
 from evolift.detector2d.image_source import read_source
 from evolift.detector2d.samples import batches_in_order, crop_settings
 from evolift.posedata.errors import InputError
-from evolift.posedata.input_file import FilePath
+from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
 from evolift.posedata.metrics import COLUMNS, score_table
 from evolift.posedata.progress import Progress, no_progress
@@ -116,7 +116,7 @@ def evaluate_chain(
         InputError: the store has no image with 3D joints.
         StoreError: the store is damaged.
     """
-    store = Path(store)
+    store = as_path(store, "store")
     # As in training: in this layout depthwise convolutions take half the time on a CPU.
     model.detector.to(memory_format=torch.channels_last)
     return chain_table(predict_chain(model, store, num_workers=num_workers, progress=progress), store, model)

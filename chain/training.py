@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -20,7 +19,7 @@ from evolift.detector2d.training import read_sources
 from evolift.lifter.normalisation import MM_PER_M
 from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
-from evolift.posedata.input_file import FilePath, as_paths
+from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.metrics import joint_errors
 from evolift.posedata.settings import require_settings
 from evolift.posedata.skeleton import Skeleton
@@ -211,7 +210,11 @@ def finetune(
         OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
     """
     require_settings("training", training, ChainTrainingSettings)
-    stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
+    stores, validation, output = (
+        as_paths(stores, "stores"),
+        as_paths(validation, "validation"),
+        as_path(output, "output"),
+    )
     detector = chain.detector
     pasted = chosen_occluders(training.occlusion, occluders)
     record = run_record(

@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from typing import Any
 
 import rich_click as click
 from click.exceptions import NoArgsIsHelpError
 
 from evolift.cli.interruption import Interruption
+from evolift.cli.settings_options import settings_options, taken_settings, with_flags
 from evolift.posedata.errors import EvoliftError
+from evolift.posedata.file_limits import FileLimits, limited
 from evolift.posedata.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -87,8 +90,11 @@ def command_named(name: str) -> click.Command:
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="evolift")
-def evolift() -> None:
+@settings_options(FileLimits)
+@click.pass_context
+def evolift(ctx: click.Context, /, **options: Any) -> None:
     """3D human pose from one camera: train it, extend its data, look inside it, run it on your photographs."""
+    ctx.with_resource(limited(taken_settings(FileLimits, options)))
 
 
 def main() -> None:
@@ -114,7 +120,7 @@ def _told(error: BaseException, signal_number: int) -> int:
         click.echo("Interrupted.", err=True)
         return 128 + (signal_number or signal.SIGINT)
     if isinstance(error, EvoliftError):
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {with_flags(str(error), evolift)}", err=True)
         return 2
     if isinstance(error, NoArgsIsHelpError):
         error.show()

@@ -25,9 +25,13 @@ import rich_click as click
 
 from evolift.cli.settings_options import in_flags
 from evolift.posedata.errors import EvoliftError, InputError
+from evolift.posedata.input_file import read_text
 from evolift.posedata.output_file import require_apart
+from evolift.posedata.settings import shown
 
 REQUIRED_KEYS = {"purpose", "command", "options"}
+MAX_BYTES, MAX_NESTED = 2**20, 8
+"""Of a recipe: size of its file, and tables in tables."""
 RECIPE_KEYS = REQUIRED_KEYS | {"expected", "hardware", "time", "stages", "extends"}
 FOLDER = resources.files("evolift.cli") / "recipes"
 
@@ -42,11 +46,9 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such {what} file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{what} {path}: it cannot be read as text ({error})") from None
-    return parsed(text, f"{what} {path}")
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{what} {path}: it has more than {MAX_BYTES} bytes, so it is none")
+    return parsed(read_text(path, f"give a {what}"), f"{what} {path}")
 
 
 def parsed(text: str, name: str) -> dict[str, Any]:
@@ -56,9 +58,24 @@ def parsed(text: str, name: str) -> dict[str, Any]:
         InputError: it is not TOML.
     """
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise InputError(f"{name}: its values are nested too deeply: write it flat") from None
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{name}: not valid TOML: {error}") from None
+        raise InputError(f"{name}: not valid TOML: {' '.join(str(error).split())[:200]}") from None
+    except ValueError:  # Python's own limit, with an advice to raise it
+        raise InputError(f"{name}: not valid TOML: a number has thousands of digits") from None
+    level: list[Any] = [values]
+    for _ in range(MAX_NESTED):
+        level = [
+            part
+            for one in level
+            if isinstance(one, (dict, list))
+            for part in (one.values() if isinstance(one, dict) else one)
+        ]
+    if level:
+        raise InputError(f"{name}: its values are nested too deeply: write it flat")
+    return values
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -204,7 +221,7 @@ def _apply_recipe(ctx: click.Context, parameter: click.Parameter, name: str | No
     for key, value in options.items():
         wanted = _wanted(known[key], value)
         if wanted is not None:
-            raise InputError(f"recipe {name}: {key} must be {wanted}, not {value!r}")
+            raise InputError(f"recipe {name}: {key} must be {wanted}, not {shown(value)}")
     ctx.default_map = {str(known[key].name): value for key, value in options.items()}
 
 
@@ -232,4 +249,8 @@ def _wanted_type(kind: click.ParamType[Any]) -> type:
 
 
 def _is_of(value: object, kind: type) -> bool:
-    return not isinstance(value, bool) and isinstance(value, (int, float) if kind is float else kind)
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) >= 2**63):
+        return False
+    if isinstance(value, str) and "\0" in value:
+        return False
+    return isinstance(value, (int, float) if kind is float else kind)

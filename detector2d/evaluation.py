@@ -19,7 +19,7 @@ from evolift.detector2d.flip_test import detect_crops
 from evolift.detector2d.image_source import read_source
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
 from evolift.detector2d.samples import batches_in_order, crop_settings
-from evolift.posedata.input_file import FilePath
+from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
 from evolift.posedata.metrics import joint_errors
 from evolift.posedata.progress import Progress, no_progress
@@ -125,7 +125,7 @@ def evaluate_detector(
         InputError: the store has no images, one cannot be read, or `hard` with a head that has no heatmaps.
         StoreError: the store is damaged.
     """
-    store = Path(store)
+    store = as_path(store, "store")
     source = read_source(store, model.settings.skeleton, settings.boxes)
     if rows is not None:
         source = source.take(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -10,7 +11,7 @@ from evolift.detector2d.evaluation_settings import Boxes, ChannelsLast
 from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import H36M17, Skeleton
-from evolift.training.settings import RunSettings, Schedule, Steps, ValidateEvery
+from evolift.training.settings import RunSettings, Schedule, Steps, ValidateEvery, require_weights
 
 HeadLearningRate = Annotated[
     float, Meta(gt=0, description="Of the detector's head, at the top of the schedule.")
@@ -79,6 +80,7 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
         """
         if not self.head_widths:
             raise InputError("`head_widths` must be one number or more")
+        require_weights(16 * sum(a * b for a, b in pairwise(self.head_widths)), "head_widths")
         if self.head == "regression" and self.heatmap_dropout:
             raise InputError("the regression head has no heatmaps: leave `heatmap_dropout` at 0")
 

@@ -19,7 +19,7 @@ from evolift.detector2d.samples import MixedBatches, batches_in_order, crop_sett
 from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings, require_fitting
 from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
-from evolift.posedata.input_file import FilePath, as_paths
+from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
 from evolift.posedata.output_file import SKIPPED_IMAGES, write_text
 from evolift.posedata.settings import require_settings
@@ -215,7 +215,11 @@ def train_detector(
         OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
     """
     require_settings("training", training, DetectorTrainingSettings)
-    stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
+    stores, validation, output = (
+        as_paths(stores, "stores"),
+        as_paths(validation, "validation"),
+        as_path(output, "output"),
+    )
     pasted = chosen_occluders(training.occlusion, occluders)
     model = _beginning(detector, pretrained, training.seed)
     record = run_record(

@@ -20,6 +20,7 @@ from evolift.lifter.settings import (
     RefinerSettings,
     RefinerTrainingSettings,
 )
+from evolift.posedata.file_limits import FileLimits
 from evolift.posedata.importers.settings import CmuSettings, PoseBaselineSettings
 from evolift.posedata.settings import Settings, allowed
 from evolift.posedata.skeleton import Skeleton
@@ -28,6 +29,7 @@ from evolift.synthetic.settings import ActorSettings, RenderSettings
 
 PAGE = Path(__file__).with_name("settings.md")
 CLASSES: dict[type[Settings], str] = {
+    FileLimits: "evolift",
     PredictSettings: "evolift predict",
     AppSettings: "evolift app",
     LifterSettings: "evolift lifter train",

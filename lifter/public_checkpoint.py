@@ -20,18 +20,17 @@ normalised by `screen`, output in metres. Only tensors are read: the file is ope
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from evolift.lifter.model import LifterModel
 from evolift.lifter.settings import LifterSettings
-from evolift.posedata.errors import CheckpointError
+from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.skeleton import H36M16
+from evolift.training.torch_file import read_torch_file
 
 _CONVOLUTION = {"W": "weight", "e": "edge_logits", "bias": "bias"}
 _NON_LOCAL = {
@@ -53,16 +52,17 @@ def load_public_checkpoint(path: Path) -> LifterModel:
         CheckpointError: the file is not such a checkpoint, or holds anything but plain values and tensors.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} is not a readable checkpoint of torch.save ({first})") from None
+        content = read_torch_file(path)
+    except InputError as error:
+        raise CheckpointError(str(error)) from None
     state = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise CheckpointError(f"{path} has no state_dict of tensors: give a .pth.tar of the public SemGCN")
     try:
         return from_public_state(state)
-    except CheckpointError as error:
+    except (CheckpointError, InputError) as error:
         raise CheckpointError(f"{path}: {error}") from None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -15,7 +14,7 @@ from evolift.lifter.data.pose_source import Mixture, PosePart
 from evolift.lifter.refiner import RefinerModel
 from evolift.lifter.settings import PoseNoise, RefinerSettings, RefinerTrainingSettings
 from evolift.lifter.training import PoseModule, open_data, validation_batches
-from evolift.posedata.input_file import FilePath, as_paths
+from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.metrics import joint_errors
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.settings import require_settings
@@ -111,7 +110,11 @@ def train_refiner(
     """
     require_settings("refiner", refiner, RefinerSettings)
     require_settings("training", training, RefinerTrainingSettings)
-    stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
+    stores, validation, output = (
+        as_paths(stores, "stores"),
+        as_paths(validation, "validation"),
+        as_path(output, "output"),
+    )
     record = run_record(
         "evolift lifter train-refiner",
         refiner,

@@ -28,6 +28,7 @@ from evolift.training.settings import (
     RunSettings,
     Steps,
     ValidateEvery,
+    require_weights,
     schedule_help,
 )
 
@@ -130,6 +131,8 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
             raise InputError(
                 f"`stages` must be 1 for {self.architecture}, not {self.stages}: only a cascade has several"
             )
+        hidden, blocks, _ = self.sizes
+        require_weights(4 * hidden**2 * blocks * self.stage_count, "hidden", "blocks")
         if self.non_local and not self.architecture.startswith("semgcn"):
             raise InputError(f"`non_local` blocks belong to semgcn, not to {self.architecture}")
         joint_order(self.joint_order, self.skeleton)
@@ -178,6 +181,15 @@ class RefinerSettings(Settings, frozen=True, kw_only=True):
     layers: Annotated[int, Meta(ge=0, le=64, description="Layers on either side of the code.")] = 1
     code: Annotated[int, Meta(ge=1, le=16384, description="Width of the narrowest layer.")] = 128
     dropout: Annotated[float, Meta(ge=0, lt=1, description="After each of these layers.")] = 0.0
+
+    def check(self) -> None:
+        """Refuse a network that is too large.
+
+        Raises:
+            InputError: naming the fields.
+        """
+        inside = 2 * self.hidden**2 * max(self.layers - 1, 0)
+        require_weights(inside + 2 * self.hidden * self.code, "hidden", "layers")
 
 
 class ViewSettings(Settings, frozen=True, kw_only=True):

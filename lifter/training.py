@@ -22,7 +22,7 @@ from evolift.lifter.settings import LifterSettings, LifterTrainingSettings, Pose
 from evolift.lifter.symmetry_loss import symmetry_loss
 from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
-from evolift.posedata.input_file import FilePath, as_paths
+from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.predictions.levelled_poses import tell_levelled
 from evolift.posedata.seeds import generator_at
@@ -292,7 +292,11 @@ def train_lifter(
     """
     require_settings("lifter", lifter, LifterSettings)
     require_settings("training", training, LifterTrainingSettings)
-    stores, validation, output = as_paths(stores), as_paths(validation), Path(output)
+    stores, validation, output = (
+        as_paths(stores, "stores"),
+        as_paths(validation, "validation"),
+        as_path(output, "output"),
+    )
     start_from = None if start_from is None else Path(start_from)
     record = run_record(
         "evolift lifter train",

@@ -43,8 +43,14 @@ def parse_json(text: str, where: str) -> Any:
         raise InputError(
             f"{where} is not JSON (line {error.lineno}, column {error.colno}: {error.msg}): write it again"
         ) from None
-    except (RecursionError, ValueError) as error:  # ValueError: a whole number of thousands of digits
-        raise InputError(f"{where} is not JSON that can be read ({error}): write it again") from None
+    except RecursionError:
+        raise InputError(
+            f"{where} is not JSON that can be read (it is nested too deeply): write it again"
+        ) from None
+    except ValueError:  # Python's own limit, with an advice to raise it
+        raise InputError(
+            f"{where} is not JSON that can be read (a number has thousands of digits): write it again"
+        ) from None
 
 
 def expect(value: Any, kind: type | tuple[type, ...], where: str) -> Any:
@@ -103,6 +109,8 @@ def number_table(
     Raises:
         InputError: a row is no list, has another length, or holds something else than numbers.
     """
+    if not isinstance(rows, (list, tuple)):
+        expect(rows, list, where if isinstance(where, str) else "its rows")
     try:
         table = np.array(rows, np.float64)
         if table.shape == (len(rows), width) and not _has_text(rows):

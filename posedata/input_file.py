@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.file_limits import require_size
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -21,9 +24,32 @@ FilePath = str | Path
 """A path as users write it; what is for them takes both."""
 
 
-def as_paths(paths: FilePath | Iterable[FilePath]) -> list[Path]:
-    """Paths of some files, or of one."""
-    return [Path(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+def as_path(path: Any, name: str = "path") -> Path:
+    """A path from whatever was given for it.
+
+    Args:
+        path: what was given.
+        name: of the argument.
+
+    Raises:
+        InputError: it is no path, for example None.
+    """
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        raise InputError(f"`{name}` must be a path, not {path!r}")
+    return Path(path)
+
+
+def as_paths(paths: Any, name: str = "paths") -> list[Path]:
+    """Paths of some files, or of one.
+
+    Raises:
+        InputError: they are none, for example None.
+    """
+    if isinstance(paths, (str, os.PathLike)):
+        return [as_path(paths, name)]
+    if not isinstance(paths, Iterable):
+        raise InputError(f"`{name}` must be a path or several, not {paths!r}")
+    return [as_path(path, name) for path in paths]
 
 
 def require_regular_file(path: Path) -> None:
@@ -71,7 +97,9 @@ def read_text(path: Path, advice: str = "", *, newline: str | None = None) -> st
         newline: as of `open`: None makes every line end \n, "" leaves them as they are.
 
     Raises:
-        InputError: it cannot be read, or is not UTF-8.
+        InputError: it cannot be read, is not UTF-8, or is larger than `max_text`.
     """
+    with reading(path, advice):
+        require_size(path.stat().st_size, "max_text", str(path))
     with reading(path, advice), path.open(encoding="utf-8-sig", newline=newline) as file:
         return file.read()

@@ -12,14 +12,16 @@ import io
 import pickle
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.file_limits import require_size
 from evolift.posedata.input_file import reading
+from evolift.posedata.npz_file import read_npy_header
 
 _KINDS = re.compile(r"[<>|=]?(?:[biuf]\d{1,2}|[SUO]\d{0,6}|\?)")
 _MAX_NESTED = 20
@@ -69,7 +71,8 @@ class _Array:
         values: np.ndarray
         if isinstance(data, list):
             values = np.empty(len(data), object)
-            values[:] = [made(value) for value in data]
+            for place, value in enumerate(data):  # numpy would take apart a list of arrays
+                values[place] = made(value)
         else:
             # Python 2 wrote bytes as text.
             values = np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, kind.dtype())
@@ -119,12 +122,54 @@ _NAMES: dict[tuple[str, str], Callable[..., object]] = {
 }
 
 
-class _PlainUnpickler(pickle.Unpickler):
+def _key(value: object) -> None:
+    """Refuse what takes long to hash: a tuple of tuples that are all the same one takes for ever."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if len(parts) > _MAX_NESTED or not all(
+        part is None or isinstance(part, (str, bytes, int, float, _Scalar)) for part in parts
+    ):
+        raise _RefusedError("a key that is no text and no number")
+
+
+_LOAD: Mapping[int, Callable[[Any], None]] = pickle._Unpickler.dispatch
+
+
+class _PlainUnpickler(pickle._Unpickler):
+    """The unpickler in Python, since that in C makes keys of dictionaries without asking."""
+
+    stack: list[Any]
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_LOAD)
+
     def find_class(self, module: str, name: str) -> Any:
         try:
             return _NAMES[module, name]
         except KeyError:
             raise _RefusedError(f"{module}.{name}") from None
+
+    def _setitem(self) -> None:
+        _key(self.stack[-2])
+        _LOAD[pickle.SETITEM[0]](self)
+
+    def _setitems(self) -> None:
+        for key in self.stack[::2]:
+            _key(key)
+        _LOAD[pickle.SETITEMS[0]](self)
+
+    def _dict(self) -> None:
+        for key in self.stack[::2]:
+            _key(key)
+        _LOAD[pickle.DICT[0]](self)
+
+    def _set(self) -> None:
+        raise _RefusedError("a set")
+
+    dispatch |= {
+        pickle.SETITEM[0]: _setitem,
+        pickle.SETITEMS[0]: _setitems,
+        pickle.DICT[0]: _dict,
+        pickle.EMPTY_SET[0]: _set,
+        pickle.FROZENSET[0]: _set,
+    }
 
 
 def plain_objects(data: bytes, label: str) -> Any:
@@ -174,14 +219,11 @@ def read_object_npz(path: Path, name: str) -> Any:
             if member not in archive.namelist():
                 return None
             with archive.open(member) as file:
-                version = np.lib.format.read_magic(file)
-                read_header = (
-                    np.lib.format.read_array_header_1_0
-                    if version == (1, 0)
-                    else np.lib.format.read_array_header_2_0
-                )
-                _, _, dtype = read_header(file)
+                require_size(archive.getinfo(member).file_size, "max_unpacked", f"{path}: {name}")
+                _, _, dtype = read_npy_header(file, archive.getinfo(member).file_size)
                 data = file.read()
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # zipfile, zlib and numpy raise many kinds for damaged bytes

@@ -26,6 +26,9 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import Skeleton
 
 SomeSettings = TypeVar("SomeSettings", bound="Settings")
+_MAX_WHOLE = 2**63 - 1
+_MAX_SHOWN = 80
+"""Letters of a wrong value, or its parts, that a message shows."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,14 +41,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(type(self)):
             value = getattr(self, field.name)
-            try:
-                settled = msgspec.convert(_plain(value), field.type)
-            except msgspec.ValidationError as error:
-                if isinstance(value, Mapping):  # of the fields of settings inside these
-                    raise InputError(f"`{field.name}`: {error}") from None
-                raise InputError(f"`{field.name}` must be {allowed(field.type)}, not {value!r}") from None
+            settled = _settled(field.name, value, field.type)
             if not _is_finite(settled):
-                raise InputError(f"`{field.name}` must be finite, not {value!r}")
+                raise InputError(f"`{field.name}` must be finite, not {shown(value)}")
             if settled is not value:  # such as 3 for a float, a list for a tuple
                 msgspec.structs.force_setattr(self, field.name, settled)
         self.check()
@@ -88,9 +86,66 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if not isinstance(values, Mapping) or set(values) != known:
             raise InputError(f"{cls.__name__} must have exactly {', '.join(sorted(known))}")
         try:
-            return msgspec.convert(dict(values), cls)
-        except msgspec.ValidationError as error:
+            return cls(**values)
+        except InputError as error:
             raise InputError(f"{cls.__name__}: {error}") from None
+
+
+def _settled(name: str, value: Any, annotation: Any) -> Any:
+    """The value of a field as its type has it; objects of JSON become the settings or the skeleton that they tell.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    if isinstance(value, Mapping):
+        kind = _class_in(annotation)
+        if kind is not None:
+            return _made(name, value, kind)
+    try:
+        settled = msgspec.convert(_plain(value), annotation)
+    except (msgspec.ValidationError, OverflowError, RecursionError):
+        raise InputError(f"`{name}` must be {allowed(annotation)}, not {shown(value)}") from None
+    if isinstance(settled, int) and abs(settled) > _MAX_WHOLE:
+        raise InputError(f"`{name}` must be {allowed(annotation)} below 2**63, not {shown(value)}")
+    return settled
+
+
+def _made(name: str, values: Mapping[Any, Any], kind: type[Settings] | type[Skeleton]) -> Settings | Skeleton:
+    try:
+        if issubclass(kind, Skeleton):
+            return Skeleton.from_dict(dict(values))
+        known = [field.name for field in msgspec.structs.fields(kind)]
+        for key in values:
+            if key not in known:
+                raise InputError(f"there is no {shown(key)}, only {', '.join(known)}")
+        return kind(**values)
+    except (InputError, TypeError) as error:
+        raise InputError(f"`{name}`: {error}") from None
+
+
+def _class_in(annotation: Any) -> type[Settings] | type[Skeleton] | None:
+    """The settings class, or Skeleton, that a field holds, if it holds one."""
+    if isinstance(annotation, type) and issubclass(annotation, (Settings, Skeleton)):
+        return annotation
+    for one in typing.get_args(annotation):
+        if isinstance(one, type) or typing.get_origin(one) is not None:
+            found = _class_in(one)
+            if found is not None:
+                return found
+    return None
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: short, whatever it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MAX_WHOLE:
+        return "a number beyond 64 bits"
+    if isinstance(value, (dict, list, tuple, set)) and len(value) > _MAX_SHOWN:
+        return f"{type(value).__name__} of {len(value)} values"
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # ValueError: a whole number of thousands of digits
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _is_finite(value: Any) -> bool:

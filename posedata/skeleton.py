@@ -12,6 +12,8 @@ from functools import cached_property
 from evolift.posedata.errors import InputError
 
 ROOT = -1
+MAX_JOINTS = 1000
+"""What is done with skeletons grows with the square of their joints; whole bodies with hands and faces have 133 to 554."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,13 @@ class Skeleton:
     is_kinematic: bool = True
 
     def __post_init__(self) -> None:
+        texts = [self.name, *self.joints, *(parent for parent in self.parents if parent is not None)]
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError("a skeleton's name, joints and parents must be texts")
+        if len(self.joints) > MAX_JOINTS:
+            raise InputError(
+                f"skeleton {self.name[:80]}: it has {len(self.joints)} joints, {MAX_JOINTS} are the most"
+            )
         if len(set(self.joints)) != len(self.joints):
             raise InputError(f"skeleton {self.name}: a joint name is repeated")
         if len(self.joints) != len(self.parents):
@@ -44,7 +53,9 @@ class Skeleton:
             )
         for joint, parent in zip(self.joints, self.parents, strict=True):
             if parent is not None and parent not in self.joints:
-                raise InputError(f"skeleton {self.name}: parent {parent!r} of {joint!r} is not a joint")
+                raise InputError(
+                    f"skeleton {self.name[:80]}: parent {parent[:80]!r} of {joint[:80]!r} is not a joint"
+                )
         if self.parents.count(None) != 1:
             raise InputError(f"skeleton {self.name}: needs exactly one root, has {self.parents.count(None)}")
         if len(self.topological_order) != len(self.joints):

@@ -9,16 +9,19 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import h5py
+import msgspec
 import numpy as np
 import pandas as pd
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, StoreError
-from evolift.posedata.input_file import FilePath
+from evolift.posedata.hdf5_file import MIN_STRING, attribute_of, reading_hdf5
+from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.poses import Lineage, Poses, labelled
+from evolift.posedata.settings import shown
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store_layout import (
     CAMERA_SHAPES,
@@ -40,6 +43,9 @@ from evolift.posedata.store_writer import PoseStoreWriter
 __all__ = ["CHUNK_ROWS", "CoordinateFrame", "PoseStore", "PoseStoreWriter", "Provenance", "append_to_store"]
 
 
+_ADVICE = "make the store again"
+
+
 class PoseStore:
     """Read a pose store; opening it validates every row, in chunks.
 
@@ -56,10 +62,11 @@ class PoseStore:
     """
 
     def __init__(self, path: FilePath, *, skeleton: Skeleton | None = None, validate: bool = True) -> None:
-        self.path = Path(path)
+        self.path = as_path(path)
         self._file: h5py.File | None = open_hdf5(self.path)
         try:
-            self._read_header()
+            with reading_hdf5(str(path), _ADVICE, StoreError):
+                self._read_header()
             if skeleton is not None and skeleton != self.skeleton:
                 raise StoreError(
                     f"{path}: its skeleton is {self.skeleton.name}, {skeleton.name} is needed: convert it"
@@ -73,23 +80,24 @@ class PoseStore:
     def _read_header(self) -> None:
         file = self._opened
         refuse_links(self.path, file)
-        if file.attrs.get("format") != FORMAT:
+        if attribute_of(file, "format", "") != FORMAT:
             raise StoreError(
                 f"{self.path} is an HDF5 file but not a pose store: make one with `evolift data import`"
             )
         version = file.attrs.get("schema_version")
-        if version != SCHEMA_VERSION:
+        version = int(version) if isinstance(version, (int, np.integer)) else version
+        if not isinstance(version, int) or version != SCHEMA_VERSION:
             raise StoreError(
-                f"{self.path}: schema version {version}, this evolift reads {SCHEMA_VERSION}: make it again"
+                f"{self.path}: schema version {shown(version)}, this evolift reads {SCHEMA_VERSION}: make it again"
             )
         try:
-            self.skeleton = Skeleton.from_dict(_object(file.attrs["skeleton"]))
-            self.provenance = Provenance(**_object(file.attrs["provenance"]))
-            self.coordinate_frame: CoordinateFrame = file.attrs["coordinate_frame"]
-            self.image_root = str(file.attrs["image_root"])
-            self.unlabelled: tuple[str, ...] = _names(file.attrs.get("unlabelled", "[]"))
+            self.skeleton = Skeleton.from_dict(_object(attribute_of(file, "skeleton")))
+            self.provenance = _provenance(attribute_of(file, "provenance"))
+            self.coordinate_frame = cast(CoordinateFrame, attribute_of(file, "coordinate_frame"))
+            self.image_root = attribute_of(file, "image_root")
+            self.unlabelled: tuple[str, ...] = _names(attribute_of(file, "unlabelled", "[]"))
             self._lacking = [self.skeleton.index(joint) for joint in self.unlabelled]
-        except (KeyError, TypeError, ValueError, InputError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, InputError) as error:
             raise StoreError(
                 f"{self.path}: an attribute is missing or damaged ({error}): make it again"
             ) from None
@@ -99,6 +107,11 @@ class PoseStore:
             if not isinstance(file.get(name), h5py.Group):
                 raise StoreError(f"{self.path}: the group /{name} is missing: make the store again")
         self.labels = {name: self._strings(f"labels/{name}") for name in LABELLED}
+        for name, labels in self.labels.items():
+            if len(set(labels)) < len(labels):
+                raise StoreError(
+                    f"{self.path}: dataset /labels/{name} has a label twice: make the store again"
+                )
         self.cameras = self._read_cameras()
         self._check_structure()
 
@@ -118,16 +131,23 @@ class PoseStore:
         dataset = self._dataset(name)
         if h5py.check_string_dtype(dataset.dtype) is None:
             raise StoreError(f"{self.path}: dataset /{name} must hold strings")
+        if dataset.ndim != 1 or dataset.shape[0] * MIN_STRING > self.path.stat().st_size:
+            raise StoreError(
+                f"{self.path}: dataset /{name} declares {' x '.join(map(str, dataset.shape))} texts, more than the file can hold: make the store again"
+            )
         return [str(value) for value in dataset.asstr()[:]]
 
     def _read_cameras(self) -> tuple[Camera, ...]:
         names = self._strings("cameras/name")
-        values = {name: self._dataset(f"cameras/{name}")[:] for name in CAMERA_SHAPES}
         for name, shape in CAMERA_SHAPES.items():
-            if values[name].shape != (len(names), *shape):
+            dataset = self._dataset(f"cameras/{name}")
+            if dataset.shape != (len(names), *shape):
                 raise StoreError(
-                    f"{self.path}: dataset /cameras/{name} must have shape {(len(names), *shape)}, has {values[name].shape}"
+                    f"{self.path}: dataset /cameras/{name} must have shape {(len(names), *shape)}, has {dataset.shape}"
                 )
+            if dataset.dtype.kind not in "fiu":
+                raise StoreError(f"{self.path}: dataset /cameras/{name} must be numbers, is {dataset.dtype}")
+        values = {name: self._dataset(f"cameras/{name}")[:].astype(np.float64) for name in CAMERA_SHAPES}
         try:
             return tuple(
                 Camera(K, int(size[0]), int(size[1]), R, t, distortion, name)
@@ -135,7 +155,7 @@ class PoseStore:
                     *(values[key] for key in ("K", "size", "R", "t", "distortion")), names, strict=True
                 )
             )
-        except (InputError, ValueError) as error:
+        except (InputError, ValueError, OverflowError) as error:
             raise StoreError(f"{self.path}: /cameras: {error}") from None
 
     def _check_structure(self) -> None:
@@ -155,7 +175,8 @@ class PoseStore:
             raise StoreError(
                 f"{self.path}: the datasets /poses/joints_3d and /poses/joints_2d are missing: one is needed"
             )
-        if "joints_2d" in group:
+        if "joints_2d" in group or "visibility" in group:
+            self._dataset("poses/joints_2d")
             self._dataset("poses/visibility")
         if any(name in group for name in LINEAGE):
             for name in LINEAGE:
@@ -201,13 +222,9 @@ class PoseStore:
                 refuse(self.path, name, start, columns[name] >= len(self), "points to no row")
 
     def _read_column(self, name: str, rows: slice | np.ndarray) -> np.ndarray:
-        dataset = self._dataset(f"poses/{name}")
-        try:
+        with reading_hdf5(f"{self.path}: dataset /poses/{name}", _ADVICE, StoreError):
+            dataset = self._dataset(f"poses/{name}")
             values: np.ndarray = dataset.asstr()[rows] if name == "image" else dataset[rows]
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{self.path}: dataset /poses/{name} is damaged ({error}): make the store again"
-            ) from None
         return values
 
     def __len__(self) -> int:
@@ -345,7 +362,16 @@ def _names(text: str) -> tuple[str, ...]:
     values = json.loads(text)
     if not isinstance(values, list):
         raise ValueError("it is not a JSON list")
-    return tuple(str(value) for value in values)
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError("a name is no text")
+    return tuple(values)
+
+
+def _provenance(text: str) -> Provenance:
+    try:
+        return msgspec.convert(_object(text), Provenance)
+    except msgspec.ValidationError:
+        raise ValueError("its provenance") from None
 
 
 def _object(text: str) -> dict[str, Any]:

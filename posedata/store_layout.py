@@ -26,7 +26,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from evolift.posedata.errors import StoreError
+from evolift.posedata.errors import EvoliftError, StoreError
+from evolift.posedata.hdf5_file import reading_hdf5, require_sound_file, require_stored
 from evolift.posedata.poses import NO_CAMERA, NO_PARENT
 from evolift.posedata.version import __version__
 
@@ -88,17 +89,32 @@ def open_hdf5(path: Path) -> h5py.File:
     if not path.is_file():
         raise StoreError(f"{path} is not a file: give the path of a pose store (.h5)")
     try:
+        require_sound_file(path, StoreError)
         return h5py.File(path, "r")
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise StoreError(f"{path} is not a readable HDF5 file ({error}): make it again") from None
 
 
-def refuse_links(path: Path, group: h5py.Group) -> None:
-    """Refuse links, data kept in other files, and pickled objects.
+def refuse_links(
+    path: Path, group: h5py.Group, error: type[EvoliftError] = StoreError, *, size: int | None = None
+) -> None:
+    """Refuse links, data kept in other files, pickled objects, and datasets that declare more than is there.
+
+    Args:
+        path: of the file.
+        group: what is below it is looked at.
+        error: what to raise if it is damaged.
+        size: bytes of the file, if it is not at `path`.
 
     Raises:
         StoreError: there is one below `group`.
+        EvoliftError: of the class `error`: what is there cannot be read.
     """
+    with reading_hdf5(str(path), "make or download it again", error):
+        _refuse_links(path, group, path.stat().st_size if size is None else size)
+
+
+def _refuse_links(path: Path, group: h5py.Group, size: int) -> None:
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise StoreError(
@@ -106,11 +122,13 @@ def refuse_links(path: Path, group: h5py.Group) -> None:
             )
         item = group[name]
         if isinstance(item, h5py.Group):
-            refuse_links(path, item)
+            _refuse_links(path, item, size)
         elif item.is_virtual or item.external:
             raise StoreError(f"{path}: dataset {item.name} keeps its data in another file, which is refused")
         elif item.dtype.hasobject and h5py.check_string_dtype(item.dtype) is None:
             raise StoreError(f"{path}: dataset {item.name} holds objects, which are refused")
+        else:
+            require_stored(path, item, size, StoreError)
 
 
 def check_values(path: Path, columns: dict[str, np.ndarray], start: int, joints: int, cameras: int) -> None:

@@ -61,13 +61,16 @@ def layout_of(path: Path, positions: Mapping[str, Mapping[str, Any]], metadata: 
         InputError: it is none of the known ones, or there are no sequences.
     """
     first = next((views for actions in positions.values() for views in actions.values()), None)
-    if first is None or not len(first):
-        raise InputError(f"{path} holds no sequences: download it again")
-    joints = np.shape(first[0])[1] if np.ndim(first[0]) == 3 else 0
+    is_listed = isinstance(first, list) or (isinstance(first, np.ndarray) and first.ndim > 0)
+    if first is None or not is_listed or not len(first):
+        raise InputError(f"{path} holds no sequences as lists of arrays: download it again")
+    shape: tuple[int, ...] = first[0].shape if isinstance(first[0], np.ndarray) else ()
+    joints = shape[1] if len(shape) == 3 else 0
     if joints == 32:
         return Layout2d(32, H36M17_OF_32, mapping_between(H36M17, H36M17))
     metadata = metadata if isinstance(metadata, dict) else {}
     name, symmetry = metadata.get("layout_name"), metadata.get("keypoints_symmetry")
+    name = name if name is None or isinstance(name, str) else ""
     skeleton = _skeleton(joints, name, symmetry)
     if skeleton is None:
         raise InputError(
@@ -100,7 +103,7 @@ def _skeleton(joints: int, name: Any, symmetry: Any) -> Skeleton | None:
 def _sides(symmetry: Any) -> list[list[int]]:
     try:
         return [sorted(int(joint) for joint in side) for side in symmetry]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return []
 
 
@@ -116,9 +119,14 @@ def _is_hourglass(positions: Mapping[str, Mapping[str, Any]]) -> bool:
     pelvis, spine, thorax = (H36M16.index(joint) for joint in ("pelvis", "spine", "thorax"))
     low, high = [], []
     for actions in positions.values():
-        for view in next(iter(actions.values()), ()):
-            pixels = np.asarray(view)
-            if pixels.dtype.kind == "f" and pixels.ndim == 3 and pixels.shape[1:] == (16, 2):
+        views = next(iter(actions.values()), ())
+        for pixels in views if isinstance(views, list) else list(np.atleast_1d(views)):
+            if (
+                isinstance(pixels, np.ndarray)
+                and pixels.dtype.kind == "f"
+                and pixels.ndim == 3
+                and pixels.shape[1:] == (16, 2)
+            ):
                 low.append(np.linalg.norm(pixels[:, spine] - pixels[:, pelvis], axis=-1))
                 high.append(np.linalg.norm(pixels[:, thorax] - pixels[:, pelvis], axis=-1))
     if not low:

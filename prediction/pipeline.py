@@ -29,6 +29,7 @@ from evolift.posedata.image_file import read_image
 from evolift.posedata.joint_mapping import VISIBLE
 from evolift.posedata.poses import NO_CAMERA
 from evolift.posedata.predictions.predictions import Predictions
+from evolift.posedata.settings import shown
 from evolift.posedata.skeleton import Skeleton
 from evolift.prediction.cameras.camera_lifting import PlacedPose, lift_in_camera
 from evolift.prediction.keypoint_lifting import require_pose_lifter
@@ -220,6 +221,8 @@ class Pipeline:
                 f"an image must be RGB in bytes, (height, width, 3) of uint8, not {image.shape} of {image.dtype}"
             )
         source = "given"
+        if box is not None:
+            box = _checked_box(box)
         if box is None:
             box, source = find_person(self.model.detector, image), "found"
         elif not _is_in_sight(box, image.shape[1], image.shape[0]):
@@ -278,6 +281,16 @@ class Pipeline:
                 "the joints that were found span more than this camera can see: give other intrinsics"
             )
         return placed
+
+
+def _checked_box(box: Any) -> tuple[float, ...]:
+    try:
+        values = tuple(float(value) for value in box)
+    except (TypeError, ValueError, OverflowError):
+        values = ()
+    if len(values) != 4 or not np.isfinite(values).all():
+        raise InputError(f"`box` must be four numbers (left, top, width, height), not {shown(box)}")
+    return values
 
 
 def _is_in_sight(box: Sequence[float], width: int, height: int) -> bool:

@@ -81,5 +81,5 @@ def _steps_done(state: Path) -> int | None:
     try:
         values: dict[str, Any] = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
         return int(values["global_step"])
-    except _UNREADABLE:
+    except Exception:  # a damaged file breaks torch's reader anywhere
         return None

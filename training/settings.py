@@ -6,7 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
+
+MAX_WEIGHTS = 10**9
+"""Of a network: 4 GB, and 16 GB while it learns."""
 
 Steps = Annotated[int, Meta(ge=1, description="Optimiser steps.")]
 ValidateEvery = Annotated[
@@ -36,6 +40,23 @@ def schedule_help(*names: str) -> Meta:
     """What schedules of the learning rate do, for the help of a setting that offers these."""
     told = "; ".join(name if name == _SCHEDULES[name] else f"{name}: {_SCHEDULES[name]}" for name in names)
     return Meta(description=f"Of the learning rate ({told}).")
+
+
+def require_weights(weights: int, *fields: str) -> None:
+    """Refuse a network that is too large.
+
+    Args:
+        weights: about how many it has.
+        fields: settings that make them so many.
+
+    Raises:
+        InputError: there are more than `MAX_WEIGHTS`.
+    """
+    if weights > MAX_WEIGHTS:
+        named = " and ".join(f"`{field}`" for field in fields)
+        raise InputError(
+            f"{named} make a network of about {weights:.3g} weights, {MAX_WEIGHTS:.3g} are the most: choose smaller ones"
+        )
 
 
 Schedule = Annotated[

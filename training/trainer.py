@@ -25,7 +25,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.output_file import write_text
 from evolift.posedata.seeds import seed_at
 from evolift.training.checkpoint import CheckpointedModel
@@ -279,6 +279,10 @@ def train(
                 raise InputError(
                     f"another process of the training on {trainer.world_size} devices ended, or cannot be reached: go on with `resume`"
                 ) from error
+            _refuse_state(state, trainer, error)
+            raise
+        except (LookupError, ValueError, TypeError, AttributeError, EOFError) as error:
+            _refuse_state(state, trainer, error)
             raise
     return pd.DataFrame(keep.rows)
 
@@ -293,6 +297,14 @@ def _state_to_resume(state: Path, module: StageModule) -> Path | None:
         _log.warning("%s %s: the training begins anew.", state, why)
         return None
     return state
+
+
+def _refuse_state(state: Path | None, trainer: lightning.Trainer, error: Exception) -> None:
+    """Tell what breaks while a state's optimisers and loops are taken up, which `why_not_resumed` does not look at."""
+    if state is not None and trainer.global_step == 0:
+        raise CheckpointError(
+            f"{state} is damaged or does not fit these settings: start again with `overwrite`"
+        ) from error
 
 
 def _is_lost_connection(error: RuntimeError) -> bool:

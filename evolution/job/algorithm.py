@@ -40,7 +40,7 @@ from evolift.evolution.operators.parent_sampling import Score, novelty
 from evolift.evolution.operators.parent_sampling import hardness as weigh_by_hardness
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import InputError, StoreError
-from evolift.posedata.input_file import FilePath
+from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Lineage, Poses, labelled
 from evolift.posedata.predictions.levelled_poses import RULE, is_predicted, levelled_or_none, tell_levelled
@@ -142,7 +142,7 @@ def evolve(
         OutputError: the target exists, or cannot be written.
     """
     require_settings("settings", settings, EvolutionSettings)
-    source, target = Path(source), Path(target)
+    source, target = as_path(source, "source"), as_path(target, "target")
     inputs = (source, *files_of_limits(settings.limits), *further_inputs)
     check_output(target, overwrite=overwrite or resume, inputs=inputs)
     if (hardness is None) == (settings.sampling == "hardness"):

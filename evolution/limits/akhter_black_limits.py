@@ -17,14 +17,11 @@ read off public readers of the files.
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
-import scipy.io.matlab
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -35,12 +32,12 @@ from evolift.evolution.kinematics.local_bones import LocalBones
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.operators.parent_sampling import in_torso_frame
 from evolift.posedata.errors import InputError
+from evolift.posedata.mat_file import read_mat
 from evolift.posedata.skeleton import H36M17
 
 STATIC_FILE = "staticPose.mat"
 AZIMUTHS, ELEVATIONS, STEP = 121, 61, 3.0
 STATIC_BONES = 16
-_NOT_READABLE = (scipy.io.matlab.MatReadError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -233,13 +230,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is not a file: the limits akhter-black need jointAngleModel_v2.mat and {STATIC_FILE} in one folder"
         )
-    try:
-        values: dict[str, Any] = scipy.io.loadmat(path)
-    except (*_NOT_READABLE, ValueError, TypeError, OSError, LookupError, NotImplementedError) as error:
-        raise InputError(
-            f"{path} is not a MATLAB file of version 5 to 7 ({error}): save it again with -v7"
-        ) from None
-    return values
+    return read_mat(path, advice="save it again with -v7")
 
 
 def _value(path: Path, values: dict[str, Any], name: str) -> Any:

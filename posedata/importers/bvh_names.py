@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from evolift.posedata.checked_json import expect, number, read_json
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.bvh_file import BvhMotion
 from evolift.posedata.importers.bvh_hierarchy import BvhJoint
+from evolift.posedata.settings import shown
 from evolift.posedata.skeleton import H36M17
 
 Weights = Mapping[str, float]
@@ -355,24 +356,25 @@ def bvh_names(name: str | Path) -> BvhNames:
             f"there are no BVH names {str(name)!r}: choose one of {', '.join(BVH_NAMES)}, or give a .json file"
         )
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = expect(read_json(path), dict, str(path))
         skulls = {key: values.pop(key) for key in ("skull", "neck") if key in values}
-        joints = {joint: _weights(value) for joint, value in values.items()}
+        joints = {joint: _weights(value, f"{path}: {joint}") for joint, value in values.items()}
         for key, skull in skulls.items():
             if not isinstance(skull, str):
-                raise TypeError(f"{key!r} must be one joint, not {skull!r}")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, AttributeError, TypeError) as error:
+                raise TypeError(f"{key!r} must be one joint, not {shown(skull)}")
+    except TypeError as error:
         raise InputError(f"{path} is not a JSON table of joint names: {error}") from None
-    return BvhNames(path.name, joints, skulls.get("skull", skulls.get("neck")))
+    try:
+        return BvhNames(path.name, joints, skulls.get("skull", skulls.get("neck")))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
-def _weights(value: object) -> Weights:
+def _weights(value: object, where: str) -> Weights:
     if isinstance(value, str):
         return {value: 1.0}
     if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
         return {name: value.count(name) / len(value) for name in value}
     if isinstance(value, dict):
-        return {str(name): float(weight) for name, weight in value.items()}
-    raise TypeError(f"{value!r} is not a joint name, a list of names or an object of weights")
+        return {str(name): number(weight, where) for name, weight in value.items()}
+    raise TypeError(f"{shown(value)} is not a joint name, a list of names or an object of weights")

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from evolift.posedata.checked_json import expect, number_table
+from evolift.posedata.checked_json import expect, number_table, whole_number
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.coco_categories import CocoLayout, coco_layout
 from evolift.posedata.importers.image_folder import relative_folder
@@ -111,6 +111,7 @@ def import_coco(
             images,
             progress,
             len(entries),
+            source=source,
         )
         people = len(writer)
         if not people:
@@ -126,7 +127,7 @@ def _images(source: Path) -> dict[int, _Image]:
         where = f"{source}: images[{number}]"
         expect(entry, dict, where)
         name = expect(entry.get("file_name"), str, f"{where}.file_name")
-        images[int(expect(entry.get("id"), int, f"{where}.id"))] = _Image(name, _size(entry, where))
+        images[whole_number(entry.get("id"), f"{where}.id")] = _Image(name, _size(entry, where))
     return images
 
 

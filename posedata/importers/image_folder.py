@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
+from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import decode_image
 from evolift.posedata.store_writer import PoseStoreWriter
 
@@ -26,6 +27,35 @@ def new_image_folder(path: Path, writer: PoseStoreWriter, *, overwrite: bool = F
         OutputError: it exists and is not to be replaced, somebody else writes it, or the file system refuses.
     """
     return writer.new_folder(path, overwrite=overwrite, endings=_ENDINGS)
+
+
+def image_inside(folder: Path, name: str, where: str) -> Path:
+    """The path of an image that a data set names, which must lie in the folder of its images.
+
+    Args:
+        folder: of the images.
+        name: as the data set has it.
+        where: file and place of the name, for the message.
+
+    Raises:
+        InputError: the name, or a link on its way, leads out of the folder, or it is no name of a file.
+    """
+    # As Windows reads it both slashes separate, and drive letters are seen.
+    parts = PureWindowsPath(name)
+    path = folder / name
+    if not name or "\0" in name or parts.anchor or ".." in parts.parts or not _is_inside(path, folder):
+        raise InputError(
+            f"{where} names the image {name[:200]!r}, which does not lie in {folder}: give the folder that holds all images by `images`"
+        )
+    return path
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    try:
+        path.is_file()  # refuses names that are too long
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # loops of links, names that the system does not take
+        return False
 
 
 def check_image(data: bytes, label: str) -> tuple[int, int]:

@@ -87,8 +87,10 @@ class _Text:
             except json.JSONDecodeError as error:
                 if self._is_whole:
                     raise self.error_at(error.msg) from None
-            except (RecursionError, ValueError) as error:
-                raise self.error_at(str(error)) from None
+            except RecursionError:
+                raise self.error_at("it is nested too deeply") from None
+            except ValueError:
+                raise self.error_at("a number has thousands of digits") from None
             else:
                 # A number at the end of the piece may go on in the next: "12" or "12." before "12.5".
                 if self._text[end : end + 1] in _AFTER_VALUE or self._is_whole:

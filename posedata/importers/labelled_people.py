@@ -12,6 +12,7 @@ from jaxtyping import Float64, UInt8
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import read_image_size
+from evolift.posedata.importers.image_folder import image_inside
 from evolift.posedata.joint_mapping import UNLABELLED, Conversion
 from evolift.posedata.poses import Poses, label_each, repeated_label
 from evolift.posedata.progress import Progress, no_progress
@@ -53,6 +54,7 @@ def append_people(
     progress: Progress = no_progress,
     total: int | None = None,
     *,
+    source: Path | None = None,
     rows: int = ROWS,
 ) -> int:
     """Write people, some thousands at a time; returns the number of different photographs.
@@ -65,16 +67,17 @@ def append_people(
         folder: of the photographs.
         progress: counts photographs that have been looked at.
         total: of them, if that is known.
+        source: file that names the photographs, for messages.
         rows: people that are written at a time; never changes the store.
 
     Raises:
-        InputError: a photograph is missing, is not an image, or is of another size than the annotations say.
+        InputError: a photograph is missing, lies outside the folder, is not an image, or is of another size than the annotations say.
     """
     known: set[str] = set()
     while block := list(islice(people, rows)):
         for one in block:
             if one.image not in known:
-                _check_image(folder / one.image, one.size)
+                _check_image(image_inside(folder, one.image, str(source or folder)), one.size)
                 known.add(one.image)
                 progress(1, total)
         visibility = np.stack([one.visibility for one in block])

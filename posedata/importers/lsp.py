@@ -9,20 +9,24 @@ References: Johnson & Everingham, BMVC 2010 (LSP) and CVPR 2011 (LSPET).
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import scipy.io
 from jaxtyping import Bool, Float32, UInt8
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.image_folder import check_image, new_image_folder, relative_folder
+from evolift.posedata.importers.image_folder import (
+    check_image,
+    image_inside,
+    new_image_folder,
+    relative_folder,
+)
 from evolift.posedata.importers.joint_boxes import joint_boxes
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
+from evolift.posedata.mat_file import parse_mat
 from evolift.posedata.output_file import check_output
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
@@ -118,6 +122,8 @@ def import_lsp(
         with writer:
             kept = new_image_folder(folder, writer, overwrite=overwrite) if files.is_archive else None
             for number, name in images.items():
+                if not files.is_archive:
+                    image_inside(source, name, str(source))
                 data = files.read(name)
                 check_image(data, files.label(name))
                 if kept is not None and is_usable[number - 1]:
@@ -140,13 +146,10 @@ def parse_annotation(data: bytes, label: str) -> LspAnnotation:
     Raises:
         InputError: it is not a MATLAB file of one of the two forms, or a labelled joint is not finite.
     """
-    try:
-        values = scipy.io.loadmat(io.BytesIO(data), variable_names=["joints"])["joints"]
-        values = np.asarray(values, np.float64)
-    except Exception as error:  # scipy raises whatever its parser stumbles on
-        raise InputError(
-            f"{label} is not a MATLAB file with a matrix 'joints' ({type(error).__name__}): download it again"
-        ) from None
+    values = parse_mat(data, label, ("joints",)).get("joints")
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+        raise InputError(f"{label} is not a MATLAB file with a matrix 'joints': download it again")
+    values = values.astype(np.float64)
     shape = values.shape
     if len(shape) != 3 or shape[:2] not in ((14, 3), (3, 14)) or shape[2] == 0:
         raise InputError(

@@ -22,7 +22,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.importers.capture_frame import UprightCheck
 from evolift.posedata.importers.human36m import EVERYTHING, Choice, Human36mSummary, canonical_action
 from evolift.posedata.importers.human36m_cameras import CameraKey, CameraSet, human36m_cameras
-from evolift.posedata.importers.image_folder import relative_folder
+from evolift.posedata.importers.image_folder import image_inside, relative_folder
 from evolift.posedata.importers.npz_columns import stream_npz_columns
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
 from evolift.posedata.output_file import check_output, sha256_of
@@ -111,7 +111,7 @@ def import_mmpose(
                 columns = {name: values[kept] for name, values in block.items()}
                 _check_finite(columns, source, start + np.flatnonzero(kept))
                 camera = np.array([indices[name.subject, name.camera] for name in chosen], np.int32)
-                paths = None if images is None else list(_checked_images(images, columns["imgname"]))
+                paths = None if images is None else list(_checked_images(images, columns["imgname"], source))
                 poses = _rows(chosen, columns, camera, writer.cameras, paths, source)
                 upright.add(poses.joints_3d)
                 writer.append(poses)
@@ -161,16 +161,19 @@ def read_mmpose_cameras(path: Path) -> dict[CameraKey, Camera]:
         width, height = _entry(values, "w", 1, where)[0], _entry(values, "h", 1, where)[0]
         K = np.array([[f[0], 0, c[0]], [0, f[1], c[1]], [0, 0, 1]])
         distortion = np.array([k[0], k[1], p[0], p[1], k[2]])
-        cameras[subject, name] = Camera(
-            K, int(width), int(height), R.T, -R.T @ (1000 * T), distortion, f"{subject}/{name}"
-        )
+        try:
+            cameras[subject, name] = Camera(
+                K, int(width), int(height), R.T, -R.T @ (1000 * T), distortion, f"{subject}/{name}"
+            )
+        except (InputError, OverflowError) as error:
+            raise InputError(f"{where}: {error}") from None
     return cameras
 
 
 def _entry(values: dict[Any, Any], name: str, size: int, where: str) -> np.ndarray:
     try:
         array = np.asarray(values[name], np.float64).reshape(-1)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         array = np.empty(0)
     if len(array) != size or not np.isfinite(array).all():
         raise InputError(f"{where} must have {name!r} with {size} finite numbers: give mmpose's cameras.pkl")
@@ -215,9 +218,9 @@ def _check_finite(columns: dict[str, np.ndarray], source: Path, rows: np.ndarray
         raise InputError(f"{source}: scale[{rows[columns['scale'] <= 0][0]}] is not positive: make it again")
 
 
-def _checked_images(images: Path, names: np.ndarray) -> Iterator[str]:
+def _checked_images(images: Path, names: np.ndarray, source: Path) -> Iterator[str]:
     for name in names.astype(str).tolist():
-        if not (images / name).is_file():
+        if not image_inside(images, name, str(source)).is_file():
             raise InputError(
                 f"{images / name} is missing: give the folder that imgname is relative to by `images`"
             )

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.io
 from jaxtyping import Float64
 
 from evolift.posedata.camera import Camera
@@ -30,6 +29,7 @@ from evolift.posedata.importers.joint_boxes import joint_boxes
 from evolift.posedata.importers.skeletool_calibration import read_skeletool_cameras
 from evolift.posedata.importers.video_frames import write_video_frames
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
+from evolift.posedata.mat_file import read_mat
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
@@ -206,13 +206,8 @@ def read_annotation(
     Raises:
         InputError: it is not such a file.
     """
-    try:
-        held = scipy.io.loadmat(path, variable_names=["annot2", "annot3"])
-        cells = [held[name].reshape(-1) for name in ("annot2", "annot3")]
-    except Exception as error:  # scipy raises whatever its parser stumbles on
-        raise InputError(
-            f"{path} is not a MATLAB file with annot2 and annot3 ({type(error).__name__}): download it again"
-        ) from None
+    held = read_mat(path, ("annot2", "annot3"))
+    cells = [np.ravel(np.asarray(held.get(name), object)) for name in ("annot2", "annot3")]
     joints: list[list[np.ndarray]] = []
     for name, cell, axes in (("annot2", cells[0], 2), ("annot3", cells[1], 3)):
         if cell.dtype != object or len(cell) != _CAMERAS:
@@ -230,13 +225,14 @@ def read_annotation(
 
 def _joints(values: np.ndarray, axes: int, frames: int, where: str) -> np.ndarray:
     if (
-        values.dtype.kind not in "fiu"
+        not isinstance(values, np.ndarray)
+        or values.dtype.kind not in "fiu"
         or values.ndim != 2
         or values.shape[1] != _JOINTS * axes
         or not len(values)
     ):
         raise InputError(
-            f"{where} must be numbers of shape (frames, {_JOINTS * axes}), it has {values.shape}: download it again"
+            f"{where} must be numbers of shape (frames, {_JOINTS * axes}), it has {np.shape(values)}: download it again"
         )
     joints = values[:frames].reshape(-1, _JOINTS, axes)[:, H36M17_OF_28].astype(np.float64)
     strange = ~np.isfinite(joints).all((1, 2))

@@ -17,8 +17,9 @@ from jaxtyping import Float64
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
+from evolift.posedata.hdf5_file import require_sound_file
 from evolift.posedata.image_file import read_image_size
-from evolift.posedata.importers.image_folder import relative_folder
+from evolift.posedata.importers.image_folder import image_inside, relative_folder
 from evolift.posedata.importers.mpi_inf_3dhp import (
     MAX_PIXELS,
     UNLABELLED_JOINTS,
@@ -30,6 +31,7 @@ from evolift.posedata.poses import label_each
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
+from evolift.posedata.store_layout import refuse_links
 
 H36M17_OF_17 = (14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4)
 """Joints of H36M17 among the 17 of the test set, which are head top, neck, right arm, left arm, right leg, left leg, ...
@@ -99,7 +101,7 @@ def import_mpi_inf_3dhp_test_set(
                 [f"{subject}/imageSequence/img_{frame:06d}.jpg" for frame in frames] if with_images else None
             )
             for image in images or ():
-                if not (source / image).is_file():
+                if not image_inside(source, image, str(path)).is_file():
                     raise InputError(f"{source / image} is missing: download the test set again")
             size = SIZES[subject] if images is None else read_image_size(source / images[0])
             camera = writer.add_camera(
@@ -131,13 +133,15 @@ def read_test_annotation(
     Raises:
         InputError: it is not such a file.
     """
+    require_sound_file(path, InputError)
     try:
         with h5py.File(path, "r") as file:
+            refuse_links(path, file, InputError)
             held = {
                 name: np.asarray(file[name])
                 for name in ("annot2", "annot3", "valid_frame", "activity_annotation")
             }
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"{path} is not a MATLAB 7.3 file with annot2, annot3, valid_frame and activity_annotation ({error}): download it again"
         ) from None

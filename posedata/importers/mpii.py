@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 
-from evolift.posedata.checked_json import expect, number_table
+from evolift.posedata.checked_json import expect, number, number_table
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.image_folder import relative_folder
 from evolift.posedata.importers.joint_boxes import MIN_JOINTS
 from evolift.posedata.importers.json_stream import stream_json_list
 from evolift.posedata.importers.labelled_people import LabelledPerson, append_people
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
+from evolift.posedata.mat_file import read_mat
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import MPII16, Skeleton
@@ -106,6 +106,7 @@ def import_mpii(
             "mpii",
             images,
             progress,
+            source=source,
         )
         written = len(writer)
         if not written:
@@ -132,8 +133,8 @@ def _box(x: float, y: float, scale: float) -> np.ndarray:
 
 
 def _people_of_json(source: Path, counts: _Counts) -> Iterator[LabelledPerson]:
-    for number, entry in enumerate(stream_json_list(source)):
-        where = f"{source}: [{number}]"
+    for place, entry in enumerate(stream_json_list(source)):
+        where = f"{source}: [{place}]"
         expect(entry, dict, where)
         if "joints" not in entry:
             raise InputError(
@@ -142,7 +143,7 @@ def _people_of_json(source: Path, counts: _Counts) -> Iterator[LabelledPerson]:
         joints = number_table(entry["joints"], 2, f"{where}.joints")
         flags = number_table([entry.get("joints_vis")], _JOINTS, [f"{where}.joints_vis"])[0]
         centre = number_table([entry.get("center")], 2, [f"{where}.center"])[0]
-        scale = float(expect(entry.get("scale"), (int, float), f"{where}.scale"))
+        scale = number(entry.get("scale"), f"{where}.scale")
         if len(joints) != _JOINTS:
             raise InputError(
                 f"{where}.joints must be {_JOINTS}, they are {len(joints)}: give a .json of MPII"
@@ -157,7 +158,7 @@ def _people_of_json(source: Path, counts: _Counts) -> Iterator[LabelledPerson]:
             continue
         image = expect(entry.get("image"), str, f"{where}.image")
         yield LabelledPerson(
-            image, number + 1, "photograph", joints - 1, visibility, _box(centre[0] - 1, centre[1] - 1, scale)
+            image, place + 1, "photograph", joints - 1, visibility, _box(centre[0] - 1, centre[1] - 1, scale)
         )
 
 
@@ -165,16 +166,16 @@ def _people_of_mat(source: Path, counts: _Counts) -> Iterator[LabelledPerson]:
     release = _release(source)
     images, is_train = _listed(release.annolist), np.ravel(release.img_train)
     acts = _listed(getattr(release, "act", []))
-    for number, (image, given) in enumerate(zip(images, is_train, strict=True), start=1):
+    for place, (image, given) in enumerate(zip(images, is_train, strict=True), start=1):
         if not given:
             counts.unlabelled += 1
             continue
-        where = f"{source}: annolist({number})"
+        where = f"{source}: annolist({place})"
         try:
             name = str(image.image.name)
-            action = str(acts[number - 1].act_name) if len(acts) == len(images) else ""
+            action = str(acts[place - 1].act_name) if len(acts) == len(images) else ""
             for rect in _listed(image.annorect):
-                person = _person_of_rect(rect, name, number, action or "unknown")
+                person = _person_of_rect(rect, name, place, action or "unknown")
                 if person is None:
                     counts.bare += 1
                 else:
@@ -185,14 +186,14 @@ def _people_of_mat(source: Path, counts: _Counts) -> Iterator[LabelledPerson]:
 
 def _release(source: Path) -> Any:
     try:
-        release = scipy.io.loadmat(
-            source, squeeze_me=True, struct_as_record=False, variable_names=["RELEASE"]
-        )["RELEASE"]
+        release = read_mat(source, ("RELEASE",), squeeze=True)["RELEASE"]
         if len(_listed(release.annolist)) != np.size(release.img_train):
             raise ValueError("annolist and img_train differ in length")
-    except Exception as error:  # scipy raises whatever its parser stumbles on
+        if np.asarray(release.img_train).dtype.kind not in "biuf":
+            raise ValueError("img_train is no list of numbers")
+    except (KeyError, AttributeError, ValueError) as error:
         raise InputError(
-            f"{source} is not MPII's .mat file with a struct RELEASE ({type(error).__name__}: {error}): download it again"
+            f"{source} is not MPII's .mat file with a struct RELEASE ({error}): download it again"
         ) from None
     return release
 

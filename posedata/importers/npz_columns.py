@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -12,6 +11,7 @@ from typing import IO
 import numpy as np
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.npz_file import NPZ_DAMAGES, read_npy_header, reason_of
 
 BLOCK_ROWS = 4096
 
@@ -38,8 +38,8 @@ def stream_npz_columns(
                 yield {column.name: column.take(count) for column in columns}
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError, SyntaxError, zlib.error) as error:
-        raise InputError(f"{path} is not a sound .npz file ({error}): download it again") from None
+    except NPZ_DAMAGES as error:
+        raise InputError(f"{path} is not a sound .npz file ({reason_of(error)}): download it again") from None
 
 
 class _Column:
@@ -60,11 +60,8 @@ class _Column:
             raise InputError(
                 f"{path} has no array {name!r}: it has {', '.join(entry.removesuffix('.npy') for entry in archive.namelist())}"
             ) from None
-        version = np.lib.format.read_magic(self._file)
-        read_header = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        full, is_fortran, self._dtype = read_header(self._file)
+        size = archive.getinfo(f"{name}.npy").file_size
+        full, is_fortran, self._dtype = read_npy_header(self._file, size)
         if self._dtype.hasobject:
             raise InputError(f"{path}: {name} holds pickled objects, which are refused: save plain arrays")
         fits = len(full) == 1 + len(shape) and all(

@@ -22,6 +22,7 @@ from jaxtyping import Float64
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
+from evolift.posedata.hdf5_file import reading_hdf5, require_sound_heaps
 from evolift.posedata.importers.human36m import CAMERA_SIZES
 from evolift.posedata.importers.human36m_camera_numbers import INTRINSICS
 from evolift.posedata.importers.human36m_cameras import CameraKey
@@ -37,11 +38,12 @@ def open_h5(data: bytes, label: str) -> h5py.File:
         InputError: it is damaged.
         StoreError: it has a link.
     """
+    require_sound_heaps(label, data, InputError)
     try:
         file = h5py.File(io.BytesIO(data), "r")
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{label} is not a readable HDF5 file ({error}): download it again") from None
-    refuse_links(Path(label), file)
+    refuse_links(Path(label), file, InputError, size=len(data))
     return file
 
 
@@ -51,10 +53,11 @@ def read_numbers(file: h5py.File, name: str, label: str) -> Float64[np.ndarray, 
     Raises:
         InputError: there is none of this name, or it holds something else.
     """
-    item = file.get(name)
+    with reading_hdf5(f"{label}: {name}"):
+        item = file.get(name)
     try:
         values = np.asarray(item[()] if isinstance(item, h5py.Dataset) else None, np.float64)
-    except (OSError, TypeError, ValueError):
+    except (OSError, TypeError, ValueError, RuntimeError, OverflowError):
         values = np.array(np.nan)
     if not values.size or not np.isfinite(values).all():
         raise InputError(f"{label} must have a dataset {name!r} of finite numbers: download it again")

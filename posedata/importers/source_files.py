@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.file_limits import require_size
+from evolift.posedata.npz_file import NPZ_DAMAGES, reason_of
 from evolift.posedata.output_file import sha256_of
 
 
@@ -51,9 +52,9 @@ class SourceFiles:
         if self._archive is None:
             try:
                 self._archive = zipfile.ZipFile(self.path)
-            except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+            except NPZ_DAMAGES as error:
                 raise InputError(
-                    f"{self.path} is not a whole zip file ({error}): download or copy it again"
+                    f"{self.path} is not a whole zip file ({reason_of(error)}): download or copy it again"
                 ) from None
         return self._archive
 
@@ -72,18 +73,12 @@ class SourceFiles:
             InputError: it cannot be read, or the zip is damaged there.
         """
         try:
+            size = self._zip.getinfo(name).file_size if self.is_archive else (self.path / name).stat().st_size
+            require_size(size, "max_unpacked", self.label(name))
             return self._zip.read(name) if self.is_archive else (self.path / name).read_bytes()
-        except (
-            OSError,
-            KeyError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+        except NPZ_DAMAGES as error:
             raise InputError(
-                f"{self.label(name)} cannot be read ({error}): download or copy it again"
+                f"{self.label(name)} cannot be read ({reason_of(error)}): download or copy it again"
             ) from None
 
     def label(self, name: str) -> str:

@@ -225,7 +225,10 @@ def _tables(sources: Sequence[Path]) -> tuple[_Table | None, _Table | None]:
         if name in found:
             raise InputError(f"{path} and {found[name].path} both hold {name}: give one file of each kind")
         if not isinstance(positions, dict) or not all(
-            isinstance(actions, dict) for actions in positions.values()
+            isinstance(subject, str)
+            and isinstance(actions, dict)
+            and all(isinstance(one, str) for one in actions)
+            for subject, actions in positions.items()
         ):
             raise InputError(
                 f"{path}: {name} is not a table by subject and action: make it again with VideoPose3D's script"
@@ -285,10 +288,17 @@ def _read(
     return _Sequence(subject, action, joints_3d, views)
 
 
+def _as_array(values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:  # lists of unequal lengths
+        return np.empty(0, object)
+
+
 def _checked(
     values: Any, joints: tuple[int, ...], axes: int, label: str
 ) -> Float32[np.ndarray, "frames joints axes"]:
-    array = np.asarray(values)
+    array = _as_array(values)
     if (
         array.dtype.kind != "f"
         or array.ndim != 3

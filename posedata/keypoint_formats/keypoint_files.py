@@ -61,6 +61,7 @@ from evolift.posedata.keypoint_formats.trc_keypoints import MARK as TRC_MARK
 from evolift.posedata.keypoint_formats.trc_keypoints import read_trc
 from evolift.posedata.keypoint_formats.videopose3d_keypoints import MEMBER as VIDEOPOSE3D_MEMBER
 from evolift.posedata.keypoint_formats.videopose3d_keypoints import read_videopose3d
+from evolift.posedata.npz_file import NPZ_DAMAGES
 from evolift.posedata.predictions.prediction_files import read_predictions
 from evolift.posedata.predictions.prediction_header import FORMAT
 from evolift.posedata.skeleton import Skeleton
@@ -284,7 +285,7 @@ def _archive_format(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             members = set(archive.namelist())
-    except zipfile.BadZipFile:
+    except NPZ_DAMAGES:
         raise InputError(f"{path} is a damaged .npz file: write it again") from None
     if {"header.npy", "joints_3d.npy"} <= members:
         return "evolift"

@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.hdf5_file import require_sound_file, require_stored
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from evolift.posedata.keypoint_formats.reading import Reading
@@ -80,7 +81,12 @@ def read_sleap_hdf5(path: Path, reading: Reading) -> Keypoints:
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     try:
+        require_sound_file(path, InputError)
+        size = path.stat().st_size
         with h5py.File(path, "r") as file:
+            for item in file.values():
+                if isinstance(item, h5py.Dataset):
+                    require_stored(path, item, size, InputError)
             yield file
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())

@@ -43,6 +43,7 @@ from evolift.posedata.keypoint_formats.table_header import (
     unread_columns,
 )
 from evolift.posedata.npz_file import read_npz
+from evolift.posedata.settings import shown
 from evolift.posedata.skeleton import skeleton_by_name
 
 _MAX_COLUMNS = 2000
@@ -214,7 +215,10 @@ def _npz_columns(
         return joint_columns(reading, f"{path}: joint_names", joints, names=names)
     if "skeleton" not in arrays:
         return joint_columns(reading, place, joints)
-    told = skeleton_by_name(str(arrays["skeleton"]))
+    try:
+        told = skeleton_by_name(str(arrays["skeleton"])[:80])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     if len(told) != joints:
         raise InputError(f"{place} has {joints} joints, skeleton {told.name} has {len(told)}")
     reading.tells(told, f"{path}: skeleton")
@@ -299,11 +303,13 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
     """A column of numbers."""
     try:
         return table[column].to_numpy(np.float64)
+    except OverflowError:
+        raise InputError(f"{path}: column {column!r} has too large a number") from None
     except (ValueError, TypeError):
         parsed = pd.to_numeric(table[column], errors="coerce").isna() & table[column].notna()
         row = int(parsed.to_numpy().argmax())
         raise InputError(
-            f"{path}: column {column!r}, row {row + 1}: {table[column].iloc[row]!r} is not a number"
+            f"{path}: column {column!r}, row {row + 1}: {shown(table[column].iloc[row])} is not a number"
         ) from None
 
 

@@ -37,6 +37,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.extras import require_extra
 from evolift.prediction.settings import PersonSettings
 from evolift.training.device import on_device
+from evolift.training.torch_file import read_torch_file
 
 MIN_SCORE = PersonSettings().person_score
 """Boxes of a lower score are left out, if nothing else is asked for."""
@@ -233,14 +234,7 @@ def _downloaded(name: str) -> tuple[str, Mapping[str, Tensor]]:
 
 
 def _state_in(path: Path) -> Mapping[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except Exception:  # a damaged or foreign file breaks the unpickler anywhere
-        raise InputError(
-            f"{path} is not a file of weights alone: save the model's state_dict() with torch.save"
-        ) from None
+    state = read_torch_file(path)
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]
     if not isinstance(state, dict) or not state or not all(isinstance(one, Tensor) for one in state.values()):

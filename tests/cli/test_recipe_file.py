@@ -122,3 +122,19 @@ def test_whole_numbers_are_numbers_and_pairs_are_lists(tmp_path: Path) -> None:
     command.parse_args(context, [str(store), "-o", "b", "--recipe", str(path)])
     assert (context.params["noise"], context.params["camera_pan"]) == (2.0, (-3.0, 3.5))
     assert context.params["subjects"] == ("01",)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (".".join("a" * 20000) + " = 1", "its values are nested too deeply: write it flat"),
+        ("a = " + "[" * 3000 + "]" * 3000, "its values are nested too deeply: write it flat"),
+        ("hidden = " + "9" * 5000, "not valid TOML: a number has thousands of digits"),
+        ("#" + " " * 2**20, "it has more than 1048576 bytes, so it is none"),
+    ],
+)
+def test_recipes_that_would_take_for_ever_are_refused(tmp_path: Path, value: str, message: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(f'purpose = "a"\ncommand = "lifter train"\n[options]\n{value}\n')
+    with pytest.raises(InputError, match=rf"recipe .*a\.toml: {message}$"):
+        read_recipe(str(path))

@@ -136,3 +136,35 @@ def test_npz_members(tmp_path: Path) -> None:
     assert read_object_npz(tmp_path / "a.npz", "positions_2d") is None
     with pytest.raises(InputError, match="plain is a plain array of numbers"):
         read_object_npz(tmp_path / "a.npz", "plain")
+
+
+def nested_key() -> tuple[Any, ...]:
+    """A tuple that takes 2**60 steps to hash and 60 to write down."""
+    key: tuple[Any, ...] = ()
+    for _ in range(60):
+        key = (key, key)
+    return key
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_keys_that_hash_for_ever_are_refused(protocol: int) -> None:
+    # A list cannot be a key, so that pickling does not hash it; its letter is then exchanged for a tuple's.
+    pickler_data = pickle.dumps(nested_key(), protocol)
+    body = pickler_data[:-1] if protocol < 4 else pickler_data[11:-1]
+    head = pickle.dumps(None, protocol)[: 2 if protocol >= 2 else 0]
+    data = head + b"(" + (body[2:] if 2 <= protocol < 4 else body) + b"I1\nd."
+    with pytest.raises(InputError, match="a key that is no text and no number"):
+        plain_objects(data, "a.pkl")
+
+
+def test_sets_are_refused() -> None:
+    for value in ({1, 2}, frozenset({1})):
+        with pytest.raises(InputError, match=r"a\.pkl holds more than plain"):
+            plain_objects(pickle.dumps(value), "a.pkl")
+
+
+def test_objects_of_equal_arrays_come_back() -> None:
+    held = np.empty(2, object)
+    held[0], held[1] = np.zeros((5, 2)), np.ones((5, 2))
+    read = plain_objects(pickle.dumps(held), "a.pkl")
+    assert [one.shape for one in read] == [(5, 2), (5, 2)]

@@ -9,8 +9,15 @@ import safetensors.torch
 import torch
 
 from evolift.posedata.errors import CheckpointError, OutputError
+from evolift.posedata.settings import Settings
 from evolift.posedata.version import __version__
-from evolift.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, stage_of
+from evolift.training.checkpoint import (
+    Checkpoint,
+    CheckpointedModel,
+    load_checkpoint,
+    save_checkpoint,
+    stage_of,
+)
 
 
 def example(stage: str = "lifter") -> Checkpoint:
@@ -120,3 +127,50 @@ def test_the_header_says_who_made_it(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a", example())
     with safetensors.safe_open(str(tmp_path / "a"), "pt") as file:
         assert json.loads(file.metadata()["evolift"])["evolift"] == __version__
+
+
+class Width(Settings, frozen=True, kw_only=True):
+    width: int = 3
+
+
+class Tiny(CheckpointedModel):
+    stage = "lifter"
+    settings_class = Width
+    settings: Width
+
+    def __init__(self, settings: Width) -> None:
+        super().__init__()
+        self.settings = settings
+        self.layer = torch.nn.Linear(settings.width, settings.width)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"width": 20000},
+            "its settings are of a network of more than 400,000,000 weights, and it holds 12",
+        ),
+        ({"width": "3"}, r"Width: `width` must be a whole number, not '3'$"),
+        ({"width": 10**400}, r"Width: `width` must be a whole number.*, not a number beyond 64 bits$"),
+        ({"width": "9" * 5000}, r"Width: `width` must be a whole number, not '9{79}\.\.\.$"),
+        ({"height": 3}, "Width must have exactly width"),
+        ({"width": 4}, "tensor 'layer.bias' is missing, unknown or of another shape or type"),
+    ],
+)
+def test_settings_that_do_not_belong_to_the_tensors_are_one_sentence(
+    tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
+    Tiny(Width()).save(tmp_path / "a")
+    assert Tiny.load(tmp_path / "a").settings == Width()
+    rewritten(tmp_path / "a", settings=settings)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        Tiny.load(tmp_path / "a")
+    assert str(caught.value).startswith(f"{tmp_path / 'a'}: ")
+
+
+def test_tensors_of_another_type_are_refused(tmp_path: Path) -> None:
+    tensors = {name: tensor.to(torch.complex64) for name, tensor in Tiny(Width()).state_dict().items()}
+    save_checkpoint(tmp_path / "a", Checkpoint("lifter", tensors, Width().to_dict(), {}))
+    with pytest.raises(CheckpointError, match="of another shape or type"):
+        Tiny.load(tmp_path / "a")

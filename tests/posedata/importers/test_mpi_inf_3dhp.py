@@ -211,7 +211,7 @@ def not_finite(annotation: dict[str, np.ndarray]) -> None:
 
 
 BAD: list[tuple[Callable[[dict[str, np.ndarray]], object], str]] = [
-    (lambda a: a.pop("annot3"), "is not a MATLAB file with annot2 and annot3"),
+    (lambda a: a.pop("annot3"), "annot3 must have an entry for each of 14 cameras"),
     (lambda a: a.update(annot2=a["annot2"][:5]), "annot2 must have an entry for each of 14 cameras"),
     (lambda a: a["annot3"].__setitem__((0, 0), np.zeros((6, 51))), r"annot3\{1\} must be numbers of shape \(frames, 84\)"),
     (cut, "camera 0: 2D has 3 frames and 3D 6"),

@@ -182,7 +182,7 @@ def test_damaged_mat(tmp_path: Path, edit: Callable[[dict[str, Any]], object], m
 
 def test_other_files(tmp_path: Path) -> None:
     (tmp_path / "a.mat").write_text("no matrix")
-    with pytest.raises(InputError, match=r"a\.mat is not MPII's \.mat file"):
+    with pytest.raises(InputError, match=r"a\.mat is not a MATLAB file"):
         import_mpii(tmp_path / "a.mat", write_images(tmp_path), tmp_path / "out.h5", skeleton=H36M17)
     (tmp_path / "out.h5").write_text("mine")
     with pytest.raises(OutputError, match="exists"):
