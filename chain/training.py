@@ -140,6 +140,8 @@ def error_3d(
     prediction: Float[Tensor, "batch joints out"], target: Float[Tensor, "batch joints 3"]
 ) -> Float[Tensor, "batch"]:
     """MPJPE of the labelled joints of each pose, mm; the mean error of depth where only depth is predicted."""
+    # Means leave out NaN, unlabelled joints; what is predicted without being a number must show.
+    prediction = torch.where(prediction.isnan(), torch.inf, prediction)
     if prediction.shape[-1] == 1:
         return (prediction[..., 0] - target[..., 2]).abs().nanmean(-1)
     return joint_errors(prediction, target).nanmean(-1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import rich_click as click
 
+from evolift.cli.import_options import implausible_option
 from evolift.cli.options import (
     ExistingFile,
     RecipeCommand,
@@ -111,6 +112,7 @@ def actors(
 )
 @click.option("--skeleton", type=click.Choice(list(SKELETONS)), help="Convert the joints to this one.")
 @seed_option
+@implausible_option
 @overwrite_option
 @click.pass_context
 def select(
@@ -121,6 +123,7 @@ def select(
     share: float,
     seed: int,
     skeleton: str | None,
+    implausible: bool,
     overwrite: bool,
     **names: str | None,
 ) -> None:
@@ -137,6 +140,7 @@ def select(
             share=share,
             seed=seed,
             skeleton=None if skeleton is None else skeleton_by_name(skeleton),
+            implausible=implausible,
             overwrite=overwrite,
             progress=progress,
             **{key: _names(given, ()) for key, given in names.items()},

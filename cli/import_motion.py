@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from evolift.cli.import_options import fps_option, names, up_option
+from evolift.cli.import_options import fps_option, implausible_option, names, up_option
 from evolift.cli.options import (
     ExistingPath,
     Function,
@@ -54,6 +54,7 @@ def capture_frame_options(function: Function) -> Function:
 @output_option("Pose store (.h5)")
 @settings_options(CmuSettings)
 @click.option("--subjects", default=None, help="Only these, with commas: 01,03. All if not given.")
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
@@ -93,6 +94,7 @@ def import_cmu(ctx: click.RichContext, /, source: Path, output: Path, **options:
 @fps_option
 @capture_frame_options
 @click.option("--subject", default=None, help="Label of all rows; from names like 02_01.bvh for cmu-cgspeed.")
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_bvh(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
@@ -128,6 +130,7 @@ def import_bvh(ctx: click.RichContext, /, source: Path, output: Path, **options:
 @click.option(
     "--subject", default=None, help="Label of all rows; the name of the file's folder if not given."
 )
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_smpl_joints(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from evolift.cli.import_options import fps_option, names, subjects_option, up_option, with_shifted_option
+from evolift.cli.import_options import (
+    fps_option,
+    implausible_option,
+    names,
+    subjects_option,
+    up_option,
+    with_shifted_option,
+)
 from evolift.cli.options import (
     ExistingFile,
     ExistingFolder,
@@ -59,6 +66,7 @@ def _tell(
 @up_option
 @subjects_option
 @with_shifted_option
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_videopose3d(
@@ -103,6 +111,7 @@ def import_videopose3d(
 @fps_option
 @subjects_option
 @with_shifted_option
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_human36m(
@@ -138,6 +147,7 @@ def import_human36m(
 @settings_options(PoseBaselineSettings)
 @subjects_option
 @with_shifted_option
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_pose_baseline(
@@ -186,6 +196,7 @@ def import_pose_baseline(
 )
 @subjects_option
 @with_shifted_option
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_mmpose(
@@ -229,6 +240,7 @@ def import_mmpose(
 )
 @fps_option
 @subjects_option
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_mpi_inf_3dhp(
@@ -240,7 +252,7 @@ def import_mpi_inf_3dhp(
     videos: bool,
     fps: float | None,
     subjects: str | None,
-    overwrite: bool,
+    **options: Any,
 ) -> None:
     """MPI-INF-3DHP: SOURCE is the folder of the training set (S1/Seq1, ...) or of the test set (TS1, ...).
 
@@ -256,7 +268,7 @@ def import_mpi_inf_3dhp(
                     "--videos and --fps are for the training set: the test set has images, not videos"
                 )
             summary = mpi_inf_3dhp_test_set.import_mpi_inf_3dhp_test_set(
-                source, output, subjects=chosen, overwrite=overwrite, progress=progress
+                source, output, subjects=chosen, progress=progress, **options
             )
         else:
             summary = mpi_inf_3dhp.import_mpi_inf_3dhp(
@@ -266,8 +278,8 @@ def import_mpi_inf_3dhp(
                 videos=videos,
                 fps=fps,
                 subjects=chosen,
-                overwrite=overwrite,
                 progress=progress,
+                **options,
             )
     write_settings(ctx, output)
     problems = "".join(f"; {view} left out: {problem}" for view, problem in summary.left_out.items())

@@ -24,6 +24,12 @@ up_option = click.option(
     help="Upward axis, -y where y points down as in a camera's frame; detected if clear.",
 )
 
+implausible_option = click.option(
+    "--implausible",
+    is_flag=True,
+    help="Accept poses that do not look like people's in millimetres with z up; all commands then accept the store.",
+)
+
 
 def names(text: str | None) -> list[str] | None:
     """Names from a text with commas between; None stays None."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import rich_click as click
 
+from evolift.cli.import_options import implausible_option
 from evolift.cli.options import (
     ExistingFile,
     ExistingFolder,
@@ -39,6 +40,7 @@ min_joints_option = click.option(
 @output_option("Pose store (.h5)")
 @click.option("--first", type=click.IntRange(1), default=1, show_default=True, help="First image number.")
 @click.option("--last", type=click.IntRange(1), default=None, help="Last image number; all if not given.")
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options: Any) -> None:
@@ -80,6 +82,7 @@ def import_lsp(ctx: click.RichContext, /, source: Path, output: Path, **options:
     '{"skeleton": NAME, "joints": {YOURS: JOINT}}.',
 )
 @min_joints_option
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_coco(
@@ -135,6 +138,7 @@ def import_coco(
     help="Of the store's joints.",
 )
 @min_joints_option
+@implausible_option
 @overwrite_option
 @click.pass_context
 def import_mpii(

@@ -108,9 +108,11 @@ class PoseModule(StageModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the MPJPE of one validation batch in mm, or its mean error of depth if only that is predicted."""
         prediction, target = self.model(batch["inputs"]), batch["target"]
+        # The mean is of known joints: what is predicted without being a number must show.
+        known = target.isfinite().all(-1)
         self.log(
             "mpjpe",
-            torch.linalg.vector_norm(prediction - target, dim=-1).nanmean(),
+            torch.linalg.vector_norm(prediction - target, dim=-1)[known].mean(),
             on_step=False,
             on_epoch=True,
             sync_dist=True,

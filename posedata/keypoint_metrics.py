@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from evolift.posedata.scores import require_score
 from evolift.posedata.skeleton import Skeleton
 
 PCK_FRACTION = 0.2
@@ -68,6 +69,9 @@ def keypoint_table(
     Returns:
         Columns `name`, `labelled` (joints that count for PCK), `pck_0.2`, `pckh_0.5` (0 to 1; NaN where nothing
         counts, or without head sizes) and `error` (mean distance, px, of all labelled joints).
+
+    Raises:
+        InputError: `error` is not finite.
     """
     torso = torso_diameter(truth, visibility, skeleton)
     pck = correct_keypoints(prediction, truth, visibility, torso)
@@ -75,6 +79,8 @@ def keypoint_table(
     pckh = correct_keypoints(prediction, truth, visibility, head, PCKH_FRACTION)
     distance = torch.linalg.vector_norm(prediction - truth, dim=-1)
     distance = torch.where(visibility > 0, distance, torch.nan)
+    if (visibility > 0).any():
+        require_score("error", float(distance[visibility > 0].mean()), "over all labelled joints")
     entries = [
         _entry(name, pck[:, joint], pckh[:, joint], distance[:, joint])
         for joint, name in enumerate(skeleton.joints)

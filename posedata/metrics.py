@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from evolift.posedata.procrustes import aligned_blocks, procrustes_align, scale_align
+from evolift.posedata.scores import require_score
 from evolift.posedata.skeleton import Skeleton
 
 PCK_THRESHOLD = 150.0
@@ -101,6 +102,7 @@ def score_table(
         "action", "all"), `name`, `poses`, `mpjpe`, `p_mpjpe`, `n_mpjpe` (mm), `pck_150`, `auc` (0 to 1).
 
     Raises:
+        InputError: an overall score is not finite.
         ValueError: there are no rows, lengths differ, or joints are not those of the skeleton.
     """
     rows = len(prediction)
@@ -127,7 +129,10 @@ def score_table(
         for label, members in _groups(labels):
             chosen = torch.from_numpy(members)
             entries.append(_entry(group, label, len(members), plain[chosen], aligned[chosen], scaled[chosen]))
-    table = pd.DataFrame([*entries, _entry("all", "overall", rows, plain, aligned, scaled)])
+    overall = _entry("all", "overall", rows, plain, aligned, scaled)
+    for column in COLUMNS:
+        require_score(column, float(str(overall[column])), "over all poses")
+    table = pd.DataFrame([*entries, overall])
     actions = table[table["group"] == "action"]
     mean = {"group": "all", "name": ACTION_WISE, "poses": rows, **actions[list(COLUMNS)].mean()}
     return pd.concat([table, pd.DataFrame([mean])], ignore_index=True)

@@ -32,6 +32,7 @@ def select_rows(
     share: float = 1.0,
     seed: int = 0,
     skeleton: Skeleton | None = None,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> int:
@@ -47,6 +48,8 @@ def select_rows(
         share: of the rows that are left, keep this share, chosen at random and at least one, in their order.
         seed: of that choice.
         skeleton: convert the joints to this one; None keeps the store's.
+        implausible: accept poses that do not look like people's in millimetres with z up, and mark the target so that it is accepted
+            everywhere.
         overwrite: replace an existing target.
         progress: counts rows read.
 
@@ -67,7 +70,7 @@ def select_rows(
         "skeleton": None if skeleton is None else skeleton.name,
     }
     check_output(target, overwrite=overwrite, inputs=[source])
-    with PoseStore(source) as store:
+    with PoseStore(source, implausible=implausible) as store:
         table = store.table()
         if "generation" in table and (table["generation"] > 0).any():
             raise InputError(
@@ -100,6 +103,7 @@ def select_rows(
             cameras=store.cameras,
             image_root=image_root,
             unlabelled=mapping.lacking(store.unlabelled) if "joints_3d" in store.columns else (),
+            implausible=store.accepted,
             overwrite=overwrite,
         ) as writer:
             start = 0

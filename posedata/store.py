@@ -20,10 +20,12 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, StoreError
 from evolift.posedata.hdf5_file import MIN_STRING, attribute_of, reading_hdf5
 from evolift.posedata.input_file import FilePath, as_path
+from evolift.posedata.plausibility import Implausible, PlausibilityCheck
 from evolift.posedata.poses import Lineage, Poses, labelled
 from evolift.posedata.settings import shown
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store_layout import (
+    ACCEPTED,
     CAMERA_SHAPES,
     CHUNK_ROWS,
     DTYPES,
@@ -55,18 +57,29 @@ class PoseStore:
         path: of the store.
         skeleton: refuse a store of another one.
         validate: False skips the reading of all rows (the structure is always checked).
+        implausible: accept poses that do not look like people's in millimetres with z up (`evolift.posedata.plausibility`); the
+            attribute of this name says so afterwards, or that it was accepted when the store was written.
 
     Raises:
         StoreError: the file is missing, not HDF5, not a pose store, of another version or skeleton, lacks a
-            dataset, links out of itself, or has a value that cannot be; the message names file, dataset and row.
+            dataset, links out of itself, has a value that cannot be, or poses that cannot be people's; the message names file,
+            dataset and row.
     """
 
-    def __init__(self, path: FilePath, *, skeleton: Skeleton | None = None, validate: bool = True) -> None:
+    def __init__(
+        self,
+        path: FilePath,
+        *,
+        skeleton: Skeleton | None = None,
+        validate: bool = True,
+        implausible: bool = False,
+    ) -> None:
         self.path = as_path(path)
         self._file: h5py.File | None = open_hdf5(self.path)
         try:
             with reading_hdf5(str(path), _ADVICE, StoreError):
                 self._read_header()
+                self.implausible = implausible or bool(self._opened.attrs.get(ACCEPTED, False))
             if skeleton is not None and skeleton != self.skeleton:
                 raise StoreError(
                     f"{path}: its skeleton is {self.skeleton.name}, {skeleton.name} is needed: convert it"
@@ -206,6 +219,14 @@ class PoseStore:
 
     def _validate_rows(self) -> None:
         names = [name for name in self._opened["poses"] if name != "image"]
+        plausibility = PlausibilityCheck(
+            self.path,
+            self.skeleton,
+            self.coordinate_frame,
+            self.unlabelled,
+            self.accepted,
+            "insist by `implausible` of `evolift data select`",
+        )
         step = CHUNK_ROWS * 16
         for start in range(0, len(self), step):
             columns = {name: self._read_column(name, slice(start, start + step)) for name in names}
@@ -220,6 +241,8 @@ class PoseStore:
                 )
             for name in {"parent_a", "parent_b"} & set(names):
                 refuse(self.path, name, start, columns[name] >= len(self), "points to no row")
+            plausibility.kept(self._assemble(columns))
+        plausibility.close()
 
     def _read_column(self, name: str, rows: slice | np.ndarray) -> np.ndarray:
         with reading_hdf5(f"{self.path}: dataset /poses/{name}", _ADVICE, StoreError):
@@ -248,6 +271,11 @@ class PoseStore:
             raise InputError(
                 f"{self.path}: its 3D poses lack {', '.join(self.unlabelled)}, and {what} needs all joints of {self.skeleton.name}: convert it to a skeleton without (`skeleton` H36M16 of `evolift data select` for a missing nose), or take another source"
             )
+
+    @property
+    def accepted(self) -> Implausible:
+        """What a store made from this one does with implausible poses: accept them, if this one's were accepted."""
+        return "accept" if self.implausible else "refuse"
 
     @property
     def image_folder(self) -> Path:
@@ -351,6 +379,7 @@ def append_to_store(path: Path) -> PoseStoreWriter:
             cameras=store.cameras,
             image_root=store.image_root,
             unlabelled=store.unlabelled,
+            implausible=store.accepted,
             overwrite=True,
         )
         for poses in store.batches(CHUNK_ROWS * 16):

@@ -3,7 +3,8 @@
 Layout (schema version 1)::
 
     /                attributes: format, schema_version, skeleton (JSON), coordinate_frame, units, image_root,
-                     unlabelled (JSON), provenance (JSON)
+                     unlabelled (JSON), provenance (JSON); implausible, true where the user insisted on
+                     poses that do not look like people's
     /poses/          one dataset per column of `evolift.posedata.poses.Poses`, rows first, chunked and compressed;
                      subject, action and operator are codes into /labels
     /labels/         subject, action, operator: UTF-8 strings
@@ -33,6 +34,7 @@ from evolift.posedata.version import __version__
 
 FORMAT = "evolift-pose-store"
 SCHEMA_VERSION = 1
+ACCEPTED = "implausible"
 CHUNK_ROWS = 4096
 CoordinateFrame = Literal["world", "camera", "none"]
 

@@ -17,9 +17,11 @@ from evolift.posedata.errors import StoreError
 from evolift.posedata.hdf5_output import Hdf5Output
 from evolift.posedata.output_file import escaped
 from evolift.posedata.output_folder import NewFolder
+from evolift.posedata.plausibility import Implausible, PlausibilityCheck
 from evolift.posedata.poses import Poses
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store_layout import (
+    ACCEPTED,
     CAMERA_SHAPES,
     CHUNK_ROWS,
     DTYPES,
@@ -47,6 +49,8 @@ class PoseStoreWriter:
         provenance: how it is made.
         image_root: folder that image paths are relative to, itself relative to the store's folder or absolute.
         unlabelled: joints that the source lacks in 3D; what `append` gets for them is not used.
+        implausible: what is done with poses that cannot be those of people in millimetres with z up
+            (`evolift.posedata.plausibility`). What is accepted, readers accept too.
         overwrite: replace an existing file.
 
     Raises:
@@ -64,11 +68,15 @@ class PoseStoreWriter:
         cameras: Sequence[Camera] = (),
         image_root: str = "",
         unlabelled: Sequence[str] = (),
+        implausible: Implausible = "refuse",
         overwrite: bool = False,
     ) -> None:
         self.unlabelled = tuple(unlabelled)
         self._lacking = [skeleton.index(joint) for joint in unlabelled]
         self.path = path
+        self.plausibility = PlausibilityCheck(
+            path, skeleton, coordinate_frame, self.unlabelled, implausible, "insist by `implausible`"
+        )
         self.skeleton = skeleton
         self.coordinate_frame = coordinate_frame
         self.cameras = list(cameras)
@@ -79,6 +87,7 @@ class PoseStoreWriter:
         self._buffer: list[dict[str, np.ndarray]] = []
         self._buffered = 0
         self._rows = 0
+        self._is_judged = False
         self._folder: NewFolder | None = None
         self._output = Hdf5Output(path, overwrite=overwrite)
 
@@ -96,8 +105,9 @@ class PoseStoreWriter:
 
         Raises:
             StoreError: they have other columns than the rows before, another number of joints, values that are
-                not finite, or a camera that is not there.
+                not finite or make no sense, or a camera that is not there.
         """
+        poses = self.plausibility.kept(poses)
         if not len(poses):
             return
         columns = self._encode(poses)
@@ -115,6 +125,16 @@ class PoseStoreWriter:
         self._buffer.append(columns)
         self._buffered += len(poses)
         self._flush(self._buffered // CHUNK_ROWS * CHUNK_ROWS)
+
+    def check_plausibility(self) -> None:
+        """Judge unit and axes of the rows so far, once; `close` does it otherwise. For before anything is replaced.
+
+        Raises:
+            StoreError: they look wrong, or most rows make no sense.
+        """
+        if not self._is_judged:
+            self._is_judged = True
+            self.plausibility.close()
 
     def _encode(self, poses: Poses) -> dict[str, np.ndarray]:
         columns: dict[str, np.ndarray] = {
@@ -207,9 +227,14 @@ class PoseStoreWriter:
         """Write what is buffered and give the file its name.
 
         Raises:
-            StoreError: no row was appended.
+            StoreError: no row was appended, or unit or axes of the poses look wrong.
             OutputError: the file system refuses.
         """
+        try:
+            self.check_plausibility()
+        except StoreError:
+            self.abandon()
+            raise
         if not len(self):
             self.abandon()
             raise StoreError(f"{self.path}: there are no poses to write")
@@ -252,6 +277,8 @@ class PoseStoreWriter:
         attributes["units"] = "mm, px"
         attributes["image_root"] = self.image_root
         attributes["unlabelled"] = json.dumps(self.unlabelled)
+        if self.plausibility.implausible == "accept":
+            attributes[ACCEPTED] = True
         attributes["provenance"] = escaped(json.dumps(vars(self.provenance), ensure_ascii=False, default=str))
         labels = file.create_group("labels")
         for name, known in self._labels.items():

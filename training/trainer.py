@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.output_file import write_text
+from evolift.posedata.scores import require_score
 from evolift.posedata.seeds import seed_at
 from evolift.training.checkpoint import CheckpointedModel
 from evolift.training.memory_allocator import reuse_freed_memory
@@ -170,6 +171,9 @@ class _KeepCheckpoints(Callback):
         if not isinstance(pl_module, StageModule):
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        # Before anything is written: no checkpoint is the best by such a score, and what was the best stays.
+        for name in (pl_module.monitor, "loss"):
+            require_score(name, metrics.get(name, 0.0), f"at step {trainer.global_step}")
         self.rows.append({"step": trainer.global_step, **metrics})
         if not trainer.is_global_zero:  # the history is returned in every process, files are written by one
             return
@@ -214,8 +218,9 @@ def train(
         History: a row per validation with the column `step` and every logged metric.
 
     Raises:
-        InputError: the loss became non-finite; the message names the step. Or float16 on a CPU. Or another process of the
-            training ended.
+        InputError: the loss or the validation score became non-finite; the message names the step. Or float16 on a CPU. Or
+            another process of the training ended.
+        CheckpointError: resume.ckpt is damaged.
         OutputError: a file cannot be written.
     """
     reuse_freed_memory()

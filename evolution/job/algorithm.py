@@ -172,7 +172,12 @@ def evolve(
             folder.start(_identity(provenance, job, block), resume=resume, overwrite=overwrite)
             try:
                 with PoseStoreWriter(
-                    target, store.skeleton, "world", provenance, overwrite=overwrite
+                    target,
+                    store.skeleton,
+                    "world",
+                    provenance,
+                    implausible=store.accepted,
+                    overwrite=overwrite,
                 ) as writer:
                     originals = _copy_originals(store, writer, limits, folder)
                     blocks = _blocks(job, block)

@@ -32,6 +32,7 @@ from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.head_axes import HeadAxes, rest_axes
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.output_file import check_output
+from evolift.posedata.plausibility import imported
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
@@ -109,6 +110,7 @@ def import_bvh(
     up: Axis | None = None,
     mirrored: bool | None = None,
     subject: str | None = None,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> BvhSummary:
@@ -124,6 +126,8 @@ def import_bvh(
         up: upward axis of the files; None detects it.
         mirrored: whether left and right are swapped in the files; None detects it.
         subject: label of all rows; None takes it from file names like 02_01 where the table says so.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store.
         progress: counts files.
 
@@ -160,7 +164,13 @@ def import_bvh(
             }
             provenance = Provenance("evolift data import bvh", parameters, inputs=files.hashes(found))
             return PoseStoreWriter(
-                target, H36M17, "world", provenance, unlabelled=unlabelled, overwrite=overwrite
+                target,
+                H36M17,
+                "world",
+                provenance,
+                unlabelled=unlabelled,
+                implausible=imported(implausible),
+                overwrite=overwrite,
             )
 
         try:

@@ -20,6 +20,7 @@ from evolift.posedata.importers.capture_frame import (
     detect_mirrored,
     detect_unit,
     detect_up,
+    sensible,
     to_world,
 )
 from evolift.posedata.importers.head_axes import HeadAxes
@@ -112,9 +113,10 @@ class CaptureFrame:
         Raises:
             InputError: it tells otherwise than one before.
         """
-        for name in self._unknown if len(clip.joints) else ():
+        joints = sensible(clip.joints)
+        for name in self._unknown if len(joints) else ():
             what, detect = _QUESTIONS[name]
-            answer = detect(clip.joints)
+            answer = detect(joints)
             if answer is None:
                 continue
             label, known = self._answers.setdefault(name, (clip.label, answer))
@@ -122,8 +124,8 @@ class CaptureFrame:
                 raise InputError(
                     f"{clip.label}: its {what} looks other than in {label}: import it apart, or give `{name}`"
                 )
-        if "up" not in self._unknown and len(clip.joints):
-            seen = detect_up(clip.joints)
+        if "up" not in self._unknown and len(joints):
+            seen = detect_up(joints)
             if seen not in (None, self.up):
                 self.doubts.append(
                     f"{clip.label}: people in it stand along {seen}, not along {self.up}, which was given for up"

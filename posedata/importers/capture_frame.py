@@ -6,15 +6,12 @@ None and the user has to say it.
 
 from __future__ import annotations
 
-import logging
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from evolift.posedata.skeleton import H36M17
-
-_log = logging.getLogger(__name__)
 
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 AXES: tuple[Axis, ...] = ("x", "y", "z", "-x", "-y", "-z")
@@ -26,7 +23,7 @@ MILLIMETRES: dict[str, float] = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "inch": 25.
 _LEG_LENGTHS = (600.0, 1050.0)
 _CLEARLY_UP = 0.8
 _CLEARLY_BENT = 0.01
-_CHECKED_EVERY = 25
+_ABSURD = 10.0
 
 
 def detect_unit(joints: Float[np.ndarray, "frames 17 3"]) -> str | None:
@@ -85,26 +82,16 @@ def detect_mirrored(joints: Float[np.ndarray, "frames 17 3"]) -> bool | None:
     return None if abs(evidence) < _CLEARLY_BENT else evidence < 0
 
 
-class UprightCheck:
-    """That people stand along the axis that an importer says is up, over all poses that it writes."""
+def sensible(joints: Float[np.ndarray, "frames 17 3"]) -> Float[np.ndarray, "kept 17 3"]:
+    """The frames without those in which a body is of another size than in most: absurd numbers must not tell axes and sides.
 
-    def __init__(self) -> None:
-        self._some: list[np.ndarray] = []
-
-    def add(self, joints: Float[np.ndarray, "frames 17 3"] | None) -> None:
-        """Keep every so many of the poses, z up; None are none."""
-        if joints is not None and len(joints):
-            self._some.append(joints[::_CHECKED_EVERY].astype(np.float64))
-
-    def close(self, label: str) -> None:
-        """Judge them, and log a warning if people clearly stand along another axis: they may lie, or be on their hands."""
-        up = detect_up(np.concatenate(self._some)) if self._some else None
-        if up not in (None, "z"):
-            _log.warning(
-                "%s: the people in it stand along %s when they are put into the world, whose z is up: look at them (`evolift data view`), and get the file again if they should stand",
-                label,
-                up,
-            )
+    Args:
+        joints: H36M17, any unit; the nose may be NaN.
+    """
+    known = joints[:, [joint for joint in range(len(H36M17)) if joint != H36M17.index("nose")]]
+    size = (known.max(1) - known.min(1)).max(-1)
+    kept: np.ndarray = joints[size <= _ABSURD * np.median(size)]
+    return kept
 
 
 def to_world(

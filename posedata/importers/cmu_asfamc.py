@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.capture_frame import UprightCheck
 from evolift.posedata.importers.cmu_clips import CMU_FPS, ClipPoses, CmuClip, find_clips, read_clip
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.settings import CmuSettings
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.num_workers import require_workers
 from evolift.posedata.output_file import check_output
+from evolift.posedata.plausibility import imported
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
@@ -51,6 +51,7 @@ def import_cmu(
     settings: CmuSettings = CmuSettings(),
     *,
     subjects: Sequence[str] | None = None,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> CmuSummary:
@@ -62,6 +63,8 @@ def import_cmu(
         settings: `fps` to keep of the 120 (10 takes every 12th frame), and `num_workers`. With more than one of these, a
             script must guard its own code by `if __name__ == "__main__"`, as for every process pool.
         subjects: only these, for example ["01", "03"]; None takes all.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store.
         progress: counts clips.
 
@@ -80,15 +83,14 @@ def import_cmu(
             inputs=files.hashes(sorted({name for clip in clips for name in (clip.asf, clip.amc)})),
         )
         native_frames = left_out = 0
-        with PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite) as writer:
-            upright = UprightCheck()
+        with PoseStoreWriter(
+            target, H36M17, "world", provenance, implausible=imported(implausible), overwrite=overwrite
+        ) as writer:
             for clip, poses in zip(clips, _read_clips(files, clips, settings), strict=True):
-                upright.add(poses.joints)
                 writer.append(_rows(clip, poses))
                 native_frames += poses.native_frames
                 left_out += poses.left_out
                 progress(1, len(clips))
-            upright.close(str(source))
             written = len(writer)
     return CmuSummary(
         tuple(sorted({clip.subject for clip in clips})), len(clips), written, native_frames, left_out

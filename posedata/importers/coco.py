@@ -28,6 +28,7 @@ from evolift.posedata.importers.labelled_people import LabelledPerson, append_pe
 from evolift.posedata.joint_mapping import UNLABELLED
 from evolift.posedata.keypoint_formats.name_mapping import NameMapping
 from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.plausibility import imported
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStoreWriter, Provenance
@@ -71,6 +72,7 @@ def import_coco(
     skeleton: Skeleton,
     mapping: NameMapping | None = None,
     min_joints: int = MIN_JOINTS,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> CocoSummary:
@@ -83,6 +85,8 @@ def import_coco(
         skeleton: of the store's joints.
         mapping: what the file's names of joints mean, if they are not known; names that it lacks are left out.
         min_joints: labelled joints that a person needs to be taken, of those that the store's are made of.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store.
         progress: counts images that have been looked at.
 
@@ -101,7 +105,13 @@ def import_coco(
     )
     root = relative_folder(images, target.parent)
     with PoseStoreWriter(
-        target, skeleton, "none", provenance, image_root=root, overwrite=overwrite
+        target,
+        skeleton,
+        "none",
+        provenance,
+        image_root=root,
+        implausible=imported(implausible),
+        overwrite=overwrite,
     ) as writer:
         written = append_people(
             writer,
@@ -113,6 +123,7 @@ def import_coco(
             len(entries),
             source=source,
         )
+        writer.check_plausibility()
         people = len(writer)
         if not people:
             raise InputError(

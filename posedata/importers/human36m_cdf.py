@@ -19,7 +19,7 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.extras import require_extra
 from evolift.posedata.image_file import read_image_size
-from evolift.posedata.importers.capture_frame import UprightCheck, detect_unit
+from evolift.posedata.importers.capture_frame import detect_unit
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.human36m import (
     CAMERA_SIZES,
@@ -37,6 +37,7 @@ from evolift.posedata.importers.joint_boxes import joint_boxes
 from evolift.posedata.importers.video_frames import write_video_frames
 from evolift.posedata.joint_mapping import VISIBLE
 from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.plausibility import imported
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
@@ -116,6 +117,7 @@ def import_human36m(
     frames: Path | None = None,
     fps: float | None = None,
     choice: Choice = EVERYTHING,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Human36mSummary:
@@ -133,6 +135,8 @@ def import_human36m(
         frames: folder of frames extracted before, S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg.
         fps: frames per second to keep of the 50 (10 takes every fifth); None keeps all.
         choice: of subjects and sequences.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store and its folder of images.
         progress: counts sequences.
 
@@ -169,14 +173,21 @@ def import_human36m(
         inputs=_hashes(source, sequences, cameras, videos=videos),
     )
     root = "" if images is None else images.name if videos else relative_folder(images, target.parent)
-    writer = PoseStoreWriter(target, H36M17, "world", provenance, image_root=root, overwrite=overwrite)
+    writer = PoseStoreWriter(
+        target,
+        H36M17,
+        "world",
+        provenance,
+        image_root=root,
+        implausible=imported(implausible),
+        overwrite=overwrite,
+    )
     with writer:
         extract_to = None
         if videos and images is not None:
             extract_to = new_image_folder(images, writer, overwrite=overwrite)
         image_source = _Images(frames, extract_to)
         indices: dict[tuple[str, tuple[int, int]], int] = {}
-        upright = UprightCheck()
         for sequence in sequences:
             for poses, camera in _rows(sequence, cameras, image_source, fps):
                 if camera is not None:
@@ -184,10 +195,9 @@ def import_human36m(
                     if key not in indices:
                         indices[key] = writer.add_camera(camera)
                     poses = replace(poses, camera=np.full(len(poses), indices[key], np.int32))  # noqa: PLW2901
-                upright.add(poses.joints_3d)
                 writer.append(poses)
             progress(1, len(sequences))
-        upright.close(str(source))
+        writer.check_plausibility()
     notes = () if cameras is None else cameras.notes
     return Human36mSummary(len(sequences), len(writer), left_out, images, notes)
 

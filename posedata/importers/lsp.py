@@ -28,6 +28,7 @@ from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
 from evolift.posedata.mat_file import parse_mat
 from evolift.posedata.output_file import check_output
+from evolift.posedata.plausibility import imported
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17, LSP14
@@ -79,6 +80,7 @@ def import_lsp(
     *,
     first: int = 1,
     last: int | None = None,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> LspSummary:
@@ -91,6 +93,8 @@ def import_lsp(
         source: the zip as downloaded, or a folder; holds `joints.mat` and `images/im00001.jpg` and so on.
         target: the store to write.
         first, last: image numbers, from 1, both included; None is the last that there is.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store and its folder of photographs.
         progress: counts photographs.
 
@@ -117,7 +121,13 @@ def import_lsp(
         folder = target.with_name(f"{target.stem}_images") if files.is_archive else source
         image_root = folder.name if files.is_archive else relative_folder(folder, target.parent)
         writer = PoseStoreWriter(
-            target, H36M17, "none", provenance, image_root=image_root, overwrite=overwrite
+            target,
+            H36M17,
+            "none",
+            provenance,
+            image_root=image_root,
+            implausible=imported(implausible),
+            overwrite=overwrite,
         )
         with writer:
             kept = new_image_folder(folder, writer, overwrite=overwrite) if files.is_archive else None
@@ -133,7 +143,8 @@ def import_lsp(
             paths = [PurePosixPath(name).name for name in names] if files.is_archive else names
             if chosen:
                 writer.append(_rows(annotation, np.array(chosen), paths))
-    return LspSummary(annotation.variant, len(chosen), len(images) - len(chosen), folder)
+            writer.check_plausibility()
+    return LspSummary(annotation.variant, len(writer), len(images) - len(chosen), folder)
 
 
 def parse_annotation(data: bytes, label: str) -> LspAnnotation:

@@ -19,7 +19,6 @@ import numpy as np
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.capture_frame import UprightCheck
 from evolift.posedata.importers.human36m import EVERYTHING, Choice, Human36mSummary, canonical_action
 from evolift.posedata.importers.human36m_cameras import CameraKey, CameraSet, human36m_cameras
 from evolift.posedata.importers.image_folder import image_inside, relative_folder
@@ -27,6 +26,7 @@ from evolift.posedata.importers.npz_columns import stream_npz_columns
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.plain_pickle import read_pickle
+from evolift.posedata.plausibility import imported
 from evolift.posedata.poses import Poses, label_each
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
@@ -65,6 +65,7 @@ def import_mmpose(
     metadata: Path | None = None,
     images: Path | None = None,
     choice: Choice = EVERYTHING,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Human36mSummary:
@@ -78,6 +79,8 @@ def import_mmpose(
         metadata: Human3.6M's metadata.xml instead.
         images: folder that the names of the images are relative to; None leaves images out.
         choice: of subjects and sequences.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store.
         progress: counts rows.
 
@@ -95,10 +98,17 @@ def import_mmpose(
     root = "" if images is None else relative_folder(images, target.parent)
     left_out: dict[str, str] = {}
     sequences: set[tuple[str, str]] = set()
-    with PoseStoreWriter(target, H36M17, "world", provenance, image_root=root, overwrite=overwrite) as writer:
+    with PoseStoreWriter(
+        target,
+        H36M17,
+        "world",
+        provenance,
+        image_root=root,
+        implausible=imported(implausible),
+        overwrite=overwrite,
+    ) as writer:
         indices: dict[CameraKey, int] = {}
         start = 0
-        upright = UprightCheck()
         for block in stream_npz_columns(source, _SHAPES):
             names = _names(block["imgname"], source, start)
             kept = np.array([_is_kept(name, choice, left_out) for name in names])
@@ -113,11 +123,10 @@ def import_mmpose(
                 camera = np.array([indices[name.subject, name.camera] for name in chosen], np.int32)
                 paths = None if images is None else list(_checked_images(images, columns["imgname"], source))
                 poses = _rows(chosen, columns, camera, writer.cameras, paths, source)
-                upright.add(poses.joints_3d)
                 writer.append(poses)
             start += len(names)
             progress(len(names))
-        upright.close(str(source))
+        writer.check_plausibility()
         written = len(writer)
         if not written:
             raise InputError(f"{source} has no row of these subjects: choose others by `subjects`")

@@ -22,7 +22,6 @@ from jaxtyping import Float64
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
-from evolift.posedata.importers.capture_frame import UprightCheck
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.image_folder import new_image_folder
 from evolift.posedata.importers.joint_boxes import joint_boxes
@@ -31,6 +30,7 @@ from evolift.posedata.importers.video_frames import write_video_frames
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
 from evolift.posedata.mat_file import read_mat
 from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.plausibility import imported
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
@@ -81,6 +81,7 @@ def import_mpi_inf_3dhp(
     videos: bool = False,
     fps: float | None = None,
     subjects: Sequence[str] | None = None,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Mpi3dhpSummary:
@@ -93,6 +94,8 @@ def import_mpi_inf_3dhp(
         videos: extract the kept frames of the videos into the folder `<target stem>_images` beside the store.
         fps: frames per second to keep of the 25 or 50; None keeps all.
         subjects: only these, for example ["S1"]; None takes all.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store and its folder of images.
         progress: counts views.
 
@@ -139,11 +142,11 @@ def import_mpi_inf_3dhp(
         provenance,
         image_root=root,
         unlabelled=UNLABELLED_JOINTS,
+        implausible=imported(implausible),
         overwrite=overwrite,
     )
     with writer:
         image_folder = None if images is None else new_image_folder(images, writer, overwrite=overwrite)
-        upright = UprightCheck()
         for key, folder in found.items():
             joints_2d, joints_3d = read_annotation(folder / "annot.mat", SEQUENCES[key][0])
             known = read_skeletool_cameras(folder / "camera.calibration", f"{'/'.join(key)}/")
@@ -155,10 +158,9 @@ def import_mpi_inf_3dhp(
                 view = _View(key, name, known[name], folder)
                 index = writer.add_camera(view.camera)
                 poses = _rows(view, joints_2d[int(name)], joints_3d[int(name)], index, fps, image_folder)
-                upright.add(poses.joints_3d)
                 writer.append(poses)
                 progress(1, len(views))
-        upright.close(str(source))
+        writer.check_plausibility()
     return Mpi3dhpSummary(len(found), len(writer), left_out, images=images)
 
 

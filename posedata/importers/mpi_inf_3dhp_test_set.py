@@ -27,6 +27,7 @@ from evolift.posedata.importers.mpi_inf_3dhp import (
     pose_rows,
 )
 from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.plausibility import imported
 from evolift.posedata.poses import label_each
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17
@@ -45,6 +46,7 @@ def import_mpi_inf_3dhp_test_set(
     target: Path,
     *,
     subjects: Sequence[str] | None = None,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Mpi3dhpSummary:
@@ -57,6 +59,8 @@ def import_mpi_inf_3dhp_test_set(
         source: folder with TS1/annot_data.mat and so on.
         target: the store to write.
         subjects: only these, for example ["TS1"]; None takes all.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store.
         progress: counts sequences.
 
@@ -91,6 +95,7 @@ def import_mpi_inf_3dhp_test_set(
         provenance,
         image_root=root,
         unlabelled=UNLABELLED_JOINTS,
+        implausible=imported(implausible),
         overwrite=overwrite,
     ) as writer:
         for subject, path in found.items():

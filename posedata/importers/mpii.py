@@ -28,6 +28,7 @@ from evolift.posedata.importers.labelled_people import LabelledPerson, append_pe
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
 from evolift.posedata.mat_file import read_mat
 from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.plausibility import imported
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import MPII16, Skeleton
 from evolift.posedata.store import PoseStoreWriter, Provenance
@@ -67,6 +68,7 @@ def import_mpii(
     *,
     skeleton: Skeleton,
     min_joints: int = MIN_JOINTS,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> MpiiSummary:
@@ -78,6 +80,8 @@ def import_mpii(
         target: the store to write.
         skeleton: MPII16, or one that it is mapped to.
         min_joints: labelled joints of 16 that a person needs to be taken.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store.
         progress: counts images that have been looked at.
 
@@ -97,7 +101,13 @@ def import_mpii(
     )
     root = relative_folder(images, target.parent)
     with PoseStoreWriter(
-        target, skeleton, "none", provenance, image_root=root, overwrite=overwrite
+        target,
+        skeleton,
+        "none",
+        provenance,
+        image_root=root,
+        implausible=imported(implausible),
+        overwrite=overwrite,
     ) as writer:
         image_count = append_people(
             writer,
@@ -108,6 +118,7 @@ def import_mpii(
             progress,
             source=source,
         )
+        writer.check_plausibility()
         written = len(writer)
         if not written:
             raise InputError(

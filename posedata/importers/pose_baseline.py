@@ -21,7 +21,7 @@ from jaxtyping import Float32
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.camera_fit import check_fit
-from evolift.posedata.importers.capture_frame import UprightCheck, detect_unit
+from evolift.posedata.importers.capture_frame import detect_unit
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.human36m import (
     CAMERA_SIZES,
@@ -43,6 +43,7 @@ from evolift.posedata.importers.settings import PoseBaselineSettings
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.joint_mapping import VISIBLE, mapping_between
 from evolift.posedata.output_file import check_output
+from evolift.posedata.plausibility import imported
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17, MPII16
@@ -75,6 +76,7 @@ def import_pose_baseline(
     settings: PoseBaselineSettings = PoseBaselineSettings(),
     *,
     choice: Choice = EVERYTHING,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Human36mSummary:
@@ -88,6 +90,8 @@ def import_pose_baseline(
         target: the store to write.
         settings: `fps` to keep of the 50, and where the 2D joints come from.
         choice: of subjects and sequences.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store.
         progress: counts sequences.
 
@@ -114,19 +118,18 @@ def import_pose_baseline(
             {**settings.flat(), "cameras": cameras.source, **choice.parameters()},
             inputs=files.hashes(used),
         )
-        with PoseStoreWriter(target, H36M17, "world", provenance, overwrite=overwrite) as writer:
+        with PoseStoreWriter(
+            target, H36M17, "world", provenance, implausible=imported(implausible), overwrite=overwrite
+        ) as writer:
             indices: dict[tuple[str, str], int] = {}
-            upright = UprightCheck()
             for sequence in sequences:
                 for name in CAMERA_SIZES:
                     key = sequence.subject, name
                     if key not in indices:
                         indices[key] = writer.add_camera(cameras.camera(*key))
                 for poses in _rows(files, sequence, cameras, indices, settings):
-                    upright.add(poses.joints_3d)
                     writer.append(poses)
                 progress(1, len(sequences))
-            upright.close(str(source))
             written = len(writer)
     return Human36mSummary(len(sequences), written, left_out, notes=cameras.notes)
 

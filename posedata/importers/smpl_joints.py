@@ -29,6 +29,7 @@ from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.source_files import SourceFiles
 from evolift.posedata.joint_mapping import mapping_between
 from evolift.posedata.output_file import check_output
+from evolift.posedata.plausibility import imported
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17, SMPL22
 from evolift.posedata.store import PoseStoreWriter, Provenance
@@ -77,6 +78,7 @@ def import_smpl_joints(
     up: Axis | None = None,
     mirrored: bool | None = None,
     subject: str | None = None,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> SmplSummary:
@@ -94,6 +96,8 @@ def import_smpl_joints(
         up: upward axis; None detects it.
         mirrored: whether left and right are swapped; None detects it.
         subject: label of all rows.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store.
         progress: counts files.
 
@@ -128,7 +132,13 @@ def import_smpl_joints(
             }
             provenance = Provenance("evolift data import smpl-joints", parameters, inputs=files.hashes(found))
             return PoseStoreWriter(
-                target, H36M17, "world", provenance, unlabelled=unlabelled, overwrite=overwrite
+                target,
+                H36M17,
+                "world",
+                provenance,
+                unlabelled=unlabelled,
+                implausible=imported(implausible),
+                overwrite=overwrite,
             )
 
         totals = write_clips(clips(), frame, open_writer)

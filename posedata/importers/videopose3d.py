@@ -36,6 +36,7 @@ from evolift.posedata.joint_mapping import UNLABELLED, mapping_between
 from evolift.posedata.nose import is_nose
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.plain_pickle import read_object_npz
+from evolift.posedata.plausibility import imported
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import H36M17, Skeleton
@@ -80,6 +81,7 @@ def import_videopose3d(
     fps: float | None = None,
     up: Axis | None = None,
     choice: Choice = EVERYTHING,
+    implausible: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Human36mSummary:
@@ -102,6 +104,8 @@ def import_videopose3d(
         fps: frames per second to keep of the 50; None keeps all.
         up: upward axis of the 3D, which is then put into the world; None tells it from the poses.
         choice: of subjects and sequences.
+        implausible: accept poses that do not look like people's in millimetres with z up, rows of no sense among them; these
+            rows are left out otherwise (`evolift.posedata.plausibility`).
         overwrite: replace an existing store.
         progress: counts sequences.
 
@@ -149,7 +153,13 @@ def import_videopose3d(
     left_out: dict[str, str] = {}
     sequences = 0
     with PoseStoreWriter(
-        target, skeleton, frame, provenance, unlabelled=lacking, overwrite=overwrite
+        target,
+        skeleton,
+        frame,
+        provenance,
+        unlabelled=lacking,
+        implausible=imported(implausible),
+        overwrite=overwrite,
     ) as writer:
         indices: dict[tuple[str, str], int] = {}
         for subject, action in names:

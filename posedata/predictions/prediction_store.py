@@ -68,6 +68,7 @@ def write_prediction_store(path: Path, predictions: Predictions, *, overwrite: b
         "camera",
         provenance,
         cameras=predictions.cameras,
+        implausible="write",  # what was predicted; those who take it for data are told
         overwrite=overwrite,
     ) as writer:
         writer.append(poses)

@@ -97,6 +97,7 @@ def render_store(
                 f"{source}: its poses are in the {poses.coordinate_frame!r} frame: rendering needs the world frame"
             )
         poses.require_labelled("rendering")
+        accepted = poses.accepted
     folder = target.with_name(f"{target.stem}_images")
     provenance = Provenance(
         "evolift data render",
@@ -106,7 +107,13 @@ def render_store(
     )
     with (
         PoseStoreWriter(
-            target, H36M17, "camera", provenance, image_root=folder.name, overwrite=overwrite
+            target,
+            H36M17,
+            "camera",
+            provenance,
+            image_root=folder.name,
+            implausible=accepted,
+            overwrite=overwrite,
         ) as writer,
         PoseStore(source, validate=False) as poses,
     ):
@@ -115,6 +122,7 @@ def render_store(
             labels = poses.read(np.array([one.row for one in rendered]))
             writer.append(_as_poses(rendered, labels, writer, len(writer)))
             progress(len(rendered))
+        writer.check_plausibility()
 
 
 def _rendered(source: Path, folder: Path, settings: RenderSettings) -> Iterator[list[RenderedPerson]]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import rich_click as click
 
-from evolift.cli.main import command_named
+from evolift.cli import recipe_file
+from evolift.cli.main import COMMANDS, command_named
 from evolift.cli.recipe_file import read_recipe, recipe_options
 from evolift.posedata.errors import InputError
 
@@ -138,3 +140,27 @@ def test_recipes_that_would_take_for_ever_are_refused(tmp_path: Path, value: str
     path.write_text(f'purpose = "a"\ncommand = "lifter train"\n[options]\n{value}\n')
     with pytest.raises(InputError, match=rf"recipe .*a\.toml: {message}$"):
         read_recipe(str(path))
+
+
+def test_options_of_every_command_refuse_values_of_other_types() -> None:
+    """A number for a switch, a switch for a number, a part for a whole, one for several: click would convert some of them."""
+    for name in COMMANDS:
+        for option in _options(command_named(name)):
+            wrong: list[object] = [{}, None, b"", [[]]]
+            is_switch = option.is_flag or bool(option.secondary_opts)
+            wrong += [0, 1, "true"] if is_switch else [True, False]
+            if isinstance(option.type, click.IntRange):
+                wrong += [1.5, 1.0, "1", [1.5], [True]]
+            if isinstance(option.type, click.FloatRange):
+                wrong += ["1", ["1"], [True]]
+            assert [value for value in wrong if recipe_file._wanted(option, value) is None] == [], option.name
+
+
+def _options(command: click.Command) -> Iterator[click.Option]:
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            inner = command.get_command(click.Context(command), name)
+            assert inner is not None
+            yield from _options(inner)
+    else:
+        yield from recipe_file.flags_of(command).values()

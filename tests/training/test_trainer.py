@@ -78,6 +78,7 @@ def run(
     batches: Batches | None = None,
     poison_at: int | None = None,
     resume: bool = False,
+    module: Line | None = None,
     **settings: Any,
 ):
     folder.mkdir(exist_ok=True)
@@ -85,7 +86,11 @@ def run(
     chosen = RunSettings(**values)
     validation = [{"x": torch.linspace(-1, 1, 9)[:, None]}]
     return train(
-        Line(poison_at), StepData(batches or Batches(), validation, chosen), folder, chosen, resume=resume
+        module or Line(poison_at),
+        StepData(batches or Batches(), validation, chosen),
+        folder,
+        chosen,
+        resume=resume,
     )
 
 
@@ -170,6 +175,23 @@ def test_the_best_checkpoint_is_never_replaced_by_a_worse_one(tmp_path: Path) ->
 def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the loss is nan at step 6: lower the learning rate"):
         run(tmp_path / "a", poison_at=5)
+
+
+class Lost(Line):
+    """Learns, but what it says on the validation poses is no number from some step on."""
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        score = (self.model(batch["x"]) - 2 * batch["x"]).abs().mean()
+        self.log("error", score if self.global_step <= 4 else score * float("nan"))
+
+
+def test_a_non_finite_score_ends_the_run_and_no_checkpoint_is_the_best_by_it(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    with pytest.raises(InputError, match="the score error is nan at step 6, which is no score"):
+        run(folder, module=Lost(), steps=20, validate_every=2)
+    assert load_checkpoint(folder / "best.safetensors", "lifter").record["step"] in (2, 4)
+    assert load_checkpoint(folder / "last.safetensors", "lifter").record["step"] == 4
+    assert "nan" not in (folder / "history.csv").read_text()
 
 
 def test_what_cannot_be_had_is_told_in_one_sentence(tmp_path: Path) -> None:

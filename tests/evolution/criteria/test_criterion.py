@@ -223,7 +223,9 @@ def test_criteria_that_refuse_all_are_named(tmp_path: Path, make_poses: Callable
     upside_down = Poses(
         poses.subject, poses.action, poses.frame, poses.joints_3d * np.array([1, -1, -1], np.float32)
     )
-    with PoseStoreWriter(tmp_path / "heads.h5", H36M17, "world", Provenance("test")) as writer:
+    with PoseStoreWriter(
+        tmp_path / "heads.h5", H36M17, "world", Provenance("test"), implausible="accept"
+    ) as writer:
         writer.append(upside_down)
     with pytest.raises(
         InputError, match=r"the criteria refuse nearly all children .* for ground: no foot down"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, StoreError
 from evolift.posedata.importers.bvh import BvhSummary, import_bvh
 from evolift.posedata.importers.bvh_file import parse_bvh
 from evolift.posedata.importers.bvh_matching import matching_names
@@ -271,6 +271,8 @@ def test_one_bad_file_does_not_cost_the_folder(tmp_path: Path) -> None:
 
 
 def test_an_axis_that_people_do_not_stand_along_is_doubted(tmp_path: Path) -> None:
-    _, summary = imported(tmp_path, bvh_text(on_the_floor()), up="-y")
+    with pytest.raises(StoreError, match="looks as if -z was up"):
+        imported(tmp_path, bvh_text(on_the_floor()), up="-y")
+    _, summary = imported(tmp_path, bvh_text(on_the_floor()), up="-y", implausible=True)
     assert summary.up == "-y"
     assert "people in it stand along y, not along -y" in summary.notes[-1]

@@ -489,7 +489,9 @@ def test_the_upward_axis_is_checked(
         subject: {action: signs * joints[..., places] for action, joints in actions.items()}
         for subject, actions in positions.items()
     }
-    summary = import_videopose3d([write_3d(tmp_path, turned)], tmp_path / "out.h5", up=up)
+    summary = import_videopose3d(
+        [write_3d(tmp_path, turned)], tmp_path / "out.h5", up=up, implausible=up == "y"
+    )
     assert [told for told in summary.notes if "along" in told] == (
         [] if note is None else [next(told for told in summary.notes if note in told)]
     )

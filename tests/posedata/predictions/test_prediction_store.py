@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evolift.posedata.errors import OutputError
+from evolift.posedata.errors import OutputError, StoreError
 from evolift.posedata.predictions.prediction_store import write_prediction_store
 from evolift.posedata.store import PoseStore
 from tests.posedata.predictions.test_prediction_files import CAMERAS, made
@@ -19,7 +19,11 @@ def test_a_store_holds_what_was_predicted(tmp_path: Path, is_placed: bool) -> No
     if is_placed:
         predictions.root_3d[2::3], predictions.box[2::3] = 7, 7
     write_prediction_store(tmp_path / "a.h5", predictions)
-    with PoseStore(tmp_path / "a.h5", skeleton=predictions.skeleton) as store:
+    with pytest.raises(
+        StoreError, match="looks 10 times too large"
+    ):  # giants are no data, unless one insists
+        PoseStore(tmp_path / "a.h5")
+    with PoseStore(tmp_path / "a.h5", skeleton=predictions.skeleton, implausible=True) as store:
         poses = store.read()
         assert store.coordinate_frame == "camera"
         assert [camera.name for camera in store.cameras] == [camera.name for camera in CAMERAS]

@@ -109,9 +109,9 @@ def test_bad_input_leaves_nothing_behind(actors: Path, rendered: Path, tmp_path:
         repeated_label("a", 1),
         repeated_label("b", 1),
         np.zeros(1, np.int64),
-        joints_3d=np.ones((1, 17, 3), np.float32),
+        joints_3d=np.random.default_rng(0).normal(0, 150, (1, 17, 3)).astype(np.float32),
     )
-    with PoseStoreWriter(coco, COCO17, "world", Provenance("test")) as writer:
+    with PoseStoreWriter(coco, COCO17, "camera", Provenance("test")) as writer:
         writer.append(flat)
     out = tmp_path / "out" / "people.h5"
     with pytest.raises(StoreError, match="skeleton is COCO17, H36M17 is needed"):
