@@ -26,7 +26,7 @@ def settled_detector(**settings: object) -> DetectorModel:
         model(torch.randn(8, 3, height, width))
         last = [module for module in model.head.modules() if isinstance(module, nn.Conv2d | nn.Linear)][-1]
         # Heatmaps that are decided; or joints as parts of the crop, which heatmaps keep within it and nothing else does.
-        nn.init.normal_(last.weight, std=0.3 if isinstance(last, nn.Conv2d) else 0.3 / last.in_features**0.5)
+        nn.init.normal_(last.weight, std=0.3 if isinstance(last, nn.Conv2d) else 0.05 / last.in_features**0.5)
     return model.eval()
 
 
