@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 _AGAIN = 0.1
@@ -25,12 +27,18 @@ class Interruption:
         self.number = 0
         self._process = os.getpid()
 
-    def listen(self) -> None:
-        """Listen, for the rest of the process, to the signals that are not ignored."""
-        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                signal.signal(number, self._end)
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen, in the block, to the signals that are not ignored."""
+        numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]  # Windows has no SIGHUP
+        taken = [number for number in numbers if number and signal.getsignal(number) == signal.SIG_DFL]
+        for number in taken:
+            signal.signal(number, self._end)
+        try:
+            yield
+        finally:
+            for number in taken:
+                signal.signal(number, signal.SIG_DFL)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a forked worker, which has nothing to clean up

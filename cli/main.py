@@ -103,9 +103,9 @@ def main() -> None:
     Exit codes of interrupted commands are those that shells give: 130 after Ctrl-C, 143 after SIGTERM.
     """
     interruption = Interruption()
-    interruption.listen()
     try:
-        code = evolift.main(prog_name="evolift", standalone_mode=False)
+        with interruption.listening():
+            code = evolift.main(prog_name="evolift", standalone_mode=False)
     except BaseException as error:
         sys.exit(_told(error, interruption.number))
     sys.exit(code if isinstance(code, int) else 0)

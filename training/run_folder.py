@@ -81,7 +81,7 @@ def run_folder(
 
     Raises:
         OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
-        InputError: the run to resume was begun with other settings or has done more steps already.
+        InputError: the run to resume was begun with other settings, has done more steps already, or its record is damaged.
     """
     if not is_first_process():
         yield
@@ -105,9 +105,11 @@ def _require_same_settings(path: Path, now: Mapping[str, Any]) -> None:
         if not isinstance(before, dict):
             raise ValueError
     except (ValueError, KeyError, TypeError, OSError):
-        # Without it nobody knows whose state there is.
+        if (path.parent / STATE).exists():  # hours of work, and nobody knows whose
+            raise InputError(
+                f"{path} is damaged, so that nobody knows of which settings {STATE} beside it is: put it back, or start again with `overwrite`"
+            ) from None
         _log.warning("%s is damaged: the run begins anew.", path)
-        (path.parent / STATE).unlink(missing_ok=True)
         return
     for name in sorted((before.keys() | now.keys()) - MAY_CHANGE):
         if before.get(name) != now.get(name):
