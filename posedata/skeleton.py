@@ -42,9 +42,7 @@ class Skeleton:
         if not all(isinstance(text, str) for text in texts):
             raise InputError("a skeleton's name, joints and parents must be texts")
         if len(self.joints) > MAX_JOINTS:
-            raise InputError(
-                f"skeleton {self.name[:80]}: it has {len(self.joints)} joints, {MAX_JOINTS} are the most"
-            )
+            raise InputError(f"skeleton {self.name[:80]}: it has more than {MAX_JOINTS} joints")
         if len(set(self.joints)) != len(self.joints):
             raise InputError(f"skeleton {self.name}: a joint name is repeated")
         if len(self.joints) != len(self.parents):
@@ -53,9 +51,8 @@ class Skeleton:
             )
         for joint, parent in zip(self.joints, self.parents, strict=True):
             if parent is not None and parent not in self.joints:
-                raise InputError(
-                    f"skeleton {self.name[:80]}: parent {parent[:80]!r} of {joint[:80]!r} is not a joint"
-                )
+                names = f"parent {parent[:80]!r} of {joint[:80]!r}"
+                raise InputError(f"skeleton {self.name[:80]}: {names} is not a joint")
         if self.parents.count(None) != 1:
             raise InputError(f"skeleton {self.name}: needs exactly one root, has {self.parents.count(None)}")
         if len(self.topological_order) != len(self.joints):

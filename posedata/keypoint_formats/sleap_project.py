@@ -53,7 +53,7 @@ def keypoints_of_sleap_project(file: h5py.File, path: Path, reading: Reading) ->
     video = {int(number) for number in frames["video"]}
     if len(video) > 1:
         raise InputError(
-            f"{path} has frames of {len(video)} videos: export each as Analysis HDF5 (SLEAP: File > Export, or sleap-convert --format analysis)"
+            f"{path} has frames of {len(video)} videos: export each as Analysis HDF5 (in SLEAP: File, Export Analysis HDF5)"
         )
     frame_of = np.full(len(instances), -1)
     for frame in frames:

@@ -24,7 +24,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import encoded_image
 from evolift.posedata.importers.image_folder import new_image_folder
 from evolift.posedata.num_workers import require_workers
-from evolift.posedata.output_file import check_output, sha256_of
+from evolift.posedata.output_file import require_apart, sha256_of
 from evolift.posedata.poses import Poses
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.seeds import numpy_generator_at
@@ -90,7 +90,7 @@ def render_store(
         OutputError: an output exists, or cannot be written.
     """
     require_workers(settings.num_workers)
-    check_output(target, overwrite=overwrite, inputs=[source])
+    require_apart(target, [source])
     with PoseStore(source, skeleton=H36M17) as poses:
         if poses.coordinate_frame != "world":
             raise InputError(

@@ -141,8 +141,11 @@ def test_bad_input_is_one_sentence_and_exit_code_two(
 @pytest.mark.parametrize("command", ["cmu", "lsp", "bvh"])
 def test_an_existing_output_is_kept(evolift: Run, tmp_path: Path, command: str) -> None:
     (tmp_path / "out.h5").write_text("mine")
+    (tmp_path / "source").mkdir()
     options = ["--names", "mixamo"] if command == "bvh" else []
-    code, _, err = evolift("data", "import", command, tmp_path, "-o", tmp_path / "out.h5", *options)
+    code, _, err = evolift(
+        "data", "import", command, tmp_path / "source", "-o", tmp_path / "out.h5", *options
+    )
     assert code == 2
     assert "exists: choose another output or add --overwrite" in error_line(err)
     assert (tmp_path / "out.h5").read_text() == "mine"

@@ -239,7 +239,8 @@ def test_checkpoint_of_other_settings(tmp_path: Path) -> None:
         tmp_path / "typed.safetensors", Checkpoint("detector", {}, settings | {"padding": "wide"}, {})
     )
     with pytest.raises(
-        CheckpointError, match=r"typed\.safetensors: DetectorSettings: Expected `float`, got `str`"
+        CheckpointError,
+        match=r"typed\.safetensors: DetectorSettings: `padding` must be a number above 0, not 'wide'",
     ):
         DetectorModel.load(tmp_path / "typed.safetensors")
     del settings["head"]

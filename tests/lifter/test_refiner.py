@@ -227,9 +227,21 @@ def test_damaged_refiners_are_refused(tmp_path) -> None:
     for given, values, message in (
         (fewer, settings, r"tensor 'network.layers.0.0.bias' is missing.*train the refiner again"),
         (tensors, {"a": 1}, "RefinerSettings must have exactly code, dropout, hidden, layers, skeleton"),
-        (tensors, settings | {"code": "x"}, r"RefinerSettings: Expected `int`, got `str` - at `\$\.code`"),
-        (tensors, settings | {"skeleton": "H36M17"}, r"Expected `object`, got `str` - at `\$\.skeleton`"),
-        (tensors, settings | {"code": 0}, r"Expected `int` >= 1 - at `\$\.code`"),
+        (
+            tensors,
+            settings | {"code": "x"},
+            r"RefinerSettings: `code` must be a whole number of at least 1 and at most 16384, not 'x'",
+        ),
+        (
+            tensors,
+            settings | {"skeleton": "H36M17"},
+            "RefinerSettings: `skeleton` must be a Skeleton, not 'H36M17'",
+        ),
+        (
+            tensors,
+            settings | {"code": 0},
+            "`code` must be a whole number of at least 1 and at most 16384, not 0",
+        ),
     ):
         save_checkpoint(path, Checkpoint("refiner", given, values, {}), overwrite=True)
         with pytest.raises(CheckpointError, match=message):

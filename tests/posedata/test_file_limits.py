@@ -61,7 +61,7 @@ def test_the_command_takes_limits_and_names_their_flags(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             sys.executable, "-m", "evolift", "--max-text", "1e-6", "predict", str(tmp_path / "a.json"),
-            "-o", str(tmp_path / "out"), "--lifter", str(tmp_path / "a.json"),
+            "-o", str(tmp_path / "out"),
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -19,6 +19,7 @@ class Runs:
         return os.getcwd, ()
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
 @pytest.mark.parametrize("read", [read_torch_file, load_public_checkpoint, read_weights])
 @pytest.mark.parametrize("kind", ["object", "script", "text", "empty", "cut"])
 def test_no_advice_of_torch_is_passed_on(tmp_path: Path, read: object, kind: str) -> None:

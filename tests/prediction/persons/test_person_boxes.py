@@ -151,10 +151,10 @@ class Trap:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"not weights", "is not a file of weights alone"),
+        (b"not weights", "holds more than tensors, or is damaged"),
         ([torch.zeros(3)], "holds no state dict"),
         ({}, "holds no state dict"),
-        (Trap(), "is not a file of weights alone"),
+        (Trap(), "holds more than tensors, or is damaged"),
         ({"head.weight": torch.zeros(3)}, f"does not fit torchvision's {MODELS[0]} (Missing key(s)"),
     ],
     ids=["text", "list", "empty", "code", "other"],
