@@ -17,7 +17,7 @@ def _share(description: str) -> Meta:
 class EvolutionSettings(Settings, frozen=True, kw_only=True):
     """How a store is evolved.
 
-    The defaults were chosen by what lifters gain from them on another person (README, "On real data"); `ALGORITHM_1` and the
+    The defaults were chosen by what lifters gain from them on another person (docs/results.md); `ALGORITHM_1` and the
     recipe `evolve-report` are the report's.
     """
 

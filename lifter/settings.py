@@ -43,7 +43,7 @@ _SIZES: dict[Architecture, tuple[int, int, float]] = {
     "cascade": (1024, 2, 0.5),
 }
 """(hidden, blocks, dropout) of each architecture: published ones, but that SemGCN was published without dropout. A tenth
-takes a fifth off its error on another person (README, "Lifters")."""
+takes a fifth off its error on another person (docs/results.md)."""
 
 
 class LifterSettings(Settings, frozen=True, kw_only=True):

@@ -112,7 +112,7 @@ class Skeleton:
 
     @cached_property
     def mirror(self) -> tuple[int, ...]:
-        """For each joint, the index of its mirror image: `flipped = joints[..., mirror, :]`."""
+        """The index of each joint's mirror image; `np.take(joints, mirror, -2)` exchanges left and right."""
         return tuple(self.joints.index(_mirrored_name(joint)) for joint in self.joints)
 
     def to_dict(self) -> dict[str, object]:

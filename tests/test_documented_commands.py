@@ -13,7 +13,7 @@ from evolift.cli.main import command_named
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *ROOT.glob("*.md"),
-    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/**/*.md"),
     *ROOT.glob("artifacts/*.md"),
     *ROOT.glob("changes/*.md"),
 ]
@@ -21,6 +21,7 @@ PAGES = [
 
 def commands_of(text: str) -> list[tuple[str, click.Command, list[str]]]:
     """What is shown of each command: the words, the command that they name, and its flags."""
+    text = re.sub(r"^```.*$", "", text, flags=re.M)  # a fence is no pair of backquotes
     text = re.sub(r"\\\n\s*", " ", text)
     text = re.sub(r"`([^`]*)`", lambda match: "`" + " ".join(match[1].split()) + "`", text)
     found = []
@@ -48,4 +49,10 @@ def test_shown_flags_are_options_of_their_commands(page: Path) -> None:
 def test_the_pattern_finds_commands_and_their_flags() -> None:
     ((_, command, flags),) = commands_of("`evolift lifter train a.h5\n--steps 3 \\\n --no-such`")
     assert (command.name, flags) == ("train", ["--steps", "--no-such"])
+    assert [
+        words[2] for words in commands_of("```sh\nevolift app --port 1\nevolift predict a --box\n```")
+    ] == [
+        ["--port"],
+        ["--box"],
+    ]
     assert len(commands_of(" ".join(page.read_text(encoding="utf-8") for page in PAGES))) > 40

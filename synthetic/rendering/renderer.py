@@ -78,6 +78,8 @@ class Renderer:
 
     def __init__(self, size: int) -> None:
         require_extra("render", "pyvista")
+        with contextlib.suppress(ImportError):
+            import triton  # noqa: F401, PLC0415  # torch's; loaded after Mesa, whose LLVM it shares names with, it crashes
         with _window_without_display():
             import pyvista  # noqa: PLC0415  # heavy, and only now it is known which window to make
 
