@@ -43,7 +43,31 @@ class _DataGroup(click.RichGroup):
 
 @click.group(cls=_DataGroup)
 def data() -> None:
-    """Make pose stores (import, actors, select, render), and look into them (info, view)."""
+    """Make pose stores (import, sample, actors, select, render), and look into them (info, view)."""
+
+
+@data.command(cls=RecipeCommand, epilog="Example:  evolift data sample -o poses.h5")
+@output_option("Pose store (.h5)")
+@overwrite_option
+def sample(output: Path, overwrite: bool) -> None:
+    """Copy the sample of real people that comes with evolift: three subjects of CMU's motion capture, 28 clips.
+
+    Free for all uses, but it may not be resold. `evolift data select` takes subjects and clips out of it.
+    """
+    import shutil
+
+    from evolift.artifacts.shipped_files import sample_poses
+    from evolift.posedata.output_file import whole_file
+    from evolift.posedata.store import PoseStore
+
+    with whole_file(output, overwrite=overwrite) as partial:
+        shutil.copyfile(sample_poses(), partial)
+    with PoseStore(output, validate=False) as store:
+        click.echo(f"{output}: {len(store):,} poses of {len(store.labels['subject'])} subjects")
+    click.echo(
+        "The data used in this project was obtained from mocap.cs.cmu.edu. "
+        "The database was created with funding from NSF EIA-0196217."
+    )
 
 
 @data.command(cls=RecipeCommand, epilog="Example:  evolift data actors -o train.h5 --split train --clips 4")

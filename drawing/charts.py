@@ -101,6 +101,7 @@ def plot_bars(
     title: str = "",
     decimals: int = 1,
     lower_is_better: bool = True,
+    ranges: tuple[pd.DataFrame, pd.DataFrame] | None = None,
 ) -> None:
     """Grouped bars with their values: one group per row of a table, one bar per column (before, after, ...).
 
@@ -111,6 +112,7 @@ def plot_bars(
         title: above the bars.
         decimals: of the written values.
         lower_is_better: said on the axis.
+        ranges: lowest and highest values, tables like the first, drawn as whiskers.
 
     Raises:
         ValueError: the table is empty.
@@ -123,8 +125,15 @@ def plot_bars(
         values = table[column].to_numpy(np.float64)
         at = places + (number - (len(table.columns) - 1) / 2) * width
         bars = axes.bar(at, values, width * 0.92, color=_series_colour(number), label=str(column))
+        if ranges is not None:
+            low, high = (part[column].to_numpy(np.float64) for part in ranges)
+            spread = np.stack([values - low, high - values])
+            axes.errorbar(at, values, spread, fmt="none", ecolor=hexadecimal(INK_COLOUR), capsize=4)
         labels = ["" if np.isnan(value) else f"{value:.{decimals}f}" for value in values]
-        axes.bar_label(bars, labels, padding=2, fontsize=8)
+        if ranges is None:
+            axes.bar_label(bars, labels, padding=2, fontsize=8)
+        else:  # away from the whiskers
+            axes.bar_label(bars, labels, label_type="center", color="white", fontsize=9)
     axes.set_xlim(-0.5, len(table) - 0.5)
     axes.set_xticks(places, [str(name) for name in table.index])
     axes.set_ylabel(f"{unit} ({'lower' if lower_is_better else 'higher'} is better)")

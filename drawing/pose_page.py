@@ -6,10 +6,7 @@ inside, and its content security policy forbids it to load or run anything else.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from jaxtyping import Float, UInt8
 
 from evolift.drawing.colours import LEFT_COLOUR, RIGHT_COLOUR, TORSO_COLOUR, hexadecimal, joint_colours
 from evolift.drawing.image_sheet import fit_image
+from evolift.drawing.page_script import script_data, script_hash
 from evolift.posedata.image_file import image_url
 from evolift.posedata.output_file import check_output, write_text
 from evolift.posedata.skeleton import Skeleton
@@ -169,9 +167,9 @@ def pose_page(
         torso=hexadecimal(TORSO_COLOUR),
         frame_text=html.escape(_frame_text(items)),
         notes="\n".join(f'<p class="note">{html.escape(note)}</p>' for note in notes),
-        data=_script_data(_page_data(items, frames_per_second, largest_side)),
+        data=script_data(_page_data(items, frames_per_second, largest_side)),
         script=script,
-        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=script_hash(script),
     )
     return page.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
 
@@ -194,12 +192,6 @@ def _frame_text(items: Sequence[PosePageItem]) -> str:
         "the image, y down, z away from the camera. Grid lines are 250 mm apart, at the height of the lowest joint. "
         f"Skeleton: {', '.join(skeletons)}."
     )
-
-
-def _script_data(values: object) -> str:
-    """JSON that may stand inside a script element: no `<`, so nothing in it ends the element."""
-    text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _page_data(

@@ -1,4 +1,4 @@
-"""A report as one self-contained HTML page: headings, paragraphs, tables, images and links.
+"""A report as one self-contained HTML page: headings, paragraphs, tables, images, turning skeletons and links.
 
 Every text that a caller gives is shown as it is: markup in it (a file named `<script>`) has no effect. The page follows
 the reader's light or dark setting, prints well, and loads nothing from elsewhere.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
+from evolift.drawing.page_script import script_data, script_hash
+from evolift.drawing.turning_poses import DATA_ID, SCRIPT, Film, TurningPose, panel
 from evolift.posedata.image_file import encoded_image
 from evolift.posedata.output_file import write_text
 
@@ -38,6 +41,12 @@ figure { margin: 1rem 0; } img { max-width: 100%; height: auto; border-radius: 4
 figcaption { color: var(--quiet); font-size: .875rem; max-width: 44rem; }
 pre { padding: .7rem .9rem; border: 1px solid var(--faint); border-radius: 4px; overflow-x: auto; overflow-wrap: normal; font-size: .875rem; }
 dl { display: grid; grid-template-columns: fit-content(40%) minmax(0, 1fr); gap: .2rem 1.2rem; } dt { color: var(--quiet); } dd { margin: 0; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); gap: 1rem; align-items: start; margin: 1rem 0; }
+.panels figure { margin: 0; } .panels img { width: 100%; }
+canvas { display: block; width: 100%; aspect-ratio: 4 / 5; max-height: 24rem; border: 1px solid var(--faint); border-radius: 4px; cursor: grab; touch-action: pan-y; }
+button { font: inherit; padding: .3rem .8rem; min-height: 2.2rem; } [hidden] { display: none !important; }
+.panels .numbers { display: block; margin: 0; align-self: center; }
+.numbers dt { font-size: 2rem; font-weight: 650; line-height: 1.2; color: var(--ink); font-variant-numeric: tabular-nums; } .numbers dd { color: var(--quiet); margin: 0 0 1.2rem; }
 """
 
 
@@ -84,6 +93,7 @@ class ReportPage:
     def __init__(self, title: str) -> None:
         self.title = title
         self._parts: list[str] = []
+        self._turning: list[TurningPose | Film] = []
 
     def heading(self, text: str, level: Literal[2, 3] = 2) -> ReportPage:
         """Add a heading of level 2 or 3; returns the page."""
@@ -147,17 +157,38 @@ class ReportPage:
         Raises:
             ValueError: it is not RGB uint8.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise ValueError(f"an image must be uint8 of shape (height, width, 3) (got {image.shape})")
-        kinds = {True: ("png",), False: ("jpeg",), None: ("png", "jpeg")}[lossless]
-        codes = [(kind, encoded_image(image, f".{kind}", quality=88, compression=9)) for kind in kinds]
-        kind, code = min(codes, key=lambda pair: len(pair[1]))
-        source = f"data:image/{kind};base64,{base64.b64encode(code).decode()}"
-        text = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-        height, width = image.shape[:2]
-        return self._add(
-            f'<figure><img src="{source}" width="{width}" height="{height}" alt="{html.escape(alternative or caption)}">{text}</figure>'
-        )
+        return self._add(_figure(image, caption, alternative, lossless))
+
+    def images(
+        self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]], captions: Sequence[str]
+    ) -> ReportPage:
+        """RGB images with captions, side by side where there is room: one below the other on a telephone.
+
+        Raises:
+            ValueError: one is not RGB uint8, or captions are not as many.
+        """
+        figures = [_figure(image, caption) for image, caption in zip(images, captions, strict=True)]
+        return self._add(f'<div class="panels">{"".join(figures)}</div>')
+
+    def turning(
+        self, shown: Sequence[TurningPose | Film], numbers: Sequence[tuple[str, str]] = ()
+    ) -> ReportPage:
+        """Skeletons that turn, and films, side by side where there is room and on one scale (see `turning_poses`).
+
+        The first ones bring the page's button that stops all movement.
+
+        Args:
+            shown: one panel each.
+            numbers: large numbers, each with what it is, as a last panel.
+        """
+        first = len(self._turning)
+        self._turning += shown
+        parts = [panel(one, first + number) for number, one in enumerate(shown)]
+        if numbers:
+            told = [f"<dt>{html.escape(a)}</dt><dd>{html.escape(b)}</dd>" for a, b in numbers]
+            parts.append(f'<dl class="numbers">{"".join(told)}</dl>')
+        button = "" if first else '<p><button id="movement" type="button" hidden>Stop movement</button></p>'
+        return self._add(f'<div class="panels">{"".join(parts)}</div>{button}')
 
     def link(self, target: str | Path, text: str = "") -> ReportPage:
         """A link on a line of its own.
@@ -174,13 +205,20 @@ class ReportPage:
     def page(self) -> str:
         """The whole page as the text of an HTML file."""
         title = html.escape(self.title)
+        allowed, script = "", ""
+        if self._turning:
+            data = script_data([one.data() for one in self._turning])
+            allowed = f"; script-src '{script_hash(SCRIPT)}'"
+            script = (
+                f'<script id="{DATA_ID}" type="application/json">{data}</script>\n<script>{SCRIPT}</script>\n'
+            )
         page = (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+            f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'{allowed}\">\n"
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
             f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
             + "\n".join(self._parts)
-            + "\n</main>\n</body>\n</html>\n"
+            + f"\n</main>\n{script}</body>\n</html>\n"
         )
         return page.encode("utf-8", "replace").decode()  # file names may hold bytes that are no text
 
@@ -195,6 +233,23 @@ class ReportPage:
     def _add(self, part: str) -> ReportPage:
         self._parts.append(part)
         return self
+
+
+def _figure(
+    image: UInt8[np.ndarray, "height width 3"],
+    caption: str = "",
+    alternative: str = "",
+    lossless: bool | None = None,
+) -> str:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"an image must be uint8 of shape (height, width, 3) (got {image.shape})")
+    kinds = {True: ("png",), False: ("jpeg",), None: ("png", "jpeg")}[lossless]
+    codes = [(kind, encoded_image(image, f".{kind}", quality=88, compression=9)) for kind in kinds]
+    kind, code = min(codes, key=lambda pair: len(pair[1]))
+    source = f"data:image/{kind};base64,{base64.b64encode(code).decode()}"
+    text = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    height, width = image.shape[:2]
+    return f'<figure><img src="{source}" width="{width}" height="{height}" alt="{html.escape(alternative or caption)}">{text}</figure>'
 
 
 def _cell(tag: str, content: str | PageLink, *, number: bool = False, scope: str = "") -> str:

@@ -195,7 +195,7 @@ def _require_rows(
 
 
 def _actors(split: str, scale: Scale, register: Register) -> Product:
-    """As in `evolift demo`: three people and, for the test, actions that no other split has."""
+    """Three people and, for the test, actions that no other split has."""
     from evolift.synthetic.acting.actors import TEST_ACTIONS, TEST_SUBJECTS, TRAIN_ACTIONS, TRAIN_SUBJECTS
 
     *training, held_out = TRAIN_SUBJECTS

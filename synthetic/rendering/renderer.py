@@ -7,6 +7,7 @@ or OSMesa.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -79,7 +80,9 @@ class Renderer:
     def __init__(self, size: int) -> None:
         require_extra("render", "pyvista")
         with contextlib.suppress(ImportError):
-            import triton  # noqa: F401, PLC0415  # torch's; loaded after Mesa, whose LLVM it shares names with, it crashes
+            # Mesa and triton, which torch loads when it likes, each bring an LLVM: if Mesa's comes first, loading
+            # triton's kills the process; the other way round both work.
+            importlib.import_module("triton")
         with _window_without_display():
             import pyvista  # noqa: PLC0415  # heavy, and only now it is known which window to make
 

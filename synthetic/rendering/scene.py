@@ -6,6 +6,7 @@ lights, and a backdrop image for what the mesh leaves free.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,9 +95,9 @@ def draw_scene(
         companion: pose of someone else, who is in some of the scenes; nobody if None.
     """
     joints = joints.astype(np.float64)
-    camera = draw_camera(generator, joints, size)
-    appearance = draw_appearance(generator)
     floor = floor_under(joints)
+    camera = draw_camera(generator, joints, size, floor)
+    appearance = draw_appearance(generator)
     person = person_mesh(joints, appearance, floor)
     sun = _draw_sun(generator)
     backdrop = draw_backdrop(generator, size)
@@ -121,7 +122,37 @@ def draw_scene(
     )
 
 
-def draw_camera(generator: np.random.Generator, joints: Float[np.ndarray, "17 3"], size: int) -> Camera:
+def draw_clip_scenes(
+    generator: np.random.Generator, frames: Float[np.ndarray, "frames 17 3"], size: int
+) -> Iterator[Scene]:
+    """One random scene in which a person moves: camera, clothes and lights stay as they are.
+
+    Args:
+        generator: of all draws.
+        frames: world mm, z up, frame after frame; the camera sees all of them.
+        size: width and height of the images, pixels.
+    """
+    frames = frames.astype(np.float64)
+    floor = min(floor_under(joints) for joints in frames)
+    camera = draw_camera(generator, frames.reshape(-1, 3), size, floor)
+    appearance = draw_appearance(generator)
+    sun = _draw_sun(generator)
+    ground, shown, colour = draw_ground(generator, camera, floor)
+    backdrop = np.where(shown[..., None], ground, draw_backdrop(generator, size)).astype(np.float32)
+    lamps = _draw_lamps(generator, camera, sun)
+    ambient = float(generator.uniform(0.25, 0.6))
+    for joints in frames:
+        person = person_mesh(joints, appearance, floor)
+        shadow = _shadow(person, sun, floor, colour).seen_from(camera)
+        yield Scene(camera, person.seen_from(camera), shadow, lamps, ambient, backdrop, appearance)
+
+
+def draw_camera(
+    generator: np.random.Generator,
+    joints: Float[np.ndarray, "_points 3"],
+    size: int,
+    floor: float,
+) -> Camera:
     """A camera somewhere around the person: mostly near eye level, some from high above or below.
 
     The person fills 45% to 115% of the image, seldom more (and is cut off then), and is not always in its middle; few
@@ -141,7 +172,7 @@ def draw_camera(generator: np.random.Generator, joints: Float[np.ndarray, "17 3"
         else generator.normal(0, np.radians(15))
     )
     position = middle + distance * direction
-    position[2] = max(position[2], floor_under(joints) + 200)  # not from under the floor
+    position[2] = max(position[2], floor + 200)  # not from under the floor
     R, t = look_at(position, middle, roll=float(roll))
     plane = joints @ R.T + t
     flat = plane[:, :2] / plane[:, 2:]

@@ -9,6 +9,7 @@ import cv2
 import pytest
 from click.testing import CliRunner, Result
 
+from evolift.artifacts.shipped_files import sample_poses
 from evolift.cli.data import data
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.store import PoseStore
@@ -50,6 +51,16 @@ def test_actors_write_settings_and_take_a_split(store: Path, tmp_path: Path) -> 
         run("actors", "-o", store)
     with pytest.raises(InputError, match="no built-in action 'fly'"):
         run("actors", "-o", tmp_path / "x.h5", "--actions", "fly")
+
+
+def test_the_sample_is_copied_with_its_notice(tmp_path: Path) -> None:
+    target = tmp_path / "poses.h5"
+    result = run("sample", "-o", target)
+    assert f"{target}: 6,482 poses of 3 subjects" in result.output
+    assert "obtained from mocap.cs.cmu.edu" in result.output
+    assert target.read_bytes() == sample_poses().read_bytes()
+    with pytest.raises(OutputError, match="--overwrite"):
+        run("sample", "-o", target)
 
 
 def test_info_tells_what_a_store_holds(store: Path, rendered: Path) -> None:

@@ -209,3 +209,11 @@ def test_the_ground_lies_where_its_plane_is(standing_pose: np.ndarray):
     assert not seen[: SIZE // 3].any()  # above the horizon of a level camera
     _, nothing, _ = draw_ground(np.random.default_rng(0), camera, camera.position[2] + 100)
     assert not nothing.any()
+
+
+def test_what_torch_loads_later_does_not_kill_a_process_that_has_rendered() -> None:
+    code = "from evolift.synthetic.rendering.renderer import Renderer\nwith Renderer(32): pass\nimport triton"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if "No module named 'triton'" in done.stderr:
+        pytest.skip("this torch has no triton")
+    assert done.returncode == 0, done.stderr
