@@ -52,6 +52,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class LazyGroup(click.RichGroup):
     """A group whose commands are imported when they are called."""
 
+    _is_listing = False
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order of `COMMANDS`."""
         return list(COMMANDS)
@@ -60,14 +62,17 @@ class LazyGroup(click.RichGroup):
         """Import a command; for the list in `--help`, only a placeholder with its one line."""
         if cmd_name not in COMMANDS:
             return None
-        if ctx.resilient_parsing or _is_listing():
+        if ctx.resilient_parsing or self._is_listing:
             return click.RichCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
         return command_named(cmd_name)
 
-
-def _is_listing() -> bool:
-    arguments = sys.argv[1:]
-    return not arguments or arguments[0] in ("--help", "-h")
+    def format_help(self, ctx: click.RichContext, formatter: click.RichHelpFormatter) -> None:  # type: ignore[override]
+        """As rich-click, with the placeholders."""
+        self._is_listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._is_listing = False
 
 
 def command_named(name: str) -> click.Command:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from evolift.cli.demo.breeding import BreedingResult
 from evolift.cli.demo.lifting import WITH, WITHOUT, LiftingResult
@@ -182,6 +181,8 @@ def _lifters(page: ReportPage, results: DemoResults) -> None:
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    import torch
+
     return float(mpjpe(torch.from_numpy(one), torch.from_numpy(other)))
 
 
