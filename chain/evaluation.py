@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from evolift.chain.model import ChainModel
+from evolift.detector2d.evaluation import labelled_boxes
 from evolift.detector2d.image_source import read_source
 from evolift.detector2d.samples import batches_in_order, crop_settings
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
 from evolift.posedata.metrics import COLUMNS, score_table
+from evolift.posedata.object_keypoint_similarity import average_precisions
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.store import PoseStore
 
@@ -35,6 +37,8 @@ class ChainPredictions:
         from_detections: lifted from the detected 2D joints.
         joints_2d, truth_2d: detected and labelled, pixels.
         correct: PCK@0.2 of the torso per joint: 1, 0, or NaN where unlabelled.
+        confidence: of the detector.
+        visibility: of the labels.
     """
 
     row: Tensor
@@ -44,6 +48,8 @@ class ChainPredictions:
     joints_2d: Float[Tensor, "rows joints 2"]
     truth_2d: Float[Tensor, "rows joints 2"]
     correct: Float[Tensor, "rows joints"]
+    confidence: Float[Tensor, "rows joints"]
+    visibility: UInt8[Tensor, "rows joints"]
 
 
 @torch.no_grad()
@@ -93,7 +99,8 @@ def predict_chain(
         torso = torso_diameter(truth_2d, visibility, model.skeleton)
         correct = correct_keypoints(pixels, truth_2d, visibility, torso)
         lifted = [_with_true_plane(joints.cpu(), truth) for joints in (labelled, found.joints_3d)]
-        parts.append([batch["row"], truth, *lifted, pixels, truth_2d, correct])
+        confidence = found.confidence.cpu()
+        parts.append([batch["row"], truth, *lifted, pixels, truth_2d, correct, confidence, visibility])
         progress(len(truth))
     return ChainPredictions(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
@@ -131,7 +138,8 @@ def chain_table(predictions: ChainPredictions, store: Path, model: ChainModel) -
 
     Returns:
         Rows "lifter on labelled 2D" and "lifter on detected 2D" with MPJPE, P-MPJPE, N-MPJPE (mm), PCK@150 and AUC,
-        the detector's PCK@0.2 of the torso, and the share of the squared error that is there already with
+        the detector's PCK@0.2 of the torso (and, of stores with boxes, COCO's AP, see
+        `evolift.posedata.object_keypoint_similarity`; of labels both are 1), and the share of the squared error that is there already with
         labelled 2D: the lifter's own. (Errors of the two stages are taken to be independent, so squares add.) Then what
         the errors are of: `joints_scored`, `root` ("counted": its error of 0 is in the mean), `mean_over` ("poses") and the
         `normalisation` of the lifter's 2D joints.
@@ -149,6 +157,18 @@ def chain_table(predictions: ChainPredictions, store: Path, model: ChainModel) -
         rows.append({"input": name, "poses": len(table), **{column: overall[column] for column in COLUMNS}})
     result = pd.DataFrame(rows)
     result["pck_2d"] = [1.0, float(predictions.correct.nanmean())]
+    box = labelled_boxes(store, predictions.row)
+    if box is not None:
+        precisions = average_precisions(
+            predictions.joints_2d,
+            predictions.truth_2d,
+            predictions.visibility,
+            predictions.confidence,
+            box,
+            model.skeleton,
+        )
+        for name, value in precisions.items():
+            result[name] = [1.0, value]
     own = float(result["mpjpe"].iloc[0]) ** 2
     whole = float(result["mpjpe"].iloc[1]) ** 2
     result["lifter_share"] = [1.0, min(1.0, own / whole) if whole > 0 else 1.0]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evolift.prediction.upload_server import Answer, UploadServer
 
 
-FILES = ("chain", "detector", "lifter", "refiner", "intrinsics")
+FILES = ("chain", "detector", "lifter", "refiner", "person_weights", "intrinsics")
 
 
 @click.command(cls=RecipeCommand)
@@ -27,7 +27,8 @@ FILES = ("chain", "detector", "lifter", "refiner", "intrinsics")
 def app(**options: Any) -> None:
     """Show the pose in photographs and short videos that are dropped on a local page.
 
-    Camera options hold for all uploads; without them a photograph's EXIF data are used.
+    The poses can be downloaded as JSON and CSV, and those of videos as BVH. One person is searched for, or with --persons everybody.
+    --box and camera options hold for all uploads; without them a photograph's EXIF data are used.
 
     The page is for this computer alone unless --host says otherwise; then all who reach that address can use it. It loads
     nothing from elsewhere, predicts one upload at a time, and keeps none. Without checkpoints it uses those that come with
@@ -46,10 +47,13 @@ def app(**options: Any) -> None:
     require_extra("app", "starlette", "uvicorn")
     from evolift.prediction.cameras.camera_choice import CameraRule
     from evolift.prediction.model_loading import image_pipeline
+    from evolift.prediction.persons.people_finder import people_finder
     from evolift.prediction.upload_prediction import predict_upload
     from evolift.prediction.upload_server import UploadServer
 
     settings = taken_settings(AppSettings, options)
+    settings.people.check()
+    people = people_finder(settings.people, device=settings.models.device)
     pipeline = image_pipeline(settings.models, lambda sentence: click.echo(sentence, err=True))
     cameras = CameraRule.of_settings(settings.camera, pipeline.lifter.settings.normalisation)
     frames = settings.uploads.max_frames
@@ -63,6 +67,8 @@ def app(**options: Any) -> None:
             frames,
             is_smooth=settings.smooth,
             images=settings.images,
+            people=people,
+            box=settings.people.box,
             progress=progress,
         )
 

@@ -43,7 +43,7 @@ class _DataGroup(click.RichGroup):
 
 @click.group(cls=_DataGroup)
 def data() -> None:
-    """Make pose stores (import, sample, actors, select, render), and look into them (info, view)."""
+    """Make pose stores (import, sample, actors, select, render), look into them (info, view), write them for others (export)."""
 
 
 @data.command(cls=RecipeCommand, epilog="Example:  evolift data sample -o poses.h5")
@@ -196,6 +196,43 @@ def render(ctx: click.RichContext, /, source: Path, output: Path, overwrite: boo
         render_store(source, output, settings, overwrite=overwrite, progress=progress)
     write_settings(ctx, output)
     click.echo(f"{output}: {settings.images:,} images in {output.with_name(output.stem + '_images')}")
+
+
+@data.command(
+    cls=RecipeCommand,
+    epilog="Example:  evolift data export evolved.h5 -o data_3d_evolved.npz, evolift data export walks.h5 -o clips --fps 10",
+)
+@click.argument("source", type=ExistingFile)
+@output_option("File (.npz, .json, .csv), or folder for BVH,")
+@click.option(
+    "--fps",
+    "frames_per_second",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="Frames per second of the store's rows, for BVH.",
+)
+@overwrite_option
+@click.pass_context
+def export(
+    ctx: click.RichContext, /, source: Path, output: Path, frames_per_second: float | None, overwrite: bool
+) -> None:
+    """Write a store for other programs; the ending of the output tells the format.
+
+    \b
+      NAME.npz   3D, VideoPose3D's and SemGCN's positions_3d
+      NAME.json  2D joints of images, COCO's person keypoints
+      NAME.csv   all joints, a line for each
+      NAME       a folder of BVH files, a clip for each subject and action
+    """
+    from evolift.posedata.exporters.store_export import export_store
+
+    with progress_bar("exporting", None) as progress:
+        said = export_store(
+            source, output, frames_per_second=frames_per_second, overwrite=overwrite, progress=progress
+        )
+    if output.is_file():
+        write_settings(ctx, output)
+    click.echo(f"{output}: {said}")
 
 
 @data.command(cls=RecipeCommand, epilog="Example:  evolift data info train.h5")

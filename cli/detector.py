@@ -130,7 +130,9 @@ def evaluate(
 ) -> None:
     """Score a detector CHECKPOINT on a store with images: PCK@0.2 of the torso, PCKh@0.5, AUC, pixels; per joint.
 
-    PCKh takes the distance from the base of the skull to the top of the head for the head's size. A volumetric detector
+    PCKh takes the distance from the base of the skull to the top of the head for the head's size. A store with boxes
+    gets COCO's AP, AP50 and AP75 too (oks_ap, ...): of its joints that COCO has, with 0.53 of the box for the area; boxes are
+    given, so each person has one detection, ranked by its mean confidence. A volumetric detector
     gets its error in depth too and, on a store with cameras, the MPJPE in mm, root-relative, back-projected with the true
     depth of the root as Sun et al. (2018) score (mpjpe), and with that of a mean adult (mpjpe_of_size).
 

@@ -22,6 +22,7 @@ from evolift.detector2d.samples import batches_in_order, crop_settings
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.keypoint_metrics import correct_keypoints, keypoint_table, torso_diameter
 from evolift.posedata.metrics import joint_errors
+from evolift.posedata.object_keypoint_similarity import average_precisions
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore
@@ -141,22 +142,29 @@ def _scored(found: Detections, store: Path, skeleton: Skeleton) -> tuple[pd.Data
         pose, known = back_projected(*places)
         of_size, _ = back_projected(*places, root_from_labels=False)
         found = replace(found, pose=pose, pose_of_size=of_size, has_pose=known & found.has_3d)
-    return score_detections(found, skeleton, head_size=_head_size(store, found)), found
+    box = labelled_boxes(store, found.row)
+    return score_detections(found, skeleton, head_size=_head_size(store, found), box=box), found
 
 
 def score_detections(
-    found: Detections, skeleton: Skeleton, *, head_size: Float[Tensor, "rows"] | None = None
+    found: Detections,
+    skeleton: Skeleton,
+    *,
+    head_size: Float[Tensor, "rows"] | None = None,
+    box: Float[Tensor, "rows 4"] | None = None,
 ) -> pd.DataFrame:
-    """PCK@0.2 of the torso, PCKh@0.5, AUC and mean distance, per joint and overall.
+    """PCK@0.2 of the torso, PCKh@0.5, AUC and mean distance, per joint and overall, and COCO's AP overall.
 
     Args:
         found: the detections.
         skeleton: of their joints.
         head_size: of each row in pixels, NaN where unknown; without it there is no PCKh.
+        box: of each person (left, top, width, height), pixels; without it there is no AP.
 
     Returns:
-        Columns of `evolift.posedata.keypoint_metrics.keypoint_table`, `auc` (mean PCK over 0.01 to 0.5 torso diameters)
-        and, for a volumetric detector, in mm: `depth_error` (rows with 3D labels); `mpjpe` (rows with cameras too;
+        Columns of `evolift.posedata.keypoint_metrics.keypoint_table`, `auc` (mean PCK over 0.01 to 0.5 torso diameters),
+        with boxes `oks_ap`, `oks_ap50` and `oks_ap75` of the row "overall" (`evolift.posedata.object_keypoint_similarity`; NaN
+        in the others) and, for a volumetric detector, in mm: `depth_error` (rows with 3D labels); `mpjpe` (rows with cameras too;
         root-relative, with the true depth of the root) and `mpjpe_of_size` (the same with that of a mean adult of the
         found size, see `back_projection`).
     """
@@ -166,6 +174,12 @@ def score_detections(
         [correct_keypoints(found.joints, found.truth, found.visibility, torso, f) for f in AUC_FRACTIONS]
     ).mean(0)
     table["auc"] = _with_means(curves)
+    if box is not None:
+        precisions = average_precisions(
+            found.joints, found.truth, found.visibility, found.confidence, box, skeleton
+        )
+        for name, value in precisions.items():
+            table[name] = np.where(table["name"] == "overall", value, np.nan)
     if found.depth is not None:
         known = found.has_3d[:, None] & (found.visibility > 0)
         away = torch.where(known, (found.depth - found.joints_3d[..., 2]).abs(), torch.nan)
@@ -182,6 +196,15 @@ def _with_means(values: Float[Tensor, "rows joints"]) -> list[float]:
     """Mean of each joint, of all values, and of the joints' means, as the rows of `keypoint_table`."""
     joints = values.double().nanmean(0)
     return [*joints.tolist(), float(values.double().nanmean()), float(joints.nanmean())]
+
+
+def labelled_boxes(store: Path, rows: Int64[Tensor, "rows"]) -> Float[Tensor, "rows 4"] | None:
+    """Person boxes (left, top, width, height) of rows of a store, pixels; None if it has none."""
+    with PoseStore(store, validate=False) as opened:
+        if "box" not in opened.columns:
+            return None
+        box = opened.read(rows.numpy()).box
+    return None if box is None else torch.from_numpy(box)
 
 
 def _head_size(store: Path, found: Detections) -> Float[Tensor, "rows"] | None:

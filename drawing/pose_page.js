@@ -6,7 +6,7 @@
   const byId = (id) => document.getElementById(id);
   const [poseCanvas, photoCanvas] = [byId("pose"), byId("photo")];
   const RESET = { yaw: 0.35, pitch: 0.15, zoom: 1 };
-  const [MIN_CONFIDENCE, GRID_MM] = [0.3, 250];
+  const [MIN_CONFIDENCE, GRID_MM, APART_MM] = [0.3, 250, 1000];
   const state = { ...RESET, frame: 0, person: data.people[0], marked: -1, playing: null };
   const images = data.frames.map((frame) => {
     if (!frame.image) return null;
@@ -21,9 +21,27 @@
   const skeletonOf = (one) => data.skeletons[one.skeleton];
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-  function extent() { // of all poses of the chosen person, so that the view does not jump between frames
-    const points = data.frames.flatMap((one) => one.people.filter((p) => p.person === state.person))
-      .flatMap((one) => one.joints3d.filter(Boolean));
+  const isCrowd = () => byId("show-everybody").checked && data.frames.some((one) => one.people.length > 1);
+  const lowest = (one) => one.joints3d.reduce((a, p) => (p ? Math.max(a, p[1]) : a), -Infinity);
+  const across = (one) => { // mean place from left to right in the image
+    const known = (one.joints2d || []).filter(Boolean);
+    return known.reduce((a, p) => a + p[0], 0) / Math.max(1, known.length);
+  };
+
+  // People of a frame that are drawn, each with what is added to its joints: as far from the chosen one as the camera sees them,
+  // or side by side on one floor where their places are not known.
+  function shownPeople(of) {
+    const one = of.people.find((p) => p.person === state.person);
+    if (!isCrowd()) return one ? [[one, [0, 0, 0]]] : [];
+    const anchor = one || of.people[0];
+    if (of.people.every((p) => p.root)) return of.people.map((p) => [p, p.root.map((v, axis) => v - anchor.root[axis])]);
+    const row = [...of.people].sort((p, q) => across(p) - across(q)), middle = row.indexOf(anchor);
+    return row.map((p, k) => [p, [(k - middle) * APART_MM, (lowest(anchor) - lowest(p)) || 0, 0]]);
+  }
+  const placed = ([one, offset]) => one.joints3d.map((point) => point && point.map((v, axis) => v + offset[axis]));
+
+  function extent() { // of all frames, so that the view does not jump between them
+    const points = data.frames.flatMap((of) => shownPeople(of).flatMap((shown) => placed(shown).filter(Boolean)));
     if (!points.length) return { radius: 1000, floor: 0, centre: [0, 0, 0] };
     const low = [0, 1, 2].map((axis) => points.reduce((a, p) => Math.min(a, p[axis]), Infinity));
     const high = [0, 1, 2].map((axis) => points.reduce((a, p) => Math.max(a, p[axis]), -Infinity));
@@ -106,29 +124,47 @@
     const project = projector(width, height);
     if (byId("show-grid").checked) drawGrid(context, project);
     if (byId("show-camera").checked) drawCamera(context, project);
-    const one = chosen();
-    if (!one) return;
-    const skeleton = skeletonOf(one);
-    const places = one.joints3d.map((point) => point && project(point));
-    const strokes = skeleton.bones.filter(([a, b]) => places[a] && places[b])
-      .map(([a, b]) => ({ ends: [a, b], a: places[a], b: places[b], colour: skeleton.colours[b], depth: (places[a].depth + places[b].depth) / 2 }));
-    // A joint is drawn right after the nearest of its bones, whose end would cover it otherwise.
-    const nearest = (joint) => Math.min(...strokes.filter((s) => s.ends.includes(joint)).map((s) => s.depth), places[joint].depth);
-    const dots = places.map((at, joint) => at && { at, joint, depth: nearest(joint) - 1 }).filter(Boolean);
-    const thick = Math.max(3, 0.035 * bounds.radius);
-    [...strokes, ...dots].sort((p, q) => q.depth - p.depth).forEach((part) => { // far parts first
+    const people = shownPeople(frame());
+    const size = isCrowd() ? Math.max(1, ...people.map(([one]) => reach(one))) : bounds.radius;
+    const parts = people.flatMap((shown) => partsOf(shown, project, Math.max(3, 0.035 * size)));
+    parts.sort((p, q) => q.depth - p.depth).forEach((part) => { // far parts first
       if (part.at) {
-        const radius = Math.max(3, thick * 0.75 * part.at.scale);
+        const radius = Math.max(3, part.thick * 0.75 * part.at.scale);
         disc(context, part.at, radius + 1.5, css("--paper"));
-        disc(context, part.at, radius, skeleton.colours[part.joint]);
-        if (isUncertain(one, part.joint)) disc(context, part.at, radius * 0.5, css("--paper"));
-        if (part.joint === state.marked) mark(context, part.at, radius + 5);
+        disc(context, part.at, radius, part.colour);
+        if (isUncertain(part.one, part.joint)) disc(context, part.at, radius * 0.5, css("--paper"));
+        if (part.joint === state.marked && part.one === chosen()) mark(context, part.at, radius + 5);
       } else {
-        const stroke = Math.max(2, thick * (part.a.scale + part.b.scale) / 2);
+        const stroke = Math.max(2, part.thick * (part.a.scale + part.b.scale) / 2);
         line(context, part.a, part.b, css("--paper"), stroke + 3);
         line(context, part.a, part.b, part.colour, stroke);
       }
     });
+    if (people.length > 1) people.forEach((shown) => nameAbove(context, shown, project));
+  }
+
+  const reach = (one) => one.joints3d.reduce((a, p) => (p ? Math.max(a, Math.hypot(...p)) : a), 1);
+
+  function partsOf(shown, project, thick) { // bones and joints of a person, with their depths
+    const [one] = shown, skeleton = skeletonOf(one);
+    const places = placed(shown).map((point) => point && project(point));
+    const strokes = skeleton.bones.filter(([a, b]) => places[a] && places[b])
+      .map(([a, b]) => ({ ends: [a, b], a: places[a], b: places[b], colour: skeleton.colours[b], thick, depth: (places[a].depth + places[b].depth) / 2 }));
+    // A joint is drawn right after the nearest of its bones, whose end would cover it otherwise.
+    const nearest = (joint) => Math.min(...strokes.filter((s) => s.ends.includes(joint)).map((s) => s.depth), places[joint].depth);
+    const dots = places.map((at, joint) => at && { at, joint, one, thick, colour: skeleton.colours[joint], depth: nearest(joint) - 1 }).filter(Boolean);
+    return [...strokes, ...dots];
+  }
+
+  function nameAbove(context, shown, project) {
+    const points = placed(shown).filter(Boolean);
+    if (!points.length) return;
+    const top = project(points.reduce((a, p) => (p[1] < a[1] ? p : a)));
+    context.font = `${shown[0].person === state.person ? "600 " : ""}13px system-ui, sans-serif`;
+    context.textAlign = "center";
+    context.fillStyle = css("--ink");
+    context.fillText(shown[0].person, top.u, top.v - 12);
+    context.textAlign = "start";
   }
 
   const isUncertain = (one, joint) => Boolean(one.confidence && !(one.confidence[joint] >= MIN_CONFIDENCE));
@@ -183,6 +219,16 @@
 
   function fillTables() {
     byId("caption").textContent = frame().caption;
+    const doubts = frame().people.flatMap((one) => one.notes);
+    byId("doubt").textContent = doubts.join(" ");
+    byId("doubt").hidden = !doubts.length;
+    byId("placing").hidden = !(isCrowd() && frame().people.length > 1);
+    byId("placing").textContent = frame().people.every((one) => one.root) ? "People stand where the camera sees them."
+      : "People stand side by side: how far they are from each other is not known.";
+    byId("thumbnails").querySelectorAll("button").forEach((button, k) => {
+      button.setAttribute("aria-current", String(k === state.frame));
+      if (k === state.frame) byId("thumbnails").scrollLeft = button.offsetLeft - byId("thumbnails").offsetLeft - 0.5 * (byId("thumbnails").clientWidth - button.clientWidth);
+    });
     byId("frame-number").textContent = `${state.frame + 1} of ${data.frames.length}`;
     const one = chosen();
     const rows = one ? one.joints3d.map((point, joint) => jointRow(one, point, joint)) : [];
@@ -238,6 +284,22 @@
     bounds = extent();
   }
 
+  function thumbnail(of, k) {
+    const button = document.createElement("button"), image = new Image();
+    Object.assign(image, { loading: "lazy", decoding: "async", alt: of.caption || `image ${k + 1}`, src: of.image });
+    button.type = "button";
+    button.title = of.caption;
+    button.classList.toggle("doubted", of.people.some((one) => one.notes.length));
+    button.append(image);
+    button.addEventListener("click", () => show(k));
+    return button;
+  }
+
+  function nearestPerson(u, v) { // to a place in the image, by their joints
+    const away = (one) => Math.min(Infinity, ...(one.joints2d || []).filter(Boolean).map(([x, y]) => Math.hypot(x - u, y - v)));
+    return frame().people.reduce((a, one) => (away(one) < away(a) ? one : a), frame().people[0]);
+  }
+
   function rotate(yaw, pitch) {
     state.yaw += yaw;
     state.pitch = Math.max(-Math.PI / 2, Math.min(Math.PI / 2, state.pitch + pitch));
@@ -284,6 +346,12 @@
   const VIEWS = { reset: RESET, side: { yaw: Math.PI / 2, pitch: 0 }, top: { yaw: 0, pitch: Math.PI / 2 } };
   Object.entries(VIEWS).forEach(([id, values]) => byId(id).addEventListener("click", () => view(values)));
   ["show-grid", "show-camera"].forEach((id) => byId(id).addEventListener("change", drawPose));
+  byId("show-everybody").addEventListener("change", () => { bounds = extent(); drawPose(); fillTables(); });
+  photoCanvas.addEventListener("click", (event) => {
+    const scale = frame().width / photoCanvas.clientWidth;
+    choosePerson(nearestPerson(event.offsetX * scale, event.offsetY * scale).person);
+    show(state.frame);
+  });
   byId("show-overlay").addEventListener("change", drawPhoto);
   byId("frame").addEventListener("input", () => show(Number(byId("frame").value)));
   byId("play").addEventListener("click", play);
@@ -294,6 +362,11 @@
 
   byId("person").replaceChildren(...data.people.map((person) => new Option(person, person)));
   byId("person-control").hidden = data.people.length < 2;
+  byId("everybody-control").hidden = !data.frames.some((one) => one.people.length > 1);
+  if (data.frames.length > 1 && data.frames.every((one) => one.image)) {
+    byId("thumbnails").replaceChildren(...data.frames.map(thumbnail));
+    byId("thumbnails").hidden = false;
+  }
   byId("frame").max = String(data.frames.length - 1);
   ["play", "frame", "frame-number"].forEach((id) => { byId(id).hidden = data.frames.length < 2; });
   show(0);

@@ -1,4 +1,4 @@
-"""A self-contained page of predicted poses: the image with its joints beside a skeleton that can be rotated.
+"""A self-contained page of predicted poses: the image with its joints beside the skeletons, which can be rotated.
 
 The page is one HTML file that works without a network: data, images and the viewer (`pose_page.js`, no libraries) are
 inside, and its content security policy forbids it to load or run anything else. It tells frame and units.
@@ -76,6 +76,8 @@ class PosePageItem:
         frame: number of the image or frame; items of the same number are shown together.
         person: name of the person or track, the same over frames.
         readings: shown in a table.
+        root_3d: where the root joint is in the camera's frame, mm; None or NaN where that is not known.
+        notes: sentences on this person in this image, shown with it.
 
     Raises:
         ValueError: shapes do not fit the skeleton, or the image is not RGB uint8.
@@ -90,6 +92,8 @@ class PosePageItem:
     frame: int = 0
     person: str = "person 1"
     readings: Sequence[Reading] = ()
+    root_3d: Float[np.ndarray, "3"] | None = None
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         joints = len(self.skeleton)
@@ -97,6 +101,7 @@ class PosePageItem:
             ("joints_2d", (joints, 2)),
             ("joints_3d", (joints, 3)),
             ("confidence", (joints,)),
+            ("root_3d", (3,)),
         ):
             value = getattr(self, name)
             if value is not None and np.shape(value) != shape:
@@ -252,6 +257,8 @@ def _person_data(item: PosePageItem) -> dict[str, object]:
         "confidence": None
         if item.confidence is None
         else [round(float(value), 3) if math.isfinite(value) else None for value in item.confidence],
+        "root": None if item.root_3d is None else _points(item.root_3d[None])[0],
+        "notes": list(item.notes),
         "readings": [
             {
                 "name": reading.name,

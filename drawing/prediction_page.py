@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ def write_prediction_page(
     images: Mapping[FrameKey, EmbeddedImage] | None = None,
     readings: Readings | None = None,
     notes: Sequence[str] = (),
+    image_notes: Mapping[FrameKey, Sequence[str]] | None = None,
     frames_per_second: float = 10.0,
 ) -> None:
     """Write a page that can be opened without a network (see `evolift.drawing.pose_page`).
@@ -41,6 +43,7 @@ def write_prediction_page(
         images: of frames; if there are any, only these frames are shown.
         readings: numbers to show beside each pose.
         notes: sentences below the poses.
+        image_notes: sentences on single images, shown with these.
         frames_per_second: of the play button.
 
     Raises:
@@ -62,8 +65,10 @@ def write_prediction_page(
     items = []
     for number, key in enumerate(shown):
         names = _distinct([predictions.person[row] for row in by_frame[key][:MAX_PEOPLE]])
-        for name, row in zip(names, by_frame[key], strict=False):
-            items.append(_item(predictions, row, number, name, (images or {}).get(key), numbers[row]))
+        told = (image_notes or {}).get(key, ())
+        for place, (name, row) in enumerate(zip(names, by_frame[key], strict=False)):
+            item = _item(predictions, row, number, name, (images or {}).get(key), numbers[row])
+            items.append(item if place else replace(item, notes=told))
     if len(shown) < len(by_frame):
         notes = [
             *notes,
@@ -92,6 +97,7 @@ def _item(
         number,
         person,
         readings,
+        predictions.root_3d[row],
     )
 
 

@@ -89,7 +89,7 @@ class ImagePrediction:
         if is_animated(path):
             self.results.note(f"{label} is animated: its first frame was taken.")
         camera = self.cameras.of_image((image.shape[1], image.shape[0]), str(path), path)
-        names, poses = self._poses(image, str(path), camera.camera)
+        names, poses = self._poses(image, str(path), label, camera.camera)
         if self.people is None:
             write_image(overlay, draw_box(with_people(image, poses), np.array(poses[0].box)), overwrite=True)
         else:
@@ -105,6 +105,7 @@ class ImagePrediction:
         self.results.add(Clip(label, predictions, _IMAGES_PER_SECOND))
         if is_incomplete(path, image):
             self.results.incomplete.append(label)
+            self.results.note_image((label, 0), "A part of this image is missing and was predicted as grey.")
         self.results.images.offer((label, 0), lambda: embedded_image(image))
 
     def video(
@@ -217,7 +218,7 @@ class ImagePrediction:
         return Clip(label, predictions, shortest)
 
     def _poses(
-        self, image: Image, path: str, camera: Camera | None
+        self, image: Image, path: str, label: str, camera: Camera | None
     ) -> tuple[list[str], list[PosePrediction]]:
         """Names and poses of the people in an image, at least one; who cannot be lifted is among the failures."""
         self._say_how()
@@ -225,8 +226,11 @@ class ImagePrediction:
             pose = self.pipeline.predict(image, self.box, camera)
             confidence = float(pose.confidence.mean())
             if self.box is None and confidence < LOW_CONFIDENCE:
-                self.results.note(
-                    f"{path}: the detector's confidence in its person is low (mean {confidence:.2f}): there may be nobody in the image."
+                doubt = f"(mean {confidence:.2f}): there may be nobody in the image."
+                self.results.note_image(
+                    (label, 0),
+                    f"Unsure: the detector's confidence in this person is low {doubt}",
+                    f"{path}: the detector's confidence in its person is low {doubt}",
                 )
             return ["person 1"], [pose]
         names, poses = [], []

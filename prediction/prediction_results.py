@@ -34,20 +34,24 @@ class PredictionResults:
         clips: in the order of the inputs.
         images: an even sample of the frames that people were found in.
         notes: sentences to go with the results.
+        image_notes: sentences on single images or frames, which the page shows with them; `notes` has what they say too.
         failed: a sentence for each thing that could not be done.
         incomplete: labels of the images that lack a part of their data.
         frames_per_second: of the last clip over time, for a page.
         written: the files of poses, and the page.
+        said_of_images: those of `notes` that `image_notes` say too.
     """
 
     is_smooth: bool = False
     clips: list[Clip] = field(default_factory=list)
     images: FrameSample[FrameKey, EmbeddedImage] = field(default_factory=FrameSample)
     notes: list[str] = field(default_factory=list)
+    image_notes: dict[FrameKey, list[str]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
     frames_per_second: float = _IMAGES_PER_SECOND
     written: list[Path] = field(default_factory=list)
+    said_of_images: set[str] = field(default_factory=set)
 
     def add(self, clip: Clip) -> None:
         """Keep a clip if it has anybody in it.
@@ -68,6 +72,19 @@ class PredictionResults:
         """Add a sentence that is printed with the results, unless it is among them."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    def note_image(self, key: FrameKey, sentence: str, said: str | None = None) -> None:
+        """Add a sentence that the page shows with an image.
+
+        Args:
+            key: of the image.
+            sentence: as it reads beside the image.
+            said: as it reads among the results, if nothing else says so there.
+        """
+        self.image_notes.setdefault(key, []).append(sentence)
+        if said is not None:
+            self.note(said)
+            self.said_of_images.add(said)
 
     def note_incomplete(self) -> None:
         """Add a sentence on the images that are incomplete, if there are any."""

@@ -320,6 +320,7 @@ class AppSettings(Settings, frozen=True, kw_only=True):
     """What the page for uploads predicts with, and how it is served."""
 
     models: ModelSettings = ModelSettings()
+    people: PersonSettings = PersonSettings()
     camera: CameraSettings = CameraSettings()
     images: ImageSettings = ImageSettings(max_megapixels=80.0)
     smooth: Smooth = False

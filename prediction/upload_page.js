@@ -3,12 +3,35 @@ const drop = document.getElementById("drop");
 const file = document.getElementById("file");
 const status = document.getElementById("status");
 const result = document.getElementById("result");
+const bar = document.getElementById("progress");
+const downloads = document.getElementById("downloads");
 const limits = JSON.parse(document.getElementById("limits").textContent);
 let isBusy = false;
 
 function say(sentence, isError = false) {
   status.textContent = sentence;
   status.classList.toggle("error", isError);
+}
+
+async function watch() { // how far the prediction of a video is
+  try {
+    const { done, total } = await (await fetch("progress")).json();
+    if (isBusy && total) {
+      bar.max = total;
+      bar.value = Math.min(done, total);
+      bar.hidden = false;
+    }
+  } catch { /* what does not answer is said by the prediction itself */ }
+}
+
+function offer(files) {
+  downloads.replaceChildren(...files.map(({ name, url }) => {
+    const [entry, link] = [document.createElement("li"), document.createElement("a")];
+    Object.assign(link, { href: url, download: name, textContent: `Download ${name}` });
+    entry.append(link);
+    return entry;
+  }));
+  downloads.hidden = files.length === 0;
 }
 
 async function predict(chosen) {
@@ -22,6 +45,9 @@ async function predict(chosen) {
   isBusy = true;
   drop.classList.add("busy");
   result.hidden = true;
+  downloads.hidden = true;
+  bar.removeAttribute("value");
+  const watching = setInterval(watch, 500);
   say(`Looking for the person in ${chosen.name} ...`);
   try {
     const answer = await fetch("predict", {
@@ -34,6 +60,7 @@ async function predict(chosen) {
       say(told.error, true);
     } else {
       say(told.notes.join(" "), told.notes.length > 0);
+      offer(told.files);
       result.src = told.result;
       result.hidden = false;
     }
@@ -41,6 +68,8 @@ async function predict(chosen) {
     say("evolift does not answer: is it still running in its terminal?", true);
   }
   isBusy = false;
+  clearInterval(watching);
+  bar.hidden = true;
   drop.classList.remove("busy");
   file.value = "";
 }

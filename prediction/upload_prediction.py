@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from evolift.posedata.image_settings import ImageSettings
@@ -9,10 +10,14 @@ from evolift.posedata.progress import Progress, no_progress
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.image_prediction import ImagePrediction
 from evolift.prediction.input_kinds import prediction_inputs
+from evolift.prediction.persons.people_finder import PeopleFinder
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.result_page import write_result_page
 from evolift.prediction.upload_server import Answer
+
+FORMATS = ("json", "csv")
+"""Files to download, and of videos BVH."""
 
 
 def predict_upload(
@@ -24,6 +29,8 @@ def predict_upload(
     *,
     is_smooth: bool = False,
     images: ImageSettings = ImageSettings(),
+    people: PeopleFinder | None = None,
+    box: Sequence[float] | None = None,
     progress: Progress = no_progress,
 ) -> Answer:
     """Predict an image or video as `evolift predict` does; other files go beside it.
@@ -36,6 +43,8 @@ def predict_upload(
         frames: maximum number of frames of a video.
         is_smooth: smooth the poses of videos over time.
         images: how large images and frames may be.
+        people: finds everybody; None for one person.
+        box: (left, top, width, height) of the one person, pixels; None to search for it.
         progress: counts frames; what it raises ends the prediction.
 
     Raises:
@@ -44,11 +53,19 @@ def predict_upload(
     is_video = prediction_inputs([path]).inputs[0].kind == "video"
     output = path.with_name("output")
     results = PredictionResults(is_smooth=is_smooth)
-    prediction = ImagePrediction(pipeline, cameras, results, images=images)
+    prediction = ImagePrediction(pipeline, cameras, results, people=people, box=box, images=images)
     if is_video:
         prediction.video(path, name, output / "overlay.mp4", max_frames=frames, progress=progress)
     else:
         prediction.image(path, name, output / "overlay.png")
     results.note_incomplete()
     write_result_page(output / "page.html", results, name)
-    return Answer((output / "page.html").read_text(encoding="utf-8"), tuple(results.failed))
+    results.write_files(output, (*FORMATS, "bvh") if is_video else FORMATS)
+    stem = Path(name).stem
+    files = {_download_name(stem, written.name): written.read_bytes() for written in results.written}
+    return Answer((output / "page.html").read_text(encoding="utf-8"), tuple(results.failed), files)
+
+
+def _download_name(stem: str, written: str) -> str:
+    """HOLIDAY.json for predictions.json; files of tracks are called after the upload already."""
+    return f"{stem}{Path(written).suffix}" if written.startswith("predictions.") else written

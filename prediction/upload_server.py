@@ -18,13 +18,13 @@ import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from string import Template
 from types import FrameType
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -67,10 +67,12 @@ class Answer(NamedTuple):
     Args:
         page: HTML that needs nothing else.
         notes: sentences on what could not be done.
+        files: to download, by name.
     """
 
     page: str
     notes: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = {}
 
 
 Predict = Callable[[Path, str, Progress], Answer]
@@ -98,7 +100,8 @@ class UploadServer:
     def __init__(self, settings: UploadSettings, predict: Predict, folder: Path) -> None:
         self._predict, self._folder, self._settings = predict, folder, settings
         self._turn, self._is_ending = threading.Lock(), threading.Event()
-        self._shown = ("", "")
+        self._shown: tuple[str, Answer] = ("", Answer(""))
+        self._done: tuple[int, int | None] = (0, None)
         self._page, self._page_headers = _upload_page(settings)
         self._receiving = 0
         self._socket = _listening(settings.host, settings.port)
@@ -110,6 +113,8 @@ class UploadServer:
         routes = [
             Route("/", self._get_page),
             Route("/result/{key}", self._get_result),
+            Route("/result/{key}/{number:int}", self._get_file),
+            Route("/progress", self._get_progress),
             Route("/predict", self._post_upload, methods=["POST"]),
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse})
@@ -150,10 +155,26 @@ class UploadServer:
 
     async def _get_result(self, request: Request) -> Response:
         self._check_host(request)
-        address, page = self._shown
+        address, answer = self._shown
         if request.scope["path"] != address:
             raise HTTPException(404)
-        return HTMLResponse(page, headers=_headers("frame-ancestors 'self'"))
+        return HTMLResponse(answer.page, headers=_headers("frame-ancestors 'self'"))
+
+    async def _get_file(self, request: Request) -> Response:
+        self._check_host(request)
+        address, answer = self._shown
+        number = request.path_params["number"]
+        if f"/result/{request.path_params['key']}" != address or number >= len(answer.files):
+            raise HTTPException(404)
+        name, data = list(answer.files.items())[number]
+        kept = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+        return Response(data, headers=_headers() | kept, media_type="application/octet-stream")
+
+    async def _get_progress(self, request: Request) -> Response:
+        """Frames of the running prediction that are done, and how many there will be, if that is known."""
+        self._check_host(request)
+        done, total = self._done
+        return JSONResponse({"done": done, "total": total}, headers=_headers())
 
     async def _post_upload(self, request: Request) -> Response:
         self._check_host(request)
@@ -172,11 +193,14 @@ class UploadServer:
             job = self._predictor.submit(self._answer, path, name)
             job.add_done_callback(lambda _: self._turn.release())
             answer = await asyncio.shield(asyncio.wrap_future(job))
-        self._shown = (f"/result/{secrets.token_urlsafe(16)}", answer.page)
-        return JSONResponse({"result": self._shown[0], "notes": answer.notes}, headers=_headers())
+        self._shown = (f"/result/{secrets.token_urlsafe(16)}", answer)
+        address = self._shown[0]
+        files = [{"name": name, "url": f"{address}/{number}"} for number, name in enumerate(answer.files)]
+        return JSONResponse({"result": address, "notes": answer.notes, "files": files}, headers=_headers())
 
     def _answer(self, path: Path, name: str) -> Answer:
         """What is predicted, told in the user's name of the file."""
+        self._done = (0, None)
         try:
             answer = self._predict(path, name, self._progress)
         except EvoliftError as error:
@@ -188,11 +212,12 @@ class UploadServer:
             raise HTTPException(
                 500, "The prediction failed by a defect of evolift: its terminal says more."
             ) from None
-        return Answer(answer.page, tuple(note.replace(str(path), name) for note in answer.notes))
+        return answer._replace(notes=tuple(note.replace(str(path), name) for note in answer.notes))
 
     def _progress(self, done: int, total: int | None = None) -> None:
         if self._is_ending.is_set():
             raise _EndingError
+        self._done = (self._done[0] + done, total)
 
     def _check_host(self, request: Request) -> None:
         """Refuse a Host header that does not name this server; elsewhere than on a loopback address any name may."""

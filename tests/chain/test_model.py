@@ -72,6 +72,7 @@ def image_store(make_poses, camera: Camera, tmp_path_factory) -> Path:
         np.full(joints_2d.shape[:2], 2, np.uint8),
         np.zeros(12, np.int32),
         [f"{row}.png" for row in range(12)],
+        np.concatenate([joints_2d.min(1), np.ptp(joints_2d, 1)], 1).astype(np.float32),
     )
     with PoseStoreWriter(
         folder / "images.h5", H36M17, "camera", Provenance("test"), cameras=[camera], image_root="images"
@@ -343,6 +344,7 @@ def test_photographs_without_3d_teach_the_detector_alone() -> None:
 
 def test_chain_evaluation_with_a_perfect_detector_matches_the_labels(image_store: Path) -> None:
     """`from_labels` must be what the lifter gives for the projected truth, row by row."""
+    from evolift.posedata.object_keypoint_similarity import average_precisions
     from evolift.posedata.store import PoseStore
 
     model = small_chain()
@@ -358,6 +360,18 @@ def test_chain_evaluation_with_a_perfect_detector_matches_the_labels(image_store
     assert table["mpjpe"].iloc[0] == pytest.approx(errors, rel=1e-4)
     assert 0 <= table["lifter_share"].iloc[1] <= 1
     assert set(table["joints_scored"]) == {17}
+    with PoseStore(image_store) as store:
+        box = torch.from_numpy(store.read().box)
+    expected = average_precisions(
+        predictions.joints_2d,
+        predictions.truth_2d,
+        predictions.visibility,
+        predictions.confidence,
+        box,
+        model.skeleton,
+    )
+    for name, value in expected.items():
+        assert table[name].tolist() == [1.0, value]
     assert set(table["normalisation"]) == {model.lifter.settings.normalisation}
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import cv2
 import numpy as np
@@ -20,9 +20,11 @@ from PIL import Image
 
 from evolift.chain.model import ChainModel
 from evolift.posedata.image_settings import ImageSettings
+from evolift.posedata.predictions.prediction_files import read_predictions
 from evolift.posedata.progress import Progress
 from evolift.posedata.video_file import VideoWriter
 from evolift.prediction.cameras.camera_choice import CameraRule
+from evolift.prediction.persons.people_finder import PeopleFinder
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.settings import UploadSettings
 from evolift.prediction.upload_prediction import predict_upload
@@ -114,6 +116,56 @@ def test_of_a_video_the_first_frames_are_shown(app: UploadServer, tmp_path: Path
     assert "clip.mp4, frame 4" not in page
 
 
+def test_the_poses_of_a_video_can_be_downloaded(app: UploadServer, tmp_path: Path) -> None:
+    image = cv2.imread(str(photograph(tmp_path / "photo.png")))
+    with VideoWriter(tmp_path / "clip.mp4", (240, 180), 10.0) as video:
+        for _ in range(3):
+            video.write(image)
+    _, reply = post(app, (tmp_path / "clip.mp4").read_bytes(), "my clip.mp4")
+    files = {entry["name"]: entry["url"] for entry in reply["files"]}  # type: ignore[index,attr-defined]
+    assert list(files) == ["my clip.json", "my clip.csv", "my_clip_1.bvh"]
+    connection = http.client.HTTPConnection(urlsplit(app.url).netloc, timeout=PATIENCE)
+    for name, url in files.items():
+        connection.request("GET", url)
+        answer = connection.getresponse()
+        (tmp_path / name).write_bytes(answer.read())
+        assert answer.headers["Content-Disposition"] == f"attachment; filename*=UTF-8''{quote(name)}"
+        connection.close()
+    assert len(read_predictions(tmp_path / "my clip.json")) == 3
+    assert len(read_predictions(tmp_path / "my clip.csv")) == 3
+    assert "Frames: 3" in (tmp_path / "my_clip_1.bvh").read_text()
+    for url in (f"{reply['result']}/3", "/result/other/0", f"{reply['result']}/-1"):
+        connection.request("GET", url)
+        assert connection.getresponse().status == 404
+        connection.close()
+    connection.request("GET", "/progress")
+    assert json.loads(connection.getresponse().read()) == {"done": 3, "total": 3}
+    connection.close()
+
+
+def test_everybody_is_shown(chain: ChainModel, tmp_path: Path) -> None:
+    finder = PeopleFinder(
+        lambda _: np.array([[0, 0, 100, 170], [120, 5, 90, 160.0]]), "Two were found.", "nobody"
+    )
+    (tmp_path / "u").mkdir()
+    shown = photograph(tmp_path / "u" / "photo.png")
+    answer = predict_upload(Pipeline(chain), CameraRule("box"), shown, "a.png", 4, people=finder)
+    assert "Two were found." in answer.page
+    assert '"people":["person 1","person 2"]' in answer.page
+    assert list(answer.files) == ["a.json", "a.csv"]
+
+
+def test_what_is_unsure_is_said_with_its_image(
+    chain: ChainModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evolift.prediction.image_prediction.LOW_CONFIDENCE", 2.0)
+    (tmp_path / "u").mkdir()
+    shown = photograph(tmp_path / "u" / "photo.png")
+    page = predict_upload(Pipeline(chain), CameraRule("box"), shown, "a.png", 4).page
+    assert '"notes":["Unsure: the detector' in page
+    assert page.count("there may be nobody in the image") == 1, "not below the poses too"
+
+
 def test_a_known_camera_is_told_and_videos_are_smoothed(chain: ChainModel, tmp_path: Path) -> None:
     image = cv2.imread(str(photograph(tmp_path / "photo.png")))
     with VideoWriter(tmp_path / "clip.mp4", (240, 180), 10.0) as video:
@@ -173,6 +225,9 @@ def test_in_a_browser(app: UploadServer, tmp_path: Path) -> None:
         assert page.evaluate(f"{inside}.querySelectorAll('#joints tr').length") == 17
         assert page.evaluate(f"{inside}.querySelector('h1').textContent") == "holiday.png"
         assert page.evaluate("document.getElementById('status').textContent") == ""
+        links = "[...document.querySelectorAll('#downloads a')].map((link) => link.download)"
+        assert page.evaluate(links) == ["holiday.json", "holiday.csv"]
+        assert page.evaluate("document.getElementById('progress').hidden")
         page.wait_until(
             f"{inside}.documentElement.scrollHeight <= document.getElementById('result').clientHeight"
         )

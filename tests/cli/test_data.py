@@ -116,6 +116,20 @@ def test_view_refuses_what_it_cannot_show(store: Path, rendered: Path, tmp_path:
     assert not list(tmp_path.glob("x.*"))
 
 
+def test_export_tells_the_format_by_the_ending(store: Path, rendered: Path, tmp_path: Path) -> None:
+    for source, output, given, said in (
+        (store, "data_3d.npz", (), "40 poses in 4 sequences"),
+        (store, "clips", ("--fps", 25), "40 poses in 4 clips"),
+        (store, "all.csv", (), "40 poses"),
+        (rendered, "people.json", (), "3 people in 3 images, whose names are relative to"),
+    ):
+        assert f"{tmp_path / output}: {said}" in run("export", source, "-o", tmp_path / output, *given).output
+        settings = "clips/settings.json" if output == "clips" else f"{output}.settings.json"
+        assert (tmp_path / settings).is_file()
+    with pytest.raises(InputError, match="which BVH needs: give --fps"):
+        run("export", store, "-o", tmp_path / "more")
+
+
 def test_the_group_lists_imports_without_importing_what_is_slow() -> None:
     code = (
         "import sys; from evolift.cli.data import data; from click.testing import CliRunner\n"
@@ -123,6 +137,6 @@ def test_the_group_lists_imports_without_importing_what_is_slow() -> None:
         "print('slow:', sorted({'torch', 'pyvista', 'cv2', 'pandas', 'h5py', 'matplotlib'} & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    for name in ("import", "actors", "render", "info", "view"):
+    for name in ("import", "actors", "render", "info", "view", "export"):
         assert name in printed
     assert printed.strip().endswith("slow: []")

@@ -81,6 +81,23 @@ def test_scores_against_plain_counting(perfect: Detections) -> None:
     assert table.loc["overall", "depth_error"] == pytest.approx(40, rel=1e-5)
 
 
+def test_precisions_are_there_where_boxes_are(perfect: Detections) -> None:
+    box = torch.tensor([[0.0, 0.0, 100.0, 100.0]]).repeat(4, 1)
+    assert not any(column.startswith("oks") for column in score_detections(perfect, H36M17))
+    table = score_detections(perfect, H36M17, box=box).set_index("name")
+    assert table.loc["overall", ["oks_ap", "oks_ap50", "oks_ap75"]].tolist() == [1, 1, 1]
+    assert table["oks_ap"].count() == 1
+    # A knee (k = 2 * 0.087) is 20 px off in a person of 0.53 * 100 * 100 square pixels: exp(-20^2 / (2 * 5300 * 0.174^2)) = 0.288.
+    moved = perfect.truth.clone()
+    moved[0, H36M17.index("left_knee"), 0] += 20
+    found = dataclasses.replace(perfect, joints=moved)
+    table = score_detections(found, H36M17, box=box).set_index("name")
+    # 11 of the 12 scored joints are labelled: OKS is (10 + 0.288) / 11 = 0.935, which is wrong at 0.95 only.
+
+    assert table.loc["overall", "oks_ap75"] == 1
+    assert 0.9 < table.loc["overall", "oks_ap"] < 1
+
+
 def test_detections_are_in_pixels_of_the_images(model: DetectorModel, image_store: Path) -> None:
     source = read_source(image_store, H36M17)
     loader = batches_in_order([source], CropSettings((64, 64), H36M17), 5)
@@ -103,6 +120,7 @@ def test_reduced_precision_and_layout(model: DetectorModel, image_store: Path) -
         torch.nn.init.normal_(weight, std=0.1)
     plain, _ = evaluate_detector(model, image_store, DetectorEvaluationSettings(channels_last=False))
     last, _ = evaluate_detector(model, image_store)
+    assert "oks_ap" in last
     half, _ = evaluate_detector(model, image_store, DetectorEvaluationSettings(precision="bf16-mixed"))
     np.testing.assert_allclose(last["error"], plain["error"], rtol=1e-4)
     np.testing.assert_allclose(half["error"], plain["error"], rtol=0.1)
@@ -125,5 +143,6 @@ def test_evaluation_of_photographs_has_no_depth_scores(photograph_store: Path) -
     )
     table, _ = evaluate_detector(model, photograph_store, DetectorEvaluationSettings(batch_size=3))
     assert "depth_error" not in table
+    assert "oks_ap" not in table  # it has no boxes
     assert table.set_index("name").loc["overall", "labelled"] == 8 * 15  # 17 without nose and left wrist
     assert np.isnan(table.set_index("name").loc["nose", "pck_0.2"])

@@ -121,6 +121,7 @@ def shown(browser: HeadlessPage, tmp_path: Path) -> Iterator[HeadlessPage]:
     write_pose_page(path, items, title=f"title {NASTY}", notes=[NASTY], frames_per_second=50.0)
     browser.errors.clear()
     browser.open(path)
+    browser.evaluate("document.querySelector('#show-everybody').click()")
     yield browser
     assert browser.errors == []
     assert [url.split(":")[0] for url in browser.requests] == ["file"]
@@ -138,7 +139,7 @@ def test_hostile_texts_are_shown_and_not_run(shown: HeadlessPage) -> None:
     assert shown.evaluate("document.querySelector('h1').textContent") == f"title {NASTY}"
     assert shown.evaluate("document.querySelector('#caption').textContent") == f"{NASTY} 0"
     assert shown.evaluate("document.querySelector('#person').options[1].textContent") == f"person 2 {NASTY}"
-    assert shown.evaluate("document.querySelectorAll('img').length") == 0
+    assert shown.evaluate("document.querySelectorAll('img:not(#thumbnails img)').length") == 0
     assert shown.evaluate("document.querySelectorAll('script').length") == 2
 
 
@@ -290,6 +291,88 @@ def test_values_outside_their_range_are_marked(browser: HeadlessPage, tmp_path: 
     assert texts == ["160° outside", "20°", "7°"]
     assert browser.evaluate("document.querySelector('#frame').hidden")
     assert browser.errors == []
+
+
+def _crowd(path: Path, *, roots: bool, width: int = 1200) -> list[PosePageItem]:
+    """Two images; in the first three people, whose places are told in another order than they stand in the image."""
+    places = {"anna": 0, "ben": 1200, "carl": -1500}
+    items = [
+        _item(
+            person=name,
+            joints_2d=POSE[:, :2] * 0.1 + np.float32([100 + 0.06 * place, 140]),
+            root_3d=np.array([place, 0, 4000 + place / 2]) if roots else np.full(3, np.nan),
+        )
+        for name, place in places.items()
+    ]
+    items.append(_item(1, "anna", notes=("Unsure: <b>nobody</b>.",)))
+    write_pose_page(path, items, title="crowd")
+    return items
+
+
+@pytest.mark.parametrize("roots", [True, False])
+def test_everybody_stands_where_the_camera_sees_them_or_side_by_side(
+    browser: HeadlessPage, tmp_path: Path, roots: bool
+) -> None:
+    _crowd(tmp_path / "crowd.html", roots=roots)
+    browser.errors.clear()
+    browser.open(tmp_path / "crowd.html")
+    said = browser.evaluate("document.querySelector('#placing').textContent")
+    assert ("where the camera sees them" if roots else "side by side") in said
+    browser.evaluate("document.querySelector('#show-grid').click()")
+    for _ in range(4):
+        browser.evaluate(
+            "document.querySelector('#pose').dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'}))"
+        )
+    everybody = browser.canvas("#pose")
+    left = (abs(everybody.astype(int) - LEFT_COLOUR) < 4).all(-1).any(0)
+    # Columns of left limbs fall into three heaps.
+    runs = np.flatnonzero(np.diff(np.flatnonzero(left)) > 60)
+    assert len(runs) >= 2
+    browser.evaluate("document.querySelector('#show-everybody').click()")
+    alone = (abs(browser.canvas("#pose").astype(int) - LEFT_COLOUR) < 4).all(-1)
+    assert len(np.flatnonzero(np.diff(np.flatnonzero(alone.any(0))) > 60)) < 2
+    assert browser.evaluate("document.querySelector('#placing').hidden")
+    assert browser.errors == []
+
+
+def test_a_click_on_the_image_chooses_the_person_there(browser: HeadlessPage, tmp_path: Path) -> None:
+    _crowd(tmp_path / "crowd.html", roots=True)
+    browser.open(tmp_path / "crowd.html")
+    for name, u in (("carl", 10), ("ben", 172), ("anna", 100)):
+        browser.evaluate(
+            "(() => { const c = document.querySelector('#photo'); const b = c.getBoundingClientRect(); const s = b.width / 200;"
+            f" c.dispatchEvent(new MouseEvent('click', {{clientX: b.x + s * {u}, clientY: b.y + s * 140}})); }})()"
+        )
+        assert browser.evaluate("document.querySelector('#person').value") == name
+
+
+def test_thumbnails_choose_an_image_and_mark_the_doubted(browser: HeadlessPage, tmp_path: Path) -> None:
+    _crowd(tmp_path / "crowd.html", roots=True)
+    browser.errors.clear()
+    browser.open(tmp_path / "crowd.html")
+    assert browser.evaluate("document.querySelector('#doubt').hidden")
+    assert browser.evaluate(
+        "[...document.querySelectorAll('#thumbnails button')].map((b) => b.className)"
+    ) == ["", "doubted"]
+    browser.click("#thumbnails button:nth-child(2)")
+    assert browser.evaluate("document.querySelector('#caption').textContent") == "frame 1"
+    assert browser.evaluate("document.querySelector('#doubt').textContent") == "Unsure: <b>nobody</b>."
+    assert not browser.evaluate("document.querySelector('#doubt').hidden")
+    current = (
+        "[...document.querySelectorAll('#thumbnails button')].map((b) => b.getAttribute('aria-current'))"
+    )
+    assert browser.evaluate(current) == ["false", "true"]
+    assert browser.errors == []
+
+
+def test_pages_of_one_image_or_without_images_have_no_thumbnails(
+    browser: HeadlessPage, tmp_path: Path
+) -> None:
+    write_pose_page(tmp_path / "one.html", [_item()], title="t")
+    write_pose_page(tmp_path / "none.html", [_item(frame, image=None) for frame in range(2)], title="t")
+    for name in ("one", "none"):
+        browser.open(tmp_path / f"{name}.html")
+        assert browser.evaluate("document.querySelector('#thumbnails').hidden")
 
 
 def test_dark_page_has_dark_paper(tmp_path: Path) -> None:

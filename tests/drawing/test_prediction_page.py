@@ -61,3 +61,12 @@ def test_frames_with_images_are_preferred_and_repeated_people_numbered(tmp_path:
     (frame,) = shown(tmp_path / "p.html")["frames"]
     assert (frame["width"], frame["height"]) == (2000, 1000)
     assert [one["person"] for one in frame["people"]] == ["0", "0 (2)"]
+
+
+def test_sentences_on_an_image_are_shown_with_it_and_places_are_told(tmp_path: Path) -> None:
+    predictions = replace(clip(2, 2), root_3d=np.array([[1, 2, 3], [np.nan] * 3] * 2, np.float32))
+    notes = {("film.mp4", 1): ["Unsure."]}
+    write_prediction_page(tmp_path / "p.html", predictions, title="t", image_notes=notes)
+    frames = shown(tmp_path / "p.html")["frames"]
+    assert [[one["notes"] for one in frame["people"]] for frame in frames] == [[[], []], [["Unsure."], []]]
+    assert [one["root"] for one in frames[0]["people"]] == [[1, 2, 3], None]

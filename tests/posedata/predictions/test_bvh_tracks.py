@@ -9,11 +9,11 @@ import pytest
 
 from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.importers.bvh import import_bvh
-from evolift.posedata.importers.bvh_file import moved_joints, parse_bvh
+from evolift.posedata.importers.bvh_file import parse_bvh
 from evolift.posedata.poses import Poses
-from evolift.posedata.predictions.bvh_tracks import bvh_text, write_bvh_tracks
+from evolift.posedata.predictions.bvh_tracks import write_bvh_tracks
 from evolift.posedata.predictions.predictions import Predictions
-from evolift.posedata.skeleton import COCO17, COCO18_PELVIS, H36M16, H36M17, Skeleton
+from evolift.posedata.skeleton import COCO17
 from evolift.posedata.store import PoseStore
 from tests.posedata.predictions.test_prediction_files import made
 
@@ -46,49 +46,10 @@ def test_what_is_written_is_imported_again(make_poses: Callable[..., Poses], tmp
     with PoseStore(tmp_path / "back.h5") as store:
         back = store.read().joints_3d
     assert back is not None
-    # Camera (x, y, z) is (x, -y, -z) in the file, and z up again (x, z, -y) in the store.
-    np.testing.assert_allclose(back[..., [0, 2, 1]] * [1, -1, 1], joints, atol=0.1)
-
-
-def test_bones_of_changing_length_get_their_median(make_poses: Callable[..., Poses]) -> None:
-    joints = moving(make_poses, 9).astype(np.float64)
-    joints *= np.linspace(0.9, 1.1, 9)[:, None, None]
-    motion = parse_bvh(bvh_text(H36M17, joints, 25.0).encode(), "a.bvh")
-    back, _ = moved_joints(motion, np.arange(9), list(H36M17.joints))
-    for parent, child in H36M17.bones:
-        lengths = 10 * np.linalg.norm(back[H36M17.joints[child]] - back[H36M17.joints[parent]], axis=-1)
-        median = np.median(np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1))
-        np.testing.assert_allclose(lengths, median, atol=1e-3)
-    assert motion.frame_time == pytest.approx(0.04)
-
-
-def test_a_t_pose_turns_nothing() -> None:
-    """The rest pose of the file itself, that is without any rotation, is a T-pose."""
-    motion = parse_bvh(
-        bvh_text(H36M17, np.random.default_rng(0).normal(0, 500, (2, 17, 3)), 25.0).encode(), "a"
-    )
-    rest: dict[str, np.ndarray] = {}
-    for name, joint in motion.joints.items():
-        rest[name] = joint.offset + (rest[joint.parent] if joint.parent is not None else 0)
-    points = np.stack([rest[joint] for joint in H36M17.joints]) * [10, -10, -10]
-    values = parse_bvh(bvh_text(H36M17, points[None], 25.0).encode(), "a").values(np.arange(1), [])
-    np.testing.assert_allclose(values[:, 3:], 0, atol=1e-4)
-    assert rest["left_wrist"][0] > rest["left_shoulder"][0] > 0 > rest["right_shoulder"][0]
-    assert rest["head"][1] > 0 > rest["left_ankle"][1]
-
-
-@pytest.mark.parametrize("skeleton", [H36M16, COCO18_PELVIS], ids=lambda s: s.name)
-def test_other_skeletons_are_written_as_exactly(skeleton: Skeleton) -> None:
-    generator = np.random.default_rng(1)
-    joints = np.zeros((6, len(skeleton), 3))
-    for joint in skeleton.topological_order[1:]:
-        bone = generator.normal(size=(6, 3))
-        bone *= (100 + 10 * joint) / np.linalg.norm(bone, axis=-1, keepdims=True)
-        joints[:, joint] = joints[:, skeleton.parent_indices[joint]] + bone
-    motion = parse_bvh(bvh_text(skeleton, joints, 30.0).encode(), "a.bvh")
-    back, _ = moved_joints(motion, np.arange(6), list(skeleton.joints))
-    got = np.stack([back[joint] for joint in skeleton.joints], 1) * [10, -10, -10]
-    np.testing.assert_allclose(got, joints, atol=1e-3)
+    # Camera (x, y, z) is (x, -y, -z) in the file, and z up again (x, z, -y) in the store; the first root is over the origin.
+    again = back[..., [0, 2, 1]] * [1, -1, 1]
+    np.testing.assert_allclose(again - again[:1, :1], joints - joints[:1, :1], atol=0.1)
+    np.testing.assert_allclose(back[0, 0, :2], 0, atol=0.1)
 
 
 def test_a_track_is_a_file_and_frames_without_the_person_are_interpolated(
@@ -109,7 +70,9 @@ def test_a_track_is_a_file_and_frames_without_the_person_are_interpolated(
     ]
     motion = parse_bvh(first.path.read_bytes(), "a")
     values = motion.values(np.arange(5), [])
-    np.testing.assert_array_equal(values[:, :3], 0)  # its place is not known, so the root stays
+    # Its place is not known, so the root goes up and down only.
+    np.testing.assert_array_equal(values[:, [0, 2]], 0)
+    assert (values[:, 1] > 0).all()
     again = write_bvh_tracks(tmp_path, "film", predictions, 25.0)
     assert [track.path.name for track in again] == ["film_a_b_2.bvh", "film_c_2.bvh"]
 

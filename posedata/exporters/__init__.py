@@ -1,0 +1,1 @@
+"""Pose stores as the files that other programs read."""
