@@ -30,8 +30,8 @@ from evolift.posedata.output_file import require_apart
 from evolift.posedata.settings import shown
 
 REQUIRED_KEYS = {"purpose", "command", "options"}
-MAX_BYTES, MAX_NESTED = 2**20, 8
-"""Of a recipe: size of its file, and tables in tables."""
+MAX_BYTES, MAX_LINE, MAX_NESTED = 2**20, 2**13, 8
+"""Of a recipe: size of its file, characters of a line (tomllib takes minutes for a key of many dots), and tables in tables."""
 RECIPE_KEYS = REQUIRED_KEYS | {"expected", "hardware", "time", "stages", "extends"}
 FOLDER = resources.files("evolift.cli") / "recipes"
 
@@ -57,6 +57,8 @@ def parsed(text: str, name: str) -> dict[str, Any]:
     Raises:
         InputError: it is not TOML.
     """
+    if len(max(text.splitlines(), key=len, default="")) > MAX_LINE:
+        raise InputError(f"{name}: a line has more than {MAX_LINE} characters: write its values on several")
     try:
         values = tomllib.loads(text)
     except RecursionError:

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.training.torch_file import read_torch_file
 
 LITE0 = "tf_efficientnet_lite0"
@@ -190,8 +190,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{path} is not a readable weight file ({reason}): copy it again") from None
+        raise InputError(
+            f"{path} is not a readable weight file ({reason_of(error)}): copy it again"
+        ) from None
     values = read_torch_file(path)
     for key in ("state_dict", "model"):
         if isinstance(values, Mapping) and isinstance(values.get(key), Mapping):

@@ -9,10 +9,8 @@ crops of 256 pixels.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -20,10 +18,11 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from evolift.detector2d.occlusion import Occluder
-from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.errors import InputError, OutputError, reason_of
 from evolift.posedata.image_file import read_image
 from evolift.posedata.image_header import ask_image, read_header, require_decodable
 from evolift.posedata.image_settings import ImageSettings
+from evolift.posedata.npz_file import read_npz
 from evolift.posedata.output_file import whole_file
 from evolift.posedata.progress import Progress, no_progress
 
@@ -98,7 +97,9 @@ def _wanted_objects(annotation: Path) -> list[int]:
     try:
         root = ET.parse(annotation).getroot()
     except (ET.ParseError, OSError) as error:
-        raise InputError(f"{annotation} is not readable XML ({error}): copy the data set again") from None
+        raise InputError(
+            f"{annotation} is not readable XML ({reason_of(error)}): copy the data set again"
+        ) from None
     return [
         number
         for number, entry in enumerate(root.findall("object"), start=1)
@@ -155,8 +156,8 @@ def load_occluders(path: Path) -> tuple[Occluder, ...]:
         InputError: it is not such a file.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            shapes, colours, opacities = (arrays[name] for name in ("shapes", "colours", "transparencies"))
+        arrays = read_npz(path)
+        shapes, colours, opacities = (arrays[name] for name in ("shapes", "colours", "transparencies"))
         if any(array.dtype != np.uint8 for array in (colours, opacities)):
             raise ValueError
         ends = np.cumsum(shapes.prod(1))
@@ -164,7 +165,7 @@ def load_occluders(path: Path) -> tuple[Occluder, ...]:
         return tuple(
             Occluder(colour.reshape(*shape, 3), clear.reshape(*shape)) for shape, colour, clear in parts
         )
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, BadZipFile, zlib.error):
+    except (InputError, ValueError, KeyError, IndexError, OverflowError, TypeError):
         raise InputError(
             f"{path} is not a file of cut-outs: make it with evolift detector cut-outs"
         ) from None

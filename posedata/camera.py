@@ -20,6 +20,8 @@ from torch import Tensor
 from evolift.posedata.errors import InputError
 
 UNDISTORT_ITERATIONS = 20
+_MOST = 1e9
+"""Of the size of a number that tells something of a camera: a thousand kilometres, if it is mm."""
 
 
 def world_to_camera(
@@ -140,6 +142,8 @@ class Camera:
                 raise InputError(f"camera {self.name!r}: {label} must have shape {shape}, has {value.shape}")
             if not np.isfinite(value).all():
                 raise InputError(f"camera {self.name!r}: {label} has values that are not finite")
+            if (np.abs(value) > _MOST).any():
+                raise InputError(f"camera {self.name!r}: {label} has values beyond {_MOST:g}")
             object.__setattr__(self, label, value)
         if not np.allclose(self.R @ self.R.T, np.eye(3), atol=1e-4) or np.linalg.det(self.R) < 0:
             raise InputError(

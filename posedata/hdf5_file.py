@@ -13,7 +13,7 @@ from pathlib import Path
 
 import h5py
 
-from evolift.posedata.errors import EvoliftError, InputError
+from evolift.posedata.errors import EvoliftError, InputError, reason_of
 
 MAX_RATIO = 1100
 """zlib's best is 1032."""
@@ -52,8 +52,7 @@ def reading_hdf5(
     try:
         yield
     except _DAMAGES as damage:
-        reason = " ".join(str(damage.args[0] if damage.args else "").split())
-        raise error(f"{where} is damaged ({reason or type(damage).__name__}): {advice}") from None
+        raise error(f"{where} is damaged ({reason_of(damage)}): {advice}") from None
 
 
 def require_stored(path: Path | str, dataset: h5py.Dataset, size: int, error: type[EvoliftError]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.heic_file import HEAD, is_heic, require_heic_reader
 from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.input_file import require_regular_file
@@ -136,8 +136,7 @@ def ask_image(
     except Exception as error:  # whatever a parser stumbles over
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"{label} cannot be read: {error.strerror}") from None
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{label} is not a readable {kind} ({reason}): copy it again") from None
+        raise InputError(f"{label} is not a readable {kind} ({reason_of(error)}): copy it again") from None
 
 
 def _header(image: Image.Image) -> ImageHeader:

@@ -4,7 +4,7 @@
 
 MEMORY is the largest number of bytes of memory, 0 for any. Written to the standard output is a MessagePack value:
 `{"values": ...}` or `{"error": reason}`, with arrays of numbers as `[ARRAY, dtype, shape, bytes]`, cells and struct arrays as
-`[CELLS, shape, list]`, structs as `[STRUCT, names, list]`, texts as they are, and anything else as None.
+`[CELLS, shape, list]`, structs as `[STRUCT, names, list]`, texts as they are, and anything else, complex numbers too, as None.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import scipy.io
 from scipy.io.matlab import mat_struct
 
+from evolift.posedata.errors import reason_of
 from evolift.posedata.mat_file import ARRAY, CELLS, STRUCT
 
 try:
@@ -43,7 +44,7 @@ def plain(value: Any) -> Any:
         return (
             str(array) if array.ndim == 0 else [CELLS, list(array.shape), list(map(str, array.reshape(-1)))]
         )
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in "biuf":
         return None
     return [ARRAY, array.dtype.str, list(array.shape), np.ascontiguousarray(array).tobytes()]
 
@@ -67,8 +68,7 @@ def main(memory: int, names: list[str]) -> None:
     except MemoryError:
         answer = msgspec.msgpack.encode({"error": "it needs too much memory"})
     except Exception as error:  # scipy raises whatever its parser stumbles on
-        reason = " ".join(str(error).split())[:200]
-        answer = msgspec.msgpack.encode({"error": reason or type(error).__name__})
+        answer = msgspec.msgpack.encode({"error": reason_of(error)})
     sys.stdout.buffer.write(answer)
 
 

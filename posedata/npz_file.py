@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.file_limits import require_size
 from evolift.posedata.input_file import reading
 
@@ -37,11 +37,6 @@ NPZ_DAMAGES = (
     zlib.error,
     zipfile.BadZipFile,
 )
-
-
-def reason_of(error: BaseException) -> str:
-    """What a library says of damaged bytes, short and on one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

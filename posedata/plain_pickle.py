@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.file_limits import require_size
 from evolift.posedata.input_file import reading
 from evolift.posedata.npz_file import read_npy_header
@@ -193,7 +193,7 @@ def plain_objects(data: bytes, label: str) -> Any:
             f"{label} holds more than plain arrays and containers ({error}), which is refused because loading such a file can run its code"
         ) from None
     except Exception as error:  # a damaged pickle stops with whatever its bytes happen to say
-        raise InputError(f"{label} is damaged ({type(error).__name__}): download it again") from None
+        raise InputError(f"{label} is damaged ({reason_of(error)}): download it again") from None
 
 
 def read_pickle(path: Path) -> Any:
@@ -227,9 +227,7 @@ def read_object_npz(path: Path, name: str) -> Any:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # zipfile, zlib and numpy raise many kinds for damaged bytes
-        raise InputError(
-            f"{path} is not a sound .npz file ({type(error).__name__}): download it again"
-        ) from None
+        raise InputError(f"{path} is not a sound .npz file ({reason_of(error)}): download it again") from None
     label = f"{path}: {name}"
     if not dtype.hasobject:
         raise InputError(f"{label} is a plain array of numbers, not the nested table that is expected there")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from evolift.posedata.camera import Camera
-from evolift.posedata.errors import InputError, StoreError
+from evolift.posedata.errors import InputError, StoreError, reason_of
 from evolift.posedata.hdf5_file import MIN_STRING, attribute_of, reading_hdf5
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.plausibility import Implausible, PlausibilityCheck
@@ -112,7 +112,7 @@ class PoseStore:
             self._lacking = [self.skeleton.index(joint) for joint in self.unlabelled]
         except (KeyError, TypeError, ValueError, RecursionError, InputError) as error:
             raise StoreError(
-                f"{self.path}: an attribute is missing or damaged ({error}): make it again"
+                f"{self.path}: an attribute is missing or damaged ({reason_of(error)}): make it again"
             ) from None
         if self.coordinate_frame not in ("world", "camera", "none"):
             raise StoreError(f"{self.path}: attribute coordinate_frame is {self.coordinate_frame!r}")

@@ -27,7 +27,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from evolift.posedata.errors import EvoliftError, StoreError
+from evolift.posedata.errors import EvoliftError, StoreError, reason_of
 from evolift.posedata.hdf5_file import reading_hdf5, require_sound_file, require_stored
 from evolift.posedata.poses import NO_CAMERA, NO_PARENT
 from evolift.posedata.version import __version__
@@ -93,8 +93,8 @@ def open_hdf5(path: Path) -> h5py.File:
     try:
         require_sound_file(path, StoreError)
         return h5py.File(path, "r")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise StoreError(f"{path} is not a readable HDF5 file ({error}): make it again") from None
+    except (OSError, ValueError, RuntimeError, OverflowError) as error:
+        raise StoreError(f"{path} is not a readable HDF5 file ({reason_of(error)}): make it again") from None
 
 
 def refuse_links(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from evolift.posedata.errors import CheckpointError, EvoliftError
+from evolift.posedata.errors import CheckpointError, EvoliftError, reason_of
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.output_file import whole_file
 from evolift.posedata.settings import Settings, shown
@@ -130,8 +130,9 @@ _DAMAGES = (
 
 
 def _unreadable(path: Path, error: BaseException) -> CheckpointError:
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return CheckpointError(f"{path} is not a readable safetensors file ({reason}): make or copy it again")
+    return CheckpointError(
+        f"{path} is not a readable safetensors file ({reason_of(error)}): make or copy it again"
+    )
 
 
 def _header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _require_same_settings(path: Path, now: Mapping[str, Any]) -> None:
         before = json.loads(path.read_text(encoding="utf-8"))["settings"]
         if not isinstance(before, dict):
             raise ValueError
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OSError, RecursionError):
         if (path.parent / STATE).exists():  # hours of work, and nobody knows whose
             raise InputError(
                 f"{path} is damaged, so that nobody knows of which settings {STATE} beside it is: put it back, or start again with `overwrite`"

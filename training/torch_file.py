@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.input_file import reading
 
 
@@ -32,5 +32,5 @@ def read_torch_file(path: Path) -> Any:
             raise
         except Exception as error:  # a damaged file breaks torch's reader anywhere
             raise InputError(
-                f"{path} is not a readable file of torch.save ({type(error).__name__}): save the network's state_dict() with torch.save"
+                f"{path} is not a readable file of torch.save ({reason_of(error)}): save the network's state_dict() with torch.save"
             ) from None

@@ -131,7 +131,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
     """The record of a stage; empty if there is none or it is damaged, and the stage runs again."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 

@@ -13,10 +13,10 @@ import json
 import logging
 import os
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float32, Int64
 
@@ -41,6 +41,14 @@ COLUMNS: dict[str, type[np.generic]] = {
 
 
 _log = logging.getLogger(__name__)
+
+
+class _Logged(msgspec.Struct, forbid_unknown_fields=True):
+    """A line of the log."""
+
+    generation: int
+    block: int
+    tally: Tally
 
 
 class WorkFolder:
@@ -118,7 +126,7 @@ class WorkFolder:
             return (self.path / LOG).is_file() and all(
                 (self.path / name).stat().st_size == self.rows * self._row_bytes(name) for name in COLUMNS
             )
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return False
 
     def _require(self, before: dict[str, Any], run: dict[str, Any]) -> None:
@@ -207,19 +215,19 @@ class WorkFolder:
         blocks = {}
         for line in (self.path / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                values = json.loads(line)
-                blocks[values["generation"], values["block"]] = Tally(**values["tally"])
-            except (ValueError, KeyError, TypeError):
+                logged = msgspec.json.decode(line, type=_Logged)
+            except (msgspec.DecodeError, ValueError, RecursionError):
                 continue  # killed while this line was written: the block counts as not finished
+            blocks[logged.generation, logged.block] = logged.tally
         return blocks
 
     def log(self, generation: int, block: int, tally: Tally) -> None:
         """Append a line to the log that says that a block is stored, with its counts."""
-        values = {"generation": generation, "block": block, "tally": asdict(tally)}
+        line = msgspec.json.encode(_Logged(generation, block, tally)).decode()
         try:
             with (self.path / LOG).open("a", encoding="utf-8") as file:
                 # A line of its own even if the last one was cut off by a kill.
-                file.write("\n" + json.dumps(values) + "\n")
+                file.write(f"\n{line}\n")
         except OSError as error:
             raise OutputError(_refused(self.path / LOG, error)) from None
 

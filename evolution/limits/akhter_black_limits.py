@@ -38,6 +38,8 @@ from evolift.posedata.skeleton import H36M17
 STATIC_FILE = "staticPose.mat"
 AZIMUTHS, ELEVATIONS, STEP = 121, 61, 3.0
 STATIC_BONES = 16
+_MAX = 1e6
+"""Of a number in the files, which tell directions and planes of unit vectors."""
 
 
 @dataclass(frozen=True)
@@ -203,9 +205,10 @@ def load_akhter_black(path: Path, tree: KinematicTree) -> AkhterBlackLimits:
             H36M17.
     """
     model, static = _read(path), _read(path.parent / STATIC_FILE)
-    step = float(np.asarray(_value(path, model, "jmp"), np.float64).reshape(-1)[0])
-    if step != STEP:
-        raise InputError(f"{path}: its bins are {step} degrees wide, this evolift reads files with {STEP}")
+    step = _numbers(path, model, "jmp")
+    if not (step == STEP).all() or not step.size:
+        width = step.flat[0] if step.size else "no"
+        raise InputError(f"{path}: its bins are {width} degrees wide, this evolift reads files with {STEP}")
     shape = (AZIMUTHS, ELEVATIONS)
     spread, planes, second_axes, bounds = {}, {}, {}, {}
     for bone in _BONES:
@@ -216,12 +219,14 @@ def load_akhter_black(path: Path, tree: KinematicTree) -> AkhterBlackLimits:
             second_axes[bone.cell] = _cell(path, model, "E2", bone.cell, (*shape, 3))
             bounds[bone.cell] = _cell(path, model, "bounds", bone.cell, (*shape, 4))
     where = path.parent / STATIC_FILE
-    a = np.asarray(_value(where, static, "a"), np.float64).reshape(-1)
-    di = np.asarray(_value(where, static, "di"), np.float64)
+    a, di = (_numbers(where, static, name) for name in ("a", "di"))
+    a = a.reshape(-1)
     if a.shape != (3,) or di.shape != (3, STATIC_BONES):
         raise InputError(
             f"{where}: a and di must have shapes (3,) and (3, {STATIC_BONES}), have {a.shape} and {di.shape}"
         )
+    if not (a.any() and (np.abs(a) < _MAX).all() and (np.abs(di) < _MAX).all()):
+        raise InputError(f"{where}: a and di must be directions of finite numbers: give the published file")
     return AkhterBlackLimits(tree, spread, planes, second_axes, bounds, a / math.sqrt(float(a @ a)), di)
 
 
@@ -239,6 +244,13 @@ def _value(path: Path, values: dict[str, Any], name: str) -> Any:
     return values[name]
 
 
+def _numbers(path: Path, values: dict[str, Any], name: str) -> np.ndarray:
+    numbers = np.asarray(_value(path, values, name))
+    if numbers.dtype.kind not in "biuf":
+        raise InputError(f"{path}: {name} must be numbers: give the published file")
+    return numbers.astype(np.float64)
+
+
 def _cell(path: Path, model: dict[str, Any], name: str, cell: int, shape: tuple[int, ...]) -> np.ndarray:
     cells = np.asarray(_value(path, model, name)).reshape(-1)
     if cells.dtype != object or len(cells) <= cell:
@@ -248,4 +260,6 @@ def _cell(path: Path, model: dict[str, Any], name: str, cell: int, shape: tuple[
         raise InputError(
             f"{path}: {name}{{{cell + 1}}} must be numbers of shape {shape}, is {table.dtype} of {table.shape}"
         )
+    if (np.abs(table) > _MAX).any():  # NaN is where nobody was seen
+        raise InputError(f"{path}: {name}{{{cell + 1}}} holds infinite numbers: give the published file")
     return table

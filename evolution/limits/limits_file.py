@@ -25,7 +25,7 @@ from torch import Tensor
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FittedLimits
 from evolift.evolution.settings import FitSettings
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.hdf5_output import whole_hdf5
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import Provenance
@@ -80,7 +80,9 @@ def load_limits(path: Path) -> FittedLimits:
     except (OSError, KeyError, TypeError, ValueError, InputError) as error:
         if isinstance(error, InputError) and str(path) in str(error):
             raise
-        raise InputError(f"{path}: it is no sound file of joint limits ({error}): fit it again") from None
+        raise InputError(
+            f"{path}: it is no sound file of joint limits ({reason_of(error)}): fit it again"
+        ) from None
 
 
 def _require_format(path: Path, file: h5py.File) -> None:

@@ -20,11 +20,13 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.output_file import write_text
 from evolift.posedata.skeleton import Skeleton
 
 COLUMNS = ("person", "joint", "x", "y")
+MAX_PERCENT = 1e4
+"""Of an error along an axis: a hundred times the person is as far as anybody mistakes a joint."""
 
 
 def box_side(
@@ -133,7 +135,9 @@ def load_detection_errors(path: Path, skeleton: Skeleton) -> DetectionErrors:
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise InputError(f"{path} cannot be read as a CSV table of detection errors: {error}") from None
+        raise InputError(
+            f"{path} cannot be read as a CSV table of detection errors ({reason_of(error)})"
+        ) from None
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise InputError(
@@ -143,6 +147,11 @@ def load_detection_errors(path: Path, skeleton: Skeleton) -> DetectionErrors:
     invalid = np.flatnonzero(~np.isfinite(numbers.to_numpy(float)).all(1))
     if len(invalid):
         raise InputError(f"{path}, line {invalid[0] + 2}: person, x and y must be finite numbers")
+    far = np.flatnonzero((numbers[["x", "y"]].abs() > MAX_PERCENT).any(axis=1))
+    if len(far):
+        raise InputError(
+            f"{path}, line {far[0] + 2}: an error of more than {MAX_PERCENT:g} percent makes no sense: leave it out"
+        )
     unknown = table.index[~table["joint"].isin(skeleton.joints)]
     if len(unknown):
         raise InputError(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.importers.euler_angles import rotation_from_euler
 
 ROOT_BONE = "root"
@@ -71,10 +71,10 @@ def parse_asf(data: bytes, label: str) -> AsfSkeleton:
         return _skeleton(sections, label)
     except InputError as error:
         raise InputError(f"{label} is not a sound ASF file: {error}") from None
-    except (ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{label} is not a sound ASF file ({type(error).__name__}: {error}): download it again"
-        ) from None
+    except KeyError as error:
+        raise InputError(f"{label} is not a sound ASF file: it lacks {error}: download it again") from None
+    except (ValueError, IndexError, UnicodeDecodeError) as error:
+        raise InputError(f"{label} is not a sound ASF file ({reason_of(error)}): download it again") from None
 
 
 def _sections(text: str) -> dict[str, list[list[str]]]:

@@ -27,7 +27,8 @@ def check_fit(poses: Poses, camera: Camera, label: str) -> None:
     """
     if poses.joints_3d is None or poses.joints_2d is None or poses.visibility is None:
         return
-    distance = np.linalg.norm(camera.project(poses.joints_3d) - poses.joints_2d, axis=-1)
+    with np.errstate(over="ignore"):  # of absurd numbers, which are infinitely far
+        distance = np.linalg.norm(camera.project(poses.joints_3d) - poses.joints_2d, axis=-1)
     labelled = poses.visibility != UNLABELLED
     median = float(np.median(distance[labelled])) if labelled.any() else 0.0
     if not median <= MAX_PIXELS:

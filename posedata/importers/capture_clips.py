@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, within
 from evolift.posedata.importers.capture_frame import (
     MILLIMETRES,
     Axis,
@@ -32,6 +32,8 @@ from evolift.posedata.skeleton import H36M16, H36M17
 from evolift.posedata.store import PoseStoreWriter
 
 _MIN_BONE = 1e-3
+_MAX = 1e30
+"""Of a coordinate, in any unit: larger ones are infinite as float32 in mm."""
 NOSE = H36M17.index("nose")
 
 
@@ -245,13 +247,15 @@ def write_clips(
                         raise InputError(
                             f"{ready.label}: it {'does not tell' if ready.unlabelled else 'tells'} where the nose is, other than the files before: import it apart"
                         )
-                    writer.append(_rows(ready, *frame.settled(ready.label), totals.roots))
+                    with within(ready.label):
+                        writer.append(_rows(ready, *frame.settled(ready.label), totals.roots))
                 waiting = []
         if writer is None:
             frame.settled(waiting[0].label)  # says what is missing
             raise AssertionError("a frame that is settled has a writer")
         totals.poses = len(writer)
-        writer.close()
+        with within(ready.label):
+            writer.close()
     except BaseException:
         if writer is not None:
             writer.abandon()
@@ -260,13 +264,19 @@ def write_clips(
 
 
 def check_bones(clip: CaptureClip) -> None:
-    """Refuse clips in which two joints lie in one place.
+    """Refuse clips in which two joints lie in one place, or in none.
 
     Raises:
         InputError: naming them and the mend.
     """
     if not len(clip.joints):
         return
+    known = np.delete(clip.joints, NOSE, axis=1)  # a nose may be unknown
+    wrong = ~(np.abs(known) < _MAX).all((1, 2))
+    if wrong.any():
+        raise InputError(
+            f"{clip.label}: the joints of {int(wrong.sum())} of its {len(wrong)} frames are not finite, or of no sense, first those of frame {clip.frames[int(wrong.argmax())]}: make the file again"
+        )
     places = dict(zip(H36M17.joints, clip.joints[0], strict=True))
     skeleton = H36M17 if np.isfinite(places["nose"]).all() else H36M16
     bones = [(skeleton.joints[child], skeleton.joints[parent]) for parent, child in skeleton.bones]

@@ -78,7 +78,10 @@ def detect_mirrored(joints: Float[np.ndarray, "frames 17 3"]) -> bool | None:
         knee = _bend(joints, f"{side}_hip", f"{side}_knee", f"{side}_ankle")
         elbow = _bend(joints, f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist")
         bend += ((knee - elbow) * forward).sum(-1)
-    evidence = float(bend.mean()) / _leg_length(joints)
+    length = _leg_length(joints)
+    if not length > 0:
+        return None
+    evidence = float(bend.mean()) / length
     return None if abs(evidence) < _CLEARLY_BENT else evidence < 0
 
 

@@ -25,7 +25,7 @@ from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
 from evolift.posedata.camera import Camera
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of, within
 from evolift.posedata.importers.human36m import CAMERA_SIZES
 from evolift.posedata.importers.human36m_camera_numbers import EXTRINSICS, INTRINSICS
 from evolift.posedata.input_file import reading
@@ -129,7 +129,9 @@ def read_human36m_cameras(path: Path) -> dict[CameraKey, Camera]:
     try:
         root = ET.fromstring(data)
     except ET.ParseError as error:
-        raise InputError(f"{path} is not readable XML ({error}): give Human3.6M's metadata.xml") from None
+        raise InputError(
+            f"{path} is not readable XML ({reason_of(error)}): give Human3.6M's metadata.xml"
+        ) from None
     names = [item.text for item in root.findall("dbcameras/index2id/item")]
     if names != list(CAMERA_SIZES):
         raise InputError(
@@ -138,11 +140,12 @@ def read_human36m_cameras(path: Path) -> dict[CameraKey, Camera]:
     numbers = _numbers(root.findtext("w0", ""), path)
     inner = numbers[_OUTER:].reshape(len(CAMERA_SIZES), -1)
     outer = numbers[:_OUTER].reshape(len(CAMERA_SIZES), _PEOPLE, -1)
-    return {
-        (f"S{person + 1}", name): _camera(outer[index, person], inner[index], f"S{person + 1}", name)
-        for index, name in enumerate(CAMERA_SIZES)
-        for person in range(_PEOPLE)
-    }
+    with within(str(path)):
+        return {
+            (f"S{person + 1}", name): _camera(outer[index, person], inner[index], f"S{person + 1}", name)
+            for index, name in enumerate(CAMERA_SIZES)
+            for person in range(_PEOPLE)
+        }
 
 
 def _camera(

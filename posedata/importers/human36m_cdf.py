@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from evolift.posedata.camera import Camera
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.extras import require_extra
 from evolift.posedata.image_file import read_image_size
 from evolift.posedata.importers.capture_frame import detect_unit
@@ -215,7 +215,7 @@ def read_poses(path: Path) -> Float32[np.ndarray, "frames 17 3"]:
         values = np.asarray(cdflib.CDF(path).varget("Pose"))
     except Exception as error:  # cdflib raises whatever its parser stumbles on
         raise InputError(
-            f"{path} is not a CDF file with a variable Pose ({type(error).__name__}): download it again"
+            f"{path} is not a CDF file with a variable Pose ({reason_of(error)}): download it again"
         ) from None
     if values.dtype.kind != "f" or values.shape[-1:] != (96,) or values.size == 0:
         raise InputError(

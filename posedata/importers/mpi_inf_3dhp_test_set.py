@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from evolift.posedata.camera import Camera
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.hdf5_file import require_sound_file
 from evolift.posedata.image_file import read_image_size
 from evolift.posedata.importers.image_folder import image_inside, relative_folder
@@ -146,9 +146,11 @@ def read_test_annotation(
                 name: np.asarray(file[name])
                 for name in ("annot2", "annot3", "valid_frame", "activity_annotation")
             }
+            if any(array.dtype.kind not in "biuf" for array in held.values()):
+                raise ValueError("one of them holds no numbers")
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(
-            f"{path} is not a MATLAB 7.3 file with annot2, annot3, valid_frame and activity_annotation ({error}): download it again"
+            f"{path} is not a MATLAB 7.3 file with annot2, annot3, valid_frame and activity_annotation ({reason_of(error)}): download it again"
         ) from None
     frames = held["valid_frame"].size
     for name, axes in (("annot2", 2), ("annot3", 3)):
@@ -163,6 +165,8 @@ def read_test_annotation(
     is_valid = held["valid_frame"].reshape(-1) > 0
     if not (np.isfinite(joints_2d[is_valid]).all() and np.isfinite(joints_3d[is_valid]).all()):
         raise InputError(f"{path}: a joint of a valid frame is not finite: download it again")
+    if not np.isin(held["activity_annotation"], np.arange(256)).all():
+        raise InputError(f"{path}: activity_annotation must be whole numbers: download it again")
     if not is_valid.any() or held["activity_annotation"].size != frames:
         raise InputError(f"{path} has no valid frames, or no activity for each: download it again")
     return joints_2d, joints_3d, held["activity_annotation"].reshape(-1).astype(int), is_valid

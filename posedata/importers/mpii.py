@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from evolift.posedata.checked_json import expect, number, number_table
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.importers.image_folder import relative_folder
 from evolift.posedata.importers.joint_boxes import MIN_JOINTS
 from evolift.posedata.importers.json_stream import stream_json_list
@@ -192,7 +192,9 @@ def _people_of_mat(source: Path, counts: _Counts) -> Iterator[LabelledPerson]:
                 else:
                     yield person
         except (AttributeError, TypeError, ValueError, IndexError) as error:
-            raise InputError(f"{where} is not as MPII's are ({error}): download it again") from None
+            raise InputError(
+                f"{where} is not as MPII's are ({reason_of(error)}): download it again"
+            ) from None
 
 
 def _release(source: Path) -> Any:
@@ -204,7 +206,7 @@ def _release(source: Path) -> Any:
             raise ValueError("img_train is no list of numbers")
     except (KeyError, AttributeError, ValueError) as error:
         raise InputError(
-            f"{source} is not MPII's .mat file with a struct RELEASE ({error}): download it again"
+            f"{source} is not MPII's .mat file with a struct RELEASE ({reason_of(error)}): download it again"
         ) from None
     return release
 

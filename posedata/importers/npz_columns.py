@@ -10,8 +10,8 @@ from typing import IO
 
 import numpy as np
 
-from evolift.posedata.errors import InputError
-from evolift.posedata.npz_file import NPZ_DAMAGES, read_npy_header, reason_of
+from evolift.posedata.errors import InputError, reason_of
+from evolift.posedata.npz_file import NPZ_DAMAGES, read_npy_header
 
 BLOCK_ROWS = 4096
 

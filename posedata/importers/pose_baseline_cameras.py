@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from evolift.posedata.camera import Camera
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of, within
 from evolift.posedata.hdf5_file import reading_hdf5, require_sound_heaps
 from evolift.posedata.importers.human36m import CAMERA_SIZES
 from evolift.posedata.importers.human36m_camera_numbers import INTRINSICS
@@ -41,8 +41,10 @@ def open_h5(data: bytes, label: str) -> h5py.File:
     require_sound_heaps(label, data, InputError)
     try:
         file = h5py.File(io.BytesIO(data), "r")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{label} is not a readable HDF5 file ({error}): download it again") from None
+    except (OSError, ValueError, RuntimeError, OverflowError) as error:
+        raise InputError(
+            f"{label} is not a readable HDF5 file ({reason_of(error)}): download it again"
+        ) from None
     refuse_links(Path(label), file, InputError, size=len(data))
     return file
 
@@ -56,7 +58,8 @@ def read_numbers(file: h5py.File, name: str, label: str) -> Float64[np.ndarray, 
     with reading_hdf5(f"{label}: {name}"):
         item = file.get(name)
     try:
-        values = np.asarray(item[()] if isinstance(item, h5py.Dataset) else None, np.float64)
+        is_real = isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf"
+        values = np.asarray(item[()] if is_real else np.nan, np.float64)
     except (OSError, TypeError, ValueError, RuntimeError, OverflowError):
         values = np.array(np.nan)
     if not values.size or not np.isfinite(values).all():
@@ -92,7 +95,8 @@ def read_pose_baseline_cameras(data: bytes, label: str) -> tuple[dict[CameraKey,
         np.allclose(values["p"], INTRINSICS[name][7:], rtol=1e-5, atol=0)
         for (_, name), values in entries.items()
     )
-    cameras = {key: _camera(*key, values, is_opencv) for key, values in entries.items()}
+    with within(label):
+        cameras = {key: _camera(*key, values, is_opencv) for key, values in entries.items()}
     return cameras, is_opencv
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from evolift.posedata.camera import Camera
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of, within
 
 _HEADER = "Skeletool Camera Calibration File"
 # (x, y, z) of a world with y up from (x, -z, y) of one with z up.
@@ -32,7 +32,7 @@ def read_skeletool_cameras(path: Path, prefix: str) -> dict[str, Camera]:
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): copy it again") from None
+        raise InputError(f"{path} cannot be read ({reason_of(error)}): copy it again") from None
     if not lines or not lines[0].startswith(_HEADER):
         raise InputError(f"{path} does not start with {_HEADER!r}: give camera.calibration of the data set")
     blocks: dict[str, dict[str, np.ndarray]] = {}
@@ -72,4 +72,5 @@ def _camera(block: dict[str, np.ndarray], where: str, name: str) -> Camera:
     K = block["intrinsic"].reshape(4, 4)[:3, :3]
     extrinsic = block["extrinsic"].reshape(4, 4)
     width, height = (int(side) for side in block["size"])
-    return Camera(K, width, height, extrinsic[:3, :3] @ _Y_UP_FROM_Z_UP, extrinsic[:3, 3], name=name)
+    with within(where):
+        return Camera(K, width, height, extrinsic[:3, :3] @ _Y_UP_FROM_Z_UP, extrinsic[:3, 3], name=name)

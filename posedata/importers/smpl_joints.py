@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.importers.bvh import millimetres_of
 from evolift.posedata.importers.capture_clips import CaptureClip, CaptureFrame, sound_clips, write_clips
 from evolift.posedata.importers.capture_frame import Axis
@@ -190,9 +190,8 @@ def _joints_of(
     except InputError:
         raise
     except Exception as error:  # numpy and zipfile raise many kinds for damaged bytes
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{label} is not a sound {PurePosixPath(name).suffix} file of numbers ({reason}): write it again"
+            f"{label} is not a sound {PurePosixPath(name).suffix} file of numbers ({reason_of(error)}): write it again"
         ) from None
     if (
         values.dtype.kind != "f"

@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.file_limits import require_size
-from evolift.posedata.npz_file import NPZ_DAMAGES, reason_of
+from evolift.posedata.npz_file import NPZ_DAMAGES
 from evolift.posedata.output_file import sha256_of
 
 

@@ -174,8 +174,9 @@ def import_videopose3d(
                         key = subject, _camera_name(view, subject, action)
                         if key not in indices:
                             indices[key] = writer.add_camera(cameras.camera(*key))
-                        if cameras.path is None:
-                            check_fit(poses, writer.cameras[indices[key]], f"{subject} {action}")
+                        if cameras.path is None and table_2d is not None:
+                            label = f"{table_2d.path}: {subject} {action}"
+                            check_fit(poses, writer.cameras[indices[key]], label)
                         camera = np.full(len(poses), indices[key], np.int32)
                     writer.append(_with_camera(poses, camera))
                 sequences += 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.input_file import reading as reading_file
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
@@ -55,8 +55,9 @@ def _array(path: Path) -> np.ndarray:
                 raise InputError(
                     f"{path} holds pickled objects, which are refused: save a plain array of numbers"
                 ) from None
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(f"{path} is not a sound .npy file ({reason}): write it again") from None
+            raise InputError(
+                f"{path} is not a sound .npy file ({reason_of(error)}): write it again"
+            ) from None
     if values.dtype.kind not in "fiu":
         raise InputError(f"{path} must hold numbers, holds {values.dtype}")
     return values.astype(np.float64)

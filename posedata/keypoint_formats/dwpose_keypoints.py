@@ -49,7 +49,7 @@ def keypoints_of_dwpose(values: Any, reading: Reading) -> Keypoints:
             for key in ("canvas_width", "canvas_height")
         ]
         reading.found("keys of frames", entry, _OF_FRAMES)
-        animals += len(entry.get("animals") or [])
+        animals += len(expect(entry.get("animals") or [], list, f"{at}.animals"))
         for index, person in enumerate(expect(entry.get("people"), list, f"{at}.people")):
             place = f"{at}.people[{index}]"
             flat = expect(person, dict, place).get("pose_keypoints_2d")

@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import UNLABELLED
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
+from evolift.posedata.plausibility import MAX_PIXELS
 
 _MOST = 0.9
 """Parts of an image: so many coordinates lie within 0 and 1. Others may be joints that are guessed beyond the image."""
@@ -27,12 +28,12 @@ def pixels_of_parts(people: Keypoints, rows: Bool[np.ndarray, "rows"] | None = N
     """
     chosen = np.ones(len(people), bool) if rows is None else rows
     sizes = people.image_size.astype(np.float64)
-    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, and their joints unlabelled
-        pixels = (people.joints_2d * sizes[:, None] - 0.5).astype(np.float32)
+    pixels = (people.joints_2d * sizes[:, None] - 0.5).astype(np.float32)
     pixels = np.where(chosen[:, None, None], pixels, people.joints_2d)
-    labelled = (people.visibility != UNLABELLED) & np.isfinite(pixels).all(-1)
+    labelled = (people.visibility != UNLABELLED) & (np.abs(pixels) <= MAX_PIXELS).all(-1)
     boxes = people.box * np.tile(sizes, 2).astype(np.float32)
     boxes[:, :2] -= 0.5
+    boxes[(np.abs(boxes) > MAX_PIXELS).any(1)] = np.nan
     is_part = chosen & (np.abs(people.box) <= 1).all(1)
     return replace(
         people,

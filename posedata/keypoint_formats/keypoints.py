@@ -2,7 +2,7 @@
 
 Pixels are (u, v) = (column, row), (0, 0) the centre of the top-left one. A joint that the source does not tell is
 unlabelled: visibility 0, confidence 0, coordinates 0. "Not seen" has many spellings, and all are read in one place,
-`keypoints_of`: exactly (0, 0) or (-1, -1), not finite or beyond float32, confidence 0.
+`keypoints_of`: exactly (0, 0) or (-1, -1), not finite or beyond any image, confidence 0.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from evolift.posedata.frame_numbers import frames_of_names, numbered_by_names
 from evolift.posedata.joint_mapping import HIDDEN, UNLABELLED, VISIBLE, mapping_between
 from evolift.posedata.keypoint_formats.name_mapping import NamedColumns
 from evolift.posedata.keypoint_formats.track_ids import who_is_who
+from evolift.posedata.plausibility import MAX_PIXELS
 from evolift.posedata.skeleton import Skeleton
 
 
@@ -105,7 +106,7 @@ def keypoints_of(
 
     Args:
         joints: the skeleton whose joints the columns are, or what they mean.
-        joints_2d: exactly (0, 0), (-1, -1) and what is not finite is not seen, in every format.
+        joints_2d: exactly (0, 0), (-1, -1), what is not finite or beyond `MAX_PIXELS` is not seen, in every format.
         confidence: values above 1 count as 1; a joint of confidence 0 or less, or NaN, is unlabelled. If no joint of any
             row has more than 0, the source does not tell confidence, and all joints are used.
         visibility: 0, 1 or 2; from the confidence if None.
@@ -119,7 +120,8 @@ def keypoints_of(
     rows = len(joints_2d)
     pixels = _as_float32(joints_2d)
     used = _used_columns(joints, pixels.shape[1])
-    seen, scores, told = _seen(pixels, confidence, visibility, used)
+    beyond = (np.isfinite(joints_2d) & np.isnan(pixels)).any(-1)
+    seen, scores, told = _seen(pixels, confidence, visibility, used, beyond)
     flags = np.full(seen.shape, VISIBLE) if visibility is None else np.nan_to_num(visibility)
     flags = np.where(seen, np.where(flags > 0, flags, VISIBLE), UNLABELLED)
     if isinstance(joints, NamedColumns):
@@ -158,10 +160,12 @@ def _seen(
     confidence: Float[np.ndarray, "rows columns"] | None,
     visibility: Shaped[np.ndarray, "rows columns"] | None,
     used: Bool[np.ndarray, "columns"],
+    beyond: Bool[np.ndarray, "rows columns"],
 ) -> tuple[Bool[np.ndarray, "rows columns"], Float[np.ndarray, "rows columns"], list[str]]:
     """Which keypoints were seen, their scores, and sentences on those that were not."""
     somewhere = np.isfinite(pixels).all(-1)
     spellings = {
+        "beyond any image": beyond,
         "without coordinates": ~somewhere,
         "at (0, 0)": (pixels == 0).all(-1),
         "at (-1, -1)": (pixels == -1).all(-1),
@@ -210,10 +214,10 @@ def _arranged(
 
 
 def _as_float32(values: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
-    """Numbers as float32; NaN where they are not finite, or too large to be."""
+    """Pixels as float32; NaN where they are not finite, or beyond any image."""
     with np.errstate(over="ignore"):
         small = values.astype(np.float32)
-    return np.where(np.isfinite(small), small, np.float32(np.nan))
+    return np.where(np.abs(small) <= MAX_PIXELS, small, np.float32(np.nan))
 
 
 def hidden_below(

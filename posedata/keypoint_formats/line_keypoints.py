@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from evolift.posedata.checked_json import expect, number_table, parse_json, whole_number
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, within
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
 from evolift.posedata.keypoint_formats.name_mapping import NamedColumns
@@ -107,7 +107,8 @@ def _columns_of(
         if names:
             known[key] = joint_columns(reading, f"{where}: joint_names", len(names), names=names)
         elif told is not None:
-            skeleton = skeleton_by_name(told) if isinstance(told, str) else told
+            with within(f"{where}: skeleton"):
+                skeleton = skeleton_by_name(told) if isinstance(told, str) else told
             reading.tells(skeleton, f"{where}: skeleton")
             known[key] = joint_columns(reading, f"{where}: skeleton", len(skeleton), names=skeleton.joints)
         else:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from evolift.posedata.checked_json import expect, read_json
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, within
 from evolift.posedata.joint_mapping import mapping_between, weighted_joints, weights_of_points
 from evolift.posedata.keypoint_formats.joint_names import NamedPoints, is_spelling, named_points
 from evolift.posedata.skeleton import H36M17, SKELETONS, Skeleton, skeleton_by_name
@@ -175,14 +175,13 @@ def read_name_mapping(path: Path) -> NameMapping:
         InputError: it is damaged, or maps to joints that are not there.
     """
     values = expect(read_json(path), dict, str(path))
-    skeleton = skeleton_by_name(expect(values.get("skeleton"), str, f"{path}: skeleton"))
+    with within(str(path)):
+        skeleton = skeleton_by_name(expect(values.get("skeleton"), str, "skeleton"))
     joints = expect(values.get("joints"), dict, f"{path}: joints")
     for name, joint in joints.items():
         expect(joint, str, f"{path}: joints.{name}")
-    try:
+    with within(str(path)):
         return NameMapping.one_to_one(skeleton, joints)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def mapping_of_names(names: Sequence[str], where: str, skeleton: Skeleton | None = None) -> NameMapping:

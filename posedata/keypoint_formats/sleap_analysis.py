@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 import h5py
 import numpy as np
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.hdf5_file import require_sound_file, require_stored
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
@@ -89,8 +89,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
                     require_stored(path, item, size, InputError)
             yield file
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not a sound SLEAP file ({reason}): write it again") from None
+        raise InputError(f"{path} is not a sound SLEAP file ({reason_of(error)}): write it again") from None
 
 
 def _require_analysis(path: Path, file: h5py.File) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of, within
 from evolift.posedata.frame_numbers import whole_frames
 from evolift.posedata.input_file import read_text
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
@@ -215,10 +215,8 @@ def _npz_columns(
         return joint_columns(reading, f"{path}: joint_names", joints, names=names)
     if "skeleton" not in arrays:
         return joint_columns(reading, place, joints)
-    try:
+    with within(str(path)):
         told = skeleton_by_name(str(arrays["skeleton"])[:80])
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
     if len(told) != joints:
         raise InputError(f"{place} has {joints} joints, skeleton {told.name} has {len(told)}")
     reading.tells(told, f"{path}: skeleton")
@@ -250,7 +248,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             na_values={n: ["", "nan", "NaN", "NA", "null"] for n in numbers},
         ).rename(columns=known)
     except (ValueError, IndexError, csv.Error) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path} is not a table ({' '.join(str(error).split())}): write it again") from None
+        raise InputError(f"{path} is not a table ({reason_of(error)}): write it again") from None
 
 
 def _checked_width(path: Path, text: str, separator: str) -> int:

@@ -37,7 +37,9 @@ def _track_id(value: Any) -> str | None:
         return value or None
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > _UNTRACKED:
         return None
-    return str(int(value)) if value == int(value) else str(value)  # 1.0 of one program is 1 of another
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # 1.0 of one program is 1 of another
+    return str(value) if isinstance(value, int) or np.isfinite(value) else None
 
 
 def who_is_who(

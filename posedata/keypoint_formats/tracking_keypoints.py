@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.frame_numbers import numbered_by_names, whole_frames
 from evolift.posedata.input_file import read_text
 from evolift.posedata.keypoint_formats.joint_columns import joint_columns
@@ -208,7 +208,7 @@ def _cells(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(io.StringIO(text), header=None, dtype=str, keep_default_na=False)
     except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path} is not a table ({' '.join(str(error).split())}): write it again") from None
+        raise InputError(f"{path} is not a table ({reason_of(error)}): write it again") from None
 
 
 def _numeric(path: Path, column: pd.Series, name: str) -> np.ndarray:

@@ -20,12 +20,13 @@ import numpy as np
 import pandas as pd
 
 from evolift.posedata.checked_json import expect, parse_json, read_json
-from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.errors import InputError, OutputError, reason_of
 from evolift.posedata.frame_numbers import whole_frames
 from evolift.posedata.garbage_collection import paused_garbage_collection
 from evolift.posedata.input_file import read_text
 from evolift.posedata.npz_file import read_npz
 from evolift.posedata.output_file import check_output, whole_file
+from evolift.posedata.plausibility import MAX_PIXELS
 from evolift.posedata.predictions.prediction_header import (
     DECIMALS,
     TIME_DECIMALS,
@@ -37,6 +38,15 @@ from evolift.posedata.predictions.prediction_header import (
 from evolift.posedata.predictions.predictions import ROW_FIELDS, Predictions
 
 _JOINT_COLUMNS = {"joints_2d": ("u", "v"), "joints_3d": ("x", "y", "z")}
+_LIMITS = {
+    "joints_2d": MAX_PIXELS,
+    "box": MAX_PIXELS,
+    "joints_3d": 1e6,
+    "root_3d": 1e8,  # mm, as far as the smallest people that are found
+    "confidence": 1.001,
+    "time": 1e9,
+}
+"""Of the size of numbers; none of evolift's own are beyond."""
 _NAMES = "backslashreplace"  # for file names that are not UTF-8; in JSON it is the escape that reads back
 _PERSON_COLUMNS = {
     "root_3d": ("root_x", "root_y", "root_z"),
@@ -69,7 +79,16 @@ def read_predictions(path: Path) -> Predictions:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path}: predictions are read from {', '.join(_READERS)} files")
-    return reader(path)
+    predictions = reader(path)
+    for name, limit in _LIMITS.items():
+        values = getattr(predictions, name)
+        beyond = (np.abs(values) > limit).any(tuple(range(1, values.ndim)))
+        if beyond.any():
+            row = int(beyond.argmax())
+            raise InputError(
+                f"{path}: {name} of person {row} of {len(predictions)} holds {np.nanmax(np.abs(values[row])):.3g}, at most {limit:g} makes sense: predict again"
+            )
+    return predictions
 
 
 def prediction_lines(predictions: Predictions, *, header: bool = True) -> Iterator[str]:
@@ -170,7 +189,7 @@ def _read_csv(path: Path) -> Predictions:
             na_values={_: [""] for _ in (*_NUMBERS, "time")},
         )
     except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path} is not a table of predictions ({' '.join(str(error).split())})") from None
+        raise InputError(f"{path} is not a table of predictions ({reason_of(error)})") from None
     missing = [name for name in (*texts, *_NUMBERS) if name not in table]
     if missing:
         raise InputError(f"{path} lacks the column {missing[0]!r}")
@@ -242,6 +261,9 @@ def _from_columns(path: Path, header: dict[str, Any], columns: dict[str, Any]) -
             if not np.can_cast(values.dtype, np.int64):
                 whole_frames(values.astype(np.float64), f"{path}: {name}")
             columns[name] = values.astype(kind)
+        for name in _LIMITS.keys() & columns.keys():
+            if np.asarray(columns[name]).dtype.kind not in "fiu":
+                raise ValueError(f"{name} holds something else than numbers")
         return Predictions(**columns, **header)
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} does not hold together: {error}") from None

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 from torchvision.ops import clip_boxes_to_image, nms, remove_small_boxes
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.extras import require_extra
 from evolift.prediction.settings import PersonSettings
 from evolift.training.device import on_device
@@ -265,7 +265,7 @@ class OnnxCandidates:
             )
         except Exception as error:  # onnxruntime's errors share no base
             raise InputError(
-                f"{path} is not an ONNX file that onnxruntime can load ({_first_line(error)})"
+                f"{path} is not an ONNX file that onnxruntime can load ({reason_of(error)}): export it again"
             ) from None
         self._input, self._type, self._shape = self._checked_input()
         self._is_fixed = any(isinstance(side, int) for side in self._shape[-2:])

@@ -169,6 +169,7 @@ def test_bad_cameras() -> None:
     cases: list[tuple[dict[str, object], str]] = [
         ({"K": np.diag([1000.0, np.nan, 1])}, "K has values that are not finite"),
         ({"t": np.array([0, np.inf, 0])}, "t has values that are not finite"),
+        ({"distortion": np.array([0, 0, 0, 0, 1e10])}, r"distortion has values beyond 1e\+09"),
         ({"R": flipped}, "R is not a rotation"),
         ({"R": 2 * np.eye(3)}, "R is not a rotation"),
         ({"width": 0}, "image size 0x1002 is not positive"),

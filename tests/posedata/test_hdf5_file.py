@@ -23,8 +23,11 @@ from evolift.posedata.hdf5_file import (
     [
         (KeyError("no object"), "no object"),
         (OSError("two\nlines"), "two lines"),
-        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), "utf-8"),
-        (RuntimeError(), "RuntimeError"),
+        (
+            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
+            "'utf-8' codec can't decode byte 0xff in position 0: bad",
+        ),
+        (RuntimeError(), "its bytes make no sense"),
         (OverflowError("large"), "large"),
     ],
 )

@@ -421,7 +421,8 @@ def _coco_keypoints(folder: Path, bodies: Bodies) -> Sample:
 
 def _image(name: str, **options: Any) -> Callable[[Path, Bodies], Sample]:
     def make(folder: Path, bodies: Bodies) -> Sample:
-        from evolift.posedata.image_file import is_animated, read_image, read_image_size
+        from evolift.posedata.image_file import read_image, read_image_size
+        from evolift.posedata.image_header import is_animated
 
         if name.endswith("heic"):
             pytest.importorskip("pillow_heif").register_heif_opener()

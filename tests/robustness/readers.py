@@ -296,12 +296,14 @@ def _work_folder(name: str, format: str) -> Callable[[Path, Bodies], Sample]:
             {"seed": 0, "ratio": 3.0, "stores": ["a"]},
         )
         work.start(run, resume=False, overwrite=True)
-        work.write_parents(np.arange(6), np.ones((2, 16), np.float32))
+        parents = np.arange(6), np.ones((2, 16), np.float32)
+        work.write_parents(*parents)
         for block in range(3):
             work.log(1, block, Tally(candidates=5, refused=2))
 
         def read() -> Any:
             work.start(run, resume=True, overwrite=False)
+            work.write_parents(*parents)  # as each run does, resumed ones too
             return work.parents(6, 8), work.templates(), sorted(work.finished().items())
 
         return Sample(work.path / name, read, format, names=(work.path.name,))
@@ -311,7 +313,7 @@ def _work_folder(name: str, format: str) -> Callable[[Path, Bodies], Sample]:
 
 for _name, _format in {
     "run.json": "json",
-    "finished.jsonl": "work log",
+    "finished.jsonl": "lines",
     "parents.npy": "npy",
     "templates.npy": "npy",
 }.items():

@@ -1,7 +1,8 @@
 """Damaged files of every kind through every reader: right values, one plain refusal, or values that may be true.
 
-The short form is part of the default tests; `pytest -m fuzz -s` damages each file many times and prints the table. A case
-is a function of (reader, kind, number); what fails is written beside the table with its name.
+The short form, part of the default tests, has two kinds for every second reader, others for the next, so that each kind meets
+several readers; `pytest -m fuzz -s` damages each file in every way many times and prints the table. A case is a function of (reader,
+kind, number); what fails is written beside the table with its name.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,23 @@ import torch
 
 from evolift.posedata.poses import Poses
 from tests.robustness import data_readers
-from tests.robustness.mutations import KINDS, ONCE, mutated
+from tests.robustness.mutations import BYTES, KINDS, ONCE, STRUCTURE, mutated
 from tests.robustness.readers import READERS, Bodies
 from tests.robustness.verdicts import FORBIDDEN, Verdict, digest, judged, verdict_of
 
 assert data_readers.__name__  # which registers its readers
 
-SHORT, LONG = 1, int(os.environ.get("EVOLIFT_FUZZ", "20"))
-"""Cases of each reader and kind."""
-SLOW = {"person detector ONNX", "Akhter-Black jointAngleModel_v2.mat"}
-"""Readers that take more than a second, which the short form leaves out."""
+FEW, LONG = 1, int(os.environ.get("EVOLIFT_FUZZ", "20"))
+"""Kinds of bytes and of structure for each reader in the short form; cases of each reader and kind in the long one."""
+SLOW = {
+    "person detector ONNX",
+    "Akhter-Black jointAngleModel_v2.mat",
+    "Akhter-Black staticPose.mat",
+    "MPI-INF-3DHP annot.mat",
+    "MPI-INF-3DHP calibration",
+    "MPII mat",
+}
+"""Readers that the short form leaves out: each file takes them a new process, as that of LSP does, which stays in it."""
 _SHOWN = 8
 
 
@@ -41,7 +49,14 @@ def _entries(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")} - {"out.h5"}
 
 
-def verdicts_of(reader: str, folder: Path, bodies: Bodies, numbers: int) -> tuple[Counter[str], list[str]]:
+def _few_kinds(reader: str) -> list[str]:
+    first = FEW * list(READERS).index(reader)
+    return [kinds[(first + n) % len(kinds)] for kinds in (list(BYTES), STRUCTURE) for n in range(FEW)]
+
+
+def verdicts_of(
+    reader: str, folder: Path, bodies: Bodies, numbers: int, kinds: Sequence[str] = KINDS
+) -> tuple[Counter[str], list[str]]:
     """Damage the file of a reader in many ways and read each.
 
     Returns:
@@ -54,7 +69,7 @@ def verdicts_of(reader: str, folder: Path, bodies: Bodies, numbers: int) -> tupl
     sound, values = sample.path.read_bytes(), sample.read()
     assert (nonsense := sample.nonsense(values)) is None, f"the sound file is taken for nonsense: {nonsense}"
     expected, before = digest(values), _entries(place)
-    cases = [(kind, number) for kind in KINDS for number in range(1 if kind in ONCE else numbers)]
+    cases = [(kind, number) for kind in kinds for number in range(1 if kind in ONCE else numbers)]
 
     def judge(index: int) -> Verdict:
         content = damaged(reader, *cases[index], sound, sample.format)
@@ -91,11 +106,11 @@ def _refuse(problems: list[str]) -> None:
     )
 
 
-@pytest.mark.parametrize("reader", [name for name in READERS if name not in SLOW])
-def test_some_damages_of_each_kind(reader: str, tmp_path: Path, bodies: Bodies) -> None:
-    counts, problems = verdicts_of(reader, tmp_path, bodies, SHORT)
+@pytest.mark.parametrize("reader", [name for name in READERS if name not in SLOW][::2])
+def test_a_few_damages(reader: str, tmp_path: Path, bodies: Bodies) -> None:
+    counts, problems = verdicts_of(reader, tmp_path, bodies, 1, _few_kinds(reader))
     _refuse(problems)
-    assert counts.total() > 5, "most damages are not for this file"
+    assert counts.total(), "no damage is for this file"
 
 
 @pytest.mark.fuzz

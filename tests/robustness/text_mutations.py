@@ -105,7 +105,7 @@ def mutated_json(kind: str, data: bytes, rng: np.random.Generator) -> bytes | No
 def mutated_lines(kind: str, data: bytes, rng: np.random.Generator) -> bytes | None:
     """One line of a file of JSON lines."""
     lines = data.splitlines()
-    index = int(rng.integers(len(lines)))
+    index = choose(rng, [number for number, line in enumerate(lines) if line.strip()])
     changed = mutated_json(kind, lines[index], rng)
     return None if changed is None else b"\n".join([*lines[:index], changed, *lines[index + 1 :]]) + b"\n"
 

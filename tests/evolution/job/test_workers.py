@@ -189,6 +189,11 @@ def test_tallies_survive_the_log(tmp_path: Path) -> None:
     folder.start({"seed": 1}, resume=False, overwrite=False)
     tally = Tally(100, 3, 2, 5, {"left_elbow": 5})
     folder.log(2, 7, tally)
+    with (folder.path / "finished.jsonl").open("a") as log:
+        for generation, candidates in (("[]", "1"), ("3", '"1"'), ("3", "[" * 5000)):
+            log.write(
+                f'{{"generation": {generation}, "block": 0, "tally": {{"candidates": {candidates}}}}}\n'
+            )
     assert folder.finished() == {(2, 7): tally}
     folder.write("joints", 4, np.full((2, 51), 3.0))
     assert (folder.read("joints", 4, 6) == 3).all()

@@ -184,7 +184,14 @@ def _change(path: Path, **values: object) -> None:
         (lambda path: _change(path, E2=None), r"the variable E2 is missing"),
         (lambda path: _change(path, jmp=5), r"its bins are 5\.0 degrees wide"),
         (lambda path: _change(path, bounds=np.zeros((3, 3))), r"bounds must be a cell array"),
+        (lambda path: _change(path, jmp="x"), r"jmp must be numbers"),
         (lambda path: _change(path.parent / "staticPose.mat", di=np.zeros((3, 4))), r"di must have shapes"),
+        (lambda path: _change(path.parent / "staticPose.mat", a=np.zeros(3)), r"a and di must be directions"),
+        (
+            lambda path: _change(path.parent / "staticPose.mat", a=[1, 0, np.inf]),
+            r"a and di must be directions",
+        ),
+        (lambda path: _change(path.parent / "staticPose.mat", a=[1, 0, 1j]), r"a must be numbers"),
     ],
 )
 def test_files_laid_out_otherwise_are_refused(tmp_path: Path, damage, message: str) -> None:

@@ -101,6 +101,7 @@ def test_a_file_comes_back_as_it_was(tmp_path: Path) -> None:
         ("person,joint,x,y\n0,pelvis,1,2\n0,neck,1,2\n", "line 3: H36M17 has no joint 'neck'"),
         ("person,joint,x,y\n0,pelvis,1,far\n", "line 2: person, x and y must be finite numbers"),
         ("person,joint,x,y\n0,pelvis,inf,2\n", "line 2: person, x and y must be finite numbers"),
+        ("person,joint,x,y\n0,pelvis,1,2\n0,head,1,-1e20\n", "line 3: an error of more than 10000 percent"),
         ("person,joint,x,y\n0,pelvis,1,2\n0,pelvis,1,2\n", "line 3: this person has two errors of pelvis"),
         ("person,joint,x,y\n0,pelvis,1,2\n", "there is no error of right_knee nor of a joint next to it"),
         ("", "cannot be read as a CSV table of detection errors"),

@@ -213,7 +213,7 @@ BAD_SKELETONS = {
     "should be 3 finite numbers": lambda text: text.replace("direction 1 0 0", "direction 1 0 nan"),
     "two bones are called 'lfoot'": lambda text: text.replace("name rfoot", "name lfoot"),
     "a permutation of XYZ": lambda text: text.replace("   axis XYZ", "   axis XYY"),
-    "KeyError": lambda text: text.replace("     length 7.4", "     size 7.4"),
+    "it lacks 'length'": lambda text: text.replace("     length 7.4", "     size 7.4"),
 }
 
 

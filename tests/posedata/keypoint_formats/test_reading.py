@@ -310,6 +310,8 @@ def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
         ((-1.0, -1.0, 0.9), "at (-1, -1)"),
         ((None, None, 0.9), "without coordinates"),
         ((50.0, None, 0.9), "without coordinates"),
+        ((50.0, 1e6, 0.9), "beyond any image"),
+        ((-1e39, 50.0, 0.9), "beyond any image"),
         ((50.0, 60.0, 0.0), "of confidence 0"),
         ((50.0, 60.0, None), "of confidence 0"),
     ],

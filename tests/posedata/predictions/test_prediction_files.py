@@ -253,6 +253,12 @@ def test_frames_and_cameras_of_tables_are_whole_numbers(column: str, value: floa
             r"\].width is too large",
         ),
         (_changed_header() + "{", r"line 3 is not JSON"),
+        (
+            _changed_person(box=[1, 2, 3, 1e9]),
+            r"^\S+p.jsonl: box of person 0 of 1 holds 1e\+09, at most 100000 makes sense: predict again$",
+        ),
+        (_changed_person(root_3d=[0, 0, 1e30]), r"root_3d of person 0 of 1 holds 1e\+30, at most 1e\+08"),
+        (_changed_person(confidence=[7] * 17), r"confidence of person 0 of 1 holds 7, at most 1.001"),
     ],
 )
 def test_one_sentence_for_each_damage(text: str, message: str, tmp_path: Path) -> None:
