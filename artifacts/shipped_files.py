@@ -35,3 +35,9 @@ def sample_poses() -> Path:
     6,482 poses of H36M17 in the world frame, mm; free for all uses (`sample_poses.md` beside it has the notice).
     """
     return FOLDER / "sample_poses.h5"
+
+
+def shipped_cards() -> dict[str, tuple[Path, Path]]:
+    """File and card of all that is shipped, by name."""
+    files = sorted(one for one in FOLDER.iterdir() if one.suffix in (".safetensors", ".h5"))
+    return {file.stem: (file, file.with_suffix(".md")) for file in files}

@@ -95,7 +95,8 @@ class ChainModule(StageModule):
         """The loss of one training batch, a scalar that lightning minimises."""
         parts = self.losses(batch)
         for name, value in parts.items():
-            self.log(f"train_{name}", value.detach(), on_epoch=True, on_step=False, sync_dist=True)
+            called = name if name == "loss" else f"loss_{name}"
+            self.log(called, value.detach(), on_epoch=True, on_step=False, sync_dist=True)
         return parts["loss"]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -110,7 +111,7 @@ class ChainModule(StageModule):
         self._errors.clear()
         if not len(errors):
             raise InputError("no validation sample has 3D joints: give a validation store with 3D and images")
-        self.log("mpjpe", errors.mean(), prog_bar=True, sync_dist=True)
+        self.log("mpjpe", errors.mean(), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """AdamW with a learning rate each for backbone, head and lifter, and one schedule for all."""

@@ -15,6 +15,8 @@ from evolift.cli.options import (
     overwrite_option,
     run_folder,
 )
+from evolift.cli.settings_options import settings_options
+from evolift.prediction.settings import ModelSettings
 
 
 @click.group()
@@ -28,6 +30,7 @@ def chain() -> None:
 @click.option("--detector", type=ExistingFile, help="Detector checkpoint, to be chained with --lifter.")
 @click.option("--lifter", type=ExistingFile, help="Lifter checkpoint, to be chained with --detector.")
 @click.option("-o", "--output", type=AnyPath, help="CSV file to write, beside what is printed.")
+@settings_options(ModelSettings, only=("device",))
 @overwrite_option
 @num_workers_option
 def evaluate(
@@ -36,6 +39,7 @@ def evaluate(
     detector: Path | None,
     lifter: Path | None,
     output: Path | None,
+    device: str,
     overwrite: bool,
     num_workers: int,
 ) -> None:
@@ -60,6 +64,7 @@ def evaluate(
     from evolift.lifter.model import LifterModel
     from evolift.posedata.errors import InputError
     from evolift.posedata.output_file import check_output, write_text
+    from evolift.training.device import on_device
 
     if output is not None:
         check_output(output, overwrite=overwrite)
@@ -73,7 +78,7 @@ def evaluate(
     tables = []
     for name, model in chains.items():
         with progress_bar(name, None) as progress:
-            table = evaluate_chain(model, data, num_workers=num_workers, progress=progress)
+            table = evaluate_chain(on_device(model, device), data, num_workers=num_workers, progress=progress)
         table.insert(0, "chain", name)
         tables.append(table)
     scores = pd.concat(tables, ignore_index=True)

@@ -134,6 +134,11 @@ def actors(
     show_default=True,
     help="Of those, this share of the poses, chosen at random.",
 )
+@click.option(
+    "--complement",
+    is_flag=True,
+    help="The poses that the same --share and --seed leave out: the other part of a split.",
+)
 @click.option("--skeleton", type=click.Choice(list(SKELETONS)), help="Convert the joints to this one.")
 @seed_option
 @implausible_option
@@ -145,6 +150,7 @@ def select(
     source: Path,
     output: Path,
     share: float,
+    complement: bool,
     seed: int,
     skeleton: str | None,
     implausible: bool,
@@ -153,7 +159,12 @@ def select(
 ) -> None:
     """Some subjects, actions and poses of a store as a store of their own, for example to hold clips out.
 
-    Example: evolift data select cmu.h5 -o validation.h5 --actions 01_03,01_09
+    Example:
+
+    \b
+      evolift data select cmu.h5 -o validation.h5 --actions 01_03,01_09
+      evolift data select photos.h5 -o train.h5 --share 0.9
+      evolift data select photos.h5 -o validation.h5 --share 0.9 --complement
     """
     from evolift.posedata.selection import select_rows
 
@@ -162,6 +173,7 @@ def select(
             source,
             output,
             share=share,
+            complement=complement,
             seed=seed,
             skeleton=None if skeleton is None else skeleton_by_name(skeleton),
             implausible=implausible,

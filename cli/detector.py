@@ -17,6 +17,7 @@ from evolift.cli.options import (
     seed_option,
 )
 from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.cli.start_options import settings_of_start, start_from_option
 from evolift.detector2d.evaluation_settings import DetectorEvaluationSettings
 from evolift.detector2d.settings import (
     AugmentationSettings,
@@ -42,6 +43,7 @@ def detector() -> None:
     "--validation", type=ExistingFile, multiple=True, required=True, help="Store to validate on; repeatable."
 )
 @settings_options(DetectorSettings)
+@start_from_option
 @click.option(
     "--pretrained",
     default="none",
@@ -52,17 +54,27 @@ def detector() -> None:
 @occluders_option
 @overwrite_option
 @resume_option
-def train(stores: tuple[Path, ...], output: Path, **options: Any) -> None:
+@click.pass_context
+def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Train a detector on STORES with images, 2D and 3D mixed.
+
+    The default network is one for a GPU: on a laptop it learns for days. `--recipe photos-small` is one for an hour or two there.
 
     Example: evolift detector train lspet.h5 rendered.h5 --ratio 3 --ratio 1 --validation lspet_val.h5 -o runs/detector
     """
+    from evolift.detector2d.model import DetectorModel
     from evolift.detector2d.training import train_detector
     from evolift.training.process_rank import is_first_process
 
-    architecture = taken_settings(DetectorSettings, options)
+    start = options.pop("start_from")
+    detector: DetectorModel | DetectorSettings
+    if start is None:
+        detector = taken_settings(DetectorSettings, options)
+    else:
+        detector = DetectorModel.load(start)
+        settings_of_start(ctx, options, detector.settings, start)
     training = taken_settings(DetectorTrainingSettings, options)
-    history = train_detector(stores, output, detector=architecture, training=training, **options)
+    history = train_detector(stores, output, detector=detector, training=training, **options)
     if is_first_process():
         _print_summary(history, output)
 

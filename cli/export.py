@@ -36,7 +36,7 @@ def export(checkpoint: Path, refiner: Path | None, output: Path, overwrite: bool
 
     image_size is taken by lifters of normalisation `screen`. The file is run with onnxruntime before it is kept, with
     batches of 1 and 3: poses may differ from torch's by 0.1 mm, 2D joints by 1/10000 of the crop's width, confidence by
-    1/10000. Needs pip install "evolift[onnx]". examples/predict_onnx.py shows how to use it.
+    1/10000. Needs the extra onnx, see `evolift doctor`. examples/predict_onnx.py shows how to use it.
 
     Example:
 

@@ -86,7 +86,8 @@ def _start(ctx: click.Context, options: dict[str, Any], seed: int) -> ChainModel
     from evolift.posedata.errors import InputError
 
     detector, lifter, chain = (options.pop(name) for name in ("detector", "lifter", "chain"))
-    is_new = options.pop("new_lifter")
+    # A run whose record names neither lifter nor chain was begun with a new one.
+    is_new = options.pop("new_lifter") or (options["resume"] and lifter is None and chain is None)
     if is_new and detector is not None and lifter is None and chain is None:
         start = DetectorModel.load(detector)
         torch.manual_seed(seed)  # of the initial weights

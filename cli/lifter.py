@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from click.core import ParameterSource
 
 from evolift.cli.lifter_options import LIFTER_TYPES
 from evolift.cli.options import (
+    AnyPath,
     ExistingFile,
     RecipeCommand,
     command_record,
@@ -20,6 +22,7 @@ from evolift.cli.options import (
     seed_option,
 )
 from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.cli.start_options import settings_of_start, start_from_option
 from evolift.lifter.settings import (
     EVALUATION_PAIRS,
     LifterSettings,
@@ -57,23 +60,28 @@ _validation_option = click.option(
 @click.argument("stores", nargs=-1, required=True, type=ExistingFile)
 @output_option("Run folder")
 @settings_options(LifterSettings, special=LIFTER_TYPES)
-@click.option("--start-from", type=ExistingFile, help="Begin with the weights of this checkpoint.")
+@start_from_option
 @_validation_option
 @settings_options(LifterTrainingSettings, special=PAIR_TYPES)
 @overwrite_option
 @resume_option
-def train(stores: tuple[Path, ...], output: Path, **options: Any) -> None:
+@click.pass_context
+def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Train a lifter on pairs made on the fly from STORES of 3D poses.
 
     Example: evolift lifter train cmu.h5 evolved.h5 -o runs/lifter --validation-share 0.1 --steps 20000
     """
+    from evolift.lifter.model import LifterModel
     from evolift.lifter.training import train_lifter
     from evolift.training.process_rank import is_first_process
 
+    start = options["start_from"]
     history = train_lifter(
         stores,
         output,
-        lifter=taken_settings(LifterSettings, options),
+        lifter=taken_settings(LifterSettings, options)
+        if start is None
+        else settings_of_start(ctx, options, LifterModel.load(start).settings, start),
         training=taken_settings(LifterTrainingSettings, options),
         **options,
     )
@@ -88,24 +96,30 @@ def train(stores: tuple[Path, ...], output: Path, **options: Any) -> None:
 @click.argument("stores", nargs=-1, required=True, type=ExistingFile)
 @output_option("Run folder")
 @settings_options(RefinerSettings)
+@start_from_option
 @_validation_option
 @settings_options(RefinerTrainingSettings)
 @overwrite_option
 @resume_option
-def train_refiner(stores: tuple[Path, ...], output: Path, **options: Any) -> None:
+@click.pass_context
+def train_refiner(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Train a denoising autoencoder that mends 3D poses, on STORES of clean ones seen by cameras.
 
     Try it on a lifter by `evolift lifter evaluate --refiner`.
 
     Example: evolift lifter train-refiner cmu.h5 -o runs/refiner --noise 20 --depth-noise 40
     """
+    from evolift.lifter.refiner import RefinerModel
     from evolift.lifter.refiner_training import train_refiner
     from evolift.training.process_rank import is_first_process
 
+    start = options["start_from"]
     history = train_refiner(
         stores,
         output,
-        refiner=taken_settings(RefinerSettings, options),
+        refiner=taken_settings(RefinerSettings, options)
+        if start is None
+        else settings_of_start(ctx, options, RefinerModel.load(start).settings, start),
         training=taken_settings(RefinerTrainingSettings, options),
         **options,
     )
@@ -124,7 +138,12 @@ def _best(history: pd.DataFrame) -> pd.Series[Any]:
 @lifter.command(cls=RecipeCommand)
 @click.argument("checkpoints", nargs=-1, required=True, type=ExistingFile)
 @click.option("--data", type=ExistingFile, required=True, help="Pose store to evaluate on.")
-@output_option("Folder for scores.csv, scores.md and cases_*.png")
+@click.option(
+    "-o",
+    "--output",
+    type=AnyPath,
+    help="Folder for scores.csv, scores.md and cases_*.png, beside what is printed.",
+)
 @settings_options(ProtocolSettings)
 @settings_options(PairSettings, leave_out=FIXED_IN_EVALUATION, special=PAIR_TYPES)
 @settings_options(Split, only=("subjects", "actions"))
@@ -139,7 +158,7 @@ def _best(history: pd.DataFrame) -> pd.Series[Any]:
 @overwrite_option
 @click.pass_context
 def evaluate(
-    ctx: click.RichContext, /, checkpoints: tuple[Path, ...], data: Path, output: Path, **options: Any
+    ctx: click.RichContext, /, checkpoints: tuple[Path, ...], data: Path, output: Path | None, **options: Any
 ) -> None:
     """Score lifter CHECKPOINTS side by side on a store of 3D poses seen by fixed cameras.
 
@@ -186,14 +205,20 @@ def evaluate(
         poses=options["poses"] or EVERY_POSE,
         protocol=taken_settings(ProtocolSettings, options),
     )
-    with run_folder(ctx, output, overwrite=options["overwrite"]):
+    folder: contextlib.AbstractContextManager[None] = (
+        contextlib.nullcontext()
+        if output is None
+        else run_folder(ctx, output, overwrite=options["overwrite"])
+    )
+    with folder:
         scores = evaluate_lifters(models, tests, flip_test=flip_test)
-        write_text(output / "scores.csv", scores.to_csv(index=False))
-        write_text(output / "scores.md", markdown_report(scores))
-        for name, model in models.items():
-            figure = case_figure(predict(model, tests, flip_test=flip_test), tests)
-            file_name = "cases_" + "".join(c if c.isalnum() else "_" for c in name) + ".png"
-            write_image(output / file_name, figure, overwrite=True)
+        if output is not None:
+            write_text(output / "scores.csv", scores.to_csv(index=False))
+            write_text(output / "scores.md", markdown_report(scores))
+            for name, model in models.items():
+                figure = case_figure(predict(model, tests, flip_test=flip_test), tests)
+                file_name = "cases_" + "".join(c if c.isalnum() else "_" for c in name) + ".png"
+                write_image(output / file_name, figure, overwrite=True)
     click.echo("\n".join(protocol_lines(scores)))
     for _, row in scores[scores["group"] == "all"].iterrows():
         click.echo(

@@ -18,6 +18,7 @@ class Grouping(click.ParamType[Any]):
     """A grouping of joints by name, or groups of joint numbers such as `0,1;2,3`."""
 
     name = "grouping"
+    takes_lists = True
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The name, or the groups."""
@@ -33,6 +34,7 @@ class JointOrder(click.ParamType[Any]):
     """An order of joints by name, or all joints by name with commas between."""
 
     name = "joints"
+    takes_lists = True
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The name, or the joints."""

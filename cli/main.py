@@ -12,7 +12,8 @@ import sys
 from typing import Any
 
 import rich_click as click
-from click.exceptions import NoArgsIsHelpError
+from click.exceptions import NoArgsIsHelpError, NoSuchCommand
+from click.shell_completion import CompletionItem
 
 from evolift.cli.interruption import Interruption
 from evolift.cli.settings_options import settings_options, taken_settings, with_flags
@@ -44,6 +45,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "predict": ("evolift.cli.predict", "3D poses of people in your photographs, videos and 2D keypoints."),
     "app": ("evolift.cli.app", "A local page: drop a photograph or short video, see the pose."),
+    "models": (
+        "evolift.cli.models",
+        "The networks and poses that come with evolift, and what is known of them.",
+    ),
+    "recipes": ("evolift.cli.recipe_list", "The recipes that come with evolift, and what they are for."),
+    "doctor": ("evolift.cli.doctor", "What of evolift works on this machine, and how to mend the rest."),
     "export": ("evolift.cli.export", "Write a trained network as an ONNX file, to be run without torch."),
 }
 """Name of each command -> module that holds it under the same name, and its one-line help."""
@@ -62,7 +69,7 @@ class LazyGroup(click.RichGroup):
         """Import a command; for the list in `--help`, only a placeholder with its one line."""
         if cmd_name not in COMMANDS:
             return None
-        if ctx.resilient_parsing or self._is_listing:
+        if self._is_listing:
             return click.RichCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
         return command_named(cmd_name)
 
@@ -73,6 +80,24 @@ class LazyGroup(click.RichGroup):
             super().format_help(ctx, formatter)
         finally:
             self._is_listing = False
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click, which does not know the names to suggest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click, without an import for every name."""
+        names = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 def command_named(name: str) -> click.Command:
@@ -122,7 +147,7 @@ def _told(error: BaseException, signal_number: int) -> int:
         isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)  # lightning's
     )
     if signal_number or is_keyboard:
-        click.echo("Interrupted.", err=True)
+        click.echo(" ".join(["Interrupted.", *_notes(error)]), err=True)
         return 128 + (signal_number or signal.SIGINT)
     if isinstance(error, EvoliftError):
         click.echo(f"Error: {with_flags(str(error), evolift)}", err=True)
@@ -134,6 +159,15 @@ def _told(error: BaseException, signal_number: int) -> int:
         click.echo(f"Error: {error.format_message()}", err=True)
         return error.exit_code
     raise error
+
+
+def _notes(error: BaseException | None) -> list[str]:
+    """What was said of an interruption on its way: of the last exception of its chain that has notes."""
+    while error is not None:
+        if getattr(error, "__notes__", None):
+            return list(error.__notes__)
+        error = error.__cause__ or error.__context__
+    return []
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def predict(
     from evolift.posedata.output_file import escaped
     from evolift.prediction.file_prediction import predict_files
 
-    with progress_bar("predicting", begins_when_told=True) as progress:
+    with progress_bar("predicting") as progress:
         results = predict_files(
             inputs, output, settings, webcam=webcam, overwrite=overwrite, progress=progress, report=report
         )

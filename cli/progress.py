@@ -1,4 +1,4 @@
-"""A progress bar with rate and time left, for commands that do not train."""
+"""Progress of commands, with rate and time left."""
 
 from __future__ import annotations
 
@@ -9,44 +9,17 @@ from evolift.posedata.progress import Progress
 
 
 @contextlib.contextmanager
-def progress_bar(
-    description: str, total: int | None = None, *, begins_when_told: bool = False
-) -> Iterator[Progress]:
-    """Show what is told as a bar.
-
-    The bar goes to standard error, so that what a command prints can be piped.
+def progress_bar(description: str, total: int | None = None) -> Iterator[Progress]:
+    """Show what is told, from the first time on, see `evolift.training.progress_display.ProgressDisplay`.
 
     Args:
         description: what is done.
         total: how many items there are, None if that is told later or never.
-        begins_when_told: show the bar when the first is told, so that work which is refused before leaves none.
     """
-    from rich import progress as bars
-    from rich.console import Console
+    from evolift.training.progress_display import ProgressDisplay
 
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[rate]}"),
-        bars.TimeElapsedColumn(),
-        bars.TimeRemainingColumn(),
-    )
-    shown = bars.Progress(*columns, console=Console(stderr=True))
-    task = shown.add_task(description, total=total, rate="")
-
-    def progress(done: int, total: int | None = None) -> None:
-        if total is not None:
-            shown.update(task, total=total)
-        shown.advance(task, done)
-        speed = shown.tasks[0].speed
-        shown.update(task, rate=f"{speed:,.0f}/s" if speed and speed >= 1 else "")
-        shown.start()  # if it has not begun yet
-
-    if not begins_when_told:
-        shown.start()
+    display = ProgressDisplay(description, total)
     try:
-        yield progress
+        yield display
     finally:
-        if shown.live.is_started:
-            shown.stop()
+        display.stop()

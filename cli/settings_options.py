@@ -3,7 +3,7 @@
     @settings_options(EvolutionSettings)
     def evolve(**options): settings = taken_settings(EvolutionSettings, options)
 
-Settings inside settings lie flat among the options, so the names of all fields must differ. A boolean becomes
+In a command's help the options of a class stand below its title (`Settings.panel`), unless `only` picks some. Settings inside settings lie flat among the options, so the names of all fields must differ. A boolean becomes
 `--name/--no-name`, several values become an option that is repeated, a pair one of two values.
 """
 
@@ -77,8 +77,8 @@ def settings_options(
         special: types of options whose text is read in a way of their own.
     """
     options = [
-        _option(field, (special or {}).get(field.name))
-        for field in flat_fields(settings)
+        _option(field, (special or {}).get(field.name), panel if only is None else None)
+        for field, panel in _fields_in_panels(settings)
         if field.name not in leave_out and (only is None or field.name in only)
     ]
 
@@ -118,6 +118,15 @@ def flat_fields(settings: type[Settings]) -> Iterator[FieldInfo]:
             yield field
 
 
+def _fields_in_panels(settings: type[Settings]) -> Iterator[tuple[FieldInfo, str | None]]:
+    """As `flat_fields`, with the title that the option has above it in `--help`."""
+    for field in msgspec.structs.fields(settings):
+        if _is_settings(field.type):
+            yield from _fields_in_panels(field.type)
+        else:
+            yield field, settings.panels.get(field.name, settings.panel)
+
+
 def flag_of(name: str) -> str:
     """The long flag of a field or option: `num_workers` is `--num-workers`."""
     return "--" + name.replace("_", "-")
@@ -154,10 +163,16 @@ def _is_settings(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Settings)
 
 
-def _option(field: FieldInfo, special: click.ParamType[Any] | None) -> Callable[[Function], Function]:
+def _option(
+    field: FieldInfo, special: click.ParamType[Any] | None, panel: str | None
+) -> Callable[[Function], Function]:
     inner, meta = _unpacked(field.type)
     default = None if field.default is msgspec.NODEFAULT else field.default
-    attributes: dict[str, Any] = {"help": meta.get("description"), "show_default": default not in (None, ())}
+    attributes: dict[str, Any] = {
+        "help": meta.get("description"),
+        "show_default": default not in (None, ()),
+        "panel": panel,
+    }
     if "metavar" in meta:
         attributes["metavar"] = meta["metavar"]
     flag = flag_of(meta.get("flag", field.name))

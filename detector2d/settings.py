@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -31,6 +32,8 @@ def _weight(description: str) -> Meta:
 
 class DetectorSettings(Settings, frozen=True, kw_only=True):
     """All that rebuilds a detector's architecture."""
+
+    panel: ClassVar[str | None] = "Network"
 
     backbone: Annotated[str, Meta(description="Any timm name, or alexnet.")] = "resnet50"
     skeleton: Annotated[Skeleton, Meta(description="Joints of the output.")] = H36M17
@@ -98,6 +101,8 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
 class AugmentationSettings(Settings, frozen=True, kw_only=True):
     """How much the crops of a person differ; rotations and scales as in Sun et al. 2018."""
 
+    panel: ClassVar[str | None] = "Data"
+
     rotation: Annotated[
         float,
         Meta(ge=0, description="Standard deviation of a crop's angle before it is clipped, degrees."),
@@ -128,6 +133,8 @@ class AugmentationSettings(Settings, frozen=True, kw_only=True):
 class OcclusionSettings(Settings, frozen=True, kw_only=True):
     """How things are pasted over people; numbers and scales as in Sarandi et al. 2018."""
 
+    panel: ClassVar[str | None] = "Data"
+
     occlusion_probability: Annotated[float, _share("That things are pasted over the person.")] = 0.0
     min_occluders: Annotated[int, Meta(ge=1, description="Fewest things pasted over an occluded crop.")] = 1
     max_occluders: Annotated[
@@ -156,6 +163,12 @@ class OcclusionSettings(Settings, frozen=True, kw_only=True):
 
 class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
     """How a detector learns."""
+
+    panels: ClassVar[Mapping[str, str | None]] = {
+        **RunSettings.panels,
+        **dict.fromkeys(("ratios", "batch_size", "boxes", "augment", "check_images"), "Data"),
+        "channels_last": "Hardware",
+    }
 
     steps: Steps = 20_000
     validate_every: ValidateEvery = 500

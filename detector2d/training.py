@@ -30,7 +30,7 @@ from evolift.training.trainer import Batch, StageModule, StepData, train
 
 
 class DetectorModule(StageModule):
-    """A detector in training; validation logs `loss`, `pck` (PCK@0.2 of the torso) and, with 3D, `depth_error`.
+    """A detector in training; validation logs `validation_loss`, `pck` (PCK@0.2 of the torso) and, with 3D, `depth_error`.
 
     With several validation stores, `pck_NAME` is logged for each as well; `pck` is that of all joints together.
 
@@ -94,7 +94,7 @@ class DetectorModule(StageModule):
             raise InputError(
                 "BatchNorm cannot learn from one crop whose coarsest feature map is one cell: take larger batches or crops"
             ) from None
-        self.log("train_loss", loss.detach(), on_step=True, on_epoch=True, prog_bar=True, sync_dist=True)
+        self.log("loss", loss.detach(), on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -121,8 +121,8 @@ class DetectorModule(StageModule):
             raise InputError(
                 "the validation stores label no row with left shoulder and right hip, so PCK cannot be scored: give another validation store"
             )
-        self.log("loss", scores["loss"].mean(), sync_dist=True)
-        self.log("pck", correct.nanmean(), prog_bar=True, sync_dist=True)
+        self.log("validation_loss", scores["loss"].mean(), sync_dist=True)
+        self.log("pck", correct.nanmean(), sync_dist=True)
         if len(self.names) > 1:
             for number, name in enumerate(self.names):
                 self.log(f"pck_{name}", correct[scores["source"] == number].nanmean(), sync_dist=True)
@@ -228,7 +228,7 @@ def train_detector(
         training,
         stores=stores,
         validation=validation,
-        start=model.origin,
+        start_from=model.origin,
         pretrained=pretrained,
         occluders=told_occluders(occluders),
     )

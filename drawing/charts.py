@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
 from evolift.drawing.colours import INK_COLOUR, SERIES_COLOURS, hexadecimal
+from evolift.drawing.pose_figure import figure_image, new_figure
 
 _MARKERS = "osD^vP"
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
@@ -175,7 +176,7 @@ def plot_curves(
             )
         for dash, column in enumerate(columns):
             known = history[[x, column]].dropna()
-            label = name if len(columns) == 1 else f"{name}: {column}"
+            label = name if len(columns) == 1 else f"{name}: {column}" if name else column
             axes.plot(
                 known[x].to_numpy(),
                 known[column].to_numpy(),
@@ -193,6 +194,22 @@ def plot_curves(
         axes.set_title(title, fontsize=10)
     if len(histories) * len(columns) > 1:
         axes.legend(fontsize=8, frameon=False)
+
+
+def learning_curves(history: pd.DataFrame, monitor: str) -> UInt8[np.ndarray, "height width 3"]:
+    """One image of a training: its losses on the left, the score that it is judged by on the right.
+
+    Args:
+        history: a `history.csv` table.
+        monitor: the column of the score.
+    """
+    losses = [column for column in ("loss", "validation_loss") if column in history]
+    parts = [(losses, "loss")] * bool(losses) + [([monitor], monitor)]
+    figure = new_figure(4.5 * len(parts), 3.2)
+    for number, (columns, unit) in enumerate(parts, start=1):
+        axes = figure.add_subplot(1, len(parts), number)
+        plot_curves(axes, {"": history}, columns, unit=unit)
+    return figure_image(figure)
 
 
 def _series_colour(number: int) -> str:

@@ -13,7 +13,7 @@ from evolift.lifter.data.pairs import Pairs, drawn_views, fixed_views
 from evolift.lifter.data.pose_source import Mixture, PosePart
 from evolift.lifter.refiner import RefinerModel
 from evolift.lifter.settings import PoseNoise, RefinerSettings, RefinerTrainingSettings
-from evolift.lifter.training import PoseModule, open_data, validation_batches
+from evolift.lifter.training import PoseModule, open_data, started, validation_batches
 from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.metrics import joint_errors
 from evolift.posedata.seeds import generator_at
@@ -86,6 +86,7 @@ def train_refiner(
     validation: FilePath | Sequence[FilePath] = (),
     refiner: RefinerSettings = RefinerSettings(),
     training: RefinerTrainingSettings = RefinerTrainingSettings(),
+    start_from: FilePath | None = None,
     overwrite: bool = False,
     resume: bool = False,
 ) -> pd.DataFrame:
@@ -97,6 +98,7 @@ def train_refiner(
         validation: validate on all poses of these stores, instead of on a split of `stores`.
         refiner: what to build.
         training: how, and on what of the stores.
+        start_from: a refiner checkpoint whose weights to begin with; it must have the settings of `refiner`.
         overwrite: replace the folder if it exists.
         resume: continue an interrupted run in it.
 
@@ -106,7 +108,7 @@ def train_refiner(
     Raises:
         InputError: the data do not fit, there is nothing to validate on, or the loss became non-finite.
         OutputError: the folder exists, and neither flag is given.
-        StoreError: a store is not sound.
+        StoreError, CheckpointError: a file is not sound.
     """
     require_settings("refiner", refiner, RefinerSettings)
     require_settings("training", training, RefinerTrainingSettings)
@@ -115,19 +117,21 @@ def train_refiner(
         as_paths(validation, "validation"),
         as_path(output, "output"),
     )
+    start_from = None if start_from is None else as_path(start_from, "start_from")
     record = run_record(
         "evolift lifter train-refiner",
         refiner,
         training,
         stores=stores,
         validation=validation,
+        start_from=start_from,
         output=output,
     )
     with run_folder(output, record, overwrite=overwrite, resume=resume):
         skeleton = refiner.skeleton
         data = open_data(stores, skeleton, training, validation)
         torch.manual_seed(training.seed)  # of the initial weights
-        model = RefinerModel(refiner)
+        model = RefinerModel(refiner) if start_from is None else started(RefinerModel, start_from, refiner)
         about = checkpoint_record(record, [*stores, *validation])
         module = RefinerModule(model, skeleton, training, about)
 

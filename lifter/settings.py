@@ -5,7 +5,8 @@ Importing this loads no torch, so that commands can make their options of it.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import msgspec
 from msgspec import Meta
@@ -51,6 +52,8 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
 
     Sizes that are left out settle to those of the architecture (`_SIZES`), stages to 2 of a cascade and 1 of the others.
     """
+
+    panel: ClassVar[str | None] = "Network"
 
     architecture: Annotated[
         Architecture,
@@ -174,6 +177,8 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
 class RefinerSettings(Settings, frozen=True, kw_only=True):
     """What rebuilds a refiner; stored with its weights."""
 
+    panel: ClassVar[str | None] = "Network"
+
     skeleton: Annotated[Skeleton, Meta(description="Joints of the poses.")] = H36M17
     hidden: Annotated[
         int, Meta(ge=1, le=16384, description="Width of the layers before and after the code.")
@@ -194,6 +199,8 @@ class RefinerSettings(Settings, frozen=True, kw_only=True):
 
 class ViewSettings(Settings, frozen=True, kw_only=True):
     """How poses are seen."""
+
+    panel: ClassVar[str | None] = "Data"
 
     batch_size: Annotated[int, Meta(ge=1, le=10**6, description="Poses per step and process.")] = 64
     cameras: Annotated[
@@ -298,6 +305,8 @@ EVERYTHING_SCORED = ProtocolSettings()
 class PoseNoise(Settings, frozen=True, kw_only=True):
     """What is done to the clean poses that a refiner learns to mend."""
 
+    panel: ClassVar[str | None] = "Data"
+
     noise: Annotated[
         float, Meta(ge=0, description="Gaussian error of x and y of the joints to mend, mm.")
     ] = 20.0
@@ -312,6 +321,8 @@ class PoseNoise(Settings, frozen=True, kw_only=True):
 
 class Split(Settings, frozen=True, kw_only=True):
     """Which rows train and which validate, by subject, action and clip; see `evolift.lifter.data.split`."""
+
+    panel: ClassVar[str | None] = "Data"
 
     subjects: Annotated[
         tuple[str, ...],
@@ -344,6 +355,11 @@ class PoseTrainingSettings(RunSettings, frozen=True, kw_only=True):
 
     The defaults were chosen on held-out clips; the recipe `semgcn-published` has the published ones.
     """
+
+    panels: ClassVar[Mapping[str, str | None]] = {
+        **RunSettings.panels,
+        **dict.fromkeys(("validation_poses", "evolved_share", "store_weights"), "Data"),
+    }
 
     gradient_clip: GradientClip = 1.0
     average_decay: AverageDecay = 0.999

@@ -26,10 +26,10 @@ from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.predictions.levelled_poses import tell_levelled
 from evolift.posedata.seeds import generator_at
-from evolift.posedata.settings import require_settings
+from evolift.posedata.settings import Settings, require_settings
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.store import PoseStore
-from evolift.training.checkpoint import CheckpointedModel
+from evolift.training.checkpoint import CheckpointedModel, Model
 from evolift.training.learning_rate import with_schedule
 from evolift.training.run_folder import checkpoint_record, run_folder, run_record
 from evolift.training.trainer import Batch, StageModule, StepData, train
@@ -299,7 +299,7 @@ def train_lifter(
         as_paths(validation, "validation"),
         as_path(output, "output"),
     )
-    start_from = None if start_from is None else Path(start_from)
+    start_from = None if start_from is None else as_path(start_from, "start_from")
     record = run_record(
         "evolift lifter train",
         lifter,
@@ -313,7 +313,7 @@ def train_lifter(
         data = open_data(stores, lifter.skeleton, training, validation)
         maker = PairMaker(data.mixture, training.pairs, lifter, training.seed)
         torch.manual_seed(training.seed)  # of the initial weights
-        model = LifterModel(lifter) if start_from is None else _started(start_from, lifter)
+        model = LifterModel(lifter) if start_from is None else started(LifterModel, start_from, lifter)
         about = checkpoint_record(record, [*stores, *validation])
         if training.pairs.errors is not None:
             about["detection_errors"] = hashes_of([Path(training.pairs.errors)])
@@ -327,8 +327,14 @@ def train_lifter(
         return train(module, StepData(maker, batches, training), output, training, resume=resume)
 
 
-def _started(path: Path, lifter: LifterSettings) -> LifterModel:
-    model = LifterModel.load(path)
-    if model.settings != lifter:
+def started(kind: type[Model], path: Path, settings: Settings) -> Model:
+    """The network of a checkpoint, to be trained further.
+
+    Raises:
+        CheckpointError: the file is not sound.
+        InputError: its settings are not `settings`.
+    """
+    model = kind.load(path)
+    if model.settings != settings:
         raise InputError(f"{path}: its settings are others than those asked for: train with its own settings")
     return model.train()

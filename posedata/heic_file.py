@@ -10,6 +10,7 @@ import importlib
 from pathlib import Path
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.extras import install_command
 
 ENDINGS = (".heic", ".heif")
 HEAD = 64
@@ -41,5 +42,5 @@ def require_heic_reader(path: Path) -> None:
     except ImportError:
         name = "" if path.suffix.lower() in ENDINGS else ", in spite of its name"
         raise InputError(
-            f'{path} is a HEIC image{name}: convert it to JPEG, or read it after pip install "evolift[heic]"'
+            f"{path} is a HEIC image{name}: convert it to JPEG, or read it after {install_command('heic')}"
         ) from None

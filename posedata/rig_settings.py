@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,8 @@ _Positive = Annotated[float, Meta(gt=0)]
 
 class RingRig(Settings, frozen=True, kw_only=True):
     """Four cameras in the corners of a room, as in Human3.6M (Ionescu et al. 2014); see `camera_rig.sample_ring`."""
+
+    panel: ClassVar[str | None] = "Data"
 
     ring_radius: Annotated[
         float,
@@ -34,6 +36,8 @@ class RingRig(Settings, frozen=True, kw_only=True):
 
 class RandomRig(Settings, frozen=True, kw_only=True):
     """Cameras of any direction, for photographs of unknown camera. Each pair is a range drawn from uniformly."""
+
+    panel: ClassVar[str | None] = "Data"
 
     camera_distance: Annotated[
         tuple[_Positive, _Positive],

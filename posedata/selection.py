@@ -31,6 +31,7 @@ def select_rows(
     without_actions: Sequence[str] = (),
     share: float = 1.0,
     seed: int = 0,
+    complement: bool = False,
     skeleton: Skeleton | None = None,
     implausible: bool = False,
     overwrite: bool = False,
@@ -47,6 +48,7 @@ def select_rows(
         without_subjects, without_actions: leave these out.
         share: of the rows that are left, keep this share, chosen at random and at least one, in their order.
         seed: of that choice.
+        complement: keep the rows that the same share and seed leave out, for a split into two stores.
         skeleton: convert the joints to this one; None keeps the store's.
         implausible: accept poses that do not look like people's in millimetres with z up, and mark the target so that it is accepted
             everywhere.
@@ -67,6 +69,7 @@ def select_rows(
         "without_actions": list(without_actions),
         "share": share,
         "seed": seed,
+        "complement": complement,
         "skeleton": None if skeleton is None else skeleton.name,
     }
     check_output(target, overwrite=overwrite, inputs=[source])
@@ -88,8 +91,10 @@ def select_rows(
         if not keep.any():
             raise InputError(f"{source}: no row is of the chosen subjects and actions: choose others")
         rows = np.flatnonzero(keep)
-        left_out = np.random.default_rng(seed).permutation(rows)[max(1, round(share * len(rows))) :]
-        keep[left_out] = False
+        shuffled, chosen = np.random.default_rng(seed).permutation(rows), max(1, round(share * len(rows)))
+        keep[shuffled[:chosen] if complement else shuffled[chosen:]] = False
+        if not keep.any():
+            raise InputError(f"{source}: the `share` is all of it, so its `complement` has no row: take less")
         if is_predicted(store):
             parameters[PARAMETER] = store.provenance.parameters[PARAMETER]
         provenance = Provenance("evolift data select", parameters, None, {source.name: sha256_of(source)})

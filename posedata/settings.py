@@ -17,7 +17,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -34,9 +34,16 @@ _MAX_SHOWN = 80
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all settings: its values are checked when it is made, by type and range of each field.
 
+    Attributes:
+        panel: title that the fields' options have above them in a command's help; none for that of all options.
+        panels: titles of single fields, where they differ.
+
     Raises:
         InputError: naming the field, what it may be and what it was.
     """
+
+    panel: ClassVar[str | None] = None
+    panels: ClassVar[Mapping[str, str | None]] = {}
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(type(self)):

@@ -6,7 +6,7 @@ Paths are texts, as JSON and recipes have them. This file imports nothing slow, 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -32,6 +32,8 @@ Smooth = Annotated[
 
 class ModelSettings(Settings, frozen=True, kw_only=True):
     """Which trained stages predict; without any those that come with the package."""
+
+    panel: ClassVar[str | None] = "Network"
 
     chain: Annotated[str, Meta(description="Chain checkpoint of `evolift finetune`.")] | None = None
     detector: (
@@ -60,6 +62,8 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
 
 class PersonSettings(Settings, frozen=True, kw_only=True):
     """Who is predicted in images and videos: the person in a box, everybody, or the one who is found."""
+
+    panel: ClassVar[str | None] = "People"
 
     box: (
         Annotated[
@@ -143,6 +147,8 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
 class KeypointSettings(Settings, frozen=True, kw_only=True):
     """How files and streams of 2D keypoints are read, where they do not tell it themselves."""
 
+    panel: ClassVar[str | None] = "2D keypoints"
+
     format: (
         Annotated[
             str, Meta(description="Format of files of keypoints, where their content does not tell it.")
@@ -217,6 +223,8 @@ class KeypointSettings(Settings, frozen=True, kw_only=True):
 
 class CameraSettings(Settings, frozen=True, kw_only=True):
     """Which camera images and keypoints are of; see `evolift.prediction.cameras.camera_choice`."""
+
+    panel: ClassVar[str | None] = "Camera"
 
     intrinsics: (
         Annotated[

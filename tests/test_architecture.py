@@ -16,7 +16,7 @@ BASE = DATA | {"training", "drawing", "artifacts"}
 STAGES = BASE | {"detector2d", "lifter"}
 MAY_IMPORT = {
     "posedata": set[str](),
-    "training": DATA,
+    "training": DATA | {"drawing"},
     "drawing": DATA,
     "artifacts": DATA,
     "synthetic": DATA | {"drawing"},

@@ -70,14 +70,15 @@ def require_steps_left(folder: Path, steps: int) -> None:
     Raises:
         InputError: it has more already. What cannot be read is left to the trainer to tell.
     """
-    done = _steps_done(folder / STATE)
+    done = steps_done(folder / STATE)
     if done is not None and done > steps:
         raise InputError(
             f"{folder} is at step {done} already, beyond `steps` {steps}: resume with more steps, or start again with `overwrite`"
         )
 
 
-def _steps_done(state: Path) -> int | None:
+def steps_done(state: Path) -> int | None:
+    """The step that a state is of; None if there is none, or it cannot be read."""
     try:
         values: dict[str, Any] = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
         return int(values["global_step"])

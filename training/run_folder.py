@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from evolift.posedata.output_folder import output_folder
 from evolift.posedata.settings import Settings
 from evolift.posedata.version import __version__
 from evolift.training.process_rank import is_first_process
-from evolift.training.resume_state import STATE, require_steps_left
+from evolift.training.resume_state import STATE, require_steps_left, steps_done
 
 _log = logging.getLogger(__name__)
 
 MAY_CHANGE = {
     "accelerator",
     "devices",
+    "logger",
     "nodes",
     "output",
     "patience",
@@ -33,7 +35,7 @@ MAY_CHANGE = {
 }
 """Settings that say how long, where and how a run is made, not what it computes: a resumed run may change them."""
 
-_WITHOUT_EFFECT = {"output", "progress", "num_workers"}
+_WITHOUT_EFFECT = {"logger", "output", "progress", "num_workers"}
 """Settings that no weight depends on."""
 
 
@@ -93,7 +95,19 @@ def run_folder(
     read = [*inputs, *_paths_in(record["settings"])]
     with output_folder(output, overwrite=overwrite, resume=resume, inputs=read):
         write_json(output / SETTINGS, record)
-        yield
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit) as interruption:  # lightning makes the second of the first
+            if resume is not None:
+                interruption.add_note(_what_is_kept(output, record["command"]))
+            raise
+
+
+def _what_is_kept(output: Path, command: str) -> str:
+    step = steps_done(output / STATE)
+    if step is None:
+        return f"Nothing is kept in {output}: no validation was reached, which is where a run is saved."
+    return f"{output} holds the run as it was at step {step:,}: `{command} --resume -o {shlex.quote(str(output))}` goes on."
 
 
 def _require_same_settings(path: Path, now: Mapping[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -73,6 +74,12 @@ NumWorkers = Annotated[
 class RunSettings(Settings, frozen=True, kw_only=True):
     """Settings of every training; those of a stage inherit them and say its own defaults."""
 
+    panel: ClassVar[str | None] = "Optimiser"
+    panels: ClassVar[Mapping[str, str | None]] = {
+        **dict.fromkeys(("logger", "progress")),
+        **dict.fromkeys(("num_workers", "accelerator", "devices", "nodes", "precision"), "Hardware"),
+    }
+
     steps: Steps
     validate_every: ValidateEvery
     seed: Seed = 0
@@ -90,4 +97,12 @@ class RunSettings(Settings, frozen=True, kw_only=True):
     patience: Annotated[
         int, Meta(ge=0, description="Validations without improvement before stopping, 0 for never.")
     ] = 0
-    progress: Annotated[bool, Meta(description="Show a progress bar.")] = True
+    logger: Annotated[
+        Literal["none", "csv", "tensorboard", "wandb", "mlflow"],
+        Meta(
+            description="Write losses and scores for this tool too, into the run folder (wandb: to its server as well); its package must be installed."
+        ),
+    ] = "none"
+    progress: Annotated[
+        bool, Meta(description="Show progress: a bar, or a line each half minute where there is no terminal.")
+    ] = True

@@ -4,7 +4,9 @@ An epoch is `validate_every` steps; state is saved at its end. A run that is kil
 the last such point, with the same batches and the same random numbers as an undisturbed run, and so ends with
 the same bytes on the same machine.
 
-A run folder holds `settings.json`, `history.csv`, `best.safetensors`, `last.safetensors` and `resume.ckpt`.
+A run folder holds `settings.json`, `history.csv`, `curves.png`, `best.safetensors`, `last.safetensors` and `resume.ckpt`.
+The columns of `history.csv` are `step`, `loss` (mean of the training steps since the row before), the score that the stage is
+judged by, and what else it logs.
 """
 
 from __future__ import annotations
@@ -21,19 +23,23 @@ import pandas as pd
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from evolift.drawing.charts import learning_curves
 from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.image_file import write_image
 from evolift.posedata.output_file import write_text
 from evolift.posedata.scores import require_score
 from evolift.posedata.seeds import seed_at
 from evolift.training.checkpoint import CheckpointedModel
+from evolift.training.experiment_logger import LOSS_EVERY, LogLoss, experiment_logger
 from evolift.training.memory_allocator import reuse_freed_memory
 from evolift.training.process_watch import watched_processes
 from evolift.training.resume_state import STATE, WholeStates, why_not_resumed
 from evolift.training.settings import RunSettings
+from evolift.training.training_progress import TrainingProgress
 from evolift.training.weight_average import MovingAverage
 
 Batch = dict[str, Tensor]
@@ -172,9 +178,10 @@ class _KeepCheckpoints(Callback):
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         # Before anything is written: no checkpoint is the best by such a score, and what was the best stays.
-        for name in (pl_module.monitor, "loss"):
+        for name in (pl_module.monitor, "loss", "validation_loss"):
             require_score(name, metrics.get(name, 0.0), f"at step {trainer.global_step}")
-        self.rows.append({"step": trainer.global_step, **metrics})
+        first = {name: metrics[name] for name in ("loss", pl_module.monitor) if name in metrics}
+        self.rows.append({"step": trainer.global_step} | first | metrics)
         if not trainer.is_global_zero:  # the history is returned in every process, files are written by one
             return
         write_text(self.folder / "history.csv", pd.DataFrame(self.rows).to_csv(index=False))
@@ -241,8 +248,10 @@ def train(
         callbacks.append(average)
     if settings.patience:
         callbacks.append(EarlyStopping(module.monitor, mode=module.monitor_mode, patience=settings.patience))
+    if settings.logger != "none":
+        callbacks.append(LogLoss())
     if settings.progress:
-        callbacks.append(RichProgressBar())
+        callbacks.append(TrainingProgress(settings.steps, module.monitor))
     for noisy in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     trainer = _trainer(
@@ -256,12 +265,12 @@ def train(
         gradient_clip_val=settings.gradient_clip or None,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        log_every_n_steps=50,
+        log_every_n_steps=LOSS_EVERY,
         use_distributed_sampler=False,
         callbacks=callbacks,
         plugins=[WholeStates()],
-        logger=False,
-        enable_progress_bar=settings.progress,
+        logger=experiment_logger(settings.logger, folder),
+        enable_progress_bar=False,  # `TrainingProgress` counts all steps, not those of an epoch
         enable_model_summary=False,
         deterministic="warn" if torch.cuda.is_available() else True,
     )
@@ -289,7 +298,10 @@ def train(
         except (LookupError, ValueError, TypeError, AttributeError, EOFError) as error:
             _refuse_state(state, trainer, error)
             raise
-    return pd.DataFrame(keep.rows)
+    history = pd.DataFrame(keep.rows)
+    if trainer.is_global_zero and len(history):
+        write_image(folder / "curves.png", learning_curves(history, module.monitor), overwrite=True)
+    return history
 
 
 def _state_to_resume(state: Path, module: StageModule) -> Path | None:

@@ -192,6 +192,11 @@ def evolve(
             except (InputError, StoreError):
                 folder.remove()  # going on would end the same way
                 raise
+            except (KeyboardInterrupt, SystemExit) as interruption:
+                interruption.add_note(
+                    f"{folder.path} holds what was bred: the same command with --resume goes on."
+                )
+                raise
             folder.remove()
     return report
 
@@ -323,6 +328,7 @@ def _grow(
     done = folder.finished()
     ancestor = np.arange(job.size)
     tallies = []
+    progress(0)
     for generation, blocks in enumerate(generations):
         total = Tally()
         if any((generation, block.number) not in done for block in blocks):

@@ -118,6 +118,7 @@ def render_store(
         PoseStore(source, validate=False) as poses,
     ):
         partial = new_image_folder(folder, writer, overwrite=overwrite)
+        progress(0, settings.images)
         for rendered in _rendered(source, partial, settings):
             labels = poses.read(np.array([one.row for one in rendered]))
             writer.append(_as_poses(rendered, labels, writer, len(writer)))

@@ -314,7 +314,7 @@ def run(folder: Path, store: Path, steps: int, *, resume: bool = False) -> pd.Da
 @pytest.mark.slow
 def test_finetuning_learns_and_resumes_to_the_same_bytes(image_store: Path, tmp_path: Path) -> None:
     history = run(tmp_path / "whole", image_store, 16)
-    assert history["train_3d"].iloc[-1] < history["train_3d"].iloc[0]
+    assert history["loss_3d"].iloc[-1] < history["loss_3d"].iloc[0]
     run(tmp_path / "parts", image_store, 8)
     run(tmp_path / "parts", image_store, 16, resume=True)
     for name in ("last.safetensors", "history.csv"):

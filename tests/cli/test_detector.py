@@ -62,7 +62,24 @@ def trained(image_store, photograph_store, tmp_path_factory) -> Path:
 def test_train_writes_checkpoints_history_and_settings(trained) -> None:
     assert DetectorModel.load(trained / "best.safetensors").settings.head_widths == (8,)
     assert json.loads((trained / "settings.json").read_text())["settings"]["ratios"] == [3.0, 1.0]
-    assert list(pd.read_csv(trained / "history.csv")["step"]) == [2]
+    history = pd.read_csv(trained / "history.csv")
+    assert list(history)[:3] == ["step", "loss", "pck"]
+    assert "validation_loss" in history
+    assert list(history["step"]) == [2]
+
+
+def test_a_detector_is_trained_further_and_resumed_by_its_folder(trained, image_store, tmp_path) -> None:
+    start, folder = trained / "best.safetensors", tmp_path / "run"
+    inputs = ("train", image_store, "--validation", image_store, "-o", folder, "--start-from", start)
+    short = ("--steps", "1", "--validate-every", "1", "--batch-size", "4", "--accelerator", "cpu")
+    run(*inputs, *short)
+    assert DetectorModel.load(folder / "last.safetensors").settings == DetectorModel.load(start).settings
+    run("train", "--resume", "-o", folder, "--steps", "2")
+    assert list(pd.read_csv(folder / "history.csv")["step"]) == [1, 2]
+    with pytest.raises(InputError, match="has --input-width 64, not 96: leave that out"):
+        run(*inputs, *short, "--overwrite", "--input-width", "96")
+    with pytest.raises(InputError, match="--pretrained library is for new detectors"):
+        run(*inputs, *short, "--overwrite", "--pretrained", "library")
 
 
 def test_evaluate_prints_and_writes_scores(trained, photograph_store, tmp_path) -> None:

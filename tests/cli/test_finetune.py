@@ -69,6 +69,12 @@ def test_a_new_lifter_of_depth_learns_behind_a_frozen_detector(evolift, folder: 
     assert set(pd.read_csv(scores)["joints_scored"]) == {17}
     assert "Scored: 17 joints, the root counted; mean over poses, in mm.\n" in result.stdout
 
+    result = evolift("finetune", "--resume", "-o", tmp_path / "chain", "--steps", 3)
+    assert result.returncode == 0, result.stderr
+    history = pd.read_csv(tmp_path / "chain/history.csv")
+    assert history["step"].tolist() == [1, 2, 3]
+    assert list(history)[:3] == ["step", "loss", "mpjpe"]
+
 
 def test_the_stages_are_split_off_bit_for_bit_and_go_on_alone(evolift, folder: Path, tmp_path: Path) -> None:
     lifter = ("--lifter", folder / "lifter.safetensors")
@@ -91,6 +97,10 @@ def test_the_stages_are_split_off_bit_for_bit_and_go_on_alone(evolift, folder: P
     assert result.returncode == 0, result.stderr
     table = pd.read_csv(scores).drop(columns="chain")
     pd.testing.assert_frame_equal(table[:2], table[2:].reset_index(drop=True))
+    people, detector = folder / "people.h5", tmp_path / "stages/detector.safetensors"
+    more = ("--validation", people, "--start-from", detector, "-o", tmp_path / "detector", *SMALL)
+    result = evolift("detector", "train", people, *more)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(
@@ -116,6 +126,13 @@ def test_what_cannot_be_is_one_sentence(
     assert result.returncode == 2
     assert message in " ".join(result.stderr.split())
     assert not (tmp_path / "x").exists()
+
+
+def test_a_chain_is_scored_on_a_device_that_is_there(evolift, folder: Path) -> None:
+    parts = ("--detector", folder / "detector.safetensors", "--lifter", folder / "lifter.safetensors")
+    result = evolift("chain", "evaluate", *parts, "--data", folder / "people.h5", "--device", "warp")
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: --device warp: ")
 
 
 def test_what_is_no_chain_cannot_be_split(evolift, folder: Path, tmp_path: Path) -> None:

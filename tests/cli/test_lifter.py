@@ -51,6 +51,8 @@ def test_evaluate_writes_tables_and_images(trained, tiny_store, tmp_path) -> Non
     assert set(scores["checkpoint"]) == {"best", "last"}
     assert (out / "scores.md").read_text().startswith("# Lifters compared")
     assert {path.name for path in out.glob("*.png")} == {"cases_best.png", "cases_last.png"}
+    printed = run("evaluate", *both, "--data", tiny_store, "--subject", "bob", "--flip-test")
+    assert printed.output == result.output
 
 
 def test_errors_of_a_detector_are_learnt_from_and_named_in_the_checkpoint(tiny_store, tmp_path) -> None:
@@ -84,6 +86,39 @@ def test_a_refiner_is_trained_and_scored_on_top_of_a_lifter(trained, tiny_store,
     assert list(dict.fromkeys(scores["checkpoint"])) == ["best", "best + refiner"]
     with pytest.raises(CheckpointError, match="a checkpoint of the stage 'lifter', not 'refiner'"):
         run("evaluate", lifter_file, "--data", tiny_store, "-o", tmp_path / "x", "--refiner", lifter_file)
+
+
+def test_a_training_goes_on_with_its_folder_alone_and_is_a_recipe(tiny_store, tmp_path) -> None:
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    groups = ("--non-local", "--grouping", "0,1,2,3,4,5,6,7,8;8,9,10,11,12,13,14,15,16", "--subject", "bob")
+    run("train", tiny_store, "-o", folder, *SMALL, *groups)
+    run("train", "--recipe", folder / "settings.json", "-o", whole)
+    for name in ("last.safetensors", "history.csv", "curves.png"):
+        assert (whole / name).read_bytes() == (folder / name).read_bytes()
+    run("train", "--resume", "-o", folder, "--steps", "4")
+    assert list(pd.read_csv(folder / "history.csv")["step"]) == [2, 4]
+    with pytest.raises(InputError, match="was begun with --hidden 8, not 9: resume with the same settings"):
+        run("train", "--resume", "-o", folder, "--hidden", "9")
+    with pytest.raises(
+        InputError, match=r"is of `evolift lifter train`, not of `evolift lifter train-refiner`"
+    ):
+        run("train-refiner", "--resume", "-o", folder)
+
+
+def test_networks_are_trained_further_with_the_settings_of_their_checkpoints(
+    trained, tiny_store, tmp_path
+) -> None:
+    short = ["--steps", "2", "--validate-every", "2", "--accelerator", "cpu", "--validation-subject", "bob"]
+    first = trained / "best.safetensors"
+    run("train", tiny_store, "-o", tmp_path / "a", *short, "--start-from", first, "--normalisation", "box")
+    assert LifterModel.load(tmp_path / "a/last.safetensors").settings == LifterModel.load(first).settings
+    with pytest.raises(InputError, match=r"has --hidden 8, not 16: leave that out"):
+        run("train", tiny_store, "-o", tmp_path / "b", *short, "--start-from", first, "--hidden", "16")
+    run("train-refiner", tiny_store, "-o", tmp_path / "c", *short, "--hidden", "8", "--code", "4")
+    begun = tmp_path / "c/best.safetensors"
+    run("train-refiner", tiny_store, "-o", tmp_path / "d", *short, "--start-from", begun)
+    assert RefinerModel.load(tmp_path / "d/last.safetensors").settings.code == 4
+    run("train-refiner", "--resume", "-o", tmp_path / "d")
 
 
 def test_own_groups_are_read(tiny_store, tmp_path) -> None:

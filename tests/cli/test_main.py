@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import rich_click as click
+from click.shell_completion import BashComplete
 
-from evolift.cli.main import COMMANDS
+from evolift.cli.main import COMMANDS, evolift
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -19,6 +21,37 @@ def test_every_command_exists_and_shows_an_example(name: str) -> None:
     assert result.exit_code == 0
     if not hasattr(command, "commands"):
         assert "evolift " + name in result.output, "a command's help shows an example"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["lifer", "train"], "lifter"),
+        (["lifter", "trian"], "train"),
+        (["lifter", "train", "--step"], "--steps"),
+    ],
+)
+def test_what_was_meant_is_suggested(words: list[str], meant: str) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        evolift.main(words, standalone_mode=False)
+    assert meant in caught.value.format_message()
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "completed"),
+    [
+        ([], "lif", {"lifter"}),
+        (["lifter"], "train", {"train", "train-refiner"}),
+        (["lifter", "train"], "--hid", {"--hidden"}),
+    ],
+)
+def test_shells_complete_commands_and_options(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], begun: str, completed: set[str]
+) -> None:
+    monkeypatch.setenv("_EVOLIFT_COMPLETE", "bash_complete")
+    monkeypatch.setattr(sys, "argv", ["evolift"])
+    shell = BashComplete(evolift, {}, "evolift", "_EVOLIFT_COMPLETE")
+    assert {item.value for item in shell.get_completions(words, begun)} == completed
 
 
 def test_help_imports_nothing_slow() -> None:

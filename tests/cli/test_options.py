@@ -74,9 +74,10 @@ def test_a_recipe_sets_defaults_and_flags_win(tmp_path: Path) -> None:
             'purpose = "x"\ncommand = "evolve"\n[options]\n',
             "it is for `evolift evolve`, not for `evolift learn`",
         ),
-        (HEAD + "speed = 1\n[options]\n", "its keys must be purpose, command, options"),
+        (HEAD + "speed = 1\n[options]\n", "its keys must be options and maybe purpose, command"),
         ("purpose = ", "not valid TOML"),
-        ("options = 3\n" + HEAD, "its keys must be purpose, command, options"),
+        ("options = 3\n" + HEAD, "its keys must be options and maybe purpose, command"),
+        (HEAD, "its keys must be options and maybe purpose, command"),
     ],
 )
 def test_a_wrong_recipe_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -90,13 +91,66 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
         read_recipe("row-99")
 
 
-def test_a_run_is_resumed_only_with_its_own_settings(tmp_path: Path) -> None:
+def test_a_run_is_resumed_only_with_its_own_settings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run(tmp_path, "--batch-size", "2")
     again = run(tmp_path, "--batch-size", "2", "--resume", "--num-workers", "3", "--steps", "200")
     assert again.exit_code == 0
     refused = run(tmp_path, "--batch-size", "8", "--resume")
     assert isinstance(refused.exception, InputError)
     assert "was begun with --batch-size 2, not 8: resume with the same settings" in str(refused.exception)
+    (tmp_path / "out" / "settings.json").write_text("{")
+    assert run(tmp_path, "--resume").exit_code == 0
+    assert "settings.json is damaged: the run begins anew" in caplog.text
+
+
+def test_a_recipe_of_one_s_own_needs_no_purpose_and_no_command(tmp_path: Path) -> None:
+    name = recipe(tmp_path, "[options]\nbatch-size = 16\n")
+    assert json.loads(run(tmp_path, "--recipe", name).output)["batch_size"] == 16
+    with pytest.raises(InputError, match=r"mine.toml: say the command that it is for$"):
+        read_recipe(name)
+
+
+def test_the_settings_of_a_run_are_a_recipe(tmp_path: Path) -> None:
+    run(tmp_path, "--batch-size", "16", "--steps", "7")
+    path = tmp_path / "out" / "settings.json"
+    again = CliRunner().invoke(
+        learn, ["-o", str(tmp_path / "b"), "--recipe", str(path), "--steps", "8"], catch_exceptions=False
+    )
+    told = json.loads(again.output)
+    assert (told["batch_size"], told["steps"]) == (16, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"s\.json: there is no such settings file"),
+        ("{", r"s\.json is not JSON \(line 1, column 2"),
+        ("[]", r"s\.json is no record of a run: give the settings\.json of one"),
+        ('{"settings": [], "command": "learn"}', r"s\.json is no record of a run"),
+        ('{"settings": {}, "command": "evolift evolve"}', r"s\.json is of `evolift evolve`, not of `evolift learn`"),
+        ('{"settings": {"steps": {}}, "command": "learn"}', r"s\.json: steps must be a whole number, not \{\}"),
+        ('{"settings": {"output": ["a"], "batch_size": true}, "command": "learn"}', "batch_size must be a whole"),
+    ],
+)  # fmt: skip
+def test_settings_that_are_none_are_refused(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "s.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        raise run(tmp_path, "--recipe", str(path)).exception or AssertionError
+
+
+def test_a_resumed_run_needs_nothing_repeated(tmp_path: Path) -> None:
+    run(tmp_path, "--batch-size", "2", "--seed", "9", "--no-progress")
+    again = run(tmp_path, "--resume")
+    assert json.loads(again.output)["batch_size"] == 2
+    assert json.loads((tmp_path / "out/settings.json").read_text())["settings"]["progress"] is False
+    refused = run(tmp_path, "--resume", "--recipe", recipe(tmp_path, "[options]\nbatch-size = 3\n"))
+    assert "was begun with --batch-size 2, not 3" in str(refused.exception)
+    new = CliRunner().invoke(learn, ["-o", str(tmp_path / "new"), "--resume"])
+    assert json.loads(new.stdout)["batch_size"] == 4
 
 
 def test_every_command_takes_a_recipe() -> None:

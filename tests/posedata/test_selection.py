@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,3 +167,23 @@ def test_refusals(tiny_store: Path, tmp_path: Path) -> None:
     select_rows(tiny_store, target, subjects=["ann"])
     with pytest.raises(OutputError, match="exists"):
         select_rows(tiny_store, target)
+
+
+def test_a_share_and_its_complement_are_a_split(tiny_store: Path, tmp_path: Path) -> None:
+    def part(name: str, **chosen: Any) -> list[int]:
+        select_rows(tiny_store, tmp_path / name, seed=3, **chosen)
+        with PoseStore(tmp_path / name) as store:
+            return store.table()["frame"].tolist()
+
+    with PoseStore(tiny_store) as store:
+        subjects, frames = store.table()["subject"], store.table()["frame"]
+    ann = frames[subjects == "ann"].tolist()
+    train = part("train.h5", subjects=["ann"], share=0.8)
+    validation = part("validation.h5", subjects=["ann"], share=0.8, complement=True)
+    assert len(train) == round(0.8 * len(ann))
+    assert sorted(train + validation) == sorted(ann)
+    with pytest.raises(
+        InputError, match="the `share` is all of it, so its `complement` has no row: take less"
+    ):
+        part("none.h5", complement=True)
+    assert not (tmp_path / "none.h5").exists()

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import sys
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.image_file import read_image
 from evolift.posedata.seeds import generator_at
 from evolift.training.checkpoint import CheckpointedModel, load_checkpoint
 from evolift.training.resume_state import require_steps_left
@@ -51,7 +55,7 @@ class Line(StageModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = (self.model(self.dropout(batch["x"])) - 2 * batch["x"]).square().mean()
-        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True)
+        self.log("loss", loss.detach(), on_step=False, on_epoch=True)
         return loss * float("nan") if self.global_step == self.poison_at else loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -99,7 +103,9 @@ def test_each_step_is_asked_for_once_in_order_and_the_history_tells_all(tmp_path
     history = run(tmp_path / "a", batches=batches, steps=10)
     assert batches.asked == [(step, 0, 1) for step in range(10)]
     assert history["step"].tolist() == [4, 8, 10]
-    assert not history[["train_loss", "error"]].isna().any(axis=None)
+    assert list(history) == ["step", "loss", "error"]
+    assert not history.isna().any(axis=None)
+    assert read_image(tmp_path / "a/curves.png").shape == (320, 900, 3)
     saved = load_checkpoint(tmp_path / "a/last.safetensors", "lifter")
     assert saved.record["step"] == 10
     assert saved.record["validation"]["error"] == pytest.approx(history["error"].iloc[-1])
@@ -117,7 +123,7 @@ def test_workers_and_interruptions_change_no_byte(tmp_path: Path) -> None:
     run(tmp_path / "workers", num_workers=2)
     run(tmp_path / "parts", steps=4)
     run(tmp_path / "parts", resume=True)
-    for name in ("last.safetensors", "best.safetensors", "history.csv"):
+    for name in ("last.safetensors", "best.safetensors", "history.csv", "curves.png"):
         expected = (tmp_path / "whole" / name).read_bytes()
         assert (tmp_path / "workers" / name).read_bytes() == expected
         assert (tmp_path / "parts" / name).read_bytes() == expected
@@ -217,7 +223,9 @@ def _cut(state: Path) -> None:
 
 def _flip(state: Path) -> None:
     data = bytearray(state.read_bytes())
-    data[len(data) // 2] ^= 1
+    with zipfile.ZipFile(state) as file:  # not in the padding, which nobody reads
+        largest = file.read(max(file.infolist(), key=lambda one: one.file_size))
+    data[data.index(largest) + len(largest) // 2] ^= 1
     state.write_bytes(data)
 
 
@@ -245,3 +253,24 @@ def test_a_state_that_cannot_be_resumed_begins_anew(
     assert "begins anew" in caplog.text
     name = "last.safetensors"
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_losses_and_scores_are_logged_for_other_tools(tmp_path: Path) -> None:
+    run(tmp_path / "plain", steps=100, validate_every=50)
+    run(tmp_path / "a", steps=100, validate_every=50, logger="csv")
+    logged = pd.read_csv(tmp_path / "a/logs/metrics.csv")
+    assert logged["step_loss"].dropna().size == 2
+    scores = pd.read_csv(tmp_path / "a/history.csv")["error"]
+    assert logged["error"].dropna().to_numpy() == pytest.approx(scores.to_numpy())
+    for name in ("last.safetensors", "history.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
+def test_a_logger_whose_package_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for package in (name, "tensorboardX"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=f"^`logger` {name} needs the package {name}: pip install {name}$"):
+        run(tmp_path / "a", logger=name)

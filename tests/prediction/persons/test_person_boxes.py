@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 import urllib.error
 from collections import OrderedDict
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.extras import install_command
 from evolift.prediction.persons.person_boxes import (
     MODELS,
     Candidates,
@@ -235,7 +237,7 @@ def test_without_onnxruntime_it_is_said_how_to_get_it(
     (tmp_path / "people.onnx").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(
-        InputError, match=r'the package onnxruntime is missing: pip install "evolift\[onnx\]"'
+        InputError, match=re.escape(f"the package onnxruntime is missing: {install_command('onnx')}")
     ):
         load_person_detector(str(tmp_path / "people.onnx"))
 
