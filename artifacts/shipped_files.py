@@ -29,6 +29,21 @@ def shipped_weights(name: str) -> Path:
     return path
 
 
+def is_shipped(name: str) -> bool:
+    """Whether weights of that name come with the package."""
+    return name.isidentifier() and (FOLDER / f"{name}.safetensors").is_file()
+
+
+def weights_file(path_or_name: str | Path) -> Path:
+    """Path of a checkpoint: a file, or by name one that comes with the package; files go first.
+
+    Raises:
+        InputError: there is no such file and none of that name comes with the package.
+    """
+    path = Path(path_or_name)
+    return path if path.is_file() else shipped_weights(str(path_or_name))
+
+
 def sample_poses() -> Path:
     """Path of a pose store of real people: CMU motion capture, subjects 01, 02 and 03 at 10 frames per second.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from evolift.cli.options import ExistingFileName, RecipeCommand
+from evolift.cli.options import CheckpointName, ExistingFileName, RecipeCommand
 from evolift.cli.settings_options import settings_options, taken_settings
 from evolift.prediction.settings import AppSettings
 
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from evolift.prediction.upload_server import Answer, UploadServer
 
 
-FILES = ("chain", "detector", "lifter", "refiner", "person_weights", "intrinsics")
+CHECKPOINTS, FILES = ("chain", "detector", "lifter", "refiner"), ("person_weights", "intrinsics")
 
 
 @click.command(cls=RecipeCommand)
-@settings_options(AppSettings, special=dict.fromkeys(FILES, ExistingFileName))
+@settings_options(
+    AppSettings,
+    special={**dict.fromkeys(CHECKPOINTS, CheckpointName), **dict.fromkeys(FILES, ExistingFileName)},
+)
 def app(**options: Any) -> None:
     """Show the pose in photographs and short videos that are dropped on a local page.
 

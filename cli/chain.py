@@ -8,6 +8,7 @@ import rich_click as click
 
 from evolift.cli.options import (
     AnyPath,
+    ExistingCheckpoint,
     ExistingFile,
     RecipeCommand,
     num_workers_option,
@@ -25,10 +26,10 @@ def chain() -> None:
 
 
 @chain.command(cls=RecipeCommand)
-@click.argument("checkpoints", nargs=-1, type=ExistingFile)
+@click.argument("checkpoints", nargs=-1, type=ExistingCheckpoint)
 @click.option("--data", required=True, type=ExistingFile, help="Store of images with 2D and 3D joints.")
-@click.option("--detector", type=ExistingFile, help="Detector checkpoint, to be chained with --lifter.")
-@click.option("--lifter", type=ExistingFile, help="Lifter checkpoint, to be chained with --detector.")
+@click.option("--detector", type=ExistingCheckpoint, help="Detector checkpoint, to be chained with --lifter.")
+@click.option("--lifter", type=ExistingCheckpoint, help="Lifter checkpoint, to be chained with --detector.")
 @click.option("-o", "--output", type=AnyPath, help="CSV file to write, beside what is printed.")
 @settings_options(ModelSettings, only=("device",))
 @overwrite_option
@@ -97,7 +98,7 @@ def evaluate(
 
 
 @chain.command(cls=RecipeCommand)
-@click.argument("checkpoint", type=ExistingFile)
+@click.argument("checkpoint", type=ExistingCheckpoint)
 @output_option("Folder for detector.safetensors and lifter.safetensors")
 @overwrite_option
 @click.pass_context

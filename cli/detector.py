@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from evolift.cli.options import (
+    ExistingCheckpoint,
     ExistingFile,
     RecipeCommand,
     occluders_option,
@@ -114,7 +115,7 @@ def cut_outs(voc: Path, output: Path, limit: int | None, overwrite: bool) -> Non
 
 
 @detector.command(cls=RecipeCommand)
-@click.argument("checkpoint", type=ExistingFile)
+@click.argument("checkpoint", type=ExistingCheckpoint)
 @click.option("--data", type=ExistingFile, required=True, help="Store with images to evaluate on.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the scores as CSV here too.")
 @click.option(

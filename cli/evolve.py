@@ -9,6 +9,7 @@ from typing import Any
 import rich_click as click
 
 from evolift.cli.options import (
+    ExistingCheckpoint,
     ExistingFile,
     RecipeCommand,
     num_workers_option,
@@ -31,7 +32,7 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
 @settings_options(EvolutionSettings)
 @click.option(
     "--hardness",
-    type=ExistingFile,
+    type=ExistingCheckpoint,
     help="Lifter checkpoint whose error weighs parents (--sampling hardness).",
 )
 @click.option(

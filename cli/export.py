@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from evolift.cli.options import ExistingFile, RecipeCommand, output_option, overwrite_option
+from evolift.cli.options import ExistingCheckpoint, RecipeCommand, output_option, overwrite_option
 
 if TYPE_CHECKING:
     from evolift.training.onnx_file import OnnxGraph
 
 
 @click.command(cls=RecipeCommand)
-@click.argument("checkpoint", type=ExistingFile)
+@click.argument("checkpoint", type=ExistingCheckpoint)
 @click.option(
     "--refiner",
-    type=ExistingFile,
+    type=ExistingCheckpoint,
     help="Refiner checkpoint of `evolift lifter train-refiner`, to go behind the lifter.",
 )
 @output_option("ONNX file (.onnx)")

@@ -10,6 +10,7 @@ import rich_click as click
 from evolift.chain.settings import ChainTrainingSettings
 from evolift.cli.lifter_options import drop_lifter_options, lifter_options, lifter_settings
 from evolift.cli.options import (
+    ExistingCheckpoint,
     ExistingFile,
     RecipeCommand,
     occluders_option,
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 
 @click.command(cls=RecipeCommand)
 @click.argument("stores", nargs=-1, required=True, type=ExistingFile)
-@click.option("--detector", type=ExistingFile, help="Detector checkpoint to start from.")
+@click.option("--detector", type=ExistingCheckpoint, help="Detector checkpoint to start from.")
 @click.option(
-    "--lifter", type=ExistingFile, help="Lifter checkpoint to start from (row P: one trained on true 2D)."
+    "--lifter",
+    type=ExistingCheckpoint,
+    help="Lifter checkpoint to start from (row P: one trained on true 2D).",
 )
-@click.option("--chain", type=ExistingFile, help="Chain checkpoint to start from, instead of the two.")
+@click.option("--chain", type=ExistingCheckpoint, help="Chain checkpoint to start from, instead of the two.")
 @click.option(
     "--new-lifter",
     is_flag=True,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.core import ParameterSource
 
-from evolift.cli.lifter_options import LIFTER_TYPES
+from evolift.cli.lifter_options import LIFTER_TYPES, use_option
 from evolift.cli.options import (
     AnyPath,
+    ExistingCheckpoint,
     ExistingFile,
     RecipeCommand,
     command_record,
@@ -59,6 +60,7 @@ _validation_option = click.option(
 @lifter.command(cls=RecipeCommand)
 @click.argument("stores", nargs=-1, required=True, type=ExistingFile)
 @output_option("Run folder")
+@use_option
 @settings_options(LifterSettings, special=LIFTER_TYPES)
 @start_from_option
 @_validation_option
@@ -69,19 +71,25 @@ _validation_option = click.option(
 def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Train a lifter on pairs made on the fly from STORES of 3D poses.
 
-    Example: evolift lifter train cmu.h5 evolved.h5 -o runs/lifter --validation-share 0.1 --steps 20000
+    \b
+    Example:
+      evolift lifter train cmu.h5 evolved.h5 -o runs/lifter --validation-share 0.1 --steps 20000
+      evolift lifter train cmu.h5 evolved.h5 -o runs/photos --for photos
     """
     from evolift.lifter.model import LifterModel
     from evolift.lifter.training import train_lifter
     from evolift.training.process_rank import is_first_process
 
     start = options["start_from"]
+    settings = (
+        taken_settings(LifterSettings, options)
+        if start is None
+        else settings_of_start(ctx, options, LifterModel.load(start).settings, start)
+    )
     history = train_lifter(
         stores,
         output,
-        lifter=taken_settings(LifterSettings, options)
-        if start is None
-        else settings_of_start(ctx, options, LifterModel.load(start).settings, start),
+        lifter=settings,
         training=taken_settings(LifterTrainingSettings, options),
         **options,
     )
@@ -90,6 +98,11 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
         click.echo(
             f"{output / 'best.safetensors'}: {best['mpjpe']:.1f} mm on the validation poses at step {int(best['step'])}"
         )
+        if settings.normalisation == "screen":
+            click.echo(
+                "It is for cameras placed as in training; for photographs of unknown cameras train with --for photos.",
+                err=True,
+            )
 
 
 @lifter.command("train-refiner", cls=RecipeCommand)
@@ -136,7 +149,7 @@ def _best(history: pd.DataFrame) -> pd.Series[Any]:
 
 
 @lifter.command(cls=RecipeCommand)
-@click.argument("checkpoints", nargs=-1, required=True, type=ExistingFile)
+@click.argument("checkpoints", nargs=-1, required=True, type=ExistingCheckpoint)
 @click.option("--data", type=ExistingFile, required=True, help="Pose store to evaluate on.")
 @click.option(
     "-o",
@@ -151,7 +164,7 @@ def _best(history: pd.DataFrame) -> pd.Series[Any]:
 @click.option("--flip-test", is_flag=True, help="Average with the prediction of the mirrored input.")
 @click.option(
     "--refiner",
-    type=ExistingFile,
+    type=ExistingCheckpoint,
     help="Score each lifter with this refiner on top too; of `evolift lifter train-refiner`.",
 )
 @seed_option

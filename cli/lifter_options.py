@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from evolift.cli.recipe_file import flags_of
 from evolift.cli.settings_options import flag_of, flat_fields, settings_options, taken_settings
-from evolift.lifter.settings import LifterSettings
+from evolift.lifter.settings import USES, LifterSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import Skeleton
 
@@ -43,6 +43,27 @@ class JointOrder(click.ParamType[Any]):
 
 LIFTER_TYPES: dict[str, click.ParamType[Any]] = {"grouping": Grouping(), "joint_order": JointOrder()}
 """For `settings_options(LifterSettings, special=...)`."""
+
+
+def _take_defaults_of_use(ctx: click.Context, option: click.Parameter, use: str) -> None:
+    ctx.default_map = USES[use] | dict(ctx.default_map or {})
+
+
+use_option = click.option(
+    "--for",
+    "use",
+    type=click.Choice(list(USES)),
+    default="rig",
+    show_default=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_take_defaults_of_use,
+    help="What poses are to be lifted: of cameras placed as in training (Human3.6M's four), or photographs of unknown cameras: "
+    + "then defaults are "
+    + ", ".join(f"--{name} {value}" for name, value in USES["photos"].items())
+    + ". Flags and recipes win.",
+)
+"""Other defaults for `settings_options` of a lifter and its training."""
 
 lifter_options = settings_options(LifterSettings, leave_out=("skeleton",), special=LIFTER_TYPES)
 """Give a command the options of a lifter that gets its skeleton from elsewhere."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
+from evolift.artifacts.shipped_files import is_shipped, weights_file
 from evolift.cli.recipe_file import RecipeCommand as RecipeCommand  # noqa: PLC0414 - commands take it from here
 from evolift.cli.settings_options import settings_options
 from evolift.posedata.skeleton import Skeleton
@@ -17,10 +18,28 @@ from evolift.training.settings import RunSettings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+class CheckpointPath(click.Path):
+    """A checkpoint file, or the name of one that comes with the package."""
+
+    def __init__(self, *, path_type: type[Any] | None = None) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=path_type)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; files go before names."""
+        if isinstance(value, str) and not Path(value).exists() and is_shipped(value):
+            return self.coerce_path_result(str(weights_file(value)))
+        return super().convert(value, param, ctx)
+
+
 ExistingFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 ExistingFolder = click.Path(exists=True, file_okay=False, path_type=Path)
 ExistingFileName = click.Path(exists=True, dir_okay=False)
 """As `ExistingFile`, for settings, which hold paths as texts."""
+ExistingCheckpoint = CheckpointPath(path_type=Path)
+"""Of a detector, lifter, refiner or chain: each option that takes the weights of a stage."""
+CheckpointName = CheckpointPath()
+"""As `ExistingCheckpoint`, for settings."""
 ExistingPath = click.Path(exists=True, path_type=Path)
 AnyPath = click.Path(path_type=Path)
 

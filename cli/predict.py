@@ -9,13 +9,19 @@ from typing import Any
 import rich_click as click
 from click.core import ParameterSource
 
-from evolift.cli.options import AnyPath, ExistingFileName, RecipeCommand, overwrite_option
+from evolift.cli.options import AnyPath, CheckpointName, ExistingFileName, RecipeCommand, overwrite_option
 from evolift.cli.settings_options import settings_options, taken_settings, with_flags
 from evolift.posedata.errors import InputError
-from evolift.prediction.settings import PredictSettings
+from evolift.prediction.settings import OUTPUT, PredictSettings
 
 STREAM = (Path("-"),)
-FILES = ("chain", "detector", "lifter", "refiner", "person_weights", "mapping", "intrinsics")
+CHECKPOINTS = ("chain", "detector", "lifter", "refiner")
+FILES = ("person_weights", "mapping", "intrinsics")
+SPECIAL: dict[str, click.ParamType[Any]] = {
+    **dict.fromkeys(CHECKPOINTS, CheckpointName),
+    **dict.fromkeys(FILES, ExistingFileName),
+    "overlay_images": click.Path(exists=True),
+}
 
 
 class FormatList(click.ParamType[tuple[str, ...]]):
@@ -34,13 +40,18 @@ class FormatList(click.ParamType[tuple[str, ...]]):
 
 @click.command(cls=RecipeCommand)
 @click.argument("inputs", nargs=-1, type=AnyPath)
-@settings_options(
-    PredictSettings, special={**dict.fromkeys(FILES, ExistingFileName), "formats": FormatList()}
-)
+@settings_options(PredictSettings, special={**SPECIAL, "formats": FormatList()})
 @click.option(
     "--webcam", type=click.IntRange(0), metavar="NUMBER", help="Predict what a webcam sees, until Ctrl-C."
 )
-@click.option("-o", "--output", type=AnyPath, help="Folder to write; not for a stream.")
+@click.option(
+    "-o",
+    "--output",
+    type=AnyPath,
+    default=OUTPUT,
+    show_default=True,
+    help="Folder to write; not for a stream.",
+)
 @overwrite_option
 @click.pass_context
 def predict(
@@ -48,7 +59,7 @@ def predict(
     /,
     inputs: tuple[Path, ...],
     webcam: int | None,
-    output: Path | None,
+    output: Path,
     overwrite: bool,
     **options: Any,
 ) -> None:
@@ -60,7 +71,7 @@ def predict(
     and videos one person is searched for and followed, or with --persons everybody: person 1, 2, ... of an image from left to
     right, and tracks of a video. The output folder gets predictions.json (all poses, with skeleton, units
     and frame of reference), NAME_overlay.png or .mp4 for each image or video, and page.html, where the poses can be
-    rotated by mouse.
+    rotated by mouse. Keypoints are drawn on their images with --images.
 
     Joints of keypoints are told by their names in the file, else by --skeleton or --mapping, and only then by their number, which
     is said. Columns and keys that are not read, and joints that are not seen, are said too.
@@ -76,25 +87,27 @@ def predict(
     Example:
 
     \b
+      evolift predict photo.jpg
       evolift predict photo.jpg --chain runs/chain/best.safetensors -o poses
       evolift predict video.mp4 --chain runs/chain/best.safetensors --smooth -o poses
       evolift predict team.jpg --persons torchvision --max-people 5 -o poses
       evolift predict keypoints.json --lifter runs/lifter/best.safetensors -o poses
+      evolift predict keypoints.json --images photos -o poses
       tracker | evolift predict - --skeleton COCO17 --lifter runs/lifter/best.safetensors | viewer
     """
     settings = taken_settings(PredictSettings, options)
     report = _teller(ctx.command)
     if inputs == STREAM:
-        is_written = ctx.get_parameter_source("formats") is ParameterSource.COMMANDLINE
-        if is_written or output is not None or settings.smooth or webcam is not None:
+        is_written = any(
+            ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in ("formats", "output")
+        )
+        if is_written or settings.smooth or webcam is not None:
             raise InputError(
                 "a stream goes to standard output as JSON lines as it comes: leave out --output, --write, --smooth and --webcam"
             )
         ctx.exit(_answer_stream(settings, report))
     if STREAM[0] in inputs:
         raise InputError("- is a stream of keypoints, which cannot be mixed with files: give it alone")
-    if output is None:
-        raise InputError("say where to write with --output FOLDER")
 
     from evolift.cli.progress import progress_bar
     from evolift.posedata.output_file import escaped

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import rich_click as click
 from click.core import ParameterSource
 
-from evolift.cli.options import ExistingFile
+from evolift.cli.options import ExistingCheckpoint
 from evolift.cli.settings_options import flat_fields
 from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
@@ -16,7 +16,7 @@ SomeSettings = TypeVar("SomeSettings", bound=Settings)
 
 start_from_option = click.option(
     "--start-from",
-    type=ExistingFile,
+    type=ExistingCheckpoint,
     help="Begin with the network of this checkpoint and its settings, to train it further.",
 )
 

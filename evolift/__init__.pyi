@@ -19,7 +19,7 @@ from .detector2d.model import DetectorModel as DetectorModel
 from .detector2d.settings import DetectorSettings as DetectorSettings
 from .detector2d.settings import DetectorTrainingSettings as DetectorTrainingSettings
 from .detector2d.training import train_detector as train_detector
-from .evolution.job.algorithm import evolve as evolve
+from .evolution.job.array_evolution import evolve as evolve
 from .evolution.limits.limit_sources import joint_limits as joint_limits
 from .evolution.settings import EvolutionSettings as EvolutionSettings
 from .lifter.evaluation import evaluate_lifters as evaluate_lifters
@@ -44,8 +44,10 @@ from .posedata.skeleton import MPII16 as MPII16
 from .posedata.skeleton import SMPL22 as SMPL22
 from .posedata.skeleton import Skeleton as Skeleton
 from .posedata.store import PoseStore as PoseStore
+from .prediction.array_lifting import lift as lift
 from .prediction.file_prediction import predict_files as predict_files
 from .prediction.pipeline import Pipeline as Pipeline
+from .prediction.settings import FrameChoice as FrameChoice
 from .prediction.settings import PredictSettings as PredictSettings
 
 __version__: str

@@ -418,6 +418,30 @@ class LifterTrainingSettings(PoseTrainingSettings, frozen=True, kw_only=True):
     pairs: PairSettings = PairSettings()
 
 
+USES: dict[str, dict[str, Any]] = {
+    "rig": {},
+    "photos": {"normalisation": "box", "cameras": "random", "noise": 1.5, "missing": 0.05},
+}
+"""What lifters are for -> settings that differ from the defaults: rig, cameras placed as in training (Human3.6M's four), seen whole;
+photos, photographs of unknown cameras (`keypoint_lifter`, which comes with evolift, was trained so)."""
+
+
+def lifter_settings_for(use: str) -> tuple[LifterSettings, LifterTrainingSettings]:
+    """The settings of `evolift lifter train --for USE`.
+
+    Args:
+        use: one of `USES`.
+
+    Raises:
+        InputError: there is no such use.
+    """
+    if use not in USES:
+        raise InputError(f"`use` must be one of {', '.join(USES)}, not {use!r}")
+    values = dict(USES[use])
+    own = {name: values.pop(name) for name in LifterSettings.__struct_fields__ if name in values}
+    return LifterSettings(**own), LifterTrainingSettings(pairs=PairSettings(**values))
+
+
 class RefinerTrainingSettings(PoseTrainingSettings, frozen=True, kw_only=True):
     """How a refiner is trained."""
 

@@ -198,7 +198,7 @@ def _decode(path: Path, data: np.ndarray, factor: int, settings: ImageSettings) 
     if is_heic(data[:HEAD].tobytes()):
         return _heic(path, data)
     if not is_jpeg:  # only so does OpenCV keep transparency and 16 bits; it then leaves the orientation to us
-        image = _to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
+        image = to_rgb(path, _imdecode(path, data, cv2.IMREAD_UNCHANGED))
         return (
             image if start in _TIFF else _upright(image, read_orientation(data))
         )  # OpenCV always rotates TIFFs
@@ -226,7 +226,7 @@ def _heic(path: Path, data: np.ndarray) -> np.ndarray:
 
     decoded = ask_image(data, path, pixels)
     has_alpha = decoded.shape[2] == 4
-    return _to_rgb(path, cv2.cvtColor(decoded, cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGB2BGR))
+    return to_rgb(path, cv2.cvtColor(decoded, cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGB2BGR))
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
@@ -251,7 +251,16 @@ def _imdecode(path: Path, data: np.ndarray, flags: int) -> np.ndarray:
     return image
 
 
-def _to_rgb(path: Path, image: np.ndarray) -> np.ndarray:
+def to_rgb(path: Path | str, image: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
+    """Decoded pixels as RGB in bytes, what is transparent laid on white.
+
+    Args:
+        path: names the image in messages.
+        image: 8 or 16 bits as OpenCV decodes them: grey, grey and alpha, BGR or BGRA.
+
+    Raises:
+        InputError: it has other channels or pixels.
+    """
     if image.dtype not in (np.uint8, np.uint16):
         raise InputError(f"{path} has pixels of type {image.dtype}: save it with 8 or 16 bits")
     image = image[..., None] if image.ndim == 2 else image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+
+_ADDRESS = re.compile(r"(https?|ftp|s3|gs):/+", re.IGNORECASE)
 
 FilePath = str | Path
 """A path as users write it; what is for them takes both."""
@@ -52,6 +55,17 @@ def as_paths(paths: Any, name: str = "paths") -> list[Path]:
     return [as_path(path, name) for path in paths]
 
 
+def require_no_address(path: Path | str) -> None:
+    """Refuse an address on the web, which is no path though it can be taken for one.
+
+    Raises:
+        InputError: it is one.
+    """
+    if found := _ADDRESS.match(str(path)):
+        address = f"{found[1]}://{str(path)[found.end() :]}"  # paths have lost a stroke
+        raise InputError(f"{address} is an address on the web: download it first, and give the file")
+
+
 def require_regular_file(path: Path) -> None:
     """Refuse what is there and is no file: a pipe would be waited for, and a device read without end.
 
@@ -61,6 +75,7 @@ def require_regular_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
+        require_no_address(path)
         return  # told by who opens it
     except (OSError, ValueError) as error:  # such as a name that is too long, or one with a zero byte
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None

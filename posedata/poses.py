@@ -7,8 +7,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from jaxtyping import Float32, Int32, Int64, UInt8
+
+from evolift.posedata.errors import InputError
+from evolift.posedata.skeleton import Skeleton
 
 NO_CAMERA = -1
 NO_PARENT = -1
@@ -74,6 +78,37 @@ class Poses:
         for name, value in self._arrays():
             if len(value) != len(self.frame):
                 raise ValueError(f"{name} has {len(value)} rows, frame has {len(self.frame)}")
+
+    @classmethod
+    def of_joints(
+        cls,
+        joints_3d: npt.ArrayLike,
+        skeleton: Skeleton,
+        *,
+        subject: str = "someone",
+        action: str = "something",
+    ) -> Poses:
+        """Poses of one person, numbered in their order.
+
+        Args:
+            joints_3d: (poses, joints, 3), mm.
+            skeleton: of the joints.
+            subject, action: labels of all poses.
+
+        Raises:
+            InputError: the array has another shape.
+        """
+        try:
+            joints = np.asarray(joints_3d, np.float32)
+        except (TypeError, ValueError):
+            joints = np.zeros(0, np.float32)
+        if joints.ndim != 3 or joints.shape[1:] != (len(skeleton), 3) or not len(joints):
+            raise InputError(
+                f"`joints_3d` must be (poses, {len(skeleton)}, 3) millimetres for the skeleton {skeleton.name}, not {np.shape(joints_3d)}"
+            )
+        rows = len(joints)
+        labels = repeated_label(subject, rows), repeated_label(action, rows)
+        return cls(*labels, np.arange(rows), joints)
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.skeleton import SKELETONS, Skeleton
 
 SomeSettings = TypeVar("SomeSettings", bound="Settings")
 _MAX_WHOLE = 2**63 - 1
@@ -104,6 +104,8 @@ def _settled(name: str, value: Any, annotation: Any) -> Any:
     Raises:
         InputError: it cannot be.
     """
+    if isinstance(value, str) and value in SKELETONS and _class_in(annotation) is Skeleton:
+        return SKELETONS[value]
     if isinstance(value, Mapping):
         kind = _class_in(annotation)
         if kind is not None:

@@ -14,16 +14,18 @@ from typing import Any, cast
 import h5py
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError, StoreError, reason_of
 from evolift.posedata.hdf5_file import MIN_STRING, attribute_of, reading_hdf5
 from evolift.posedata.input_file import FilePath, as_path
+from evolift.posedata.named_skeleton import as_skeleton
 from evolift.posedata.plausibility import Implausible, PlausibilityCheck
 from evolift.posedata.poses import Lineage, Poses, labelled
 from evolift.posedata.settings import shown
-from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.skeleton import H36M17, Skeleton
 from evolift.posedata.store_layout import (
     ACCEPTED,
     CAMERA_SHAPES,
@@ -55,7 +57,7 @@ class PoseStore:
 
     Args:
         path: of the store.
-        skeleton: refuse a store of another one.
+        skeleton: refuse a store of another one; itself, or its name.
         validate: False skips the reading of all rows (the structure is always checked).
         implausible: accept poses that do not look like people's in millimetres with z up (`evolift.posedata.plausibility`); the
             attribute of this name says so afterwards, or that it was accepted when the store was written.
@@ -70,7 +72,7 @@ class PoseStore:
         self,
         path: FilePath,
         *,
-        skeleton: Skeleton | None = None,
+        skeleton: Skeleton | str | None = None,
         validate: bool = True,
         implausible: bool = False,
     ) -> None:
@@ -80,6 +82,7 @@ class PoseStore:
             with reading_hdf5(str(path), _ADVICE, StoreError):
                 self._read_header()
                 self.implausible = implausible or bool(self._opened.attrs.get(ACCEPTED, False))
+            skeleton = None if skeleton is None else as_skeleton(skeleton)
             if skeleton is not None and skeleton != self.skeleton:
                 raise StoreError(
                     f"{path}: its skeleton is {self.skeleton.name}, {skeleton.name} is needed: convert it"
@@ -89,6 +92,40 @@ class PoseStore:
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def from_array(
+        cls,
+        path: FilePath,
+        joints_3d: npt.ArrayLike,
+        skeleton: Skeleton | str = H36M17,
+        *,
+        coordinate_frame: CoordinateFrame = "world",
+        subject: str = "someone",
+        action: str = "something",
+        overwrite: bool = False,
+    ) -> PoseStore:
+        """Write 3D poses of one person as a store, and open it.
+
+        Args:
+            path: of the store, usually ending in `.h5`.
+            joints_3d: (poses, joints, 3), mm; z up, or in the frame of a camera if that is the frame.
+            skeleton: of the joints, or its name.
+            coordinate_frame: "world" or "camera".
+            subject, action: labels of all poses.
+            overwrite: replace an existing file.
+
+        Raises:
+            InputError: the array has another shape, or the skeleton is not known.
+            StoreError: the poses cannot be people's.
+            OutputError: the file exists, or cannot be written.
+        """
+        skeleton, path = as_skeleton(skeleton), as_path(path)
+        poses = Poses.of_joints(joints_3d, skeleton, subject=subject, action=action)
+        made = Provenance("evolift.PoseStore.from_array")
+        with PoseStoreWriter(path, skeleton, coordinate_frame, made, overwrite=overwrite) as writer:
+            writer.append(poses)
+        return cls(path)
 
     def _read_header(self) -> None:
         file = self._opened

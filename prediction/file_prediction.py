@@ -26,7 +26,7 @@ from evolift.prediction.persons.people_finder import people_finder
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.reports import Report, report_nothing
 from evolift.prediction.result_page import write_result_page
-from evolift.prediction.settings import PredictSettings
+from evolift.prediction.settings import OUTPUT, PredictSettings
 from evolift.training.run_folder import run_folder, run_record
 
 Predictor = Callable[[Any, str, Path], object]
@@ -35,7 +35,7 @@ Predictor = Callable[[Any, str, Path], object]
 
 def predict_files(
     inputs: FilePath | Sequence[FilePath],
-    output: str | Path,
+    output: str | Path = OUTPUT,
     settings: PredictSettings = PredictSettings(),
     *,
     webcam: int | None = None,
@@ -50,7 +50,7 @@ def predict_files(
 
     Args:
         inputs: files, folders of images and videos or of OpenPose files, and patterns such as `*.jpg`.
-        output: folder to make; it gets files of poses, an overlay of each image and video, and page.html.
+        output: folder to make, `runs/predict` if nothing else is said; it gets files of poses, an overlay of each image and video, and page.html.
         settings: what predicts, and how.
         webcam: number of a webcam to predict after the inputs, until Ctrl-C.
         overwrite: replace the folder if it is one of ours.
@@ -89,6 +89,7 @@ def predict_files(
             except EvoliftError as error:
                 results.failed.append(str(error))
             count.one_is_done()
+        results.note_labelled()
         results.note_incomplete()
         if settings.strict and results.incomplete:
             results.failed.append(f"{len(results.incomplete)} of the images are incomplete (`strict`)")
@@ -121,19 +122,35 @@ def _predictors(
         lifter = pipeline.lifter
     cameras = CameraRule.of_settings(settings.camera, lifter.settings.normalisation)
 
-    def keypoints(path: Path, label: str, _: Path) -> None:
+    def keypoints(path: Path, label: str, overlay: Path) -> None:
         predict_keypoint_file(
-            path, label, lifter, settings.keypoints, cameras, results, provenance=record, report=report
+            path,
+            label,
+            lifter,
+            settings.keypoints,
+            cameras,
+            results,
+            provenance=record,
+            overlay=overlay,
+            images=settings.images,
+            report=report,
         )
 
     if pipeline is None:
         return {"keypoints": keypoints}
     images = ImagePrediction(
-        pipeline, cameras, results, record, people, settings.people.box, images=settings.images
+        pipeline,
+        cameras,
+        results,
+        record,
+        people,
+        settings.people.box,
+        images=settings.images,
+        min_confidence=settings.people.min_confidence,
     )
 
     def video(source: Path | int, label: str, overlay: Path) -> None:
-        images.video(source, label, overlay, max_frames=settings.max_frames, progress=count.of_frames())
+        images.video(source, label, overlay, frames=settings.frames, progress=count.of_frames())
 
     return {"keypoints": keypoints, "image": images.image, "video": video}
 

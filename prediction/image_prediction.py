@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 
 from evolift.drawing.overlay import draw_box, draw_joints
 from evolift.drawing.pose_page import embedded_image
@@ -22,11 +22,13 @@ from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.video_file import VideoReader, VideoWriter
-from evolift.prediction.cameras.camera_choice import CameraRule
+from evolift.prediction.cameras.camera_choice import RIG_LIFTER, CameraRule, ChosenCamera
 from evolift.prediction.clip import Clip
 from evolift.prediction.persons.people_finder import PeopleFinder
-from evolift.prediction.pipeline import OutOfSightError, Pipeline, PosePrediction, predictions_of
+from evolift.prediction.pipeline import Pipeline
+from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction, predictions_of
 from evolift.prediction.prediction_results import PredictionResults
+from evolift.prediction.settings import FrameChoice
 from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
 
 MIN_SIDE = 16
@@ -58,6 +60,7 @@ class ImagePrediction:
         box: (left, top, width, height) of the one person, pixels; None to search for it.
         gathered: poses of a video that are put into arrays together.
         images: how large images and frames may be.
+        min_confidence: mean of the joints of one person who is searched for, below which nobody is there.
     """
 
     pipeline: Pipeline
@@ -68,6 +71,7 @@ class ImagePrediction:
     box: Sequence[float] | None = None
     gathered: int = GATHERED
     images: ImageSettings = ImageSettings()
+    min_confidence: float = 0.0
 
     def image(self, path: Path, label: str, overlay: Path) -> None:
         """Predict an image, and write it with the joints on it.
@@ -87,8 +91,8 @@ class ImagePrediction:
                 f"{path} has {image.shape[1]} x {image.shape[0]} pixels, too few to tell a person: give an image of {MIN_SIDE} pixels or more"
             )
         if is_animated(path):
-            self.results.note(f"{label} is animated: its first frame was taken.")
-        camera = self.cameras.of_image((image.shape[1], image.shape[0]), str(path), path)
+            self.results.note_all("animated: the first frame was taken", label)
+        camera = self._told(self.cameras.of_image((image.shape[1], image.shape[0]), str(path), path))
         names, poses = self._poses(image, str(path), label, camera.camera)
         if self.people is None:
             write_image(overlay, draw_box(with_people(image, poses), np.array(poses[0].box)), overwrite=True)
@@ -114,7 +118,7 @@ class ImagePrediction:
         label: str,
         overlay: Path,
         *,
-        max_frames: int | None = None,
+        frames: FrameChoice = FrameChoice(),
         progress: Progress = no_progress,
     ) -> None:
         """Follow people through a video, and write it with the joints on it.
@@ -125,7 +129,7 @@ class ImagePrediction:
             source: path of a file, or number of a webcam.
             label: of the clip.
             overlay: video to write.
-            max_frames: stop after so many.
+            frames: which are looked at.
             progress: counts frames.
 
         Raises:
@@ -134,23 +138,24 @@ class ImagePrediction:
         """
         with (
             VideoReader(source, self.images) as video,
-            VideoWriter(overlay, video.size, video.frames_per_second) as written,
+            VideoWriter(overlay, video.size, video.frames_per_second / frames.stride) as written,
         ):
-            camera = self.cameras.of_image(video.size, video.label)
+            camera = self._told(self.cameras.of_image(video.size, video.label))
             follow = self._follower(camera.camera)
             parts: list[Predictions] = []
             waiting: list[tuple[int, float, PosePrediction, str]] = []
+            numbers: list[int] = []
             times: list[float] = []
             provenance = {**self.provenance, "frames_per_second": {label: video.frames_per_second}}
 
             def gather() -> None:
                 # Arrays of single poses that stay would break up the memory that the networks use over and over.
                 if waiting:
-                    frames, seconds, poses, tracks = zip(*waiting, strict=True)
+                    seen_in, seconds, poses, tracks = zip(*waiting, strict=True)
                     table = predictions_of(
                         poses,
                         image=label,
-                        frames=frames,
+                        frames=seen_in,
                         people=tracks,
                         camera_assumption=camera.sentence,
                         provenance=provenance,
@@ -160,7 +165,8 @@ class ImagePrediction:
                     waiting.clear()
 
             try:
-                for number, image in enumerate(islice(video, max_frames)):
+                for number, image in frames.of(zip(count(), video)):
+                    numbers.append(number)
                     times.append(video.time)
                     drawn = image
                     if answers := follow(image):
@@ -174,11 +180,13 @@ class ImagePrediction:
                         if len(waiting) >= self.gathered:
                             gather()
                     written.write(drawn)
-                    progress(1, min(video.count, max_frames or video.count) or None)
+                    progress(1, frames.count(video.count) or None)
             except KeyboardInterrupt:
                 if isinstance(source, Path):
                     raise
-            if max_frames is None and video.is_cut_off:
+            if not numbers:
+                raise InputError(f"{label} ends after {video.read} frames: give a smaller `start`")
+            if frames.max_frames is None and video.is_cut_off:
                 self.results.failed.append(
                     f"{label} ends after {video.read} of {video.count} frames: it is damaged or cut off"
                 )
@@ -188,32 +196,44 @@ class ImagePrediction:
                 )
             gather()
             if not parts:
-                raise InputError(f"{label}: nobody was found in its {video.read} frames")
+                raise InputError(f"{label}: nobody was found in its {len(numbers)} frames")
         predictions = Predictions.concatenate(parts)
-        unseen = video.read - len(np.unique(predictions.frame))
+        unseen = len(numbers) - len(np.unique(predictions.frame))
         if unseen:
-            self.results.note(f"{label}: in {unseen} of {video.read} frames nobody was found.")
-        self.results.add(self._clip(label, predictions, np.array(times), video.frames_per_second))
+            self.results.note(f"{label}: in {unseen} of {len(numbers)} frames nobody was found.")
+        rate = video.frames_per_second
+        self.results.add(
+            self._clip(label, predictions, np.array(numbers), np.array(times), rate, frames.stride)
+        )
 
     def _clip(
-        self, label: str, predictions: Predictions, times: Float64[np.ndarray, "frames"], rate: float
+        self,
+        label: str,
+        predictions: Predictions,
+        numbers: Int64[np.ndarray, "frames"],
+        times: Float64[np.ndarray, "frames"],
+        rate: float,
+        stride: int,
     ) -> Clip:
         """The clip of a video, whose rate is that of its shortest steps if they vary.
 
         Args:
             label: of the clip.
             predictions: of its people.
-            times: of all its frames, seconds; NaN where the container has none.
+            numbers: of the frames that were looked at.
+            times: of these, seconds; NaN where the container has none.
             rate: frames per second that the file tells.
+            stride: frames from one that was looked at to the next.
         """
         if len(times) < 2 or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
-            return Clip(label, replace(predictions, time=np.full(len(predictions), np.nan)), rate)
-        if is_even(times, np.arange(len(times)), rate):
-            return Clip(label, predictions, rate)
+            known = predictions.frame / rate if stride > 1 else np.full(len(predictions), np.nan)
+            return Clip(label, replace(predictions, time=known), rate / stride)
+        if is_even(times, numbers, rate):
+            return Clip(label, predictions, rate / stride)
         shortest = rate_of(times)
         steps = np.diff(times)
         self.results.note(
-            f"{label}: its frame rate varies, frames last {1e3 * steps.min():.0f} to {1e3 * steps.max():.0f} ms: poses are at the times of its container, and bvh files have {shortest:.4g} frames per second; the overlay shows each frame for the same time, at {rate:.4g} frames per second."
+            f"{label}: its frame rate varies, frames last {1e3 * steps.min():.0f} to {1e3 * steps.max():.0f} ms: poses are at the times of its container, and bvh files have {shortest:.4g} frames per second; the overlay shows each frame for the same time, at {rate / stride:.4g} frames per second."
         )
         return Clip(label, predictions, shortest)
 
@@ -225,12 +245,18 @@ class ImagePrediction:
         if self.people is None:
             pose = self.pipeline.predict(image, self.box, camera)
             confidence = float(pose.confidence.mean())
+            if self.box is None and confidence < self.min_confidence:
+                raise InputError(
+                    f"{path}: nobody was found with a confidence of {self.min_confidence:g} (mean {confidence:.2f}): lower `min_confidence`, or give `box`"
+                )
             if self.box is None and confidence < LOW_CONFIDENCE:
-                doubt = f"(mean {confidence:.2f}): there may be nobody in the image."
                 self.results.note_image(
                     (label, 0),
-                    f"Unsure: the detector's confidence in this person is low {doubt}",
-                    f"{path}: the detector's confidence in its person is low {doubt}",
+                    f"Unsure: the detector's confidence in this person is low (mean {confidence:.2f}): there may be nobody in the image.",
+                )
+                self.results.note_all(
+                    "the detector's confidence in the person is low, there may be nobody in the image",
+                    f"{path} (mean {confidence:.2f})",
                 )
             return ["person 1"], [pose]
         names, poses = [], []
@@ -250,8 +276,15 @@ class ImagePrediction:
     def _follower(self, camera: Camera | None) -> PersonFollower | PeopleFollower:
         self._say_how()
         if self.people is None:
-            return PersonFollower(self.pipeline, camera, self.box)
+            return PersonFollower(self.pipeline, camera, self.box, self.min_confidence)
         return PeopleFollower(self.pipeline, self.people.boxes, camera)
+
+    def _told(self, camera: ChosenCamera) -> ChosenCamera:
+        """A camera; where it is unknown and the lifter is one for a known rig, that is noted."""
+        if camera.camera is None and self.pipeline.lifter.settings.normalisation == "screen":
+            self.pipeline.is_warned = True  # here, and so not once more by itself
+            self.results.note(RIG_LIFTER)
+        return camera
 
     def _say_how(self) -> None:
         if self.people is not None:

@@ -11,12 +11,14 @@ import numpy as np
 
 from evolift.lifter.lifter import Lifter
 from evolift.posedata.frame_numbers import rate_of
+from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.keypoint_formats.keypoint_files import read_keypoints
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
-from evolift.prediction.cameras.camera_choice import CameraRule
+from evolift.prediction.cameras.camera_choice import RIG_LIFTER, UNKNOWN, CameraRule
 from evolift.prediction.clip import Clip
 from evolift.prediction.keypoint_lifting import lift_keypoints
+from evolift.prediction.keypoint_overlays import draw_keypoints
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.reports import Report, report_nothing
 from evolift.prediction.settings import KeypointSettings
@@ -33,6 +35,8 @@ def predict_keypoint_file(
     results: PredictionResults,
     *,
     provenance: Mapping[str, Any],
+    overlay: Path | None = None,
+    images: ImageSettings = ImageSettings(),
     report: Report = report_nothing,
 ) -> None:
     """Lift the people of a file into the results; those that cannot be lifted are among the failures.
@@ -45,6 +49,8 @@ def predict_keypoint_file(
         cameras: which camera its images are taken to be of.
         results: to add to.
         provenance: of the predictions.
+        overlay: video to draw the keypoints on, or where overlays of images go; where the settings name these.
+        images: how large they may be.
         report: called with sentences on what was recognised.
 
     Raises:
@@ -74,7 +80,12 @@ def predict_keypoint_file(
         elif not rate:
             problem = f"{path} does not tell the time between frames (give `frames_per_second`)"
         clip = replace(clip, problem=problem, is_mendable=keypoints.is_tracked)
+    if chosen.sentence == UNKNOWN["screen"] and len(lifted.predictions):
+        results.note(RIG_LIFTER)
     results.add(clip)
+    if settings.overlay_images is not None and overlay is not None and len(lifted.predictions):
+        source = Path(settings.overlay_images)
+        draw_keypoints(lifted.predictions, label, source, overlay.with_suffix(".mp4"), results, images)
 
 
 def _rate(keypoints: Keypoints) -> float | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from evolift.artifacts.shipped_files import KEYPOINT_LIFTER, PHOTO_POSE, shipped_weights
+from evolift.artifacts.shipped_files import KEYPOINT_LIFTER, PHOTO_POSE, shipped_weights, weights_file
 from evolift.chain.model import ChainModel
 from evolift.lifter.lifter import Lifter
 from evolift.lifter.model import LifterModel
@@ -32,7 +30,7 @@ def image_pipeline(models: ModelSettings, report: Report = report_nothing) -> Pi
     if not any(stages.values()):
         report(_shipped(PHOTO_POSE))
         return Pipeline.from_pretrained(PHOTO_POSE, device=models.device, refiner=refiner)
-    paths = {name: None if path is None else Path(path) for name, path in stages.items()}
+    paths = {name: None if path is None else weights_file(path) for name, path in stages.items()}
     return Pipeline.from_checkpoints(**paths, device=models.device, refiner=refiner)
 
 
@@ -51,9 +49,9 @@ def keypoint_lifter(models: ModelSettings, report: Report = report_nothing) -> L
         raise InputError("to lift keypoints give `lifter` or `chain`, one of the two, and no `detector`")
     lifter: Lifter
     if models.chain is not None:
-        lifter = ChainModel.load(Path(models.chain)).lifter
+        lifter = ChainModel.load(weights_file(models.chain)).lifter
     elif models.lifter is not None:
-        lifter = LifterModel.load(Path(models.lifter))
+        lifter = LifterModel.load(weights_file(models.lifter))
     else:
         report(_shipped(KEYPOINT_LIFTER))
         lifter = LifterModel.load(shipped_weights(KEYPOINT_LIFTER))
@@ -63,7 +61,7 @@ def keypoint_lifter(models: ModelSettings, report: Report = report_nothing) -> L
 
 
 def _refiner(models: ModelSettings) -> RefinerModel | None:
-    return None if models.refiner is None else RefinerModel.load(Path(models.refiner))
+    return None if models.refiner is None else RefinerModel.load(weights_file(models.refiner))
 
 
 def _shipped(name: str) -> str:

@@ -37,9 +37,9 @@ class PredictionResults:
         image_notes: sentences on single images or frames, which the page shows with them; `notes` has what they say too.
         failed: a sentence for each thing that could not be done.
         incomplete: labels of the images that lack a part of their data.
+        labelled: what is to be said of several images, and their labels.
         frames_per_second: of the last clip over time, for a page.
         written: the files of poses, and the page.
-        said_of_images: those of `notes` that `image_notes` say too.
     """
 
     is_smooth: bool = False
@@ -49,9 +49,9 @@ class PredictionResults:
     image_notes: dict[FrameKey, list[str]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
+    labelled: dict[str, list[str]] = field(default_factory=dict)
     frames_per_second: float = _IMAGES_PER_SECOND
     written: list[Path] = field(default_factory=list)
-    said_of_images: set[str] = field(default_factory=set)
 
     def add(self, clip: Clip) -> None:
         """Keep a clip if it has anybody in it.
@@ -73,28 +73,26 @@ class PredictionResults:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def note_image(self, key: FrameKey, sentence: str, said: str | None = None) -> None:
-        """Add a sentence that the page shows with an image.
-
-        Args:
-            key: of the image.
-            sentence: as it reads beside the image.
-            said: as it reads among the results, if nothing else says so there.
-        """
+    def note_image(self, key: FrameKey, sentence: str) -> None:
+        """Add a sentence that the page shows with an image."""
         self.image_notes.setdefault(key, []).append(sentence)
-        if said is not None:
-            self.note(said)
-            self.said_of_images.add(said)
+
+    def note_all(self, what: str, label: str) -> None:
+        """Add an image to those of which the same is to be said; `note_labelled` makes one sentence of them all."""
+        self.labelled.setdefault(what, []).append(label)
+
+    def note_labelled(self) -> None:
+        """Add a sentence for each thing that is to be said of several images."""
+        for what, labels in self.labelled.items():
+            self.note(f"{what[0].upper()}{what[1:]}: {_named(labels)}.")
+        self.labelled.clear()
 
     def note_incomplete(self) -> None:
         """Add a sentence on the images that are incomplete, if there are any."""
         if self.incomplete:
-            names = self.incomplete[:MAX_SENTENCES]
-            more = len(self.incomplete) - len(names)
-            named = ", ".join(names) + (f" and {more} more" if more else "")
             what, copy = ("images are", "them") if len(self.incomplete) > 1 else ("image is", "it")
             self.note(
-                f"{len(self.incomplete)} {what} incomplete, a part is missing and was predicted as grey: {named}; copy {copy} again."
+                f"{len(self.incomplete)} {what} incomplete, a part is missing and was predicted as grey: {_named(self.incomplete)}; copy {copy} again."
             )
 
     @property
@@ -163,3 +161,8 @@ class PredictionResults:
             more = len(self.failed) - MAX_SENTENCES
             sentences = self.failed[:MAX_SENTENCES] + ([f"and {more} more like these"] if more > 0 else [])
             raise InputError("; ".join(sentences))
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = len(labels) - MAX_SENTENCES
+    return ", ".join(labels[:MAX_SENTENCES]) + (f" and {more} more" if more > 0 else "")

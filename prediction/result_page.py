@@ -18,17 +18,13 @@ def write_result_page(path: Path, results: PredictionResults, title: str) -> Non
     predictions = results.joined()
     readings = joint_readings(predictions.skeleton)
     kept = results.images.kept()
-    # What is said of an image is shown with it, unless the page has not got it.
-    elsewhere = [note for note in results.notes if note not in results.said_of_images]
-    if not results.image_notes.keys() <= kept.keys():
-        elsewhere = results.notes
     write_prediction_page(
         path,
         predictions,
         title=title,
         images=kept,
         readings=readings,
-        notes=[predictions.camera_assumption, *([NOTE] if readings else []), *elsewhere],
+        notes=[predictions.camera_assumption, *([NOTE] if readings else []), *results.notes],
         image_notes=results.image_notes,
         frames_per_second=results.frames_per_second / results.images.stride,
     )

@@ -5,12 +5,15 @@ Paths are texts, as JSON and recipes have them. This file imports nothing slow, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+from evolift.artifacts.shipped_files import is_shipped, weights_file
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.settings import Settings
@@ -18,9 +21,12 @@ from evolift.posedata.skeleton import Skeleton
 
 FORMATS = ("json", "jsonl", "csv", "npz", "h5", "bvh", "sleap")
 """Files of poses that can be written."""
+OUTPUT = "runs/predict"
+"""Folder that predictions go into, if nothing else is said."""
 MAX_FOCAL = 1_000_000
 """Pixels; a longer lens sees less than a person."""
 
+Frame = TypeVar("Frame")
 Pixels = Annotated[int, Meta(ge=1)]
 Smooth = Annotated[
     bool,
@@ -35,12 +41,26 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
 
     panel: ClassVar[str | None] = "Network"
 
-    chain: Annotated[str, Meta(description="Chain checkpoint of `evolift finetune`.")] | None = None
+    chain: (
+        Annotated[
+            str,
+            Meta(
+                description="Chain checkpoint of `evolift finetune`, or photo_pose, which comes with evolift."
+            ),
+        ]
+        | None
+    ) = None
     detector: (
         Annotated[str, Meta(description="Detector checkpoint, to be chained with that of a lifter.")] | None
     ) = None
     lifter: (
-        Annotated[str, Meta(description="Lifter checkpoint; enough by itself for files of keypoints.")] | None
+        Annotated[
+            str,
+            Meta(
+                description="Lifter checkpoint, or keypoint_lifter, which comes with evolift; enough by itself for files of keypoints."
+            ),
+        ]
+        | None
     ) = None
     refiner: (
         Annotated[
@@ -51,13 +71,15 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    device: Annotated[str, Meta(description="cpu, cuda, mps, ...")] = "cpu"
+    device: Annotated[
+        str, Meta(description="cpu, cuda, mps, ..., or auto: the accelerator if there is one.")
+    ] = "cpu"
 
     @property
     def files(self) -> list[Path]:
         """The checkpoints that were given."""
         given = (self.chain, self.detector, self.lifter, self.refiner)
-        return [Path(path) for path in given if path is not None]
+        return [weights_file(path) if is_shipped(path) else Path(path) for path in given if path is not None]
 
 
 class PersonSettings(Settings, frozen=True, kw_only=True):
@@ -75,6 +97,14 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    min_confidence: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Take nobody to be in an image, or a frame, if the mean confidence of the joints of the person who was searched for is lower.",
+        ),
+    ] = 0.0
     persons: (
         Annotated[
             str,
@@ -119,7 +149,7 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
             raise InputError("`persons` and `box` both say where people are: give one of the two")
         if self.persons is None:
             for field in msgspec.structs.fields(PersonSettings):
-                if field.name != "box" and getattr(self, field.name) != field.default:
+                if field.name not in ("box", "min_confidence") and getattr(self, field.name) != field.default:
                     raise InputError(f"`{field.name}` belongs to `persons`: give that, too, or leave it out")
 
     def require_images(self) -> None:
@@ -142,6 +172,36 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
         if self.persons is not None and self.persons.lower().endswith(".onnx"):
             files.append(Path(self.persons))
         return files
+
+
+class FrameChoice(Settings, frozen=True, kw_only=True):
+    """Which frames of videos are looked at."""
+
+    start: Annotated[int, Meta(ge=0, description="First frame of videos that is looked at, from 0.")] = 0
+    stride: Annotated[int, Meta(ge=1, description="Look at every nth frame of videos.")] = 1
+    max_frames: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="Stop videos and webcam after so many frames.",
+                extra={"flag": "frames"},
+            ),
+        ]
+        | None
+    ) = None
+
+    def of(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The chosen of some frames."""
+        return islice(frames, self.start, self._stop, self.stride)
+
+    def count(self, frames: int) -> int:
+        """How many are chosen of so many frames."""
+        return len(range(frames)[self.start : self._stop : self.stride])
+
+    @property
+    def _stop(self) -> int | None:
+        return None if self.max_frames is None else self.start + self.stride * (self.max_frames - 1) + 1
 
 
 class KeypointSettings(Settings, frozen=True, kw_only=True):
@@ -193,6 +253,17 @@ class KeypointSettings(Settings, frozen=True, kw_only=True):
         | None
     ) = None
 
+    overlay_images: (
+        Annotated[
+            str,
+            Meta(
+                description="Folder of the images, or the video, that keypoints are of, to draw them on.",
+                extra={"flag": "images", "metavar": "FOLDER|VIDEO"},
+            ),
+        ]
+        | None
+    ) = None
+
     def require_files(self) -> None:
         """Refuse what says how keypoints are read, for inputs that hold none.
 
@@ -215,6 +286,8 @@ class KeypointSettings(Settings, frozen=True, kw_only=True):
         """
         if self.format not in (None, "jsonl"):
             raise InputError(f"a stream is of JSON lines: leave out `format` {self.format}")
+        if self.overlay_images is not None:
+            raise InputError("a stream has no overlays: leave out `overlay_images`")
         if self.frames_per_second is not None:
             raise InputError(
                 "a stream is lifted as it comes, whatever time passes: leave out `frames_per_second`"
@@ -272,17 +345,7 @@ class PredictSettings(Settings, frozen=True, kw_only=True):
     keypoints: KeypointSettings = KeypointSettings()
     camera: CameraSettings = CameraSettings()
     images: ImageSettings = ImageSettings()
-    max_frames: (
-        Annotated[
-            int,
-            Meta(
-                ge=1,
-                description="Stop videos and webcam after so many frames.",
-                extra={"flag": "frames"},
-            ),
-        ]
-        | None
-    ) = None
+    frames: FrameChoice = FrameChoice()
     smooth: Smooth = False
     formats: Annotated[
         tuple[str, ...],

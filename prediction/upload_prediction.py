@@ -14,6 +14,7 @@ from evolift.prediction.persons.people_finder import PeopleFinder
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.result_page import write_result_page
+from evolift.prediction.settings import FrameChoice
 from evolift.prediction.upload_server import Answer
 
 FORMATS = ("json", "csv")
@@ -55,9 +56,12 @@ def predict_upload(
     results = PredictionResults(is_smooth=is_smooth)
     prediction = ImagePrediction(pipeline, cameras, results, people=people, box=box, images=images)
     if is_video:
-        prediction.video(path, name, output / "overlay.mp4", max_frames=frames, progress=progress)
+        prediction.video(
+            path, name, output / "overlay.mp4", frames=FrameChoice(max_frames=frames), progress=progress
+        )
     else:
         prediction.image(path, name, output / "overlay.png")
+    results.note_labelled()
     results.note_incomplete()
     write_result_page(output / "page.html", results, name)
     results.write_files(output, (*FORMATS, "bvh") if is_video else FORMATS)

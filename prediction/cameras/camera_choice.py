@@ -24,6 +24,11 @@ UNKNOWN = {
     "screen": "The camera is taken to be like those that the lifter was trained with, and to have taken the whole image.",
 }
 """What is said of unknown cameras, by the normalisation of the lifter."""
+RIG_LIFTER = (
+    "The camera is unknown, and this lifter was trained for a known rig (normalisation `screen`): on photographs of other cameras "
+    "thighs came out between 153 and 456 mm long. Train one by `evolift lifter train --for photos`, or use keypoint_lifter, which comes with evolift."
+)
+"""Said where a lifter of normalisation `screen` meets an unknown camera."""
 
 
 class ChosenCamera(NamedTuple):

@@ -179,7 +179,8 @@ class TorchvisionCandidates:
     """
 
     def __init__(self, model: nn.Module, device: str = "cpu") -> None:
-        self.model, self.device = on_device(model, device).eval(), device
+        self.model = on_device(model, device).eval()
+        self.device = next(self.model.parameters()).device
 
     @torch.no_grad()
     def __call__(self, image: Image) -> Candidates:

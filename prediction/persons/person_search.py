@@ -6,9 +6,15 @@ those of the highest confidence so far. That is the mean confidence of the joint
 
 With windows of half the size, five of them, the sums told the right one best on LSPET photographs 1 to 600 (see
 `WINDOWS` and `KEPT`; more windows and rounds gave little for their time).
+
+Sums of floats depend on the number of threads in their last digits, and each look into a box that depends on the look before
+makes more of such a difference: poses would be millimetres apart. So boxes lie on a grid, and confidences are counted in steps
+and the earlier of two equal ones wins; a difference in the last digit is gone after each round, but where it straddles a step.
 """
 
 from __future__ import annotations
+
+import math
 
 import cv2
 import numpy as np
@@ -24,6 +30,12 @@ WINDOW = 0.5
 """Side of the windows, in longer sides of the image."""
 KEPT = (3, 2, 1)
 """How many windows or boxes are kept after each round."""
+STEPS = 1000
+"""Of the mean confidence, from 0 to 1."""
+GRID = 256
+"""Steps of the grid that boxes lie on in the longer side of a box, rounded up to a power of two pixels.
+
+A coarser one costs: with 64 the confidence on 103 LSPET photographs was 0.011 lower in the mean, and PCK 0.013."""
 _SHARPNESS = 8  # crops' sides that the longer side of an image has at most during the search
 
 
@@ -40,12 +52,13 @@ def find_person(
     small, zoom = _reduced(image, _SHARPNESS * max(model.settings.size))
     boxes: list[Box] = search_windows(small.shape[1], small.shape[0])
     padding = 1.0  # windows are cropped as they are, boxes of joints with what surrounds them
-    confidence = np.zeros(len(boxes))
+    confidence = np.zeros(len(boxes), np.int64)
     for kept in KEPT:
         seen = detect_joints(model, small, boxes, padding=padding)
-        confidence += seen.confidence.mean(-1)
+        confidence += np.rint(STEPS * seen.confidence.mean(-1)).astype(np.int64)
         best = np.argsort(-confidence, kind="stable")[:kept]
-        boxes, confidence = [box_of_joints(seen.joints[index]) for index in best], confidence[best]
+        boxes = [box_on_grid(box_of_joints(seen.joints[index])) for index in best]
+        confidence = confidence[best]
         padding = model.settings.padding
     left, top, width, height = np.array(boxes[0]) / zoom
     # Boxes begin at the edges of pixels, which are half a pixel before their centres.
@@ -69,6 +82,22 @@ def box_of_joints(joints: Float[np.ndarray, "joints 2"]) -> tuple[float, float, 
     size = np.maximum(upper - lower, 2)
     left, top = (lower + upper - size) / 2
     return float(left), float(top), float(size[0]), float(size[1])
+
+
+def box_on_grid(box: Box) -> tuple[float, float, float, float]:
+    """A box whose middle and sides are moved to a grid, which is as fine as the box is small.
+
+    So boxes that differ by rounding alone become the same one; the middle and the sides move by a 256th of the longer side at most.
+
+    Args:
+        box: (left, top, width, height), pixels.
+    """
+    left, top, width, height = box
+    step = 2.0 ** math.ceil(math.log2(max(width, height) / GRID))
+    width, height = (max(1, round(side / step)) * step for side in (width, height))
+    middle = (round((at + side / 2) / step) * step for at, side in ((left, box[2]), (top, box[3])))
+    across, down = middle
+    return across - width / 2, down - height / 2, width, height
 
 
 def _reduced(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:

@@ -14,6 +14,7 @@ from evolift.cli.lifter import lifter
 from evolift.lifter.data.detection_errors import DetectionErrors, save_detection_errors
 from evolift.lifter.model import LifterModel
 from evolift.lifter.refiner import RefinerModel
+from evolift.lifter.settings import LifterSettings, LifterTrainingSettings, lifter_settings_for
 from evolift.posedata.errors import CheckpointError, InputError, OutputError
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.skeleton import H36M17
@@ -198,3 +199,48 @@ def test_public_checkpoints_are_converted(tmp_path) -> None:
         run("convert", public, "-o", tmp_path / "lifter.safetensors")
     with pytest.raises(CheckpointError, match="has no state_dict of tensors"):
         run("convert", tmp_path / "lifter.safetensors", "-o", tmp_path / "b.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), ("screen", "ring", 0.0, 0.0)),
+        (("--for", "rig"), ("screen", "ring", 0.0, 0.0)),
+        (("--for", "photos"), ("box", "random", 1.5, 0.05)),
+        (("--noise", "3", "--for", "photos"), ("box", "random", 3.0, 0.05)),
+        (("--recipe", "{recipe}", "--for", "photos"), ("box", "random", 2.0, 0.05)),
+        (("--for", "photos", "--recipe", "{recipe}"), ("box", "random", 2.0, 0.05)),
+        (("--recipe", "{for_photos}"), ("box", "random", 1.5, 0.05)),
+        (("--recipe", "{for_photos}", "--cameras", "ring"), ("box", "ring", 1.5, 0.05)),
+    ],
+)
+def test_what_a_lifter_is_for_sets_its_defaults(
+    evolift, tiny_store, tmp_path, monkeypatch, words: tuple[str, ...], expected: tuple[object, ...]
+) -> None:
+    given = []
+
+    def record(stores, output, *, lifter, training, **_):
+        given.append((lifter, training))
+        return pd.DataFrame({"mpjpe": [1.0], "step": [1]})
+
+    monkeypatch.setattr("evolift.lifter.training.train_lifter", record)
+    recipes = {"recipe": "noise = 2.0", "for_photos": 'for = "photos"'}
+    for name, option in recipes.items():
+        text = f'purpose = "p"\ncommand = "lifter train"\n[options]\n{option}\n'
+        (tmp_path / f"{name}.toml").write_text(text)
+    places = {name: tmp_path / f"{name}.toml" for name in recipes}
+    given_words = [word.format(**places) for word in words]
+    command = evolift("lifter", "train", tiny_store, "-o", tmp_path / "o", *given_words)
+    assert command.returncode == 0, command.stderr
+    ((lifter_given, training),) = given
+    pairs = training.pairs
+    assert (lifter_given.normalisation, pairs.cameras, pairs.noise, pairs.missing) == expected
+    if words[:2] == ("--for", "photos") and len(words) == 2:
+        assert (lifter_given, training) == lifter_settings_for("photos")
+    assert ("train with --for photos" in command.stderr) == (expected[0] == "screen")
+
+
+def test_uses_are_named(tiny_store) -> None:
+    assert lifter_settings_for("rig") == (LifterSettings(), LifterTrainingSettings())
+    with pytest.raises(InputError, match=r"^`use` must be one of rig, photos, not 'video'$"):
+        lifter_settings_for("video")

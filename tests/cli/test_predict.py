@@ -29,7 +29,8 @@ from evolift.posedata.store import PoseStore
 from evolift.posedata.video_file import VideoReader, VideoWriter
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.image_prediction import ImagePrediction
-from evolift.prediction.pipeline import OutOfSightError, Pipeline
+from evolift.prediction.pipeline import Pipeline
+from evolift.prediction.pose_prediction import OutOfSightError
 from evolift.prediction.prediction_results import PredictionResults
 from tests.headless_chromium import HeadlessPage
 from tests.posedata.keypoint_samples import csv_text
@@ -79,6 +80,53 @@ def test_images_become_poses_overlays_and_a_page(evolift, checkpoints: Path, tmp
     assert "wide.png" in (output / "page.html").read_text()
 
 
+def test_shipped_weights_are_taken_by_name_and_the_output_has_a_default(
+    evolift, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("predict", checkpoints / "wide.png", "--device", "auto", "--chain", "photo_pose")
+    result = evolift(*arguments)
+    assert result.returncode == 0, result.stderr
+    named = read_predictions(tmp_path / "runs" / "predict" / "predictions.json")
+    expected = Pipeline.from_pretrained("photo_pose").predict(checkpoints / "wide.png").joints_3d
+    np.testing.assert_allclose(named.joints_3d[0], expected, atol=0.1)
+    shutil.copy(checkpoints / "chain.safetensors", tmp_path / "photo_pose")  # files go before names
+    assert evolift(*arguments, "--overwrite").returncode == 0
+    again = read_predictions(tmp_path / "runs" / "predict" / "predictions.json")
+    assert np.abs(again.joints_3d - named.joints_3d).max() > 1
+
+
+def test_a_lifter_for_a_rig_is_warned_of_once(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    lifter = LifterModel(LifterSettings(hidden=16, blocks=1)).eval()
+    lifter.save(tmp_path / "rig.safetensors")
+    stages = ("--detector", checkpoints / "detector.safetensors", "--lifter", tmp_path / "rig.safetensors")
+    images = (checkpoints / "wide.png", checkpoints / "tall.png")
+    result = evolift("predict", *images, *stages, "-o", tmp_path / "a")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("this lifter was trained for a known rig") == 1
+    known = evolift("predict", *images, *stages, "--assume-camera", "-o", tmp_path / "b")
+    assert "known rig" not in known.stderr
+    box = evolift("predict", *images, "--chain", checkpoints / "chain.safetensors", "-o", tmp_path / "c")
+    assert "known rig" not in box.stderr
+    keypoints = (coco_file(tmp_path), "--image-size", 500, 500, "--lifter", tmp_path / "rig.safetensors")
+    assert "known rig" in evolift("predict", *keypoints, "-o", tmp_path / "d").stderr
+
+
+def test_keypoints_are_drawn_on_their_images(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    from tests.posedata.keypoint_samples import points
+
+    (tmp_path / "k.csv").write_text(csv_text(points(H36M17), H36M17))
+    (tmp_path / "photos").mkdir()
+    shutil.copy(checkpoints / "wide.png", tmp_path / "photos" / "img0.jpg")
+    given = ("predict", tmp_path / "k.csv", "--lifter", checkpoints / "lifter.safetensors")
+    result = evolift(*given, "--images", tmp_path / "photos", "-o", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    overlay = cv2.imread(str(tmp_path / "out" / "img0_overlay.png"))
+    assert (overlay != cv2.imread(str(checkpoints / "wide.png"))).any()
+    assert "Not drawn" in result.stderr
+    assert "data:image/jpeg" in (tmp_path / "out" / "page.html").read_text()
+
+
 def test_detector_and_lifter_say_what_their_chain_says(checkpoints: Path) -> None:
     image = np.random.default_rng(1).integers(0, 255, (120, 90, 3), np.uint8)
     chain = Pipeline.from_checkpoints(chain=checkpoints / "chain.safetensors")
@@ -112,8 +160,8 @@ def test_a_list_of_images_gives_a_list_of_poses(checkpoints: Path) -> None:
         InputError, match=r"`box` must be four numbers \(left, top, width, height\), not \(nan, "
     ):
         pipeline.predict(images[0], (np.nan, 0, 5, 5))
-    for wrong in (images[0][..., 0], images[0] / 255, np.zeros((0, 4, 3), np.uint8)):
-        with pytest.raises(InputError, match="an image must be RGB in bytes"):
+    for wrong in (images[0][..., None], images[0].astype(np.int64), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(InputError, match="an image must be"):
             pipeline.predict(wrong)
 
 
@@ -125,11 +173,17 @@ def test_images_may_be_named_by_their_files(checkpoints: Path) -> None:
         np.testing.assert_array_equal(pipeline.predict([named])[0].joints_3d, expected)
     with pytest.raises(InputError, match=r"none.png cannot be read"):
         pipeline.predict(checkpoints / "none.png")
-    for wrong in (Image.new("RGB", (4, 4)), None, 3.0):
+    with pytest.raises(
+        InputError, match=r"https://a.org/photo.jpg is an address on the web: download it first"
+    ):
+        pipeline.predict("https://a.org/photo.jpg")
+    for wrong in (None, 3.0):
         with pytest.raises(
-            InputError, match="an image must be an array, RGB in bytes, or the path of a file"
+            InputError, match="an image must be an array, a Pillow image or the path of a file"
         ):
             pipeline.predict(wrong)
+    np.testing.assert_array_equal(pipeline.predict(Image.open(path)).joints_3d, expected)
+    assert len(pipeline.predict(path).plot(path).axes) == 2
 
 
 def test_a_pose_can_be_plotted(checkpoints: Path) -> None:
@@ -195,7 +249,7 @@ def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refuse
     assert "cut.gif is not a readable image" in result.stderr
     assert read_predictions(tmp_path / "o" / "predictions.json").image == names[:2]
     page = (tmp_path / "o" / "page.html").read_text()
-    said = "moving.webp is animated: its first frame was taken."
+    said = "Animated: the first frame was taken: moving.gif, moving.webp."
     assert said in page
     assert said in result.stderr
     assert said in read_predictions(tmp_path / "o" / "predictions.json").provenance["notes"]
@@ -207,6 +261,15 @@ def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refuse
     [
         (("{empty}", "--chain", "{chain}"), "there are no images in this folder"),
         (("{checkpoints}/none.png", "--chain", "{chain}"), "there is no such file or folder"),
+        (
+            ("https://example.org/a.jpg", "--chain", "{chain}"),
+            "https://example.org/a.jpg is an address on the web: download it first, and give the file",
+        ),
+        (("{checkpoints}/wide.png", "--chain", "phto_pose"), "'phto_pose' does not exist"),
+        (
+            ("{checkpoints}/wide.png", "--chain", "{chain}", "--min-confidence", "1"),
+            "nobody was found with a confidence of 1 (mean 0.",
+        ),
         (
             ("{checkpoints}/wide.png", "--chain", "{checkpoints}/lifter.safetensors"),
             "a checkpoint of the stage 'lifter', not 'chain'",
@@ -575,7 +638,6 @@ def test_a_stream_of_lines_is_answered_by_lines(
     assert "leave out --output, --write" in evolift(*given, "-o", tmp_path / "x").stderr
     assert "leave out --output, --write" in evolift(*given, "--write", "json").stderr
     assert "--box says where people are in images" in evolift(*given, "--box", 1, 2, 3, 4).stderr
-    assert "say where to write" in evolift("predict", coco_file(tmp_path), *given[2:]).stderr
 
 
 def test_a_stream_goes_on_after_names_and_bytes_that_are_no_text(checkpoints: Path) -> None:

@@ -15,6 +15,7 @@ from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.settings import (
     AppSettings,
     CameraSettings,
+    FrameChoice,
     KeypointSettings,
     ModelSettings,
     PersonSettings,
@@ -63,13 +64,27 @@ def test_every_setting_can_be_reached(evolift, passed: list[PredictSettings], tm
         "--fps",
         25,
     )
-    others = ("--intrinsics", file, "--assume-camera", "--frames", 9, "--smooth", "--write", "json, BVH,json")
+    others = (
+        "--intrinsics",
+        file,
+        "--assume-camera",
+        "--frames",
+        9,
+        "--start",
+        4,
+        "--stride",
+        2,
+        "--smooth",
+        "--write",
+        "json, BVH,json",
+    )
     pixels = ("--max-megapixels", 50, "--strict")
     everything = evolift(
         "predict", "photo.jpg", *stages, *persons, *keypoints, *others, *pixels, "-o", tmp_path / "out"
     )
     assert everything.returncode == 0, everything.stderr
-    rest = evolift("predict", "photo.jpg", "--box", 1, 2, 3, 4, "--focal", 900, "-o", tmp_path / "out")
+    last = ("--min-confidence", 0.2, "--images", file)
+    rest = evolift("predict", "photo.jpg", "--box", 1, 2, 3, 4, "--focal", 900, *last, "-o", tmp_path / "out")
     assert rest.returncode == 0, rest.stderr
     name = str(file)
     first = PredictSettings(
@@ -83,13 +98,17 @@ def test_every_setting_can_be_reached(evolift, passed: list[PredictSettings], tm
             frames_per_second=25.0,
         ),
         camera=CameraSettings(intrinsics=name, assume_camera=True),
-        max_frames=9,
+        frames=FrameChoice(max_frames=9, start=4, stride=2),
         smooth=True,
         formats=("json", "bvh"),
         images=ImageSettings(max_megapixels=50.0),
         strict=True,
     )
-    second = PredictSettings(people=PersonSettings(box=(1, 2, 3, 4)), camera=CameraSettings(focal=900.0))
+    second = PredictSettings(
+        people=PersonSettings(box=(1, 2, 3, 4), min_confidence=0.2),
+        camera=CameraSettings(focal=900.0),
+        keypoints=KeypointSettings(overlay_images=name),
+    )
     assert passed == [first, second]
     default = PredictSettings().flat()
     changed = {key for one in passed for key, value in one.flat().items() if value != default[key]}

@@ -51,7 +51,7 @@ class Heir(Example, frozen=True, kw_only=True):
         ({"is_on": 1}, "`is_on` must be true or false, not 1"),
         ({"parts": (1.0, 0.0)}, r"`parts` must be a list, each a number above 0, not \(1.0, 0.0\)"),
         ({"pair": (1, 2, 3)}, r"`pair` must be 2 values, each a whole number, not \(1, 2, 3\)"),
-        ({"skeleton": "H36M17"}, "`skeleton` must be a Skeleton, not 'H36M17'"),
+        ({"skeleton": "H36M18"}, "`skeleton` must be a Skeleton, not 'H36M18'"),
         ({"count": 21}, "`count` must be at most ten times `ratio`"),
     ],
 )

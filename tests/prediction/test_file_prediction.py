@@ -16,7 +16,7 @@ from evolift.posedata.skeleton import H36M17
 from evolift.posedata.video_file import VideoReader, VideoWriter
 from evolift.prediction.file_prediction import predict_files
 from evolift.prediction.one_euro import OneEuroFilter
-from evolift.prediction.settings import ModelSettings, PersonSettings, PredictSettings
+from evolift.prediction.settings import FrameChoice, ModelSettings, PersonSettings, PredictSettings
 from tests.posedata.keypoint_samples import csv_text, points
 from tests.settled_networks import settled_detector, settled_lifter
 from tests.variable_rate_video import with_durations
@@ -76,7 +76,7 @@ def test_inputs_and_frames_are_counted(models: ModelSettings, image: Path, tmp_p
     predict_files(
         [image, tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "k.csv"],
         tmp_path / "out",
-        PredictSettings(models=models, max_frames=4),
+        PredictSettings(models=models, frames=FrameChoice(max_frames=4)),
         progress=lambda done, total=None: counted.append((done, total)),
     )
     totals = [total for _, total in counted if total is not None]

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import logging
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +12,10 @@ from evolift.chain.model import ChainModel
 from evolift.lifter.lifter import FoldedLifter
 from evolift.lifter.refiner import Refined, RefinerModel, RefinerSettings
 from evolift.posedata.errors import InputError
+from evolift.posedata.predictions.prediction_files import read_predictions
+from evolift.posedata.video_file import VideoWriter
 from evolift.prediction.pipeline import Pipeline
+from evolift.prediction.settings import FrameChoice
 from tests.same_answers import assert_same_answers
 from tests.settled_networks import settled_detector, settled_lifter
 
@@ -35,3 +42,53 @@ def test_a_pipeline_answers_as_its_stages_do_by_folded_copies(refined) -> None:
     assert_same_answers(pose.joints_3d, wanted)
     with pytest.raises(InputError, match="only the lifter as it was trained can be saved"):
         pipeline.model.to_checkpoint({})
+
+
+def test_a_pipeline_says_what_it_holds() -> None:
+    chain = ChainModel(settled_detector(), settled_lifter(normalisation="box")).eval()
+    inside = "lifter semgcn (box){}, 17 joints of H36M17, cpu>"
+    assert repr(Pipeline(chain)) == "<Pipeline: detector resnet10t 64 x 64, " + inside.format("")
+    refiner = RefinerModel(RefinerSettings(hidden=8, code=4))
+    assert repr(Pipeline(chain, refiner=refiner)).endswith(inside.format(", refined"))
+    assert repr(Pipeline.from_pretrained()).startswith(
+        "<Pipeline 'photo_pose': detector tf_efficientnet_lite0 "
+    )
+
+
+def test_a_pose_can_be_saved_and_told(tmp_path: Path) -> None:
+    pipeline = Pipeline(ChainModel(settled_detector(), settled_lifter(normalisation="box")))
+    pose = pipeline.predict(np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8))
+    pose.save(tmp_path / "pose.json", image="a.jpg")
+    assert json.loads((tmp_path / "pose.json").read_text()) == pose.to_dict("a.jpg")
+    read = read_predictions(tmp_path / "pose.json")
+    assert read.image == ("a.jpg",)
+    np.testing.assert_allclose(read.joints_3d[0], pose.joints_3d, atol=1e-3)
+
+
+def test_a_video_is_followed_frame_by_frame(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (8, 90, 120, 3), np.uint8)
+    with VideoWriter(tmp_path / "film.mp4", (120, 90), 10.0) as video:
+        for image in images:
+            video.write(image)
+    pipeline = Pipeline(ChainModel(settled_detector(), settled_lifter(normalisation="box")))
+    frames = list(pipeline.predict_video(tmp_path / "film.mp4", frames=FrameChoice(start=1, stride=3)))
+    assert [frame.frame for frame in frames] == [1, 4, 7]
+    np.testing.assert_allclose([frame.time for frame in frames], [0.1, 0.4, 0.7], atol=1e-6)
+    alone = pipeline.predict(frames[0].image)
+    assert frames[0].pose is not None
+    np.testing.assert_array_equal(frames[0].pose.joints_3d, alone.joints_3d)
+    limited = pipeline.predict_video(str(tmp_path / "film.mp4"), frames=FrameChoice(max_frames=2))
+    assert [frame.frame for frame in limited] == [0, 1]
+    with pytest.raises(InputError, match="address on the web"):
+        next(pipeline.predict_video("https://a.org/b.mp4"))
+
+
+def test_a_lifter_for_a_rig_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    with caplog.at_level(logging.WARNING, "evolift"):
+        Pipeline(ChainModel(settled_detector(), settled_lifter(normalisation="box"))).predict(image)
+        assert caplog.messages == []
+        pipeline = Pipeline(ChainModel(settled_detector(), settled_lifter(normalisation="screen")))
+        pipeline.predict([image, image])
+    assert len(caplog.messages) == 1
+    assert "this lifter was trained for a known rig" in caplog.messages[0]

@@ -5,10 +5,12 @@ import sys
 
 import pytest
 
+from evolift.artifacts.shipped_files import shipped_weights
 from evolift.posedata.errors import InputError
-from evolift.posedata.skeleton import skeleton_by_name
+from evolift.posedata.skeleton import COCO17, skeleton_by_name
 from evolift.prediction.settings import (
     CameraSettings,
+    FrameChoice,
     KeypointSettings,
     ModelSettings,
     PersonSettings,
@@ -85,3 +87,26 @@ def test_settings_import_nothing_slow() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip().endswith("slow: []")
+
+
+def test_shipped_weights_are_known_by_name_and_skeletons_too() -> None:
+    assert ModelSettings(chain="photo_pose").files == [shipped_weights("photo_pose")]
+    assert KeypointSettings(skeleton="COCO17") == KeypointSettings(skeleton=COCO17)  # type: ignore[arg-type]  # what users do
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (FrameChoice(), [0, 1, 2, 3, 4, 5, 6, 7]),
+        (FrameChoice(start=2, stride=3), [2, 5]),
+        (FrameChoice(start=1, stride=3, max_frames=2), [1, 4]),
+        (FrameChoice(max_frames=3), [0, 1, 2]),
+        (FrameChoice(start=9), []),
+    ],
+)
+def test_frames_are_chosen_and_none_is_read_beyond_the_last(choice: FrameChoice, expected: list[int]) -> None:
+    frames = iter(range(8))
+    assert list(choice.of(frames)) == expected
+    assert choice.count(8) == len(expected)
+    if choice.max_frames is not None:
+        assert next(frames) == expected[-1] + 1

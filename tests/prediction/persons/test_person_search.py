@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evolift.detector2d.detection import detect_joints
+from evolift.detector2d.detection import DetectedJoints, detect_joints
 from evolift.detector2d.model import DetectorModel, DetectorOutput
 from evolift.detector2d.settings import DetectorSettings
 from evolift.detector2d.soft_argmax import soft_argmax
 from evolift.prediction.persons.person_search import (
+    GRID,
     KEPT,
+    STEPS,
     WINDOWS,
     box_of_joints,
+    box_on_grid,
     find_person,
     search_windows,
 )
@@ -98,12 +101,13 @@ def test_the_highest_confidence_over_all_rounds_is_kept(monkeypatch: pytest.Monk
         for weight in model.head.parameters():
             weight.copy_(torch.randn(weight.shape, generator=generator))
     image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
-    candidates = [(0.0, box, 1.0) for box in search_windows(120, 90)]
+    candidates = [(0, box, 1.0) for box in search_windows(120, 90)]
     for kept in KEPT:
         seen = []
         for score, box, padding in candidates:
             one = detect_joints(model, image, [box], padding=padding)
-            seen.append((score + float(one.confidence.mean()), box_of_joints(one.joints[0]), 1.25))
+            steps = round(STEPS * float(one.confidence.mean()))
+            seen.append((score + steps, box_on_grid(box_of_joints(one.joints[0])), 1.25))
         candidates = sorted(seen, key=lambda entry: -entry[0])[:kept]
     np.testing.assert_allclose(find_person(model, image), candidates[0][1], atol=0.02)
 
@@ -131,3 +135,41 @@ def test_a_detector_that_cannot_tell_its_confidence_looks_at_the_whole_image() -
 
 def test_box_of_joints() -> None:
     assert box_of_joints(np.array([[3, 4], [9, 5]], np.float32)) == (3, 3.5, 6, 2)
+
+
+def test_boxes_lie_on_a_grid_that_is_as_fine_as_they_are_small() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        left, top = generator.uniform(-500, 3000, 2)
+        width, height = np.exp(generator.uniform(np.log(2), np.log(3000), 2))
+        given = np.array([left, top, width, height])
+        moved = np.array(box_on_grid(tuple(given)))
+        step = 2.0 ** np.ceil(np.log2(max(width, height) / GRID))
+        middle, wanted = moved[:2] + moved[2:] / 2, given[:2] + given[2:] / 2
+        assert (np.abs(middle - wanted) <= step / 2).all()
+        assert (moved[2:] > 0).all()
+        assert (np.abs(moved[2:] - given[2:]) <= step).all()
+        assert (np.mod(middle, step) == 0).all()
+        assert (np.mod(moved[2:], step) == 0).all()
+
+
+def test_a_difference_in_the_last_digits_does_not_change_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As between one thread and two: joints by up to 1e-4 pixels, confidences by 1e-6."""
+    image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    model, noise = DotDetector(), np.random.default_rng(1)
+    shapes = np.random.default_rng(2)
+    people = [shapes.uniform(10, 80, (17, 2)) for _ in range(12)]
+
+    def shaken(scale: float):
+        def detect(model, image, boxes, *, padding):
+            del model, image, padding
+            chosen = [people[int(sum(box) * 7919) % 12] for box in boxes]
+            joints = np.array(chosen) + scale * 1e-4 * noise.uniform(-1, 1, (len(boxes), 17, 2))
+            same = np.full((len(boxes), 17), 0.3004) + scale * 1e-6 * noise.uniform(-1, 1, (len(boxes), 17))
+            return DetectedJoints(joints.astype(np.float32), same.astype(np.float32), None)
+
+        monkeypatch.setattr("evolift.prediction.persons.person_search.detect_joints", detect)
+        return find_person(model, image)
+
+    exact = shaken(0)
+    assert all(shaken(1) == exact for _ in range(20))

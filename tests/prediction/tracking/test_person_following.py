@@ -6,7 +6,8 @@ import numpy as np
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.skeleton import H36M17
-from evolift.prediction.pipeline import OutOfSightError, Pipeline, PosePrediction
+from evolift.prediction.pipeline import Pipeline
+from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
 from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
