@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float32, UInt8
 
     from evolift.posedata.predictions.predictions import Predictions
-    from evolift.prediction.pipeline import PosePrediction
+    from evolift.prediction.pose_prediction import PosePrediction
     from evolift.synthetic.rendering.clip import RenderedClip
 
 FILMED, FILM_START, FILM_SEED = "02_05", 40, 3
