@@ -250,13 +250,10 @@ class ImagePrediction:
                     f"{path}: nobody was found with a confidence of {self.min_confidence:g} (mean {confidence:.2f}): lower `min_confidence`, or give `box`"
                 )
             if self.box is None and confidence < LOW_CONFIDENCE:
-                self.results.note_image(
-                    (label, 0),
-                    f"Unsure: the detector's confidence in this person is low (mean {confidence:.2f}): there may be nobody in the image.",
-                )
                 self.results.note_all(
-                    "the detector's confidence in the person is low, there may be nobody in the image",
+                    "unsure: the detector's confidence in the person is low, there may be nobody in the image",
                     f"{path} (mean {confidence:.2f})",
+                    of_image=(label, 0),
                 )
             return ["person 1"], [pose]
         names, poses = [], []

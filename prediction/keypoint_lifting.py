@@ -28,7 +28,6 @@ from evolift.prediction.cameras.camera_lifting import lift_in_camera
 MIN_JOINTS = 1 / 3
 """People with a smaller part of the lifter's joints are not lifted."""
 ROWS_AT_ONCE = 4096
-_LARGEST_PIXEL = 1e6  # of farther ones float32 keeps no fraction of a pixel
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +129,6 @@ def _fit_rows(people: Keypoints, source: str) -> tuple[Bool[np.ndarray, "rows"],
     labelled = people.visibility != UNLABELLED
     min_joints = int(np.ceil(MIN_JOINTS * len(people.skeleton)))
     enough = labelled.sum(1) >= min_joints
-    in_range = (np.abs(people.joints_2d) < _LARGEST_PIXEL).all((1, 2))
     low = np.where(labelled[..., None], people.joints_2d, np.inf).min(1)
     high = np.where(labelled[..., None], people.joints_2d, -np.inf).max(1)
     has_extent = (high > low).any(1)
@@ -139,15 +137,14 @@ def _fit_rows(people: Keypoints, source: str) -> tuple[Bool[np.ndarray, "rows"],
             ~enough,
             f"has fewer than {min_joints} of the {len(people.skeleton)} joints of {people.skeleton.name}",
         ),
-        (enough & ~in_range, "has joints millions of pixels away"),
-        (enough & in_range & ~has_extent, "has all joints in one place"),
+        (enough & ~has_extent, "has all joints in one place"),
     )
     skipped = [
         f"{_who(people, row, source)} {problem}, so it is left out"
         for has_problem, problem in problems
         for row in np.flatnonzero(has_problem)
     ]
-    return enough & in_range & has_extent, skipped
+    return enough & has_extent, skipped
 
 
 def _who(people: Keypoints, row: np.intp, source: str) -> str:

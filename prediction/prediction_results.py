@@ -38,6 +38,7 @@ class PredictionResults:
         failed: a sentence for each thing that could not be done.
         incomplete: labels of the images that lack a part of their data.
         labelled: what is to be said of several images, and their labels.
+        said_with_images: notes that the page says with single images.
         frames_per_second: of the last clip over time, for a page.
         written: the files of poses, and the page.
     """
@@ -50,6 +51,7 @@ class PredictionResults:
     failed: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
     labelled: dict[str, list[str]] = field(default_factory=dict)
+    said_with_images: set[str] = field(default_factory=set)
     frames_per_second: float = _IMAGES_PER_SECOND
     written: list[Path] = field(default_factory=list)
 
@@ -77,14 +79,26 @@ class PredictionResults:
         """Add a sentence that the page shows with an image."""
         self.image_notes.setdefault(key, []).append(sentence)
 
-    def note_all(self, what: str, label: str) -> None:
-        """Add an image to those of which the same is to be said; `note_labelled` makes one sentence of them all."""
+    def note_all(self, what: str, label: str, *, of_image: FrameKey | None = None) -> None:
+        """Add an image to those of which the same is to be said; `note_labelled` makes one sentence of them all.
+
+        Args:
+            what: to be said, without the stop.
+            label: of the image.
+            of_image: with which the page says it, instead of below all poses.
+        """
         self.labelled.setdefault(what, []).append(label)
+        if of_image is not None:
+            self.note_image(of_image, f"{what[0].upper()}{what[1:]}.")
+            self.said_with_images.add(what)
 
     def note_labelled(self) -> None:
         """Add a sentence for each thing that is to be said of several images."""
         for what, labels in self.labelled.items():
-            self.note(f"{what[0].upper()}{what[1:]}: {_named(labels)}.")
+            sentence = f"{what[0].upper()}{what[1:]}: {_named(labels)}."
+            self.note(sentence)
+            if what in self.said_with_images:
+                self.said_with_images.add(sentence)
         self.labelled.clear()
 
     def note_incomplete(self) -> None:

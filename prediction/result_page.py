@@ -18,13 +18,16 @@ def write_result_page(path: Path, results: PredictionResults, title: str) -> Non
     predictions = results.joined()
     readings = joint_readings(predictions.skeleton)
     kept = results.images.kept()
+    # What is said of an image is shown with it, unless the page has not got it.
+    is_shown = results.image_notes.keys() <= kept.keys()
+    elsewhere = [note for note in results.notes if not (is_shown and note in results.said_with_images)]
     write_prediction_page(
         path,
         predictions,
         title=title,
         images=kept,
         readings=readings,
-        notes=[predictions.camera_assumption, *([NOTE] if readings else []), *results.notes],
+        notes=[predictions.camera_assumption, *([NOTE] if readings else []), *elsewhere],
         image_notes=results.image_notes,
         frames_per_second=results.frames_per_second / results.images.stride,
     )

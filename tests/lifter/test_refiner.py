@@ -234,8 +234,8 @@ def test_damaged_refiners_are_refused(tmp_path) -> None:
         ),
         (
             tensors,
-            settings | {"skeleton": "H36M17"},
-            "RefinerSettings: `skeleton` must be a Skeleton, not 'H36M17'",
+            settings | {"skeleton": 3},
+            "RefinerSettings: `skeleton` must be a Skeleton, not 3",
         ),
         (
             tensors,

@@ -168,7 +168,7 @@ def test_a_run_leaves_its_settings_and_checkpoints_that_tell_how_they_were_made(
     assert record["validation"]["mpjpe"] > 0
     settings = json.loads((tmp_path / "a" / "settings.json").read_text())["settings"]
     assert {name: settings[name] for name in record["settings"]} == record["settings"]
-    assert set(settings) - set(record["settings"]) == {"output", "progress", "num_workers"}
+    assert set(settings) - set(record["settings"]) == {"logger", "output", "progress", "num_workers"}
     assert settings["stores"] == [str(tiny_store)]
     assert (settings["hidden"], settings["noise"], settings["validation_subjects"]) == (16, 1.0, ["bob"])
 

@@ -71,7 +71,7 @@ def test_people_of_whom_too_little_is_known_are_left_out_with_a_sentence() -> No
     assert lifted.predictions.image == ("d",)
     assert lifted.skipped == (
         "k.json: person 1 of frame 0 (a) has fewer than 6 of the 17 joints of H36M17, so it is left out",
-        "k.json: person 1 of frame 2 (c) has joints millions of pixels away, so it is left out",
+        "k.json: person 1 of frame 2 (c) has fewer than 6 of the 17 joints of H36M17, so it is left out",
         "k.json: person 1 of frame 1 (b) has all joints in one place, so it is left out",
     )
     nobody = lift_keypoints(lifter(), keypoints_of(COCO17, points[:1], format="coco"), "k.json")

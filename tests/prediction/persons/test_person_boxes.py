@@ -121,6 +121,10 @@ def test_a_torchvision_model_with_given_weights_finds_what_the_library_finds(
 class Zoo(nn.Module):
     """Answers as torchvision's detectors do: a person, a dog, and a person."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
     def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
         boxes = torch.tensor([[60.0, 5, 90, 70], [1, 2, 30, 40], [100, 5, 130, 70]])
         return [{"boxes": boxes, "labels": torch.tensor([1, 18, 1]), "scores": torch.tensor([0.9, 0.8, 0.7])}]
