@@ -75,7 +75,7 @@ class PlausibilityCheck:
     """The check of one store, row by row as it is written or read.
 
     Args:
-        path: of the store, for messages.
+        path: of the store, or of what its poses come from, for messages.
         skeleton: of its joints.
         frame: of its 3D joints: "world", "camera" or "none".
         unlabelled: joints that it lacks in 3D.
@@ -85,7 +85,7 @@ class PlausibilityCheck:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         skeleton: Skeleton,
         frame: str,
         unlabelled: tuple[str, ...],

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from evolift.posedata.camera import Camera
-from evolift.posedata.errors import StoreError
+from evolift.posedata.errors import StoreError, within
 from evolift.posedata.hdf5_output import Hdf5Output
 from evolift.posedata.output_file import escaped
 from evolift.posedata.output_folder import NewFolder
@@ -49,6 +49,7 @@ class PoseStoreWriter:
         provenance: how it is made.
         image_root: folder that image paths are relative to, itself relative to the store's folder or absolute.
         unlabelled: joints that the source lacks in 3D; what `append` gets for them is not used.
+        source: file, folder or other words for what the poses are of, which messages on them then name; else they name the store.
         implausible: what is done with poses that cannot be those of people in millimetres with z up
             (`evolift.posedata.plausibility`). What is accepted, readers accept too.
         overwrite: replace an existing file.
@@ -68,14 +69,16 @@ class PoseStoreWriter:
         cameras: Sequence[Camera] = (),
         image_root: str = "",
         unlabelled: Sequence[str] = (),
+        source: Path | str | None = None,
         implausible: Implausible = "refuse",
         overwrite: bool = False,
     ) -> None:
         self.unlabelled = tuple(unlabelled)
         self._lacking = [skeleton.index(joint) for joint in unlabelled]
         self.path = path
+        self._origin = source or path
         self.plausibility = PlausibilityCheck(
-            path, skeleton, coordinate_frame, self.unlabelled, implausible, "insist by `implausible`"
+            self._origin, skeleton, coordinate_frame, self.unlabelled, implausible, "insist by `implausible`"
         )
         self.skeleton = skeleton
         self.coordinate_frame = coordinate_frame
@@ -121,7 +124,8 @@ class PoseStoreWriter:
             raise StoreError(
                 f"{self.path}: coordinate_frame {self.coordinate_frame!r} does not fit its 3D joints"
             )
-        check_values(self.path, columns, len(self), len(self.skeleton), len(self.cameras))
+        with within(str(self._origin)):
+            check_values(self.path, columns, len(self), len(self.skeleton), len(self.cameras))
         self._buffer.append(columns)
         self._buffered += len(poses)
         self._flush(self._buffered // CHUNK_ROWS * CHUNK_ROWS)
@@ -162,7 +166,7 @@ class PoseStoreWriter:
 
     def _codes(self, column: str, labels: pd.Categorical) -> np.ndarray:
         if (labels.codes < 0).any():
-            raise StoreError(f"{self.path}: a row has no {column} label")
+            raise StoreError(f"{self._origin}: a row has no {column} label")
         known = self._labels[column]
         used = np.unique(labels.codes)
         translation = np.zeros(len(labels.categories), np.int32)
@@ -237,7 +241,7 @@ class PoseStoreWriter:
             raise
         if not len(self):
             self.abandon()
-            raise StoreError(f"{self.path}: there are no poses to write")
+            raise StoreError(f"{self._origin}: there are no poses to write")
         try:
             self._flush(self._buffered)
             with self._output.writing() as file:

@@ -169,6 +169,7 @@ def import_bvh(
                 "world",
                 provenance,
                 unlabelled=unlabelled,
+                source=source,
                 implausible=imported(implausible),
                 overwrite=overwrite,
             )

@@ -254,8 +254,7 @@ def write_clips(
             frame.settled(waiting[0].label)  # says what is missing
             raise AssertionError("a frame that is settled has a writer")
         totals.poses = len(writer)
-        with within(ready.label):
-            writer.close()
+        writer.close()
     except BaseException:
         if writer is not None:
             writer.abandon()

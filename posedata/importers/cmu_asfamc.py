@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from evolift.posedata.errors import InputError, within
+from evolift.posedata.errors import InputError
 from evolift.posedata.importers.cmu_clips import CMU_FPS, ClipPoses, CmuClip, find_clips, read_clip
 from evolift.posedata.importers.frame_rate import kept_frames
 from evolift.posedata.importers.settings import CmuSettings
@@ -83,12 +83,15 @@ def import_cmu(
             inputs=files.hashes(sorted({name for clip in clips for name in (clip.asf, clip.amc)})),
         )
         native_frames = left_out = 0
-        with (
-            within(str(source)),
-            PoseStoreWriter(
-                target, H36M17, "world", provenance, implausible=imported(implausible), overwrite=overwrite
-            ) as writer,
-        ):
+        with PoseStoreWriter(
+            target,
+            H36M17,
+            "world",
+            provenance,
+            source=source,
+            implausible=imported(implausible),
+            overwrite=overwrite,
+        ) as writer:
             for clip, poses in zip(clips, _read_clips(files, clips, settings), strict=True):
                 writer.append(_rows(clip, poses))
                 native_frames += poses.native_frames

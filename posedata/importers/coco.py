@@ -110,6 +110,7 @@ def import_coco(
         "none",
         provenance,
         image_root=root,
+        source=source,
         implausible=imported(implausible),
         overwrite=overwrite,
     ) as writer:

@@ -179,6 +179,7 @@ def import_human36m(
         "world",
         provenance,
         image_root=root,
+        source=source,
         implausible=imported(implausible),
         overwrite=overwrite,
     )

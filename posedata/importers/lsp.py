@@ -126,6 +126,7 @@ def import_lsp(
             "none",
             provenance,
             image_root=image_root,
+            source=source,
             implausible=imported(implausible),
             overwrite=overwrite,
         )

@@ -104,6 +104,7 @@ def import_mmpose(
         "world",
         provenance,
         image_root=root,
+        source=source,
         implausible=imported(implausible),
         overwrite=overwrite,
     ) as writer:

@@ -142,6 +142,7 @@ def import_mpi_inf_3dhp(
         provenance,
         image_root=root,
         unlabelled=UNLABELLED_JOINTS,
+        source=source,
         implausible=imported(implausible),
         overwrite=overwrite,
     )

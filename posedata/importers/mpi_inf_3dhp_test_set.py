@@ -95,6 +95,7 @@ def import_mpi_inf_3dhp_test_set(
         provenance,
         image_root=root,
         unlabelled=UNLABELLED_JOINTS,
+        source=source,
         implausible=imported(implausible),
         overwrite=overwrite,
     ) as writer:

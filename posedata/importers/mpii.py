@@ -106,6 +106,7 @@ def import_mpii(
         "none",
         provenance,
         image_root=root,
+        source=source,
         implausible=imported(implausible),
         overwrite=overwrite,
     ) as writer:

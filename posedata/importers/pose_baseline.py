@@ -119,7 +119,13 @@ def import_pose_baseline(
             inputs=files.hashes(used),
         )
         with PoseStoreWriter(
-            target, H36M17, "world", provenance, implausible=imported(implausible), overwrite=overwrite
+            target,
+            H36M17,
+            "world",
+            provenance,
+            source=source,
+            implausible=imported(implausible),
+            overwrite=overwrite,
         ) as writer:
             indices: dict[tuple[str, str], int] = {}
             for sequence in sequences:

@@ -137,6 +137,7 @@ def import_smpl_joints(
                 "world",
                 provenance,
                 unlabelled=unlabelled,
+                source=source,
                 implausible=imported(implausible),
                 overwrite=overwrite,
             )

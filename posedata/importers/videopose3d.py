@@ -158,6 +158,7 @@ def import_videopose3d(
         frame,
         provenance,
         unlabelled=lacking,
+        source=" and ".join(map(str, sources)),
         implausible=imported(implausible),
         overwrite=overwrite,
     ) as writer:

@@ -216,7 +216,7 @@ def _npz_columns(
     if "skeleton" not in arrays:
         return joint_columns(reading, place, joints)
     with within(str(path)):
-        told = skeleton_by_name(str(arrays["skeleton"])[:80])
+        told = skeleton_by_name(_labels(path, arrays["skeleton"].reshape(-1), "skeleton", 1)[0][:80])
     if len(told) != joints:
         raise InputError(f"{place} has {joints} joints, skeleton {told.name} has {len(told)}")
     reading.tells(told, f"{path}: skeleton")
@@ -325,4 +325,4 @@ def _array(
 def _labels(path: Path, values: np.ndarray, name: str, rows: int) -> list[str]:
     if values.shape != (rows,):
         raise InputError(f"{path}: {name} must have shape {(rows,)}, has {values.shape}")
-    return [str(value) for value in values]
+    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]

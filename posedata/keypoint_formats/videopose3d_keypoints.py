@@ -99,6 +99,10 @@ def _sequences(path: Path, positions: Any) -> list[_Sequence]:
         named = actions if isinstance(actions, dict) else {"custom": actions}
         for action, views in named.items():
             where = f"{path}: positions_2d[{video!r}][{action!r}]"
+            if not isinstance(views, (list, tuple, np.ndarray)) or (
+                isinstance(views, np.ndarray) and not views.ndim
+            ):
+                raise InputError(f"{where} must be a list of arrays, one for each view")
             alone = isinstance(views, np.ndarray) and views.dtype != object and views.ndim == 3
             for view, points in enumerate([views] if alone else views):
                 found.append(_Sequence(str(video), str(action), view, _numbers(points, f"{where}[{view}]")))

@@ -76,7 +76,7 @@ def test_an_import_with_the_wrong_unit_is_refused_unless_insisted_on(
     command = ["data", "import", "smpl-joints", tmp_path / "a.npy", "-o", tmp_path / "a.h5", "--unit", "mm"]
     result = evolift(*command)
     assert result.returncode == 2
-    assert "a.h5: looks like metres" in error_line(result.stderr)
+    assert f"{tmp_path / 'a.npy'}: looks like metres" in error_line(result.stderr)
     assert "insist by --implausible" in error_line(result.stderr)
     assert not (tmp_path / "a.h5").exists()
     assert evolift(*command, "--implausible").returncode == 0
@@ -95,7 +95,7 @@ def test_an_absurd_frame_is_left_out_of_an_import_and_tells_no_axes(
     result = evolift("data", "import", "smpl-joints", tmp_path / "a.npy", "-o", tmp_path / "b.h5")
     assert result.returncode == 0
     assert caplog.messages == [
-        f"{tmp_path / 'b.h5'}: 1 of 6 rows left out that make no sense, first subject unknown, action a, frame 4: right_wrist lies 1e+08 m from the origin"
+        f"{tmp_path / 'a.npy'}: 1 of 6 rows left out that make no sense, first subject unknown, action a, frame 4: right_wrist lies 1e+08 m from the origin"
     ]
     assert result.stdout == told.replace("a.h5: 6 poses", "b.h5: 5 poses")
 
@@ -111,5 +111,5 @@ def test_absurd_pixels_are_left_out_of_an_import(
     command = ["data", "import", "coco", source, "--images", tmp_path / "val2017", "-o", tmp_path / "a.h5"]
     result = evolift(*command)
     assert result.returncode == 0, result.stderr
-    assert "1 of 2 rows left out that make no sense" in caplog.messages[0]
+    assert f"{source}: 1 of 2 rows left out that make no sense" in caplog.messages[0]
     assert "nose lies at 1e+30 px" in caplog.messages[0]

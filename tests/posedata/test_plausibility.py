@@ -164,6 +164,31 @@ def test_a_source_of_which_most_makes_no_sense_is_refused(make_poses: Make, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda poses: poses_of(poses.joints_3d / 1000), "looks like metres"),
+        (lambda poses: poses_of(poses.joints_3d + 1e9), "10 of 10 rows make no sense"),
+        (
+            lambda poses: poses_of(poses.joints_3d * [np.nan]),
+            "a.h5: dataset /poses/joints_3d, row 0: is not finite",
+        ),
+        (lambda poses: poses[:0], "there are no poses to write"),
+    ],
+)
+def test_who_imports_is_told_of_the_source(
+    make_poses: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Poses], Poses],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError) as caught:
+        write(Path("a.h5"), change(make_poses(10)), source="b.mat", implausible="leave out")
+    assert str(caught.value).startswith(f"b.mat: {message}")
+
+
 def test_what_was_accepted_once_is_accepted_in_all_that_is_made_of_it(
     make_poses: Make, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 from evolift.evolution.job import algorithm
 from evolift.evolution.settings import EvolutionSettings
-from evolift.lifter.settings import LifterSettings, LifterTrainingSettings
+from evolift.lifter.settings import LifterSettings, LifterTrainingSettings, PairSettings, Split
 from evolift.lifter.training import train_lifter
 from evolift.posedata.errors import OutputError
 from evolift.posedata.output_folder import output_folder
@@ -40,6 +41,7 @@ def after_kills(
         found["result there" if result.exists() else "no result"] += 1
         if result.exists():
             assert result.read_bytes() == expected
+            result.unlink()  # or there would be nothing left to kill
     assert ended(forked(work)) == 0
     assert result.read_bytes() == expected
     return found
@@ -95,7 +97,12 @@ def test_evolution_killed_after_the_rename(
 
 def train(store: Path, folder: Path) -> None:
     training = LifterTrainingSettings(
-        steps=6, validate_every=2, batch_size=8, validation_share=0.25, progress=False, accelerator="cpu"
+        steps=6,
+        validate_every=2,
+        split=Split(validation_share=0.25),
+        pairs=PairSettings(batch_size=8),
+        progress=False,
+        accelerator="cpu",
     )
     train_lifter([store], folder, lifter=LifterSettings(hidden=8, blocks=1), training=training, resume=True)
 
@@ -111,7 +118,11 @@ def test_trainings(tiny_store: Path, tmp_path: Path) -> None:
     for _ in range(2 * KILLS):
         pid = forked(lambda: train(tiny_store, tmp_path / "killed"))
         time.sleep(chance.uniform(0, longest))
-        found["killed" if killed(pid) else "done before"] += 1
+        if killed(pid):
+            found["killed"] += 1
+        else:
+            found["done before"] += 1
+            shutil.rmtree(tmp_path / "killed")
     assert ended(forked(lambda: train(tiny_store, tmp_path / "killed"))) == 0
     told("training", found)
     assert (tmp_path / "killed/last.safetensors").read_bytes() == expected

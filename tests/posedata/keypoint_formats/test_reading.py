@@ -215,8 +215,12 @@ def test_options_that_a_file_contradicts_or_has_no_use_for_are_refused(tmp_path:
     path = SAMPLES["jsonl"][2](tmp_path)
     with pytest.raises(InputError, match="line 1: skeleton says that its joints are COCO17's"):
         read_keypoints(path, skeleton=H36M17)
-    np.savez(tmp_path / "odd.npz", keypoints=people_of(17), skeleton="MAN17")
-    with pytest.raises(InputError, match="there is no skeleton 'MAN17'"):
+    for name in ("MAN17", b"MAN17"):
+        np.savez(tmp_path / "odd.npz", keypoints=people_of(17), skeleton=name)
+        with pytest.raises(InputError, match=r"odd.npz: there is no skeleton 'MAN17'"):
+            read_keypoints(tmp_path / "odd.npz")
+    np.savez(tmp_path / "odd.npz", keypoints=people_of(17), skeleton=["COCO17", "COCO17"])
+    with pytest.raises(InputError, match=r"odd.npz: skeleton must have shape \(1,\), has \(2,\)"):
         read_keypoints(tmp_path / "odd.npz")
 
 
