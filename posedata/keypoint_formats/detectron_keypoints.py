@@ -86,7 +86,7 @@ def size_of(metadata: Any) -> np.ndarray:
 
 def _frames(path: Path, name: str) -> Any:
     frames = read_object_npz(path, name)
-    if not isinstance(frames, list | np.ndarray) or np.ndim(frames) == 0:
+    if not isinstance(frames, list | np.ndarray) or (isinstance(frames, np.ndarray) and not frames.ndim):
         raise InputError(f"{path}: {name} must be a list of frames, as infer_video_d2.py writes it")
     return frames
 

@@ -114,7 +114,10 @@ def _sequences(path: Path, positions: Any) -> list[_Sequence]:
 
 
 def _numbers(points: Any, where: str) -> np.ndarray:
-    values = np.asarray(points)
+    try:
+        values = np.asarray(points)
+    except ValueError:  # lists of different lengths
+        raise InputError(f"{where} must hold numbers of shape (frames, joints, 2 or 3)") from None
     if values.dtype.kind not in "fiu" or values.ndim != 3 or values.shape[2] not in (2, 3):
         raise InputError(f"{where} must hold numbers of shape (frames, joints, 2 or 3), has {values.shape}")
     return values.astype(np.float64)

@@ -258,6 +258,8 @@ def _from_columns(path: Path, header: dict[str, Any], columns: dict[str, Any]) -
     try:
         for name, kind in (("frame", np.int64), ("camera", np.int32)):
             values = np.asarray(columns[name])
+            if values.dtype.kind == "c":
+                raise ValueError(f"{name} holds something else than numbers")
             if not np.can_cast(values.dtype, np.int64):
                 whole_frames(values.astype(np.float64), f"{path}: {name}")
             columns[name] = values.astype(kind)
@@ -266,7 +268,7 @@ def _from_columns(path: Path, header: dict[str, Any], columns: dict[str, Any]) -
                 raise ValueError(f"{name} holds something else than numbers")
         return Predictions(**columns, **header)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path} does not hold together: {error}") from None
+        raise InputError(f"{path} does not hold together: {reason_of(error)}") from None
 
 
 _WRITERS: dict[str, Callable[[Path, Predictions], None]] = {

@@ -357,6 +357,8 @@ _TRC = trc(PEOPLE, list(COCO17.joints))
         (_npz(positions_2d=np.array([1.0])), r"positions_2d is a plain array of numbers"),
         (_npz(positions_2d=np.array({}, object)), r"holds nobody: positions_2d has no frames"),
         (_npz(positions_2d=np.array({"a": {"custom": [np.ones((2, 17))]}}, object)), r"\['a'\]\['custom'\]\[0\] must hold numbers of shape \(frames, joints, 2 or 3\), has \(2, 17\)"),
+        (_npz(boxes=np.fromiter([[[[], []], [1]]], object, 1).reshape(()), keypoints=objects([[[], []]]), metadata=_WIDE), r"boxes of 2 frames, keypoints of 1"),
+        (_npz(positions_2d=np.array({"a": {"custom": [[[1], [1, 2]]]}}, object)), r"\['custom'\]\[0\] must hold numbers of shape"),
         (_npz(positions_2d=np.array({"a": {"custom": 7}}, object)), r"\['a'\]\['custom'\] must be a list of arrays, one for each view"),
         (_npz(positions_2d=np.array({"a": {"custom": np.array(7)}}, object)), r"\['a'\]\['custom'\] must be a list of arrays"),
         (_file("k.json", '[{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}]'), r"pose_keypoints_2d has 1 joints without names; 17 \(COCO17\), 18 \(OPENPOSE18\)"),
