@@ -100,7 +100,7 @@ def _film_and_photo(page: ReportPage, shipped: ShippedChainResult) -> None:
     page.heading("A film and a photograph, as you would use it")
     page.paragraph(
         "No photograph of a whole person comes with the package, so film and photograph are rendered from motions of subject "
-        "02; `evolift demo --photo FILE` shows yours first. The person is found without being told where, and the poses of "
+        "02; evolift demo --photo FILE shows yours first. The person is found without being told where, and the poses of "
         "the film are smoothed over time."
     )
     found = shipped.film_poses
