@@ -211,7 +211,16 @@ class RecipeCommand(click.RichCommand):
             found = record_to_resume(given)
             if found is not None:
                 _take_record(ctx, *found)
+            elif given.get("resume") and given.get("output") and self._lacks_arguments(given):
+                raise InputError(
+                    f"{given['output']} holds no run to resume: give the folder of one, or what a new run needs"
+                )
         return super().parse_args(ctx, args)
+
+    def _lacks_arguments(self, given: dict[str, Any]) -> bool:
+        arguments = [one for one in self.params if isinstance(one, click.Argument) and one.required]
+        # What is not given is click's own sentinel; what is given is text.
+        return any(not isinstance(given.get(str(one.name)), (str, tuple, list)) for one in arguments)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors of the library, which name fields, then name its flags.

@@ -20,7 +20,7 @@ from evolift.posedata.keypoint_formats.keypoints import keypoints_of
 from evolift.posedata.named_skeleton import as_skeleton
 from evolift.posedata.poses import NO_CAMERA
 from evolift.posedata.predictions.predictions import Predictions
-from evolift.posedata.skeleton import H36M17, Skeleton
+from evolift.posedata.skeleton import Skeleton
 from evolift.prediction.cameras.camera_choice import UNKNOWN
 from evolift.prediction.keypoint_lifting import lift_keypoints
 from evolift.prediction.prediction_table import PredictionTable
@@ -30,7 +30,7 @@ _GIVEN = "The camera was given."
 
 def lift(
     keypoints: npt.ArrayLike,
-    skeleton: Skeleton | str = H36M17,
+    skeleton: Skeleton | str,
     *,
     image_size: tuple[int, int] | None = None,
     camera: Camera | None = None,
@@ -41,7 +41,7 @@ def lift(
     Args:
         keypoints: (frames, joints, 2) pixels, or (frames, joints, 3) with a confidence from 0 to 1; one frame may come without
             the first axis. (0, 0), (-1, -1), NaN and a confidence of 0 are joints that were not seen.
-        skeleton: of the keypoints, or its name, for example "COCO17".
+        skeleton: of the keypoints, or its name, for example "COCO17"; 17 joints alone do not tell COCO's from Human3.6M's.
         image_size: (width, height) of the images, pixels; only a lifter of normalisation `screen` needs it.
         camera: that took them; then poses are in its frame, with the place of the person.
         lifter: a lifter, or the file or shipped name of one.
@@ -50,7 +50,7 @@ def lift(
         A row for each frame: joints_3d in mm relative to the root joint, in the frame of the camera. A frame with too few joints has NaN.
 
     Raises:
-        InputError: the array has another shape, the skeleton is not known, or the lifter needs something that is not given.
+        InputError: the array has another shape, or parts of an image instead of pixels; the skeleton is not known, or the lifter needs something that is not given.
         CheckpointError: the lifter's file is damaged or of another stage.
     """
     skeleton = as_skeleton(skeleton)
@@ -94,6 +94,11 @@ def _checked(keypoints: npt.ArrayLike, skeleton: Skeleton) -> np.ndarray:
     ):
         raise InputError(
             f"`keypoints` must be (frames, {len(skeleton)}, 2 or 3) numbers for the skeleton {skeleton.name}, not {np.shape(keypoints)}"
+        )
+    size = np.abs(values[..., :2])
+    if np.isfinite(size).any() and 0 < np.nanmax(size) <= 1 and (values[..., :2] != -1).any():
+        raise InputError(
+            "`keypoints` lie between 0 and 1, so they are parts of an image: multiply them by its width and height"
         )
     return values
 

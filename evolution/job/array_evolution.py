@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from evolift.evolution.job.algorithm import EvolutionReport
 from evolift.evolution.job.algorithm import evolve as evolve_store
 from evolift.evolution.settings import EvolutionSettings
+from evolift.posedata.errors import EvoliftError
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.skeleton import H36M17, Skeleton
 from evolift.posedata.store import PoseStore
@@ -68,9 +69,12 @@ def evolve(
         return evolve_store(source, as_path(target, "target"), settings, **options)
     with tempfile.TemporaryDirectory(prefix="evolift-") as folder:
         poses = Path(folder) / "array.h5"
-        PoseStore.from_array(poses, source, skeleton).close()
+        try:
+            PoseStore.from_array(poses, source, skeleton).close()
+            report = evolve_store(poses, target or Path(folder) / "evolved.h5", settings, **options)
+        except EvoliftError as error:  # the array has never been a file to who gave it
+            raise type(error)(str(error).replace(str(poses), "the array")) from None
         if target is not None:
-            return evolve_store(poses, target, settings, **options)
-        evolve_store(poses, Path(folder) / "evolved.h5", settings, **options)
+            return report
         with PoseStore(Path(folder) / "evolved.h5", validate=False) as evolved:
             return evolved.read().joints_3d

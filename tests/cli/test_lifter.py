@@ -244,3 +244,11 @@ def test_uses_are_named(tiny_store) -> None:
     assert lifter_settings_for("rig") == (LifterSettings(), LifterTrainingSettings())
     with pytest.raises(InputError, match=r"^`use` must be one of rig, photos, not 'video'$"):
         lifter_settings_for("video")
+
+
+def test_a_folder_without_a_run_is_not_resumed(tmp_path: Path) -> None:
+    words = ["train", "--resume", "-o", str(tmp_path / "none")]
+    with pytest.raises(
+        InputError, match="none holds no run to resume: give the folder of one, or what a new"
+    ):
+        CliRunner().invoke(lifter, words, catch_exceptions=False)

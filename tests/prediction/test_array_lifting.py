@@ -75,8 +75,8 @@ def test_lifters_may_be_files_and_shipped_names(tmp_path: Path) -> None:
     from_file = lift(frames(), "COCO17", lifter=tmp_path / "lifter.safetensors")
     np.testing.assert_array_equal(from_file.joints_3d, lift(frames(), "COCO17", lifter=BOX).joints_3d)
     people = points(H36M17)[..., :2]
-    by_name = lift(people, lifter="keypoint_lifter")
-    np.testing.assert_array_equal(by_name.joints_3d, lift(people).joints_3d)
+    by_name = lift(people, H36M17, lifter="keypoint_lifter")
+    np.testing.assert_array_equal(by_name.joints_3d, lift(people, "H36M17").joints_3d)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,7 @@ def test_lifters_may_be_files_and_shipped_names(tmp_path: Path) -> None:
         (np.zeros((0, 17, 2)), {}, r"not \(0, 17, 2\)"),
         ("file.json", {}, r"`keypoints` must be \(frames, 17, 2 or 3\) numbers"),
         (np.zeros((4, 17, 2)), {}, "`keypoints` has no frame with enough joints to be lifted"),
+        (frames() / 1e4, {}, "`keypoints` lie between 0 and 1, so they are parts of an image: multiply"),
         (frames(), {"skeleton": "COCO18"}, "there is no skeleton 'COCO18': choose one of"),
         (frames(), {"lifter": "none"}, "no weights called 'none' come with evolift"),
         (frames(), {"lifter": settled_lifter()}, "give `image_size` WIDTH HEIGHT"),

@@ -48,3 +48,10 @@ def test_arrays_that_are_no_poses_are_refused(poses: np.ndarray, tmp_path: Path)
         evolve(poses / 1000)
     with pytest.raises(InputError, match="`target` must be a path"):
         evolve(tmp_path / "poses.h5")  # type: ignore[call-overload]  # what users do
+
+
+def test_an_array_is_not_told_as_a_file() -> None:
+    with PoseStore(sample_poses()) as store:
+        joints_3d = store.read(slice(0, 40)).joints_3d
+    with pytest.raises(StoreError, match=r"^the array: .*looks like metres"):
+        evolve(joints_3d / 1000)
