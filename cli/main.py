@@ -73,7 +73,7 @@ class LazyGroup(click.RichGroup):
             return click.RichCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
         return command_named(cmd_name)
 
-    def format_help(self, ctx: click.RichContext, formatter: click.RichHelpFormatter) -> None:  # type: ignore[override]
+    def format_help(self, ctx: click.RichContext, formatter: click.RichHelpFormatter) -> None:  # type: ignore[override]  # rich-click's own narrowing
         """As rich-click, with the placeholders."""
         self._is_listing = True
         try:

@@ -53,7 +53,7 @@ def file_limits() -> FileLimits:
 @contextlib.contextmanager
 def limited(limits: FileLimits) -> Iterator[None]:
     """Let other limits hold in the block, for all threads of this process."""
-    global _limits  # noqa: PLW0603
+    global _limits  # noqa: PLW0603 - readers deep inside libraries' callbacks and threads ask for it
     before, _limits = _limits, limits
     try:
         yield

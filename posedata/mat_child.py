@@ -25,7 +25,7 @@ from evolift.posedata.mat_file import ARRAY, CELLS, STRUCT
 try:
     import resource
 except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+    resource = None  # type: ignore[assignment]  # Windows has no such module
 
 
 def plain(value: Any) -> Any:
