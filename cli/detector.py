@@ -18,7 +18,7 @@ from evolift.cli.options import (
     seed_option,
 )
 from evolift.cli.settings_options import settings_options, taken_settings
-from evolift.cli.start_options import settings_of_start, start_from_option
+from evolift.cli.start_options import is_given, settings_of_start, start_from_option
 from evolift.detector2d.evaluation_settings import DetectorEvaluationSettings
 from evolift.detector2d.settings import (
     AugmentationSettings,
@@ -73,7 +73,11 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
         detector = taken_settings(DetectorSettings, options)
     else:
         detector = DetectorModel.load(start)
+        size = {name: options.pop(name) for name in ("input_width", "input_height") if is_given(ctx, name)}
         settings_of_start(ctx, options, detector.settings, start)
+        if size:
+            width, height = detector.settings.size
+            detector = detector.resized(size.get("input_width", width), size.get("input_height", height))
     training = taken_settings(DetectorTrainingSettings, options)
     history = train_detector(stores, output, detector=detector, training=training, **options)
     if is_first_process():

@@ -21,6 +21,11 @@ start_from_option = click.option(
 )
 
 
+def is_given(ctx: click.Context, name: str) -> bool:
+    """Whether an option was given, by a flag or a recipe."""
+    return ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+
+
 def settings_of_start(
     ctx: click.Context, options: dict[str, Any], settings: SomeSettings, checkpoint: object
 ) -> SomeSettings:
@@ -28,7 +33,7 @@ def settings_of_start(
 
     Args:
         ctx: says which options were given.
-        options: of the command, by name.
+        options: of the command, by name; those of the network that are not in it were seen to by the caller.
         settings: of the network.
         checkpoint: its file, for the message.
 
@@ -36,9 +41,10 @@ def settings_of_start(
         InputError: an option was given that asks for another network.
     """
     for field in flat_fields(type(settings)):
+        if field.name not in options:
+            continue
         value = options.pop(field.name)
-        is_given = ctx.get_parameter_source(field.name) is not ParameterSource.DEFAULT
-        if is_given and settings.replaced(**{field.name: value}) != settings:
+        if is_given(ctx, field.name) and settings.replaced(**{field.name: value}) != settings:
             raise InputError(
                 f"{checkpoint} has `{field.name}` {settings.flat()[field.name]}, not {value}: leave that out, it comes with the checkpoint"
             )

@@ -71,6 +71,28 @@ class DetectorModel(CheckpointedModel):
         self.register_buffer("image_std", torch.tensor(self.backbone.scaling.std))
         self._frozen: list[nn.Module] = []
 
+    def resized(self, width: int, height: int) -> DetectorModel:
+        """A copy of this network for crops of another size; a network of convolutions knows none.
+
+        Training first on small crops and then on larger ones reaches the same accuracy in less time (Howard 2018).
+
+        Args:
+            width, height: of the crops, pixels.
+
+        Raises:
+            InputError: the backbone does not take the size, or its weights belong to one.
+        """
+        settings = self.settings.replaced(input_width=width, input_height=height)
+        other = DetectorModel(settings)
+        try:
+            other.load_state_dict(self.state_dict())
+        except RuntimeError:
+            raise InputError(
+                f"the weights of {settings.backbone} belong to crops of {self.settings.input_width} x {self.settings.input_height} pixels: leave `input_width` and `input_height` out"
+            ) from None
+        other.origin = self.origin
+        return other
+
     @property
     def scaling(self) -> InputScaling:
         """Of its input."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evolift.detector2d.crop import crop_to_image
+from evolift.detector2d.depthwise import depthwise_in_float32
 from evolift.detector2d.image_source import ImageSource, read_source, skipped_table, without_unreadable
 from evolift.detector2d.losses import joint_loss, spread_loss
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
@@ -58,6 +59,8 @@ class DetectorModule(StageModule):
         layout = torch.channels_last if training.channels_last else torch.contiguous_format
         self.model = model.to(memory_format=layout)
         self.model.freeze(training.freeze)
+        if training.precision == "bf16-mixed":
+            depthwise_in_float32(self.model)
         self._layout = layout
         self._scores: list[dict[str, Tensor]] = []
 
