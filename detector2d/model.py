@@ -30,7 +30,8 @@ class DetectorOutput(NamedTuple):
 
     Args:
         joints: (u, v) or (u, v, z), fractions of the crop.
-        confidence: in (0, 1], see `soft_argmax`; the regression head cannot tell and gives 1.
+        confidence: in (0, 1], of how sharp the heatmap is (`soft_argmax`), or after `calibration` the probability that the joint
+            is found; the regression head cannot tell and gives 1.
         heatmaps: logits; None for the regression head.
         marginals: probabilities per column, row and depth bin; empty for the regression head.
     """
@@ -57,6 +58,8 @@ class DetectorModel(CheckpointedModel):
     settings: DetectorSettings
     image_mean: Tensor
     image_std: Tensor
+    confidence_slope: Tensor
+    confidence_offset: Tensor
 
     def __init__(self, settings: DetectorSettings, pretrained: str = "none") -> None:
         super().__init__()
@@ -69,6 +72,9 @@ class DetectorModel(CheckpointedModel):
         # Buffers, so that a checkpoint carries the scaling its weights were trained with.
         self.register_buffer("image_mean", torch.tensor(self.backbone.scaling.mean))
         self.register_buffer("image_std", torch.tensor(self.backbone.scaling.std))
+        # What `calibration` makes of the sharpness of a heatmap.
+        self.register_buffer("confidence_slope", torch.ones(len(settings.skeleton)))
+        self.register_buffer("confidence_offset", torch.zeros(len(settings.skeleton)))
         self._frozen: list[nn.Module] = []
 
     def resized(self, width: int, height: int) -> DetectorModel:
@@ -126,7 +132,8 @@ class DetectorModel(CheckpointedModel):
         heatmaps = self.heatmap_dropout(self.head(features))
         find = hard_argmax if hard else soft_argmax
         found = find(heatmaps, self.settings.dimensions)
-        return DetectorOutput(found.positions, found.confidence, heatmaps, found.marginals)
+        logit = logit_of_confidence(found.confidence) * self.confidence_slope + self.confidence_offset
+        return DetectorOutput(found.positions, logit.sigmoid(), heatmaps, found.marginals)
 
     def freeze(self, what: str) -> None:
         """Fix a part of the weights (see `freezing.frozen_parts`) and let the rest learn.
@@ -164,6 +171,11 @@ class DetectorModel(CheckpointedModel):
         for part in self._frozen:
             part.eval()
         return self
+
+
+def logit_of_confidence(confidence: Tensor) -> Tensor:
+    """Logit of a confidence, which float32 keeps away from 0 and 1 by a millionth."""
+    return confidence.logit(1e-6)
 
 
 def _build_head(settings: DetectorSettings, channels: tuple[int, ...], strides: tuple[int, ...]) -> nn.Module:

@@ -245,3 +245,21 @@ def _name_ends(axes: Axes, centre: float, across: tuple[str, str, str], upright:
             color=hexadecimal(INK_COLOUR),
             fontweight=bold,
         )
+
+
+def plot_reliability(axes: Axes, curve: pd.DataFrame) -> None:
+    """How often something is right that is said with some confidence, against that confidence; on the diagonal they agree.
+
+    Args:
+        axes: ordinary axes.
+        curve: columns `confidence` and `correct` (0 to 1) and `count`, a row per range of confidence; dots are as large as the
+            counts.
+    """
+    axes.plot([0, 1], [0, 1], color=hexadecimal(INK_COLOUR), linewidth=0.8, linestyle=":")
+    share = curve["count"] / curve["count"].sum()
+    colour = _series_colour(0)
+    axes.plot(curve["confidence"], curve["correct"], color=colour)
+    axes.scatter(
+        curve["confidence"], curve["correct"], s=20 + 400 * share, color=colour, alpha=0.7, linewidths=0
+    )
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="part that is right", aspect="equal")

@@ -145,6 +145,7 @@ def _predictors(
         record,
         people,
         settings.people.box,
+        settings.people.max_people,
         images=settings.images,
         min_confidence=settings.people.min_confidence,
     )

@@ -40,8 +40,8 @@ GATHERED = 256
 """Poses of a video after which they are put into one table."""
 _IMAGES_PER_SECOND = 10.0
 _SEARCHED = (
-    "No person box was given: one person was searched for with the pose detector, in the whole image and in "
-    "windows of it, and again in the boxes of the joints found there."
+    "No person box was given: {who} searched for with the pose detector, in the whole image, its quarter turns and "
+    "windows of it, and again, upright, where joints were found."
 )
 
 Image = UInt8[np.ndarray, "_height _width 3"]
@@ -56,8 +56,9 @@ class ImagePrediction:
         cameras: which camera each image is taken to be of.
         results: to add to.
         provenance: of the predictions.
-        people: finds everybody; None for one person.
-        box: (left, top, width, height) of the one person, pixels; None to search for it.
+        people: finds everybody; None for the pose detector's own search.
+        box: (left, top, width, height) of the one person, pixels; None to search.
+        max_people: who are searched for without `people`; None for all.
         gathered: poses of a video that are put into arrays together.
         images: how large images and frames may be.
         min_confidence: mean of the joints of one person who is searched for, below which nobody is there.
@@ -69,6 +70,7 @@ class ImagePrediction:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     people: PeopleFinder | None = None
     box: Sequence[float] | None = None
+    max_people: int | None = None
     gathered: int = GATHERED
     images: ImageSettings = ImageSettings()
     min_confidence: float = 0.0
@@ -94,7 +96,7 @@ class ImagePrediction:
             self.results.note_all("animated: the first frame was taken", label)
         camera = self._told(self.cameras.of_image((image.shape[1], image.shape[0]), str(path), path))
         names, poses = self._poses(image, str(path), label, camera.camera)
-        if self.people is None:
+        if len(poses) == 1 and self.people is None:
             write_image(overlay, draw_box(with_people(image, poses), np.array(poses[0].box)), overwrite=True)
         else:
             write_image(overlay, with_people(image, poses, names), overwrite=True)
@@ -141,7 +143,7 @@ class ImagePrediction:
             VideoWriter(overlay, video.size, video.frames_per_second / frames.stride) as written,
         ):
             camera = self._told(self.cameras.of_image(video.size, video.label))
-            follow = self._follower(camera.camera)
+            follow = self._follower(camera.camera, video.frames_per_second / frames.stride)
             parts: list[Predictions] = []
             waiting: list[tuple[int, float, PosePrediction, str]] = []
             numbers: list[int] = []
@@ -171,7 +173,9 @@ class ImagePrediction:
                     drawn = image
                     if answers := follow(image):
                         poses, names = [pose for pose, _ in answers], [track for _, track in answers]
-                        drawn = with_people(image, poses, names if self.people is not None else ())
+                        drawn = with_people(
+                            image, poses, names if len(names) > 1 or self.people is not None else ()
+                        )
                         self.results.images.offer(
                             (label, number),
                             lambda image=image: embedded_image(image),  # type: ignore[misc]  # bound now, not later
@@ -242,20 +246,23 @@ class ImagePrediction:
     ) -> tuple[list[str], list[PosePrediction]]:
         """Names and poses of the people in an image, at least one; who cannot be lifted is among the failures."""
         self._say_how()
+        if self.people is None and self.box is not None:
+            return ["person 1"], [self.pipeline.predict(image, self.box, camera)]
         if self.people is None:
-            pose = self.pipeline.predict(image, self.box, camera)
-            confidence = float(pose.confidence.mean())
-            if self.box is None and confidence < self.min_confidence:
+            poses = self.pipeline.predict_people(image, camera, max_people=self.max_people)
+            best = max(float(pose.confidence.mean()) for pose in poses)
+            poses = [pose for pose in poses if float(pose.confidence.mean()) >= self.min_confidence]
+            if not poses:
                 raise InputError(
-                    f"{path}: nobody was found with a confidence of {self.min_confidence:g} (mean {confidence:.2f}): lower `min_confidence`, or give `box`"
+                    f"{path}: nobody was found with a confidence of {self.min_confidence:g} (mean {best:.2f}): lower `min_confidence`, or give `box`"
                 )
-            if self.box is None and confidence < LOW_CONFIDENCE:
+            if best < LOW_CONFIDENCE:
                 self.results.note_all(
                     "unsure: the detector's confidence in the person is low, there may be nobody in the image",
-                    f"{path} (mean {confidence:.2f})",
+                    f"{path} (mean {best:.2f})",
                     of_image=(label, 0),
                 )
-            return ["person 1"], [pose]
+            return [f"person {number}" for number in range(1, len(poses) + 1)], poses
         names, poses = [], []
         boxes = self.people.boxes(image).tolist()
         if not boxes:
@@ -270,11 +277,18 @@ class ImagePrediction:
             raise InputError(f"{path}: none of its people could be lifted")
         return names, poses
 
-    def _follower(self, camera: Camera | None) -> PersonFollower | PeopleFollower:
+    def _follower(self, camera: Camera | None, rate: float) -> PersonFollower | PeopleFollower:
         self._say_how()
         if self.people is None:
-            return PersonFollower(self.pipeline, camera, self.box, self.min_confidence)
-        return PeopleFollower(self.pipeline, self.people.boxes, camera)
+            return PersonFollower(
+                self.pipeline,
+                camera,
+                self.box,
+                self.min_confidence,
+                max_people=self.max_people,
+                frames_per_second=rate,
+            )
+        return PeopleFollower(self.pipeline, self.people.boxes, camera, frames_per_second=rate)
 
     def _told(self, camera: ChosenCamera) -> ChosenCamera:
         """A camera; where it is unknown and the lifter is one for a known rig, that is noted."""
@@ -287,7 +301,12 @@ class ImagePrediction:
         if self.people is not None:
             self.results.note(self.people.note)
         elif self.box is None:
-            self.results.note(_SEARCHED)
+            who = (
+                "everybody was"
+                if self.max_people is None
+                else f"at most {self.max_people} of the people were"
+            )
+            self.results.note(_SEARCHED.format(who="one person was" if self.max_people == 1 else who))
 
 
 def with_people(image: Image, poses: Sequence[PosePrediction], names: Sequence[str] = ()) -> Image:

@@ -7,13 +7,15 @@ pose = pipeline.predict("photo.jpg")
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import nn
 
 from evolift.artifacts.shipped_files import PHOTO_POSE, weights_file
@@ -35,7 +37,8 @@ from evolift.posedata.video_file import VideoReader
 from evolift.prediction.cameras.camera_choice import RIG_LIFTER
 from evolift.prediction.cameras.camera_lifting import PlacedPose, lift_in_camera
 from evolift.prediction.keypoint_lifting import require_pose_lifter
-from evolift.prediction.persons.person_search import find_person
+from evolift.prediction.persons.person_search import find_people, find_person, view_in_box
+from evolift.prediction.persons.person_view import PersonView
 from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
 from evolift.prediction.settings import FrameChoice
 from evolift.prediction.tracking.person_following import PersonFollower
@@ -148,7 +151,7 @@ class Pipeline:
     def predict(
         self,
         image: SomeImage,
-        box: Sequence[float] | None = None,
+        box: Sequence[float] | PersonView | None = None,
         camera: Camera | None = None,
     ) -> PosePrediction: ...
 
@@ -156,7 +159,7 @@ class Pipeline:
     def predict(
         self,
         image: list[Any] | tuple[SomeImage, ...],
-        box: Sequence[Sequence[float] | None] | None = None,
+        box: Sequence[Sequence[float] | PersonView | None] | None = None,
         camera: Camera | None = None,
     ) -> list[PosePrediction]: ...
 
@@ -166,7 +169,8 @@ class Pipeline:
         Args:
             image: array, Pillow image, or the path of an image file (`evolift.posedata.any_image` says which), or a list of them.
             box: (left, top, width, height) of the person, pixels; of each image if there is a list. Without one the
-                person is searched for in the whole image, in windows of it, and in the boxes of the joints found there.
+                person is searched for, see `evolift.prediction.persons.person_search`; with one its four quarter turns are tried.
+                Or a `PersonView`, which is taken as it is.
             camera: intrinsics of the camera that took it; then the answer is in its frame, with the place of the person.
 
         Returns:
@@ -183,15 +187,48 @@ class Pipeline:
                 raise InputError(f"there are {len(image)} images but {len(boxes)} boxes: give one for each")
             return [self.predict(one, its, camera) for one, its in zip(image, boxes, strict=True)]
         image = rgb_image(image)
-        source = "given"
-        if box is not None:
-            box = _checked_box(box)
+        self._check_camera(image, camera)
         if box is None:
-            box, source = find_person(self.model.detector, image), "found"
-        elif not _is_in_sight(box, image.shape[1], image.shape[0]):
+            return self._predict(image, find_person(self.model.detector, image), "found", camera)
+        if isinstance(box, PersonView):
+            return self._predict(image, box, "given", camera)
+        box = _checked_box(box)
+        if not _is_in_sight(box, image.shape[1], image.shape[0]):
             raise InputError(
                 f"the box {' '.join(f'{float(value):g}' for value in box)} (left, top, width, height) has no area in the image of {image.shape[1]} x {image.shape[0]} pixels: give the person's"
             )
+        view = view_in_box(self.model.detector, image, box)
+        return replace(self._predict(image, view, "given", camera), box=box)
+
+    def predict_people(
+        self, image: SomeImage, camera: Camera | None = None, *, max_people: int | None = None
+    ) -> list[PosePrediction]:
+        """Poses of everybody in an image, at least one, the largest person first.
+
+        They are searched for with the pose detector, see `evolift.prediction.persons.person_search`.
+
+        Args:
+            image, camera: as in `predict`.
+            max_people: those of the highest confidence; None for all.
+
+        Raises:
+            InputError: as of `predict`.
+            OutOfSightError: nobody can be seen by the camera.
+        """
+        image = rgb_image(image)
+        self._check_camera(image, camera)
+        poses, blind = [], None
+        for view in find_people(self.model.detector, image, max_people=max_people):
+            try:
+                poses.append(self._predict(image, view, "found", camera))
+            except OutOfSightError as error:
+                blind = error
+        if blind is not None and not poses:
+            raise blind
+        return poses
+
+    def _check_camera(self, image: UInt8[np.ndarray, "height width 3"], camera: Camera | None) -> None:
+        """Refuse a camera of another image size; warn once where the lifter needs one and there is none."""
         if camera is not None and (camera.width, camera.height) != (image.shape[1], image.shape[0]):
             raise InputError(
                 f"the camera is for images of {camera.width} x {camera.height} pixels, this one has {image.shape[1]} x {image.shape[0]}: scale its intrinsics"
@@ -199,7 +236,6 @@ class Pipeline:
         if camera is None and self.lifter.settings.normalisation == "screen" and not self.is_warned:
             self.is_warned = True
             _log.warning("%s", RIG_LIFTER)
-        return self._predict(image, box, source, camera)
 
     def predict_video(
         self,
@@ -223,8 +259,9 @@ class Pipeline:
         Raises:
             InputError: it cannot be read.
         """
-        follow = PersonFollower(self, camera, box)
         with VideoReader(as_path(video, "video"), ImageSettings()) as opened:
+            rate = opened.frames_per_second / frames.stride
+            follow = PersonFollower(self, camera, box, max_people=1, frames_per_second=rate)
             for number, image in frames.of(zip(count(), opened)):
                 found = follow(image)
                 yield VideoPose(number, opened.time, found[0][0] if found else None, image)
@@ -233,20 +270,21 @@ class Pipeline:
     def _predict(
         self,
         image: UInt8[np.ndarray, "height width 3"],
-        box: Sequence[float],
+        view: PersonView,
         source: str,
         camera: Camera | None,
     ) -> PosePrediction:
-        left, top, width, height = (float(value) for value in box)
         size = self.model.detector.settings.size
         affine = crop_from_image(
-            (left, top, width, height), size, padding=self.model.detector.settings.padding
+            view.box, size, padding=self.model.detector.settings.padding, angle=view.angle
         )
         crop = torch.from_numpy(warp_crop(image, affine, size))[None].to(self.device)
         back = torch.from_numpy(invert_affine(affine))[None].float().to(self.device)
         extent = torch.tensor([[image.shape[1], image.shape[0]]], device=self.device)
         found = self.model(self.model.detector.scale_images(crop), back, extent)
-        placed = PlacedPose(found.joints_3d, torch.full((1, 3), torch.nan))
+        # The chain lifts what a camera rotated with the crop would see: a person upright.
+        pose = _rotated_about_axis(found.joints_3d, -view.angle)
+        placed = PlacedPose(pose, torch.full((1, 3), torch.nan))
         if camera is not None:
             placed = self._placed(found, camera, extent)
         return PosePrediction(
@@ -254,8 +292,9 @@ class Pipeline:
             root_3d=placed.root_3d[0].float().cpu().numpy(),
             joints_2d=found.joints_2d[0].float().cpu().numpy(),
             confidence=found.confidence[0].float().cpu().numpy(),
-            box=(left, top, width, height),
+            box=view.bounds,
             box_source=source,
+            angle=math.degrees(view.angle),
             image_size=(image.shape[1], image.shape[0]),
             skeleton=self.model.skeleton,
             camera=camera,
@@ -275,6 +314,15 @@ class Pipeline:
                 "the joints that were found span more than this camera can see: give other intrinsics"
             )
         return placed
+
+
+def _rotated_about_axis(
+    joints: Float[torch.Tensor, "1 joints 3"], angle: float
+) -> Float[torch.Tensor, "1 joints 3"]:
+    """Joints in the frame of a camera rotated about its optical axis; `angle` in radians, clockwise as the image shows it."""
+    x, y, z = joints.unbind(-1)
+    c, s = math.cos(angle), math.sin(angle)
+    return torch.stack([x * c - y * s, x * s + y * c, z], -1)
 
 
 def _checked_box(box: Any) -> tuple[float, ...]:

@@ -91,7 +91,7 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
         Annotated[
             tuple[float, float, float, float],
             Meta(
-                description="Person box in pixels, for all images. Without it one person is searched for.",
+                description="Person box in pixels, for all images. Without it everybody is searched for.",
                 extra={"metavar": "LEFT TOP WIDTH HEIGHT"},
             ),
         ]
@@ -109,7 +109,7 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                description="Find everybody with a person detector: torchvision, torchvision:MODEL, or an .onnx file with boxes (N, 4) and scores, or as YOLOv8.",
+                description="Find everybody with a person detector instead of the pose detector: torchvision, torchvision:MODEL, or an .onnx file with boxes (N, 4) and scores, or as YOLOv8.",
                 extra={"metavar": "DETECTOR"},
             ),
         ]
@@ -132,7 +132,7 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
             int,
             Meta(
                 ge=1,
-                description="Keep so many people of each image or frame, those of the highest scores.",
+                description="Keep so many people of each image or frame, those of the highest scores; 1 for one person.",
                 extra={"metavar": "N"},
             ),
         ]
@@ -147,9 +147,14 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
         """
         if self.persons is not None and self.box is not None:
             raise InputError("`persons` and `box` both say where people are: give one of the two")
+        if self.box is not None and self.max_people is not None:
+            raise InputError("there is one person in `box`: leave `max_people` out")
         if self.persons is None:
             for field in msgspec.structs.fields(PersonSettings):
-                if field.name not in ("box", "min_confidence") and getattr(self, field.name) != field.default:
+                if (
+                    field.name not in ("box", "min_confidence", "max_people")
+                    and getattr(self, field.name) != field.default
+                ):
                     raise InputError(f"`{field.name}` belongs to `persons`: give that, too, or leave it out")
 
     def require_images(self) -> None:

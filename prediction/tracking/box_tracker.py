@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
+from evolift.prediction.persons.person_view import box_overlaps
+
 
 @dataclass
 class _Track:
@@ -56,13 +58,3 @@ class BoxTracker:
         self._named += 1
         self._tracks.append(_Track(str(self._named), np.zeros(4)))
         return self._tracks[-1]
-
-
-def box_overlaps(a: Float[np.ndarray, "a 4"], b: Float[np.ndarray, "b 4"]) -> Float[np.ndarray, "a b"]:
-    """Intersection over union of each box of `a` with each of `b` (left, top, width, height); 0 for empty boxes."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, :2] + a[:, None, 2:], b[None, :, :2] + b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    union = a[:, None, 2:].prod(-1) + b[None, :, 2:].prod(-1) - shared
-    overlaps: np.ndarray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return overlaps

@@ -32,6 +32,7 @@ from evolift.prediction.image_prediction import ImagePrediction
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.pose_prediction import OutOfSightError
 from evolift.prediction.prediction_results import PredictionResults
+from evolift.prediction.tracking.person_following import PersonFollower
 from tests.headless_chromium import HeadlessPage
 from tests.posedata.keypoint_samples import csv_text
 from tests.prediction.persons.person_onnx_files import Fixed, RedPatch, separate_outputs, write_onnx
@@ -84,7 +85,16 @@ def test_shipped_weights_are_taken_by_name_and_the_output_has_a_default(
     evolift, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = ("predict", checkpoints / "wide.png", "--device", "auto", "--chain", "photo_pose")
+    arguments = (
+        "predict",
+        checkpoints / "wide.png",
+        "--device",
+        "auto",
+        "--chain",
+        "photo_pose",
+        "--max-people",
+        1,
+    )
     result = evolift(*arguments)
     assert result.returncode == 0, result.stderr
     named = read_predictions(tmp_path / "runs" / "predict" / "predictions.json")
@@ -136,8 +146,8 @@ def test_detector_and_lifter_say_what_their_chain_says(checkpoints: Path) -> Non
     first, second = chain.predict(image), chained.predict(image)
     np.testing.assert_array_equal(first.joints_3d, second.joints_3d)
     assert first.box_source == "found"
-    given = chain.predict(image, first.box)
-    np.testing.assert_array_equal(given.joints_2d, first.joints_2d)
+    given = chain.predict(image, (20, 10, 40, 60))
+    assert (given.box, given.box_source) == ((20, 10, 40, 60), "given")
     with pytest.raises(InputError, match="give a chain checkpoint, or one of a detector and one of a lifter"):
         Pipeline.from_checkpoints(detector=checkpoints / "detector.safetensors")
 
@@ -468,7 +478,7 @@ def test_a_video_becomes_a_track_an_overlay_and_a_page(
     assert nobody.returncode == 2
     assert "film.mp4: nobody was found in its 12 frames" in nobody.stderr
     assert not (tmp_path / "nobody").exists()
-    given = ("predict", video, "--chain", checkpoints / "sure.safetensors")
+    given = ("predict", video, "--chain", checkpoints / "sure.safetensors", "--max-people", 1)
     assert evolift(*given, "-o", tmp_path / "raw", "--focal", 1000).returncode == 0
     result = evolift(*given, "--smooth", "--frames", 9, "--focal", 1000, "-o", tmp_path / "smooth")
     assert result.returncode == 0, result.stderr
@@ -571,7 +581,9 @@ def test_a_refiner_mends_images_and_keypoints(evolift, checkpoints: Path, tmp_pa
         evolift("predict", given, "--chain", chain, "--refiner", tmp_path / "r.safetensors", "-o", refined)
         before, after = (read_predictions(folder / "predictions.json") for folder in (plain, refined))
         expected = refiner.eval()(torch.from_numpy(before.joints_3d)).detach().numpy()
-        np.testing.assert_allclose(after.joints_3d, expected, atol=0.02)
+        if number == 1:  # a person in an image may be rotated after that (see `Pipeline`)
+            np.testing.assert_allclose(after.joints_3d, expected, atol=0.02)
+        assert np.abs(after.joints_3d - before.joints_3d).max() > 1
         np.testing.assert_array_equal(after.joints_2d, before.joints_2d)
         hashes = after.provenance["checkpoints"]
         assert str(tmp_path / "r.safetensors") in hashes
@@ -583,7 +595,11 @@ def test_poses_of_a_video_are_gathered_bit_by_bit(checkpoints: Path, video: Path
     for gathered in (5, 100):
         results = PredictionResults()
         images = ImagePrediction(
-            pipeline, CameraRule(pipeline.lifter.settings.normalisation), results, gathered=gathered
+            pipeline,
+            CameraRule(pipeline.lifter.settings.normalisation),
+            results,
+            gathered=gathered,
+            max_people=1,
         )
         images.video(video, "film.mp4", tmp_path / f"{gathered}.mp4")
         tables.append(results.clips[0].predictions)
@@ -595,17 +611,30 @@ def test_poses_of_a_video_are_gathered_bit_by_bit(checkpoints: Path, video: Path
 def test_who_cannot_be_seen_by_the_camera_is_left_out_of_that_frame(
     evolift, checkpoints: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predict, calls = Pipeline.predict, []
+    predict, follow, frames = Pipeline._predict, PersonFollower.__call__, []
 
-    def sometimes(self, image, box, camera):  # type: ignore[no-untyped-def]  # of a test
-        calls.append(1)
-        if len(calls) in (3, 7):
+    def counted(self, image):  # type: ignore[no-untyped-def]  # of a test
+        frames.append(1)
+        return follow(self, image)
+
+    def sometimes(self, *arguments):  # type: ignore[no-untyped-def]  # of a test
+        if len(frames) in (3, 7):
             raise OutOfSightError("too wide")
-        return predict(self, image, box, camera)
+        return predict(self, *arguments)
 
-    monkeypatch.setattr(Pipeline, "predict", sometimes)
+    monkeypatch.setattr(PersonFollower, "__call__", counted)
+    monkeypatch.setattr(Pipeline, "_predict", sometimes)
     result = evolift(
-        "predict", video, "--chain", checkpoints / "sure.safetensors", "--focal", 200, "-o", tmp_path / "out"
+        "predict",
+        video,
+        "--chain",
+        checkpoints / "sure.safetensors",
+        "--focal",
+        200,
+        "--max-people",
+        1,
+        "-o",
+        tmp_path / "out",
     )
     assert result.returncode == 2
     assert "film.mp4: 2 times a person spans more than this camera can see" in result.stderr
@@ -779,8 +808,6 @@ def test_a_track_of_images_of_their_own_names_is_one_clip(evolift, checkpoints: 
 def test_a_webcam_is_ended_by_hand_and_what_was_seen_is_kept(
     evolift, checkpoints: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evolift.prediction.tracking.person_following import PersonFollower
-
     opened, follow, seen = cv2.VideoCapture, PersonFollower.__call__, []
 
     def until_interrupted(follower: PersonFollower, image: np.ndarray) -> object:
@@ -789,7 +816,7 @@ def test_a_webcam_is_ended_by_hand_and_what_was_seen_is_kept(
             raise KeyboardInterrupt
         return follow(follower, image)
 
-    given = ("predict", "--chain", checkpoints / "sure.safetensors")
+    given = ("predict", "--chain", checkpoints / "sure.safetensors", "--max-people", 1)
     with monkeypatch.context() as patch:
         patch.setattr("evolift.posedata.video_file.cv2.VideoCapture", lambda _: opened(str(video)))
         patch.setattr(PersonFollower, "__call__", until_interrupted)
@@ -918,7 +945,10 @@ def test_a_image_without_people_is_named_and_the_others_are_done(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("{checkpoints}/wide.png", "--max-people", "2"), "--max-people belongs to --persons"),
+        (
+            ("{checkpoints}/wide.png", "--max-people", "2", "--box", "1", "2", "3", "4"),
+            "there is one person in --box: leave --max-people out",
+        ),
         (("{checkpoints}/wide.png", "--person-score", "0"), "--person-score belongs to --persons"),
         (
             ("{checkpoints}/wide.png", "--persons", "torchvision", "--box", "1", "2", "3", "4"),

@@ -21,6 +21,8 @@ from tests.posedata.keypoint_samples import csv_text, points
 from tests.settled_networks import settled_detector, settled_lifter
 from tests.variable_rate_video import with_durations
 
+ONE = PersonSettings(max_people=1)
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> ModelSettings:
@@ -138,7 +140,7 @@ def test_poses_of_a_video_of_varying_rate_are_at_the_times_of_its_container(
         predict_files(
             [tmp_path / "a.mp4"],
             tmp_path / f"smooth {is_smooth}",
-            PredictSettings(models=models, formats=("json", "bvh"), smooth=is_smooth),
+            PredictSettings(models=models, people=ONE, formats=("json", "bvh"), smooth=is_smooth),
         )
         for is_smooth in (False, True)
     )

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from evolift.chain.model import ChainModel
 from evolift.lifter.lifter import FoldedLifter
@@ -14,6 +16,7 @@ from evolift.lifter.refiner import Refined, RefinerModel, RefinerSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.predictions.prediction_files import read_predictions
 from evolift.posedata.video_file import VideoWriter
+from evolift.prediction.persons.person_view import PersonView
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.settings import FrameChoice
 from tests.same_answers import assert_same_answers
@@ -36,10 +39,18 @@ def test_a_pipeline_answers_as_its_stages_do_by_folded_copies(refined) -> None:
     pipeline = Pipeline(chain, refiner=refiner)
     assert isinstance(pipeline.lifter, FoldedLifter)
     image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
-    pose = pipeline.predict(image, (20, 10, 60, 70))
+    pose = pipeline.predict(image, PersonView((20, 10, 60, 70)))
     lifter = chain.lifter if refiner is None else Refined(chain.lifter, refiner)
     wanted = lifter.lift(torch.from_numpy(pose.joints_2d)[None])[0].detach().numpy()
     assert_same_answers(pose.joints_3d, wanted)
+    # Of a person who is rotated: what is lifted is the person upright, and the pose is rotated back.
+    pose = pipeline.predict(image, PersonView((20, 10, 60, 70), math.radians(120)))
+    assert pose.angle == pytest.approx(120)
+    clockwise = Rotation.from_rotvec([0, 0, math.radians(120)])
+    middle = np.array([59.5, 44.5, 0])
+    seen = clockwise.apply(np.pad(pose.joints_2d, ((0, 0), (0, 1))) - middle)[:, :2] + middle[:2]
+    upright = lifter.lift(torch.from_numpy(seen.astype(np.float32))[None])[0].detach().numpy()
+    assert_same_answers(pose.joints_3d, clockwise.inv().apply(upright).astype(np.float32))
     with pytest.raises(InputError, match="only the lifter as it was trained can be saved"):
         pipeline.model.to_checkpoint({})
 
@@ -65,7 +76,10 @@ def test_a_pose_can_be_saved_and_told(tmp_path: Path) -> None:
     np.testing.assert_allclose(read.joints_3d[0], pose.joints_3d, atol=1e-3)
 
 
-def test_a_video_is_followed_frame_by_frame(tmp_path: Path) -> None:
+def test_a_video_is_followed_frame_by_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "evolift.prediction.tracking.person_following.MIN_FOLLOWED", 0.0
+    )  # of a network that learnt nothing
     images = np.random.default_rng(0).integers(0, 255, (8, 90, 120, 3), np.uint8)
     with VideoWriter(tmp_path / "film.mp4", (120, 90), 10.0) as video:
         for image in images:
@@ -74,7 +88,7 @@ def test_a_video_is_followed_frame_by_frame(tmp_path: Path) -> None:
     frames = list(pipeline.predict_video(tmp_path / "film.mp4", frames=FrameChoice(start=1, stride=3)))
     assert [frame.frame for frame in frames] == [1, 4, 7]
     np.testing.assert_allclose([frame.time for frame in frames], [0.1, 0.4, 0.7], atol=1e-6)
-    alone = pipeline.predict(frames[0].image)
+    (alone,) = pipeline.predict_people(frames[0].image, max_people=1)
     assert frames[0].pose is not None
     np.testing.assert_array_equal(frames[0].pose.joints_3d, alone.joints_3d)
     limited = pipeline.predict_video(str(tmp_path / "film.mp4"), frames=FrameChoice(max_frames=2))

@@ -25,7 +25,11 @@ from evolift.prediction.settings import (
         (CameraSettings, {"focal": -3.0}, "`focal` must be a number of at least 1 and at most"),
         (CameraSettings, {"focal": float("nan")}, "`focal` must be a number .*, not nan"),
         (PersonSettings, {"persons": "torchvision", "box": (1, 2, 3, 4)}, "`persons` and `box` both say"),
-        (PersonSettings, {"max_people": 2}, "`max_people` belongs to `persons`"),
+        (
+            PersonSettings,
+            {"max_people": 2, "box": (1, 2, 3, 4)},
+            "one person in `box`: leave `max_people` out",
+        ),
         (PersonSettings, {"person_score": 0.2}, "`person_score` belongs to `persons`"),
         (PersonSettings, {"person_weights": "w.pth"}, "`person_weights` belongs to `persons`"),
         (PersonSettings, {"box": (1, 2, 3)}, "`box` must be 4 values"),
