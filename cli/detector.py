@@ -219,7 +219,6 @@ def calibrate(
     from evolift.cli.progress import progress_bar
     from evolift.detector2d.calibration import calibrate as calibrate_detector
     from evolift.detector2d.calibration import reliability_figure
-    from evolift.detector2d.evaluation import evaluate_detector
     from evolift.detector2d.model import DetectorModel
     from evolift.posedata.image_file import write_image
     from evolift.posedata.output_file import check_output, hashes_of
@@ -233,9 +232,8 @@ def calibrate(
     is_chain = stage_of(checkpoint) == ChainModel.stage
     model = ChainModel.load(checkpoint) if is_chain else DetectorModel.load(checkpoint)
     found_by = on_device(model.detector if isinstance(model, ChainModel) else model, device)
-    with progress_bar("evaluating", None) as progress:
-        _, found = evaluate_detector(found_by, data, settings, progress=progress)
-    result = calibrate_detector(found_by, found)
+    with progress_bar("looking", None) as progress:
+        result = calibrate_detector(found_by, data, settings, progress=progress)
     record = load_checkpoint(checkpoint, model.stage).record
     model.save(output, {**record, "calibrated_on": hashes_of([data])}, overwrite=overwrite)
     if curve is not None:

@@ -35,8 +35,6 @@ def detect_joints(
     boxes: Sequence[Box],
     *,
     padding: float | None = None,
-    angles: Sequence[float] | None = None,
-    size: tuple[int, int] | None = None,
     hard: bool = False,
     flip_test: bool = False,
 ) -> DetectedJoints:
@@ -47,21 +45,15 @@ def detect_joints(
         image: RGB.
         boxes: (left, top, width, height), pixels.
         padding: crops show this many times the box; the padding that the model was trained with if left out.
-        angles: radians, by which each crop rotates the image clockwise about the middle of its box, whose width and height
-            are then meant along the sides of the crop.
-        size: (width, height) of the crops, pixels; those that the model was trained with if left out.
         hard, flip_test: see `evolift.detector2d.flip_test.detect_crops`.
 
     Raises:
         InputError: a box has no area.
     """
     model.eval()
-    size = model.settings.size if size is None else size
+    size = model.settings.size
     padding = model.settings.padding if padding is None else padding
-    affines = [
-        crop_from_image(box, size, padding=padding, angle=angle)
-        for box, angle in zip(boxes, angles or [0.0] * len(boxes), strict=True)
-    ]
+    affines = [crop_from_image(box, size, padding=padding) for box in boxes]
     crops = torch.from_numpy(np.stack([warp_crop(image, affine, size) for affine in affines]))
     joints, confidence = detect_crops(
         model, model.scale_images(crops.to(model.image_mean.device)), hard=hard, flip_test=flip_test

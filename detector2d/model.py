@@ -60,6 +60,7 @@ class DetectorModel(CheckpointedModel):
     image_std: Tensor
     confidence_slope: Tensor
     confidence_offset: Tensor
+    confidence_extent: Tensor
 
     def __init__(self, settings: DetectorSettings, pretrained: str = "none") -> None:
         super().__init__()
@@ -75,6 +76,7 @@ class DetectorModel(CheckpointedModel):
         # What `calibration` makes of the sharpness of a heatmap.
         self.register_buffer("confidence_slope", torch.ones(len(settings.skeleton)))
         self.register_buffer("confidence_offset", torch.zeros(len(settings.skeleton)))
+        self.register_buffer("confidence_extent", torch.zeros(len(settings.skeleton)))
         self._frozen: list[nn.Module] = []
 
     def resized(self, width: int, height: int) -> DetectorModel:
@@ -132,8 +134,15 @@ class DetectorModel(CheckpointedModel):
         heatmaps = self.heatmap_dropout(self.head(features))
         find = hard_argmax if hard else soft_argmax
         found = find(heatmaps, self.settings.dimensions)
-        logit = logit_of_confidence(found.confidence) * self.confidence_slope + self.confidence_offset
-        return DetectorOutput(found.positions, logit.sigmoid(), heatmaps, found.marginals)
+        return DetectorOutput(
+            found.positions, self._calibrated(found.confidence, found.positions), heatmaps, found.marginals
+        )
+
+    def _calibrated(
+        self, confidence: Float[Tensor, "batch joints"], positions: Float[Tensor, "batch joints axes"]
+    ) -> Float[Tensor, "batch joints"]:
+        logit = self.confidence_slope * logit_of_confidence(confidence) + self.confidence_offset
+        return (logit + self.confidence_extent * log_extent(positions)[:, None]).sigmoid()
 
     def freeze(self, what: str) -> None:
         """Fix a part of the weights (see `freezing.frozen_parts`) and let the rest learn.
@@ -176,6 +185,12 @@ class DetectorModel(CheckpointedModel):
 def logit_of_confidence(confidence: Tensor) -> Tensor:
     """Logit of a confidence, which float32 keeps away from 0 and 1 by a millionth."""
     return confidence.logit(1e-6)
+
+
+def log_extent(positions: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch"]:
+    """Logarithm of the diagonal of the joints' bounds, in sides of the crop; at least that of a hundredth."""
+    sides = positions[..., :2].amax(1) - positions[..., :2].amin(1)
+    return sides.square().sum(-1).clamp_min(1e-4).log() / 2
 
 
 def _build_head(settings: DetectorSettings, channels: tuple[int, ...], strides: tuple[int, ...]) -> nn.Module:

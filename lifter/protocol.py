@@ -113,7 +113,8 @@ def check_pairs(protocol: ProtocolSettings, pairs: PairSettings, poses: int | No
         raise InputError(
             f"`cameras` must be store by the `protocol` {protocol.protocol}, not {pairs.cameras}: its numbers are of Human3.6M's own cameras"
         )
-    changed = [name for name in ("noise", "errors", "missing", "depth_noise") if getattr(pairs, name)]
+    noisy = ("noise", "errors", "missing", "missing_limbs", "swapped", "depth_noise")
+    changed = [name for name in noisy if getattr(pairs, name)]
     changed += ["poses"] if poses is not None else []
     if changed:
         raise InputError(
@@ -322,6 +323,10 @@ def input_in_words(pairs: PairSettings, seen: Pairs, *, from_store: bool) -> str
         noise.append(f"errors of {Path(pairs.errors).name}")
     if pairs.missing:
         noise.append(f"{100 * pairs.missing:g} % of the joints missing")
+    if pairs.missing_limbs:
+        noise.append(f"{100 * pairs.missing_limbs:g} % of the limbs missing")
+    if pairs.swapped:
+        noise.append(f"sides swapped in {100 * pairs.swapped:g} %")
     words = "the store's 2D joints" if from_store else "projected 3D joints (ground truth)"
     if from_store and not noise:
         away = _pixels_from_projection(seen)

@@ -234,6 +234,16 @@ class PairSettings(ViewSettings, frozen=True, kw_only=True):
         | None
     ) = None
     missing: Annotated[Probability, Meta(description="Probability that a 2D joint is not found.")] = 0.0
+    missing_limbs: Annotated[
+        Probability,
+        Meta(description="Probability that an elbow with its wrist, or a knee with its ankle, is not found."),
+    ] = 0.0
+    swapped: Annotated[
+        Probability,
+        Meta(
+            description="Probability that left and right arm, or left and right leg, are taken for each other."
+        ),
+    ] = 0.0
     depth_noise: Annotated[
         float,
         Meta(ge=0, description="Gaussian error of the input depth, mm (with 3 input axes)."),
@@ -420,7 +430,14 @@ class LifterTrainingSettings(PoseTrainingSettings, frozen=True, kw_only=True):
 
 USES: dict[str, dict[str, Any]] = {
     "rig": {},
-    "photos": {"normalisation": "box", "cameras": "random", "noise": 1.5, "missing": 0.05},
+    "photos": {
+        "normalisation": "box",
+        "cameras": "random",
+        "noise": 1.5,
+        "missing": 0.05,
+        "missing_limbs": 0.05,
+        "swapped": 0.02,
+    },
 }
 """What lifters are for -> settings that differ from the defaults: rig, cameras placed as in training (Human3.6M's four), seen whole;
 photos, photographs of unknown cameras (`keypoint_lifter`, which comes with evolift, was trained so)."""

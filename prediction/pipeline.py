@@ -7,15 +7,13 @@ pose = pipeline.predict("photo.jpg")
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import count
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import nn
 
 from evolift.artifacts.shipped_files import PHOTO_POSE, weights_file
@@ -37,8 +35,7 @@ from evolift.posedata.video_file import VideoReader
 from evolift.prediction.cameras.camera_choice import RIG_LIFTER
 from evolift.prediction.cameras.camera_lifting import PlacedPose, lift_in_camera
 from evolift.prediction.keypoint_lifting import require_pose_lifter
-from evolift.prediction.persons.person_search import find_people, find_person, view_in_box
-from evolift.prediction.persons.person_view import PersonView
+from evolift.prediction.persons.person_search import find_people, find_person
 from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
 from evolift.prediction.settings import FrameChoice
 from evolift.prediction.tracking.person_following import PersonFollower
@@ -151,7 +148,7 @@ class Pipeline:
     def predict(
         self,
         image: SomeImage,
-        box: Sequence[float] | PersonView | None = None,
+        box: Sequence[float] | None = None,
         camera: Camera | None = None,
     ) -> PosePrediction: ...
 
@@ -159,7 +156,7 @@ class Pipeline:
     def predict(
         self,
         image: list[Any] | tuple[SomeImage, ...],
-        box: Sequence[Sequence[float] | PersonView | None] | None = None,
+        box: Sequence[Sequence[float] | None] | None = None,
         camera: Camera | None = None,
     ) -> list[PosePrediction]: ...
 
@@ -169,8 +166,7 @@ class Pipeline:
         Args:
             image: array, Pillow image, or the path of an image file (`evolift.posedata.any_image` says which), or a list of them.
             box: (left, top, width, height) of the person, pixels; of each image if there is a list. Without one the
-                person is searched for, see `evolift.prediction.persons.person_search`; with one its four quarter turns are tried.
-                Or a `PersonView`, which is taken as it is.
+                person is searched for, see `evolift.prediction.persons.person_search`.
             camera: intrinsics of the camera that took it; then the answer is in its frame, with the place of the person.
 
         Returns:
@@ -190,15 +186,12 @@ class Pipeline:
         self._check_camera(image, camera)
         if box is None:
             return self._predict(image, find_person(self.model.detector, image), "found", camera)
-        if isinstance(box, PersonView):
-            return self._predict(image, box, "given", camera)
         box = _checked_box(box)
         if not _is_in_sight(box, image.shape[1], image.shape[0]):
             raise InputError(
                 f"the box {' '.join(f'{float(value):g}' for value in box)} (left, top, width, height) has no area in the image of {image.shape[1]} x {image.shape[0]} pixels: give the person's"
             )
-        view = view_in_box(self.model.detector, image, box)
-        return replace(self._predict(image, view, "given", camera), box=box)
+        return self._predict(image, box, "given", camera)
 
     def predict_people(
         self, image: SomeImage, camera: Camera | None = None, *, max_people: int | None = None
@@ -218,9 +211,9 @@ class Pipeline:
         image = rgb_image(image)
         self._check_camera(image, camera)
         poses, blind = [], None
-        for view in find_people(self.model.detector, image, max_people=max_people):
+        for person in find_people(self.model.detector, image, max_people=max_people):
             try:
-                poses.append(self._predict(image, view, "found", camera))
+                poses.append(self._predict(image, person.box, "found", camera))
             except OutOfSightError as error:
                 blind = error
         if blind is not None and not poses:
@@ -270,21 +263,20 @@ class Pipeline:
     def _predict(
         self,
         image: UInt8[np.ndarray, "height width 3"],
-        view: PersonView,
+        box: Sequence[float],
         source: str,
         camera: Camera | None,
     ) -> PosePrediction:
+        left, top, width, height = (float(value) for value in box)
         size = self.model.detector.settings.size
         affine = crop_from_image(
-            view.box, size, padding=self.model.detector.settings.padding, angle=view.angle
+            (left, top, width, height), size, padding=self.model.detector.settings.padding
         )
         crop = torch.from_numpy(warp_crop(image, affine, size))[None].to(self.device)
         back = torch.from_numpy(invert_affine(affine))[None].float().to(self.device)
         extent = torch.tensor([[image.shape[1], image.shape[0]]], device=self.device)
         found = self.model(self.model.detector.scale_images(crop), back, extent)
-        # The chain lifts what a camera rotated with the crop would see: a person upright.
-        pose = _rotated_about_axis(found.joints_3d, -view.angle)
-        placed = PlacedPose(pose, torch.full((1, 3), torch.nan))
+        placed = PlacedPose(found.joints_3d, torch.full((1, 3), torch.nan))
         if camera is not None:
             placed = self._placed(found, camera, extent)
         return PosePrediction(
@@ -292,9 +284,8 @@ class Pipeline:
             root_3d=placed.root_3d[0].float().cpu().numpy(),
             joints_2d=found.joints_2d[0].float().cpu().numpy(),
             confidence=found.confidence[0].float().cpu().numpy(),
-            box=view.bounds,
+            box=(left, top, width, height),
             box_source=source,
-            angle=math.degrees(view.angle),
             image_size=(image.shape[1], image.shape[0]),
             skeleton=self.model.skeleton,
             camera=camera,
@@ -314,15 +305,6 @@ class Pipeline:
                 "the joints that were found span more than this camera can see: give other intrinsics"
             )
         return placed
-
-
-def _rotated_about_axis(
-    joints: Float[torch.Tensor, "1 joints 3"], angle: float
-) -> Float[torch.Tensor, "1 joints 3"]:
-    """Joints in the frame of a camera rotated about its optical axis; `angle` in radians, clockwise as the image shows it."""
-    x, y, z = joints.unbind(-1)
-    c, s = math.cos(angle), math.sin(angle)
-    return torch.stack([x * c - y * s, x * s + y * c, z], -1)
 
 
 def _checked_box(box: Any) -> tuple[float, ...]:

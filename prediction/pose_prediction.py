@@ -15,7 +15,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath
 from evolift.posedata.poses import NO_CAMERA
 from evolift.posedata.skeleton import Skeleton
-from evolift.prediction.persons.person_view import box_of_joints
+from evolift.prediction.persons.box_geometry import box_of_joints
 from evolift.prediction.prediction_table import PredictionTable
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ class PosePrediction:
         box_source: "given", or "found" by a search (`evolift.prediction.persons.person_search`).
         image_size: (width, height), pixels.
         skeleton: of the joints.
-        angle: degrees by which the image was rotated clockwise so that the person was upright for the detector.
     """
 
     joints_3d: Float32[np.ndarray, "joints 3"]
@@ -54,7 +53,6 @@ class PosePrediction:
     image_size: tuple[int, int]
     skeleton: Skeleton
     camera: Camera | None = None
-    angle: float = 0.0
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:

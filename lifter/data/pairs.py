@@ -26,6 +26,10 @@ from evolift.training.trainer import Batch
 _VALIDATION_STREAM = (0, 0, 0, 1)
 
 
+_SIDES = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
+_ENDS = (("knee", "ankle"), ("elbow", "wrist"))
+
+
 @dataclass(frozen=True, eq=False)
 class Pairs:
     """Poses as their cameras see them.
@@ -115,10 +119,16 @@ def errors_of(pairs: PairSettings, skeleton: Skeleton) -> DetectionErrors | None
 
 
 def with_noise(
-    pairs: Pairs, settings: PairSettings, errors: DetectionErrors | None, generator: torch.Generator
+    pairs: Pairs,
+    settings: PairSettings,
+    errors: DetectionErrors | None,
+    skeleton: Skeleton,
+    generator: torch.Generator,
 ) -> Pairs:
-    """Add a detector's noise and missing joints, as `PairSettings` says; `errors` are those of `errors_of`."""
+    """Add a detector's noise, swapped sides and missing joints, as `PairSettings` says; `errors` are those of `errors_of`."""
     pixels, visibility = pairs.pixels, pairs.visibility
+    if settings.swapped:
+        pixels, visibility = _with_swapped_sides(pixels, visibility, settings.swapped, skeleton, generator)
     per_cent = box_side(pixels, visibility)[:, None, None] / 100
     if settings.noise:
         pixels = pixels + settings.noise * per_cent * torch.randn(pixels.shape, generator=generator)
@@ -127,7 +137,36 @@ def with_noise(
     if settings.missing:
         lost = torch.rand(visibility.shape, generator=generator) < settings.missing
         visibility = visibility.masked_fill(lost, UNLABELLED)
+    if settings.missing_limbs:
+        for limb in free_limbs(skeleton):
+            lost = torch.rand((len(visibility), 1), generator=generator) < settings.missing_limbs
+            is_in_limb = torch.zeros(visibility.shape[1], dtype=torch.bool)
+            is_in_limb[list(limb)] = True
+            visibility = visibility.masked_fill(lost & is_in_limb, UNLABELLED)
     return Pairs(pixels, visibility, pairs.joints, pairs.cameras)
+
+
+def _with_swapped_sides(
+    pixels: Tensor, visibility: Tensor, probability: float, skeleton: Skeleton, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Left and right taken for each other, in each pair of limbs by itself: hips and below, shoulders and below."""
+    mirror = torch.tensor(skeleton.mirror)
+    for names in _SIDES:
+        its = [place for place, joint in enumerate(skeleton.joints) if joint.endswith(names)]
+        is_in_pair = torch.zeros(len(mirror), dtype=torch.bool)
+        is_in_pair[its] = True
+        swapped = (torch.rand((len(pixels), 1), generator=generator) < probability) & is_in_pair
+        pixels = torch.where(swapped[..., None], pixels[:, mirror], pixels)
+        visibility = torch.where(swapped, visibility[:, mirror], visibility)
+    return pixels, visibility
+
+
+def free_limbs(skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
+    """Joints of each forearm and shank with their ends (elbow and wrist, knee and ankle): what is hidden or cut off together."""
+    limbs = [[f"{side}_{joint}" for joint in names] for side in ("left", "right") for names in _ENDS]
+    return tuple(
+        tuple(skeleton.index(joint) for joint in limb) for limb in limbs if set(limb) <= set(skeleton.joints)
+    )
 
 
 def as_batch(pairs: Pairs, lifter: LifterSettings, depth_noise: float, generator: torch.Generator) -> Batch:
@@ -182,7 +221,7 @@ class PairMaker:
         """`inputs` (batch, joints, axes) and `target` (batch, joints, 3 or 1)."""
         generator = generator_at(self.seed, step, rank)
         pairs = drawn_views(self.mixture, self.settings, self.lifter.skeleton, step, self.seed, generator)
-        pairs = with_noise(pairs, self.settings, self.errors, generator)
+        pairs = with_noise(pairs, self.settings, self.errors, self.lifter.skeleton, generator)
         return as_batch(pairs, self.lifter, self.settings.depth_noise, generator)
 
 
@@ -216,7 +255,7 @@ def fixed_pairs(
     errors = errors_of(settings, part.skeleton)
     generator = generator_at(seed, *_VALIDATION_STREAM)
     pairs, rows = _fixed_views(part, settings, generator, count)
-    return with_noise(pairs, settings, errors, generator), rows
+    return with_noise(pairs, settings, errors, part.skeleton, generator), rows
 
 
 def _fixed_views(

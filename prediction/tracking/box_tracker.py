@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
-from evolift.prediction.persons.person_view import box_overlaps
+from evolift.prediction.persons.box_geometry import box_overlaps
 
 
 @dataclass

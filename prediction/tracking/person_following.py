@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from evolift.posedata.camera import Camera
+from evolift.prediction.persons.box_geometry import box_on_grid, box_overlaps
 from evolift.prediction.persons.person_search import MIN_CONFIDENCE
-from evolift.prediction.persons.person_view import PersonView, box_overlaps, view_of_joints
 from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
 from evolift.prediction.tracking.box_tracker import BoxTracker
 
@@ -40,10 +40,10 @@ class PersonPipeline(Protocol):
     def predict(
         self,
         image: Image,
-        box: Sequence[float] | PersonView | None = None,
+        box: Sequence[float] | None = None,
         camera: Camera | None = None,
     ) -> PosePrediction:
-        """The pose of the person in a box or view."""
+        """The pose of the person in a box."""
         ...
 
     def predict_people(
@@ -56,12 +56,8 @@ class PersonPipeline(Protocol):
 @dataclass(eq=False)
 class _Track:
     name: str
-    place: PersonView | tuple[float, float, float, float]
+    box: tuple[float, float, float, float]
     unseen: int = 0
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        return self.place.bounds if isinstance(self.place, PersonView) else self.place
 
 
 class PersonFollower:
@@ -126,7 +122,7 @@ class PersonFollower:
         answers: list[tuple[PosePrediction, str]] = []
         for track in list(self._tracks):
             try:
-                pose = self.pipeline.predict(image, track.place, self.camera)
+                pose = self.pipeline.predict(image, track.box, self.camera)
             except OutOfSightError:
                 self._is_blind = True
                 continue
@@ -135,7 +131,7 @@ class PersonFollower:
             if _overlaps(pose, [other for other, _ in answers], SAME_PERSON):
                 self._tracks.remove(track)
                 continue
-            track.place = view_of_joints(pose.joints_2d, pose.skeleton)
+            track.box = box_on_grid(pose.bounds)
             answers.append((pose, track.name))
         return answers
 
@@ -160,14 +156,14 @@ class PersonFollower:
                 continue
             if _overlaps(pose, known, MIN_OVERLAP):
                 continue
-            again = [track for track in lost if _overlap(track.bounds, pose.bounds) >= MIN_OVERLAP]
+            again = [track for track in lost if _overlap(track.box, pose.bounds) >= MIN_OVERLAP]
             if again:
-                track = max(again, key=lambda track: _overlap(track.bounds, pose.bounds))
+                track = max(again, key=lambda track: _overlap(track.box, pose.bounds))
                 lost.remove(track)
             else:
                 track = self._new_track(pose.bounds)
                 self._tracks.append(track)
-            track.place = view_of_joints(pose.joints_2d, pose.skeleton)
+            track.box = box_on_grid(pose.bounds)
             known.append(pose)
             more.append((pose, track.name))
         return more

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from evolift.detector2d.calibration import calibrate, reliability, reliability_figure
-from evolift.detector2d.evaluation import Detections
-from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.calibration import PADDINGS, calibrate, reliability, reliability_figure
+from evolift.detector2d.model import DetectorModel, DetectorOutput, log_extent
 from evolift.detector2d.settings import DetectorSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import H36M17
@@ -14,63 +16,75 @@ from evolift.posedata.skeleton import H36M17
 TINY = DetectorSettings(
     backbone="test_resnet", input_width=32, input_height=32, head="light", head_widths=(8,)
 )
-SLOPE, OFFSET = 1.7, -0.8
+SLOPE, OFFSET, EXTENT = 1.7, -0.3, 1.2
 
 
-def detections(model: DetectorModel, rows: int = 4000, seed: int = 0) -> Detections:
-    """Joints that are found as often as a known logistic function of their confidence says, 0.5 torsos away if not."""
-    generator = torch.Generator().manual_seed(seed)
-    truth = torch.zeros(rows, 17, 2)
-    truth[:, H36M17.index("left_shoulder"), 1] = -100
-    raw = torch.randn(rows, 17, generator=generator) * 1.5
-    probability = (SLOPE * raw + OFFSET).sigmoid()
-    is_right = torch.rand(rows, 17, generator=generator) < probability
-    joints = truth + torch.where(is_right, 5.0, 50.0)[..., None] * torch.tensor([1.0, 0.0])
-    confidence = (raw * model.confidence_slope + model.confidence_offset).sigmoid()
-    visibility = torch.full((rows, 17), 2, dtype=torch.uint8)
-    visibility[:, H36M17.index("nose")] = 0
-    nothing = torch.zeros(rows, 17, 3)
-    return Detections(
-        torch.arange(rows),
-        joints,
-        truth,
-        confidence,
-        visibility,
-        None,
-        nothing,
-        torch.zeros(rows, dtype=torch.bool),
-    )
+class Known(DetectorModel):
+    """Knows the labels, and errs as often as a known logistic function of its confidence and of the person's size says."""
+
+    def __init__(self, labels: list[Tensor]) -> None:
+        super().__init__(TINY)
+        self.labels, self.generator = labels, torch.Generator().manual_seed(0)
+
+    def forward(self, images: Tensor, *, hard: bool = False) -> DetectorOutput:
+        del hard
+        joints = torch.stack([self.labels.pop(0) for _ in images])
+        extent = log_extent(joints)[:, None]
+        raw = 1.5 * torch.randn(joints.shape[:2], generator=self.generator)
+        probability = (SLOPE * raw + OFFSET + EXTENT * extent).sigmoid()
+        is_right = torch.rand(probability.shape, generator=self.generator) < probability
+        # Mistakes stay inside the bounds of the joints, whose size is told.
+        middle = joints.mean(1, keepdim=True).expand_as(joints)
+        return DetectorOutput(torch.where(is_right[..., None], joints, middle), raw.sigmoid(), None, ())
 
 
-def test_confidence_becomes_the_probability_of_being_right() -> None:
-    model = DetectorModel(TINY)
-    found = detections(model)
-    result = calibrate(model, found)
+@pytest.fixture
+def labelled(monkeypatch: pytest.MonkeyPatch) -> Known:
+    """A detector of people whose labels it knows, in crops of the paddings that a calibration takes."""
+    generator = torch.Generator().manual_seed(1)
+    model = Known([])
+
+    def batches(sources, crops, batch_size, workers):
+        del sources, batch_size, workers
+        for _ in range(60):
+            side = 0.5 / crops.padding
+            joints = torch.cat(
+                [
+                    side * torch.tensor([[1.0, 1], [-1, -1]]).repeat(16, 1, 1),
+                    (side * (2 * torch.rand(16, 15, 2, generator=generator) - 1)),
+                ],
+                1,
+            )
+            joints[:, H36M17.index("left_shoulder")] = torch.tensor([0.0, -side / 2])
+            joints[:, H36M17.index("right_hip")] = torch.tensor([0.0, side / 2])
+            model.labels += list(joints)
+            visibility = torch.full((16, 17), 2, dtype=torch.uint8)
+            visibility[:, H36M17.index("nose")] = 0
+            yield {
+                "image": torch.zeros(16, 3, 32, 32),
+                "joints_2d": (joints + 0.5) * 32 - 0.5,
+                "visibility": visibility,
+                "image_from_crop": torch.eye(3)[:2].repeat(16, 1, 1),
+            }
+
+    monkeypatch.setattr("evolift.detector2d.calibration.batches_in_order", batches)
+    monkeypatch.setattr("evolift.detector2d.calibration.read_source", lambda *_: None)
+    return model
+
+
+def test_confidence_becomes_the_probability_of_being_right(labelled: Known) -> None:
+    result = calibrate(labelled, "store.h5")
     table = result.table.set_index("name")
-    assert table.loc["overall", "slope"] == pytest.approx(SLOPE, abs=0.03)
-    assert table.loc["overall", "offset"] == pytest.approx(OFFSET, abs=0.03)
-    assert table.loc["left_knee", "slope"] == pytest.approx(SLOPE, abs=0.2)
-    assert table.loc["nose", "slope"] == table.loc["overall", "slope"]  # never labelled
-    assert result.error < 0.01
+    assert table.loc["left_knee", "labelled"] == 60 * 16 * len(PADDINGS)
+    for name in ("left_knee", "right_wrist"):  # joints that lie away from the middle
+        found = table.loc[name, ["slope", "offset", "extent"]].to_numpy(float)
+        np.testing.assert_allclose(found[0], SLOPE, atol=0.35)
+        np.testing.assert_allclose(found[2], EXTENT, atol=0.6)
+    overall = table.loc["overall", ["slope", "offset", "extent"]].tolist()
+    assert table.loc["nose", ["slope", "offset", "extent"]].tolist() == overall  # never labelled
+    assert labelled.confidence_extent[H36M17.index("nose")] == pytest.approx(overall[2], rel=1e-6)
+    assert result.error < 0.02
     assert reliability_figure(result).shape[2] == 3
-    # In use: on others, the part that is right in each range of confidence is that confidence.
-    model.confidence_slope.fill_(1)
-    model.confidence_offset.zero_()
-    other = detections(model, seed=1)
-    calibrate(model, found)
-    sure = (other.confidence.logit() * model.confidence_slope + model.confidence_offset).sigmoid()
-    is_right = (other.joints - other.truth).norm(dim=-1) < 20
-    curve = reliability(sure.flatten().numpy(), is_right.flatten().double().numpy())
-    assert (curve["confidence"] - curve["correct"]).abs().max() < 0.03
-
-
-def test_a_second_calibration_changes_nothing() -> None:
-    model = DetectorModel(TINY)
-    calibrate(model, detections(model))
-    slope, offset = model.confidence_slope.clone(), model.confidence_offset.clone()
-    calibrate(model, detections(model))
-    torch.testing.assert_close(model.confidence_slope, slope, atol=2e-3, rtol=0)
-    torch.testing.assert_close(model.confidence_offset, offset, atol=2e-3, rtol=0)
 
 
 def test_the_model_gives_calibrated_confidence_and_the_same_joints() -> None:
@@ -80,11 +94,13 @@ def test_the_model_gives_calibrated_confidence_and_the_same_joints() -> None:
     before = model(images)
     model.confidence_slope.fill_(SLOPE)
     model.confidence_offset.fill_(OFFSET)
+    model.confidence_extent.fill_(EXTENT)
     after = model(images)
     assert torch.equal(before.joints, after.joints)
-    p = before.confidence.double()
-    expected = 1 / (1 + (p / (1 - p)) ** -SLOPE * np.exp(-OFFSET))
-    torch.testing.assert_close(after.confidence.double(), expected, atol=1e-5, rtol=0)
+    p, joints = before.confidence.detach().double(), before.joints.detach().double()
+    diagonal = (joints.amax(1) - joints.amin(1)).norm(dim=-1)
+    expected = 1 / (1 + (p / (1 - p)) ** -SLOPE * np.exp(-OFFSET) * diagonal[:, None] ** -EXTENT)
+    torch.testing.assert_close(after.confidence.detach().double(), expected, atol=1e-5, rtol=0)
 
 
 def test_reliability_is_the_mean_of_each_range() -> None:
@@ -96,12 +112,14 @@ def test_reliability_is_the_mean_of_each_range() -> None:
     }
 
 
-def test_what_cannot_be_calibrated_is_refused() -> None:
+def test_what_cannot_be_calibrated_is_refused(
+    photograph_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = DetectorModel(TINY)
-    few = detections(model, rows=5)
+    monkeypatch.setattr("evolift.detector2d.calibration.MIN_LABELS", 10_000)
     with pytest.raises(
-        InputError, match=r"cannot be calibrated on 80 labelled joints of which \d+ are found"
+        InputError, match=r"cannot be calibrated on \d+ looks at labelled joints of which \d+ are found"
     ):
-        calibrate(model, few)
+        calibrate(model, photograph_store)
     with pytest.raises(InputError, match="the regression head has no confidence"):
-        calibrate(DetectorModel(TINY.replaced(head="regression", depth_bins=1)), few)
+        calibrate(DetectorModel(TINY.replaced(head="regression")), photograph_store)

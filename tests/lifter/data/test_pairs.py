@@ -117,13 +117,47 @@ def test_noise_is_in_per_cent_of_the_person_and_missing_joints_become_unlabelled
     part = part_of(tiny_store)
     clean = seen(part, part.bodies_at(0, 0), ViewSettings(), torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(1)
-    parts = [with_noise(clean, PairSettings(noise=2.0, missing=0.25), None, generator) for _ in range(30)]
+    parts = [
+        with_noise(clean, PairSettings(noise=2.0, missing=0.25), None, H36M17, generator) for _ in range(30)
+    ]
     extent = (clean.pixels.amax(1) - clean.pixels.amin(1)).amax(-1)
     error = torch.cat([((part.pixels - clean.pixels) / extent[:, None, None]).flatten() for part in parts])
     assert 0.0195 < float(error.std()) < 0.0205
     assert abs(float(error.mean())) < 0.001
     lost = torch.cat([part.visibility.flatten() == 0 for part in parts]).float().mean()
     assert 0.24 < float(lost) < 0.26
+    assert torch.equal(parts[0].joints, clean.joints)
+
+
+def test_limbs_are_lost_whole_and_sides_are_swapped_whole(tiny_store) -> None:
+    part = part_of(tiny_store)
+    clean = seen(part, part.bodies_at(0, 0), ViewSettings(), torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    settings = PairSettings(missing_limbs=0.2, swapped=0.3)
+    parts = [with_noise(clean, settings, None, H36M17, generator) for _ in range(30)]
+    lost = torch.cat([part.visibility == 0 for part in parts])
+    for limb in (("left_knee", "left_ankle"), ("right_elbow", "right_wrist")):
+        first, second = (lost[:, H36M17.index(joint)] for joint in limb)
+        assert torch.equal(first, second)
+        assert 0.15 < float(first.float().mean()) < 0.25
+    assert not lost[
+        :, [H36M17.index(name) for name in ("pelvis", "left_hip", "head", "right_shoulder")]
+    ].any()
+    mirror = list(H36M17.mirror)
+    before = clean.pixels.repeat(len(parts), 1, 1)
+    after = torch.cat([part.pixels for part in parts])
+    arms, legs = (
+        [H36M17.index(f"{side}_{joint}") for side in ("left", "right") for joint in joints]
+        for joints in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
+    )
+    was_swapped = []
+    for limbs in (arms, legs):
+        changed = (after[:, limbs] != before[:, limbs]).any(-1).any(-1)
+        assert torch.equal(after[changed][:, limbs], before[changed][:, mirror][:, limbs])
+        was_swapped.append(changed)
+    arms_only = was_swapped[0] & ~was_swapped[1]
+    assert 0.16 < float(arms_only.float().mean()) < 0.26  # 0.3 x 0.7
+    assert torch.equal(after[:, H36M17.index("head")], before[:, H36M17.index("head")])
     assert torch.equal(parts[0].joints, clean.joints)
 
 
@@ -136,7 +170,7 @@ def test_errors_of_a_detector_are_made_again_at_the_size_of_the_person(tiny_stor
     save_detection_errors(path, DetectionErrors(H36M17, percent[None]))
     settings = PairSettings(errors=str(path))
     errors = errors_of(settings, H36M17)
-    noisy = with_noise(clean, settings, errors, torch.Generator().manual_seed(1))
+    noisy = with_noise(clean, settings, errors, H36M17, torch.Generator().manual_seed(1))
     extent = (clean.pixels.amax(1) - clean.pixels.amin(1)).amax(-1)
     wanted = clean.pixels + percent / 100 * extent[:, None, None]
     torch.testing.assert_close(noisy.pixels, wanted, atol=1e-3, rtol=0)
@@ -269,7 +303,7 @@ def test_noise_scales_with_the_labelled_joints_alone() -> None:
     visibility[:, 3] = 0
     cameras = sample_ring(RingRig(), joints, 0, torch.Generator().manual_seed(0))
     pairs = Pairs(pixels, visibility, joints, cameras)
-    noisy = with_noise(pairs, PairSettings(noise=2.0), None, torch.Generator().manual_seed(1))
+    noisy = with_noise(pairs, PairSettings(noise=2.0), None, H36M17, torch.Generator().manual_seed(1))
     labelled = [joint for joint in range(17) if joint != 3]
     spread = (noisy.pixels - pixels)[:, labelled].std().item()
     assert 1.4 < spread < 2.1  # 2 per cent of about 90 pixels

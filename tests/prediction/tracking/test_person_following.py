@@ -7,7 +7,6 @@ import numpy as np
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.skeleton import H36M17
-from evolift.prediction.persons.person_view import PersonView
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
 from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
@@ -33,10 +32,10 @@ class Seen(Pipeline):
         self.certain = confidence
 
     def predict(
-        self, image: np.ndarray, box: Sequence[float] | PersonView | None = None, camera: Camera | None = None
+        self, image: np.ndarray, box: Sequence[float] | None = None, camera: Camera | None = None
     ) -> PosePrediction:
         assert box is not None
-        at = box.bounds if isinstance(box, PersonView) else tuple(box)
+        at = tuple(box)
         self.boxes.append(tuple(round(side) for side in at))
         near = [
             place for place in self.frames[self.frame] if np.hypot(place[0] - at[0], place[1] - at[1]) < 25
@@ -143,10 +142,10 @@ def test_who_is_out_of_sight_is_left_out_and_counted() -> None:
         def predict(
             self,
             image: np.ndarray,
-            box: Sequence[float] | PersonView | None = None,
+            box: Sequence[float] | None = None,
             camera: Camera | None = None,
         ) -> PosePrediction:
-            if box is not None and not isinstance(box, PersonView) and box[0] < 100:
+            if box is not None and box[0] < 100:
                 raise OutOfSightError("too wide")
             return super().predict(image, box, camera)
 
