@@ -46,13 +46,15 @@ def app(**options: Any) -> None:
     import tempfile
 
     from evolift.posedata.extras import require_extra
+    from evolift.posedata.garbage_collection import lasting_imports
 
     require_extra("app", "starlette", "uvicorn")
-    from evolift.prediction.cameras.camera_choice import CameraRule
-    from evolift.prediction.model_loading import image_pipeline
-    from evolift.prediction.persons.people_finder import people_finder
-    from evolift.prediction.upload_prediction import predict_upload
-    from evolift.prediction.upload_server import UploadServer
+    with lasting_imports():
+        from evolift.prediction.cameras.camera_choice import CameraRule
+        from evolift.prediction.model_loading import image_pipeline
+        from evolift.prediction.persons.people_finder import people_finder
+        from evolift.prediction.upload_prediction import predict_upload
+        from evolift.prediction.upload_server import UploadServer
 
     settings = taken_settings(AppSettings, options)
     settings.people.check()

@@ -110,8 +110,11 @@ def predict(
         raise InputError("- is a stream of keypoints, which cannot be mixed with files: give it alone")
 
     from evolift.cli.progress import progress_bar
+    from evolift.posedata.garbage_collection import lasting_imports
     from evolift.posedata.output_file import escaped
-    from evolift.prediction.file_prediction import predict_files
+
+    with lasting_imports():
+        from evolift.prediction.file_prediction import predict_files
 
     with progress_bar("predicting") as progress:
         results = predict_files(
@@ -129,8 +132,11 @@ def _answer_stream(settings: PredictSettings, report: Callable[[str], object]) -
     import os
     import sys
 
-    from evolift.posedata.predictions.prediction_files import prediction_lines
-    from evolift.prediction.stream_prediction import predict_stream
+    from evolift.posedata.garbage_collection import lasting_imports
+
+    with lasting_imports():
+        from evolift.posedata.predictions.prediction_files import prediction_lines
+        from evolift.prediction.stream_prediction import predict_stream
 
     settings.people.require_images()
     for standard, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):

@@ -1,5 +1,8 @@
 """Image classifiers without their heads, as lists of feature maps: any timm name, and torchvision's AlexNet.
 
+timm and torchvision take seconds to import and are so only where they are needed: not for `efficientnet_lite` without
+pretrained weights, and so not for the chains that come with evolift.
+
 Weights come from the library's own download, from a local file, or not at all. Every backbone tells its own
 input scaling, because weights are only good with the scaling they were trained with.
 """
@@ -17,13 +20,11 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import timm
 import torch
-import torchvision
 from jaxtyping import Float
-from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
+from evolift.detector2d.efficientnet_lite import WIDTH_AND_DEPTH, EfficientNetLite
 from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.extras import install_command
 from evolift.training.torch_file import read_torch_file
@@ -64,6 +65,7 @@ class Backbone(nn.Module):
         scaling: of its input.
         stages: (name, module) of its parts in the order of the forward pass, for freezing.
         channels_last: the body returns (batch, height, width, channels), as Swin does.
+        takes_all_sizes: that are multiples of the last stride, and then gives maps of these channels and strides; not to be tried.
     """
 
     def __init__(
@@ -75,11 +77,12 @@ class Backbone(nn.Module):
         stages: tuple[tuple[str, nn.Module], ...],
         *,
         channels_last: bool = False,
+        takes_all_sizes: bool = False,
     ) -> None:
         super().__init__()
         self.body = body
         self.channels, self.strides, self.scaling = channels, strides, scaling
-        self._channels_last = channels_last
+        self._channels_last, self._takes_all_sizes = channels_last, takes_all_sizes
         self._stages = stages  # a tuple, so that modules are not registered twice
 
     @property
@@ -100,6 +103,8 @@ class Backbone(nn.Module):
             raise InputError(
                 f"input size {width}x{height} must be multiples of {stride}, the stride of the backbone"
             )
+        if self._takes_all_sizes:  # what the meta device needs takes torch a second to import
+            return
         training = self.training
         self.eval()
         try:
@@ -152,6 +157,8 @@ def build_backbone(name: str, pretrained: str = "none", size: tuple[int, int] = 
     weights = _weights(name, pretrained)
     if name == "alexnet":
         return _alexnet(weights, pretrained)
+    if name in WIDTH_AND_DEPTH:
+        return _efficientnet_lite(name, weights, pretrained, size)
     return _timm_backbone(name, weights, pretrained, size)
 
 
@@ -203,15 +210,36 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in values.items()}
 
 
+def _efficientnet_lite(
+    name: str, weights: dict[str, Tensor] | None, pretrained: str, size: tuple[int, int]
+) -> Backbone:
+    if pretrained == "none":
+        body, scaling = EfficientNetLite(name), InputScaling((0.5,) * 3, (0.5,) * 3)
+    else:
+        theirs = _timm_backbone(name, weights, pretrained, size)
+        scaling = theirs.scaling
+        with torch.device("meta"):
+            body = EfficientNetLite(name)
+        body.load_state_dict(theirs.body.state_dict(), assign=True)
+    return Backbone(body, body.channels, body.strides, scaling, _stages_of(body), takes_all_sizes=True)
+
+
 def _timm_backbone(
     name: str, weights: dict[str, Tensor] | None, pretrained: str, size: tuple[int, int]
 ) -> Backbone:
+    import timm  # noqa: PLC0415  # slow
+    from timm.models._features import FeatureGetterNet  # noqa: PLC0415
+
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name}*")[:5])
         raise InputError(
             f"timm has no model {name!r}"
             + (f": did you mean {close}" if close else ": see timm.list_models()")
         )
+    config: Any = timm.get_pretrained_cfg(name)
+    sized: dict[str, Any] = {}
+    if config is not None and config.fixed_input_size:  # otherwise it takes any size as it is
+        sized = {"img_size": (size[1], size[0])}
     overlay = None
     if weights is not None:
         overlay = {"state_dict": _fitted_weights(name, weights, pretrained)}
@@ -222,7 +250,7 @@ def _timm_backbone(
                 features_only=True,
                 pretrained=pretrained != "none",
                 pretrained_cfg_overlay=overlay,
-                **_sized(name, size),
+                **sized,
             )
     except (RuntimeError, AttributeError, NotImplementedError, AssertionError) as error:
         raise InputError(f"{name} cannot be a backbone: {str(error).splitlines()[0]}") from None
@@ -231,7 +259,7 @@ def _timm_backbone(
             f"the weights of {name} could not be had ({str(error).splitlines()[0]}): give a file instead"
         ) from None
     info: Any = body.feature_info
-    config: Any = body.default_cfg if hasattr(body, "default_cfg") else body.pretrained_cfg
+    config = body.default_cfg if hasattr(body, "default_cfg") else body.pretrained_cfg
     scaling = InputScaling(tuple(config["mean"]), tuple(config["std"]))
     if pretrained == "package":
         scaling = InputScaling((127 / 255,) * 3, (128 / 255,) * 3)  # (value - 127) / 128, as it was trained
@@ -241,18 +269,9 @@ def _timm_backbone(
         tuple(info.channels()),
         tuple(info.reduction()),
         scaling,
-        _stages_of(body),
+        _stages_of(body.model if isinstance(body, FeatureGetterNet) else body),
         channels_last=channels_last,
     )
-
-
-def _sized(name: str, size: tuple[int, int]) -> dict[str, Any]:
-    """The argument that builds a network of fixed input size for another one."""
-    config = timm.get_pretrained_cfg(name)
-    if config is None or not config.fixed_input_size:
-        return {}
-    width, height = size
-    return {"img_size": (height, width)}
 
 
 @contextlib.contextmanager
@@ -269,6 +288,8 @@ def _quiet_timm() -> Iterator[None]:
 
 def _fitted_weights(name: str, weights: dict[str, Tensor], pretrained: str) -> dict[str, Tensor]:
     """Check weights against the whole classifier; its last layer may be missing or of other classes."""
+    import timm  # noqa: PLC0415  # slow
+
     with torch.device("meta"):
         classifier = timm.create_model(name, pretrained=False)
     expected = classifier.state_dict()
@@ -306,9 +327,8 @@ def _check_fit(name: str, weights: dict[str, Tensor], expected: dict[str, Tensor
             )
 
 
-def _stages_of(body: nn.Module) -> tuple[tuple[str, nn.Module], ...]:
+def _stages_of(network: nn.Module) -> tuple[tuple[str, nn.Module], ...]:
     """Blocks by name; all that comes before the first block is the stem, what is between two belongs to the first."""
-    network = body.model if isinstance(body, FeatureGetterNet) else body
     parts: list[tuple[str, nn.Module]] = []
     for name, child in network.named_children():
         if _is_row_of_blocks(name, child):
@@ -349,6 +369,8 @@ class _AlexNetBody(nn.Module):
 
 
 def _alexnet(weights: dict[str, Tensor] | None, pretrained: str) -> Backbone:
+    import torchvision  # noqa: PLC0415  # slow
+
     library = torchvision.models.AlexNet_Weights.IMAGENET1K_V1 if pretrained == "library" else None
     try:
         network = torchvision.models.alexnet(weights=library)

@@ -7,18 +7,15 @@ batch norm.
 from __future__ import annotations
 
 import copy
+import sys
 from collections import Counter
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
-from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from evolift.detector2d.efficientnet_lite import SameConv2d
 from evolift.detector2d.model import DetectorModel
-
-CONVOLUTIONS = (nn.Conv2d, Conv2dSame, nn.ConvTranspose2d)
-"""Exact types: others of timm change their weights before they use them."""
 
 
 def folded(model: DetectorModel) -> DetectorModel:
@@ -51,12 +48,9 @@ def _pairs(model: DetectorModel) -> list[tuple[nn.Module, nn.BatchNorm2d]]:
         calls[module] += 1
         given.append((module, inputs[0]))
 
-    hooks = [m.register_forward_hook(after) for m in model.modules() if type(m) in CONVOLUTIONS]
-    hooks += [
-        m.register_forward_pre_hook(before)
-        for m in model.modules()
-        if type(m) in (nn.BatchNorm2d, BatchNormAct2d)
-    ]
+    convolutions, norms = _foldable_types()
+    hooks = [m.register_forward_hook(after) for m in model.modules() if type(m) in convolutions]
+    hooks += [m.register_forward_pre_hook(before) for m in model.modules() if type(m) in norms]
     width, height = model.settings.size
     image = torch.zeros(1, 3, height, width, device=model.image_mean.device)
     with torch.enable_grad():
@@ -70,6 +64,17 @@ def _pairs(model: DetectorModel) -> list[tuple[nn.Module, nn.BatchNorm2d]]:
         for norm, tensor in given
         if tensor is output and uses[output.grad_fn] == 1 and calls[convolution] == calls[norm] == 1
     ]
+
+
+def _foldable_types() -> tuple[set[type[nn.Module]], set[type[nn.Module]]]:
+    """Convolutions and batch norms, exact types: others of timm change their weights before they use them."""
+    convolutions: set[type[nn.Module]] = {nn.Conv2d, nn.ConvTranspose2d, SameConv2d}
+    norms: set[type[nn.Module]] = {nn.BatchNorm2d}
+    layers = sys.modules.get("timm.layers")  # slow to import, and without it no part of the network is timm's
+    if layers is not None:
+        convolutions.add(layers.Conv2dSame)
+        norms.add(layers.BatchNormAct2d)
+    return convolutions, norms
 
 
 def _uses(result: Tensor) -> Counter[object]:
@@ -105,4 +110,5 @@ def _fold(convolution: nn.Module, norm: nn.BatchNorm2d) -> None:
 
 
 def _what_is_left(norm: nn.BatchNorm2d) -> nn.Module:
-    return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
+    """The drop-out and activation of a batch norm of timm, nothing of torch's own."""
+    return nn.Sequential(*norm.children())

@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
@@ -85,6 +84,8 @@ def fit_image(
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
+    import matplotlib  # noqa: PLC0415  # slow, and only captions need it
+
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), _FONT_SIZE)
 
 

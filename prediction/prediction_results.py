@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evolift.posedata.errors import EvoliftError, InputError
-from evolift.posedata.predictions.bvh_tracks import write_bvh_tracks
 from evolift.posedata.predictions.prediction_files import write_predictions
-from evolift.posedata.predictions.prediction_store import write_prediction_store
 from evolift.posedata.predictions.predictions import Predictions
-from evolift.posedata.predictions.sleap_analysis import write_sleap_analysis
 from evolift.prediction.clip import Clip
 from evolift.prediction.frame_sample import FrameSample
 
@@ -144,6 +141,11 @@ class PredictionResults:
                         self.written += of_clips[ending](folder, clip)
                         continue
                     if ending == "h5":
+                        # Here, because what stores need is slow to import.
+                        from evolift.posedata.predictions.prediction_store import (  # noqa: PLC0415
+                            write_prediction_store,
+                        )
+
                         write_prediction_store(path, predictions)
                     else:
                         write_predictions(path, predictions)
@@ -152,6 +154,9 @@ class PredictionResults:
                     self.failed.append(str(error))
 
     def _bvh(self, folder: Path, clip: Clip) -> list[Path]:
+        # Here, because scipy is slow to import.
+        from evolift.posedata.predictions.bvh_tracks import write_bvh_tracks  # noqa: PLC0415
+
         tracks = write_bvh_tracks(
             folder, Path(clip.label).stem, clip.tracked("bvh").predictions, clip.frames_per_second
         )
@@ -163,6 +168,9 @@ class PredictionResults:
         return [track.path for track in tracks]
 
     def _sleap(self, folder: Path, clip: Clip) -> list[Path]:
+        # Here, because h5py is slow to import.
+        from evolift.posedata.predictions.sleap_analysis import write_sleap_analysis  # noqa: PLC0415
+
         return [write_sleap_analysis(folder, Path(clip.label).stem, clip.tracked("sleap").predictions)]
 
     def raise_failures(self) -> None:

@@ -9,7 +9,6 @@ import orjson
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.predictions.prediction_files import write_predictions
 from evolift.posedata.predictions.prediction_header import header_of, people_json
-from evolift.posedata.predictions.prediction_store import write_prediction_store
 from evolift.posedata.predictions.predictions import Predictions
 
 
@@ -30,5 +29,12 @@ class PredictionTable(Predictions):
             OutputError: the ending names no format, the file exists, or it cannot be written.
         """
         path = as_path(path)
-        write = write_prediction_store if path.suffix.lower() == ".h5" else write_predictions
-        write(path, self, overwrite=overwrite)
+        if path.suffix.lower() == ".h5":
+            # Here, because what stores need is slow to import.
+            from evolift.posedata.predictions.prediction_store import (  # noqa: PLC0415
+                write_prediction_store,
+            )
+
+            write_prediction_store(path, self, overwrite=overwrite)
+        else:
+            write_predictions(path, self, overwrite=overwrite)

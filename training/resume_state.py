@@ -1,4 +1,4 @@
-"""The state of an interrupted run, `resume.ckpt`: written whole or not at all, and how far it has come."""
+"""The state of an interrupted run, `resume.ckpt`: how far it has come, and whether a run can go on from it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import nn
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.output_file import whole_file
 
 STATE = "resume.ckpt"
 _UNREADABLE = (
@@ -26,22 +24,6 @@ _UNREADABLE = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
 )
-
-
-class WholeStates(TorchCheckpointIO):
-    """How lightning writes states: as all our files are written."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a state whole or not at all.
-
-        Raises:
-            OutputError: the file system refuses.
-        """
-        with whole_file(Path(path), overwrite=True) as partial:
-            try:
-                torch.save(checkpoint, partial)
-            except RuntimeError as error:  # what torch makes of a full disk
-                raise OSError(str(error).splitlines()[0]) from None
 
 
 def why_not_resumed(state: Path, model: nn.Module) -> str | None:

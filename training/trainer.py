@@ -37,10 +37,11 @@ from evolift.training.checkpoint import CheckpointedModel
 from evolift.training.experiment_logger import LOSS_EVERY, LogLoss, experiment_logger
 from evolift.training.memory_allocator import reuse_freed_memory
 from evolift.training.process_watch import watched_processes
-from evolift.training.resume_state import STATE, WholeStates, why_not_resumed
+from evolift.training.resume_state import STATE, why_not_resumed
 from evolift.training.settings import RunSettings
 from evolift.training.training_progress import TrainingProgress
 from evolift.training.weight_average import MovingAverage
+from evolift.training.whole_states import WholeStates
 
 Batch = dict[str, Tensor]
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from evolift.prediction.persons.person_boxes import load_person_detector
 from evolift.prediction.settings import PersonSettings
 
 
@@ -39,6 +38,9 @@ def people_finder(settings: PersonSettings, *, device: str = "cpu") -> PeopleFin
     """
     if settings.persons is None:
         return None
+    # Here, because torchvision is slow to import, and one person is found without it.
+    from evolift.prediction.persons.person_boxes import load_person_detector  # noqa: PLC0415
+
     persons = load_person_detector(
         settings.persons,
         weights=None if settings.person_weights is None else Path(settings.person_weights),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import linear_sum_assignment
 
 from evolift.prediction.persons.box_geometry import box_overlaps
 
@@ -40,6 +39,8 @@ class BoxTracker:
 
     def update(self, boxes: Float[np.ndarray, "people 4"]) -> tuple[str, ...]:
         """Ids of the boxes (left, top, width, height) of the next frame, counted from "1"."""
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  # slow, and images need no tracks
+
         overlaps = box_overlaps(boxes, np.array([track.box for track in self._tracks]).reshape(-1, 4))
         overlaps = np.where(overlaps < self.min_overlap, 0.0, overlaps)
         rows, columns = linear_sum_assignment(overlaps, maximize=True)

@@ -4,11 +4,13 @@ import importlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import rich_click as click
 from click.shell_completion import BashComplete
 
 from evolift.cli.main import COMMANDS, evolift
+from evolift.posedata.image_file import write_image
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -66,14 +68,21 @@ def test_help_imports_nothing_slow() -> None:
     assert printed.strip().endswith("slow: []")
 
 
-def test_prediction_imports_nothing_that_only_training_needs() -> None:
+def test_predicting_a_photograph_imports_nothing_slow_but_torch(tmp_path) -> None:
+    photo = tmp_path / "photo.png"
+    write_image(photo, np.full((120, 90, 3), 128, np.uint8))
     code = (
-        "import sys, evolift.prediction.image_prediction, evolift.prediction.keypoint_file_prediction\n"
-        "training = {'lightning', 'torchmetrics', 'pyvista', 'torch_geometric', 'onnx'}\n"
-        "print('slow:', sorted(training & set(sys.modules)))"
+        "import gc, sys; from evolift.cli.main import main\n"
+        f"sys.argv = ['evolift', 'predict', {str(photo)!r}, '-o', {str(tmp_path / 'poses')!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end: assert not end.code\n"
+        "slow = {'timm', 'torchvision', 'lightning', 'torchmetrics', 'torch_geometric', 'torch._dynamo', 'torch.onnx', 'sympy',"
+        " 'scipy', 'matplotlib', 'pyvista', 'onnx', 'onnxruntime'}\n"
+        "assert gc.get_freeze_count() > 100_000 and gc.isenabled()\n"
+        "print('slow:', sorted(slow & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip().endswith("slow: []")
+    assert (tmp_path / "poses" / "predictions.json").is_file()
 
 
 def test_an_error_of_the_user_is_one_sentence_and_exit_code_2(tmp_path) -> None:

@@ -18,7 +18,8 @@ def norms(model: DetectorModel) -> int:
     ("backbone", "head", "left"),
     [
         ("resnet10t", "deconvolution", 0),
-        ("tf_efficientnet_lite0", "light", 0),  # convolutions that pad as TensorFlow's
+        ("tf_efficientnet_lite0", "light", 0),  # ours
+        ("tf_mobilenetv3_small_minimal_100", "light", 0),  # convolutions of timm that pad as TensorFlow's
         ("mobilenetv3_small_050", "light", 0),
         ("densenet121", "light", 62),  # 58 layers, 3 transitions and the end begin with a norm
         ("resnetv2_50", "light", 16),  # 16 blocks begin with a norm
