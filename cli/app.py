@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from evolift.cli.options import CheckpointName, ExistingFileName, RecipeCommand
+from evolift.cli.options import CheckpointName, DetectorName, ExistingFileName, RecipeCommand
 from evolift.cli.settings_options import settings_options, taken_settings
 from evolift.prediction.settings import AppSettings
 
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from evolift.prediction.upload_server import Answer, UploadServer
 
 
-CHECKPOINTS, FILES = ("chain", "detector", "lifter", "refiner"), ("person_weights", "intrinsics")
+CHECKPOINTS, FILES = ("chain", "lifter", "refiner"), ("person_weights", "intrinsics")
 
 
 @click.command(cls=RecipeCommand)
 @settings_options(
     AppSettings,
-    special={**dict.fromkeys(CHECKPOINTS, CheckpointName), **dict.fromkeys(FILES, ExistingFileName)},
+    special={
+        **dict.fromkeys(CHECKPOINTS, CheckpointName),
+        "detector": DetectorName,
+        **dict.fromkeys(FILES, ExistingFileName),
+    },
 )
 def app(**options: Any) -> None:
     """Show the pose in photographs and short videos that are dropped on a local page.
@@ -57,9 +61,11 @@ def app(**options: Any) -> None:
         from evolift.prediction.upload_server import UploadServer
 
     settings = taken_settings(AppSettings, options)
-    settings.people.check()
-    people = people_finder(settings.people, device=settings.models.device)
-    pipeline = image_pipeline(settings.models, lambda sentence: click.echo(sentence, err=True))
+    finder = people_finder(settings.people, device=settings.models.device)
+    pipeline = image_pipeline(
+        settings.models, settings.people, lambda sentence: click.echo(sentence, err=True)
+    )
+    people = pipeline.everybody(finder, settings.people.box)
     cameras = CameraRule.of_settings(settings.camera, pipeline.lifter.settings.normalisation)
     frames = settings.uploads.max_frames
 

@@ -14,6 +14,7 @@ from evolift.cli.recipe_file import RecipeCommand as RecipeCommand  # noqa: PLC0
 from evolift.cli.settings_options import settings_options
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.version import __version__
+from evolift.prediction.settings import MEDIAPIPE, RTMLIB, kind_of_detector
 from evolift.training.settings import RunSettings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -32,6 +33,16 @@ class CheckpointPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class DetectorPath(CheckpointPath):
+    """As `CheckpointPath`, or the name of somebody else's detector."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or the name as it is."""
+        if isinstance(value, str) and kind_of_detector(value) in (RTMLIB, MEDIAPIPE):
+            return value
+        return super().convert(value, param, ctx)
+
+
 ExistingFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 ExistingFolder = click.Path(exists=True, file_okay=False, path_type=Path)
 ExistingFileName = click.Path(exists=True, dir_okay=False)
@@ -40,6 +51,8 @@ ExistingCheckpoint = CheckpointPath(path_type=Path)
 """Of a detector, lifter, refiner or chain: each option that takes the weights of a stage."""
 CheckpointName = CheckpointPath()
 """As `ExistingCheckpoint`, for settings."""
+DetectorName = DetectorPath()
+"""As `CheckpointName`, or somebody else's detector."""
 ExistingPath = click.Path(exists=True, path_type=Path)
 AnyPath = click.Path(path_type=Path)
 

@@ -9,16 +9,24 @@ from typing import Any
 import rich_click as click
 from click.core import ParameterSource
 
-from evolift.cli.options import AnyPath, CheckpointName, ExistingFileName, RecipeCommand, overwrite_option
+from evolift.cli.options import (
+    AnyPath,
+    CheckpointName,
+    DetectorName,
+    ExistingFileName,
+    RecipeCommand,
+    overwrite_option,
+)
 from evolift.cli.settings_options import settings_options, taken_settings, with_flags
 from evolift.posedata.errors import InputError
 from evolift.prediction.settings import OUTPUT, PredictSettings
 
 STREAM = (Path("-"),)
-CHECKPOINTS = ("chain", "detector", "lifter", "refiner")
+CHECKPOINTS = ("chain", "lifter", "refiner")
 FILES = ("person_weights", "mapping", "intrinsics")
 SPECIAL: dict[str, click.ParamType[Any]] = {
     **dict.fromkeys(CHECKPOINTS, CheckpointName),
+    "detector": DetectorName,
     **dict.fromkeys(FILES, ExistingFileName),
     "overlay_images": click.Path(exists=True),
 }
@@ -79,6 +87,9 @@ def predict(
     The input - is a stream of keypoints on standard input, as JSON lines with joints_2d, and if known confidence, image,
     frame, person and skeleton; poses go to standard output as they come, as JSON lines.
 
+    --detector rtmlib, --detector mediapipe or --detector FILE.onnx finds the joints with somebody else's detector, and everybody
+    if it can; they are lifted as keypoints are.
+
     With a known camera (--intrinsics, --focal, or the focal length in a photograph's EXIF data) poses are in its frame,
     with the place of the person in it; otherwise the files say how the camera was taken to be.
 
@@ -91,6 +102,7 @@ def predict(
       evolift predict photo.jpg --chain runs/chain/best.safetensors -o poses
       evolift predict video.mp4 --chain runs/chain/best.safetensors --smooth -o poses
       evolift predict team.jpg --persons torchvision --max-people 5 -o poses
+      evolift predict team.jpg --detector rtmlib -o poses
       evolift predict keypoints.json --lifter runs/lifter/best.safetensors -o poses
       evolift predict keypoints.json --images photos -o poses
       tracker | evolift predict - --skeleton COCO17 --lifter runs/lifter/best.safetensors | viewer

@@ -80,9 +80,9 @@ def apply_affine(
 
 
 def warp_crop(
-    image: Image, affine: Float[np.ndarray, "2 3"], size: tuple[int, int]
+    image: Image, affine: Float[np.ndarray, "2 3"], size: tuple[int, int], *, outside: int = 0
 ) -> UInt8[np.ndarray, "crop_height crop_width 3"]:
-    """Cut the crop out of the image; what lies outside the image is black.
+    """Cut the crop out of the image.
 
     Where the crop shrinks the image to less than half, the image is first averaged down by a whole
     factor, because bilinear interpolation alone would skip pixels.
@@ -91,12 +91,14 @@ def warp_crop(
         image: RGB.
         affine: from `crop_from_image`.
         size: (width, height) of the crop.
+        outside: grey level of what lies outside the image, 0 to 255.
     """
     zoom = math.sqrt(abs(float(np.linalg.det(affine[:, :2]))))
     factor = int(1 / zoom) if zoom < 0.5 else 1
     if factor > 1:
         image, affine = shrink(image, affine, factor)
-    warped: np.ndarray = cv2.warpAffine(image, affine, size, flags=cv2.INTER_LINEAR)
+    border = (outside, outside, outside)
+    warped: np.ndarray = cv2.warpAffine(image, affine, size, flags=cv2.INTER_LINEAR, borderValue=border)
     return warped
 
 

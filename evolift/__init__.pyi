@@ -46,6 +46,7 @@ from .posedata.skeleton import Skeleton as Skeleton
 from .posedata.store import PoseStore as PoseStore
 from .prediction.array_lifting import lift as lift
 from .prediction.file_prediction import predict_files as predict_files
+from .prediction.lifting_pipeline import LiftingPipeline as LiftingPipeline
 from .prediction.pipeline import Pipeline as Pipeline
 from .prediction.settings import FrameChoice as FrameChoice
 from .prediction.settings import PredictSettings as PredictSettings

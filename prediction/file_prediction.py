@@ -116,9 +116,10 @@ def _predictors(
     else:
         if "keypoints" not in kinds:
             settings.keypoints.require_files()
-        people = people_finder(settings.people, device=settings.models.device)
+        finder = people_finder(settings.people, device=settings.models.device)
         record["checkpoints"] = hashes_of(settings.files)
-        pipeline = image_pipeline(settings.models, report)
+        pipeline = image_pipeline(settings.models, settings.people, report)
+        people = pipeline.everybody(finder, settings.people.box)
         lifter = pipeline.lifter
     cameras = CameraRule.of_settings(settings.camera, lifter.settings.normalisation)
 

@@ -24,9 +24,9 @@ from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.video_file import VideoReader, VideoWriter
 from evolift.prediction.cameras.camera_choice import RIG_LIFTER, CameraRule, ChosenCamera
 from evolift.prediction.clip import Clip
-from evolift.prediction.persons.people_finder import PeopleFinder
-from evolift.prediction.pipeline import Pipeline
-from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction, predictions_of
+from evolift.prediction.everybody import Everybody
+from evolift.prediction.pipeline import ImagePipeline
+from evolift.prediction.pose_prediction import NobodyError, OutOfSightError, PosePrediction, predictions_of
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.settings import FrameChoice
 from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
@@ -39,10 +39,7 @@ twelve of LSPET photographs 3601 to 4000 lies below, and half of 40 pieces of th
 GATHERED = 256
 """Poses of a video after which they are put into one table."""
 _IMAGES_PER_SECOND = 10.0
-_SEARCHED = (
-    "No person box was given: {who} searched for with the pose detector, in the whole image, its quarter turns and "
-    "windows of it, and again, upright, where joints were found."
-)
+_TOO_FEW = "left out, because too few of their joints were found"
 
 Image = UInt8[np.ndarray, "_height _width 3"]
 
@@ -64,11 +61,11 @@ class ImagePrediction:
         min_confidence: mean of the joints of one person who is searched for, below which nobody is there.
     """
 
-    pipeline: Pipeline
+    pipeline: ImagePipeline
     cameras: CameraRule
     results: PredictionResults
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    people: PeopleFinder | None = None
+    people: Everybody | None = None
     box: Sequence[float] | None = None
     max_people: int | None = None
     gathered: int = GATHERED
@@ -198,6 +195,10 @@ class ImagePrediction:
                 self.results.failed.append(
                     f"{label}: {follow.out_of_sight} times a person spans more than this camera can see and was left out of that frame: give other intrinsics"
                 )
+            if follow.left_out:
+                self.results.note(
+                    f"{label}: {follow.left_out} times too few joints of a person were found, who was left out of that frame."
+                )
             gather()
             if not parts:
                 raise InputError(f"{label}: nobody was found in its {len(numbers)} frames")
@@ -247,9 +248,15 @@ class ImagePrediction:
         """Names and poses of the people in an image, at least one; who cannot be lifted is among the failures."""
         self._say_how()
         if self.people is None and self.box is not None:
-            return ["person 1"], [self.pipeline.predict(image, self.box, camera)]
+            try:
+                return ["person 1"], [self.pipeline.predict(image, self.box, camera)]
+            except NobodyError as error:
+                raise InputError(f"{path}: {error}") from None
         if self.people is None:
-            poses = self.pipeline.predict_people(image, camera, max_people=self.max_people)
+            try:
+                poses = self.pipeline.predict_people(image, camera, max_people=self.max_people)
+            except NobodyError as error:
+                raise InputError(f"{path}: {error}") from None
             best = max(float(pose.confidence.mean()) for pose in poses)
             poses = [pose for pose in poses if float(pose.confidence.mean()) >= self.min_confidence]
             if not poses:
@@ -264,15 +271,17 @@ class ImagePrediction:
                 )
             return [f"person {number}" for number in range(1, len(poses) + 1)], poses
         names, poses = [], []
-        boxes = self.people.boxes(image).tolist()
-        if not boxes:
+        found = self.people.people(image, camera)
+        if not found:
             raise InputError(f"{path}: {self.people.nobody}")
-        for number, box in enumerate(boxes, 1):
-            try:
-                poses.append(self.pipeline.predict(image, box, camera))
+        for number, person in enumerate(found, 1):
+            if person.pose is not None:
+                poses.append(person.pose)
                 names.append(f"person {number}")
-            except OutOfSightError as error:
-                self.results.failed.append(f"{path}: person {number}: {error}")
+            elif isinstance(person.problem, OutOfSightError):
+                self.results.failed.append(f"{path}: person {number}: {person.problem}")
+            else:
+                self.results.note_all(_TOO_FEW, f"{label} (person {number})")
         if not poses:
             raise InputError(f"{path}: none of its people could be lifted")
         return names, poses
@@ -288,7 +297,7 @@ class ImagePrediction:
                 max_people=self.max_people,
                 frames_per_second=rate,
             )
-        return PeopleFollower(self.pipeline, self.people.boxes, camera, frames_per_second=rate)
+        return PeopleFollower(self.people.people, camera, frames_per_second=rate)
 
     def _told(self, camera: ChosenCamera) -> ChosenCamera:
         """A camera; where it is unknown and the lifter is one for a known rig, that is noted."""
@@ -301,12 +310,7 @@ class ImagePrediction:
         if self.people is not None:
             self.results.note(self.people.note)
         elif self.box is None:
-            who = (
-                "everybody was"
-                if self.max_people is None
-                else f"at most {self.max_people} of the people were"
-            )
-            self.results.note(_SEARCHED.format(who="one person was" if self.max_people == 1 else who))
+            self.results.note(self.pipeline.search_note(self.max_people))
 
 
 def with_people(image: Image, poses: Sequence[PosePrediction], names: Sequence[str] = ()) -> Image:

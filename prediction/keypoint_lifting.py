@@ -37,10 +37,12 @@ class LiftedKeypoints:
     Args:
         predictions: a row for each person who could be lifted, in the order of the keypoints.
         skipped: a sentence for each other person.
+        out_of_sight: how many of these span more than their camera can see.
     """
 
     predictions: Predictions
     skipped: tuple[str, ...]
+    out_of_sight: int = 0
 
 
 def lift_keypoints(
@@ -104,7 +106,7 @@ def lift_keypoints(
         provenance=provenance or {},
         time=np.full(len(rows), np.nan) if people.time is None else people.time[rows],
     )
-    return LiftedKeypoints(predictions, tuple(skipped))
+    return LiftedKeypoints(predictions, tuple(skipped), int(unseen.sum()))
 
 
 def require_pose_lifter(lifter: Lifter) -> None:

@@ -8,24 +8,49 @@ from evolift.lifter.lifter import Lifter
 from evolift.lifter.model import LifterModel
 from evolift.lifter.refiner import Refined, RefinerModel
 from evolift.posedata.errors import InputError
-from evolift.prediction.pipeline import Pipeline
+from evolift.prediction.detectors.detector_choice import load_people_detector
+from evolift.prediction.lifting_pipeline import LiftingPipeline
+from evolift.prediction.pipeline import ImagePipeline, Pipeline
 from evolift.prediction.reports import Report, report_nothing
-from evolift.prediction.settings import ModelSettings
+from evolift.prediction.settings import ModelSettings, PersonSettings
 from evolift.training.device import on_device
 
 
-def image_pipeline(models: ModelSettings, report: Report = report_nothing) -> Pipeline:
-    """The chain for images.
+def image_pipeline(
+    models: ModelSettings, people: PersonSettings = PersonSettings(), report: Report = report_nothing
+) -> ImagePipeline:
+    """What predicts images: a chain, or somebody else's detector and a lifter.
 
     Args:
-        models: which; without any the one that comes with the package.
-        report: called with a sentence on that.
+        models: which; without any the chain that comes with the package.
+        people: whom somebody else's detector keeps of those that it finds.
+        report: called with sentences on that.
 
     Raises:
-        InputError: checkpoints are missing or do not fit each other, or there is no such device.
+        InputError: checkpoints are missing or do not fit each other, the detector cannot be had, or there is no such device.
         CheckpointError: one is damaged or of another stage.
     """
     refiner = _refiner(models)
+    if models.detector is not None and models.other_detector is not None:
+        detector = load_people_detector(
+            models.detector,
+            detector_weights=models.detector_weights,
+            detector_mode=models.detector_mode,
+            detector_skeleton=models.detector_skeleton,
+            min_score=people.person_score,
+            max_people=people.max_people,
+            device=models.device,
+            report=report,
+        )
+        if models.lifter is None:
+            report(_shipped(KEYPOINT_LIFTER))
+        return LiftingPipeline(
+            detector,
+            models.lifter or KEYPOINT_LIFTER,
+            device=models.device,
+            refiner=refiner,
+            max_people=people.max_people,
+        )
     stages = {"chain": models.chain, "detector": models.detector, "lifter": models.lifter}
     if not any(stages.values()):
         report(_shipped(PHOTO_POSE))

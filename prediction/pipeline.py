@@ -6,10 +6,11 @@ pose = pipeline.predict("photo.jpg")
 
 from __future__ import annotations
 
+import abc
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ from evolift.posedata.settings import shown
 from evolift.posedata.video_file import VideoReader
 from evolift.prediction.cameras.camera_choice import RIG_LIFTER
 from evolift.prediction.cameras.camera_lifting import PlacedPose, lift_in_camera
+from evolift.prediction.everybody import Everybody, everybody_in_boxes
 from evolift.prediction.keypoint_lifting import require_pose_lifter
 from evolift.prediction.persons.person_search import find_people, find_person
 from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
@@ -41,6 +43,9 @@ from evolift.prediction.settings import FrameChoice
 from evolift.prediction.tracking.person_following import PersonFollower
 from evolift.training.checkpoint import CheckpointedModel
 from evolift.training.device import on_device
+
+if TYPE_CHECKING:
+    from evolift.prediction.persons.people_finder import PeopleFinder
 
 _log = logging.getLogger(__name__)
 
@@ -61,16 +66,158 @@ class VideoPose(NamedTuple):
     image: UInt8[np.ndarray, "height width 3"]
 
 
-class Pipeline:
+class ImagePipeline(abc.ABC):
+    """Whatever finds people in images and lifts them: a `Pipeline`, or a `LiftingPipeline` with somebody else's detector.
+
+    Attributes:
+        lifter: in evaluation mode.
+        is_warned: it was said that the lifter is not for unknown cameras; it is said once.
+    """
+
+    lifter: Lifter
+    is_warned: bool = False
+
+    @overload
+    def predict(
+        self,
+        image: SomeImage,
+        box: Sequence[float] | None = None,
+        camera: Camera | None = None,
+    ) -> PosePrediction: ...
+
+    @overload
+    def predict(
+        self,
+        image: list[Any] | tuple[SomeImage, ...],
+        box: Sequence[Sequence[float] | None] | None = None,
+        camera: Camera | None = None,
+    ) -> list[PosePrediction]: ...
+
+    def predict(self, image: Any, box: Any = None, camera: Camera | None = None) -> Any:
+        """The pose of the person in a box; of one image, or of each in a list.
+
+        Args:
+            image: array, Pillow image, or the path of an image file (`evolift.posedata.any_image` says which), or a list of them.
+            box: (left, top, width, height) of the person, pixels; of each image if there is a list. Without one the
+                person is searched for, see `evolift.prediction.persons.person_search`.
+            camera: intrinsics of the camera that took it; then the answer is in its frame, with the place of the person.
+
+        Returns:
+            A pose, or a list of one pose for each image.
+
+        Raises:
+            InputError: an image cannot be read, or is none; the box has no area in it, there are not as many boxes as images, or
+                the camera is for images of another size.
+            OutOfSightError: the joints that were found span more than the camera can see.
+            NobodyError: somebody else's detector finds nobody, or too few joints; ours always finds somebody, of low confidence.
+        """
+        if isinstance(image, list | tuple):
+            boxes = [None] * len(image) if box is None else box
+            if len(boxes) != len(image):
+                raise InputError(f"there are {len(image)} images but {len(boxes)} boxes: give one for each")
+            return [self.predict(one, its, camera) for one, its in zip(image, boxes, strict=True)]
+        image = rgb_image(image)
+        if box is not None:
+            box = _checked_box(box)
+        if box is not None and not _is_in_sight(box, image.shape[1], image.shape[0]):
+            raise InputError(
+                f"the box {' '.join(f'{float(value):g}' for value in box)} (left, top, width, height) has no area in the image of {image.shape[1]} x {image.shape[0]} pixels: give the person's"
+            )
+        self._check_camera(camera, image)
+        return self._find(image, camera) if box is None else self._predict(image, box, "given", camera)
+
+    @abc.abstractmethod
+    def predict_people(
+        self, image: SomeImage, camera: Camera | None = None, *, max_people: int | None = None
+    ) -> list[PosePrediction]:
+        """Poses of everybody in an image, at least one, the largest person first.
+
+        Args:
+            image, camera: as in `predict`.
+            max_people: those of the highest confidence; None for all.
+
+        Raises:
+            InputError: as of `predict`.
+            OutOfSightError: nobody's joints can be seen by the camera.
+            NobodyError: somebody else's detector finds nobody, or too few joints.
+        """
+
+    @abc.abstractmethod
+    def search_note(self, max_people: int | None = None) -> str:
+        """A sentence on how people are found without boxes."""
+
+    def predict_video(
+        self,
+        video: FilePath,
+        box: Sequence[float] | None = None,
+        camera: Camera | None = None,
+        *,
+        frames: FrameChoice = FrameChoice(),
+    ) -> Iterator[VideoPose]:
+        """Follow one person through a video, frame by frame as it is asked for.
+
+        Args:
+            video: path of a file.
+            box: (left, top, width, height) of the person in the first frame, pixels; without one they are searched for.
+            camera: that took it; then poses are in its frame.
+            frames: which frames.
+
+        Yields:
+            Each of these frames with its pose.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        with VideoReader(as_path(video, "video"), ImageSettings()) as opened:
+            rate = opened.frames_per_second / frames.stride
+            follow = PersonFollower(self, camera, box, max_people=1, frames_per_second=rate)
+            for number, image in frames.of(zip(count(), opened)):
+                found = follow(image)
+                yield VideoPose(number, opened.time, found[0][0] if found else None, image)
+
+    def everybody(
+        self, finder: PeopleFinder | None = None, box: Sequence[float] | None = None
+    ) -> Everybody | None:
+        """What predicts everybody in an image; None where one person is predicted.
+
+        Args:
+            finder: of their boxes; None if none was asked for.
+            box: of the one person who was asked for.
+        """
+        return None if finder is None else everybody_in_boxes(self.predict, finder)
+
+    def _check_camera(self, camera: Camera | None, image: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Refuse a camera of other images; without one it is said once if the lifter is not for unknown cameras."""
+        if camera is not None and (camera.width, camera.height) != (image.shape[1], image.shape[0]):
+            raise InputError(
+                f"the camera is for images of {camera.width} x {camera.height} pixels, this one has {image.shape[1]} x {image.shape[0]}: scale its intrinsics"
+            )
+        if camera is None and self.lifter.settings.normalisation == "screen" and not self.is_warned:
+            self.is_warned = True
+            _log.warning("%s", RIG_LIFTER)
+
+    @abc.abstractmethod
+    def _find(self, image: UInt8[np.ndarray, "height width 3"], camera: Camera | None) -> PosePrediction:
+        """The pose of one person who is searched for in the whole image."""
+
+    @abc.abstractmethod
+    def _predict(
+        self,
+        image: UInt8[np.ndarray, "height width 3"],
+        box: Sequence[float],
+        source: str,
+        camera: Camera | None,
+    ) -> PosePrediction:
+        """The pose of the person in a box, which was given or found as `source` says."""
+
+
+class Pipeline(ImagePipeline):
     """A trained chain ready to be shown images.
 
     Args:
         model: the chain; put into evaluation mode. Of its stages faster copies are used (`evolift.detector2d.folded_detector`, `Lifter.folded`).
         device: "cpu", "cuda", ...
         refiner: mends the poses of the chain's lifter, see `evolift.lifter.refiner`.
-
-    Attributes:
-        is_warned: it was said that the lifter is not for unknown cameras; it is said once.
 
     Raises:
         InputError: the lifter gives depth alone, which is no 3D pose without a calibrated camera; or there is no such
@@ -83,7 +230,7 @@ class Pipeline:
         require_pose_lifter(model.lifter)
         whole = on_device(model, device).eval()
         lifter = whole.lifter if refiner is None else Refined(whole.lifter, on_device(refiner, device).eval())
-        self.lifter: Lifter = lifter.folded()
+        self.lifter = lifter.folded()
         self._names = (
             _name(model),
             _name(model.detector),
@@ -92,7 +239,6 @@ class Pipeline:
         )
         self.model = ChainModel(folded(whole.detector), self.lifter).eval()
         self.device = str(next(self.model.parameters()).device)
-        self.is_warned = False
 
     def __repr__(self) -> str:
         detector, lifter = self.model.detector.settings, self.lifter.settings
@@ -144,72 +290,12 @@ class Pipeline:
             return cls(both, device=device, refiner=refiner)
         raise InputError("give a chain checkpoint, or one of a detector and one of a lifter")
 
-    @overload
-    def predict(
-        self,
-        image: SomeImage,
-        box: Sequence[float] | None = None,
-        camera: Camera | None = None,
-    ) -> PosePrediction: ...
-
-    @overload
-    def predict(
-        self,
-        image: list[Any] | tuple[SomeImage, ...],
-        box: Sequence[Sequence[float] | None] | None = None,
-        camera: Camera | None = None,
-    ) -> list[PosePrediction]: ...
-
-    def predict(self, image: Any, box: Any = None, camera: Camera | None = None) -> Any:
-        """The pose of the person in a box; of one image, or of each in a list.
-
-        Args:
-            image: array, Pillow image, or the path of an image file (`evolift.posedata.any_image` says which), or a list of them.
-            box: (left, top, width, height) of the person, pixels; of each image if there is a list. Without one the
-                person is searched for, see `evolift.prediction.persons.person_search`.
-            camera: intrinsics of the camera that took it; then the answer is in its frame, with the place of the person.
-
-        Returns:
-            A pose, or a list of one pose for each image.
-
-        Raises:
-            InputError: an image cannot be read, or is none; the box has no area in it, there are not as many boxes as images, or
-                the camera is for images of another size.
-            OutOfSightError: the joints that were found span more than the camera can see.
-        """
-        if isinstance(image, list | tuple):
-            boxes = [None] * len(image) if box is None else box
-            if len(boxes) != len(image):
-                raise InputError(f"there are {len(image)} images but {len(boxes)} boxes: give one for each")
-            return [self.predict(one, its, camera) for one, its in zip(image, boxes, strict=True)]
-        image = rgb_image(image)
-        self._check_camera(image, camera)
-        if box is None:
-            return self._predict(image, find_person(self.model.detector, image), "found", camera)
-        box = _checked_box(box)
-        if not _is_in_sight(box, image.shape[1], image.shape[0]):
-            raise InputError(
-                f"the box {' '.join(f'{float(value):g}' for value in box)} (left, top, width, height) has no area in the image of {image.shape[1]} x {image.shape[0]} pixels: give the person's"
-            )
-        return self._predict(image, box, "given", camera)
-
     def predict_people(
         self, image: SomeImage, camera: Camera | None = None, *, max_people: int | None = None
     ) -> list[PosePrediction]:
-        """Poses of everybody in an image, at least one, the largest person first.
-
-        They are searched for with the pose detector, see `evolift.prediction.persons.person_search`.
-
-        Args:
-            image, camera: as in `predict`.
-            max_people: those of the highest confidence; None for all.
-
-        Raises:
-            InputError: as of `predict`.
-            OutOfSightError: nobody can be seen by the camera.
-        """
+        """As for all pipelines; people are searched for with the pose detector (`evolift.prediction.persons.person_search`)."""
         image = rgb_image(image)
-        self._check_camera(image, camera)
+        self._check_camera(camera, image)
         poses, blind = [], None
         for person in find_people(self.model.detector, image, max_people=max_people):
             try:
@@ -220,44 +306,14 @@ class Pipeline:
             raise blind
         return poses
 
-    def _check_camera(self, image: UInt8[np.ndarray, "height width 3"], camera: Camera | None) -> None:
-        """Refuse a camera of another image size; warn once where the lifter needs one and there is none."""
-        if camera is not None and (camera.width, camera.height) != (image.shape[1], image.shape[0]):
-            raise InputError(
-                f"the camera is for images of {camera.width} x {camera.height} pixels, this one has {image.shape[1]} x {image.shape[0]}: scale its intrinsics"
-            )
-        if camera is None and self.lifter.settings.normalisation == "screen" and not self.is_warned:
-            self.is_warned = True
-            _log.warning("%s", RIG_LIFTER)
+    def search_note(self, max_people: int | None = None) -> str:
+        """As for all pipelines."""
+        who = "everybody was" if max_people is None else f"at most {max_people} people were"
+        who = "one person was" if max_people == 1 else who
+        return f"No person box was given: {who} searched for with the pose detector, in the whole image and in windows of it, and again in the boxes of the joints found there."
 
-    def predict_video(
-        self,
-        video: FilePath,
-        box: Sequence[float] | None = None,
-        camera: Camera | None = None,
-        *,
-        frames: FrameChoice = FrameChoice(),
-    ) -> Iterator[VideoPose]:
-        """Follow one person through a video, frame by frame as it is asked for.
-
-        Args:
-            video: path of a file.
-            box: (left, top, width, height) of the person in the first frame, pixels; without one they are searched for.
-            camera: that took it; then poses are in its frame.
-            frames: which frames.
-
-        Yields:
-            Each of these frames with its pose.
-
-        Raises:
-            InputError: it cannot be read.
-        """
-        with VideoReader(as_path(video, "video"), ImageSettings()) as opened:
-            rate = opened.frames_per_second / frames.stride
-            follow = PersonFollower(self, camera, box, max_people=1, frames_per_second=rate)
-            for number, image in frames.of(zip(count(), opened)):
-                found = follow(image)
-                yield VideoPose(number, opened.time, found[0][0] if found else None, image)
+    def _find(self, image: UInt8[np.ndarray, "height width 3"], camera: Camera | None) -> PosePrediction:
+        return self._predict(image, find_person(self.model.detector, image), "found", camera)
 
     @torch.no_grad()
     def _predict(

@@ -26,6 +26,10 @@ class OutOfSightError(InputError):
     """The joints that were found of a person span more than their camera can see."""
 
 
+class NobodyError(InputError):
+    """A detector finds nobody, or too few joints of somebody to lift them."""
+
+
 @dataclass(frozen=True, eq=False)
 class PosePrediction:
     """One person in one image.
@@ -36,7 +40,7 @@ class PosePrediction:
             person (see `evolift.prediction.cameras.camera_lifting`).
         root_3d: the root joint in the camera's frame, mm; NaN if no camera is given.
         camera: that was given.
-        joints_2d: pixels of the image.
+        joints_2d: pixels of the image; NaN for a joint that somebody else's detector does not find.
         confidence: of each 2D joint, 0 to 1.
         box: (left, top, width, height) that the person was looked for in, pixels.
         box_source: "given", or "found" by a search (`evolift.prediction.persons.person_search`).
@@ -57,7 +61,7 @@ class PosePrediction:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Bounds of the 2D joints (left, top, width, height), pixels."""
-        return box_of_joints(self.joints_2d)
+        return box_of_joints(self.joints_2d[np.isfinite(self.joints_2d).all(-1)])
 
     def table(self, image: str = "") -> PredictionTable:
         """This pose as a table of one row, which can be written; `image` is the name of its image."""

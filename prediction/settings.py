@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -25,6 +25,8 @@ OUTPUT = "runs/predict"
 """Folder that predictions go into, if nothing else is said."""
 MAX_FOCAL = 1_000_000
 """Pixels; a longer lens sees less than a person."""
+RTMLIB, MEDIAPIPE, ONNX = "rtmlib", "mediapipe", ".onnx"
+"""Detectors of joints that are not ours: of two packages, and of files; see `evolift.prediction.detectors`."""
 
 Frame = TypeVar("Frame")
 Pixels = Annotated[int, Meta(ge=1)]
@@ -34,6 +36,18 @@ Smooth = Annotated[
         description="Smooth the 3D poses of videos and tracks over time (One Euro filter); 2D joints stay as found."
     ),
 ]
+
+
+def kind_of_detector(detector: str) -> str | None:
+    """Whose a detector is, "rtmlib", "mediapipe" or ".onnx"; None for the checkpoint of one of ours.
+
+    Args:
+        detector: a name, maybe with what of it is meant (`rtmlib:feet`), or a path.
+    """
+    name = detector.partition(":")[0]
+    if name in (RTMLIB, MEDIAPIPE):
+        return name
+    return ONNX if detector.lower().endswith(ONNX) else None
 
 
 class ModelSettings(Settings, frozen=True, kw_only=True):
@@ -51,7 +65,34 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
         | None
     ) = None
     detector: (
-        Annotated[str, Meta(description="Detector checkpoint, to be chained with that of a lifter.")] | None
+        Annotated[
+            str,
+            Meta(
+                description="Detector checkpoint, to be chained with that of a lifter; or somebody else's detector: rtmlib, rtmlib:feet, rtmlib:wholebody, mediapipe, or an .onnx file of RTMPose, HRNet, ViTPose, MoveNet or YOLO-pose.",
+                extra={"metavar": "DETECTOR"},
+            ),
+        ]
+        | None
+    ) = None
+    detector_weights: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Files of somebody else's detector: the .task file of mediapipe; for rtmlib the .onnx files of its person detector and of its pose network, in this order, which it else downloads once.",
+            extra={"metavar": "FILE"},
+        ),
+    ] = ()
+    detector_mode: Annotated[
+        Literal["balanced", "performance", "lightweight"],
+        Meta(description="Which networks rtmlib takes."),
+    ] = "balanced"
+    detector_skeleton: (
+        Annotated[
+            Skeleton,
+            Meta(
+                description="Skeleton of the joints that an .onnx detector finds, for example HALPE26; 17 are else taken to be COCO17's, 26 HALPE26's, 133 COCO-WholeBody's."
+            ),
+        ]
+        | None
     ) = None
     lifter: (
         Annotated[
@@ -75,10 +116,39 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
         str, Meta(description="cpu, cuda, mps, ..., or auto: the accelerator if there is one.")
     ] = "cpu"
 
+    def check(self) -> None:
+        """Refuse settings of somebody else's detector where there is another, and a chain beside it.
+
+        Raises:
+            InputError: naming the fields.
+        """
+        kind = self.other_detector
+        if kind is not None and self.chain is not None:
+            raise InputError(
+                "a chain has its own detector: give `chain`, or `detector` and maybe `lifter`, not both"
+            )
+        owners = {
+            "detector_weights": ((RTMLIB, MEDIAPIPE), f"{RTMLIB} and {MEDIAPIPE}"),
+            "detector_mode": ((RTMLIB,), RTMLIB),
+            "detector_skeleton": ((ONNX,), "an .onnx file"),
+        }
+        for field in msgspec.structs.fields(ModelSettings):
+            if field.name in owners and getattr(self, field.name) != field.default:
+                kinds, names = owners[field.name]
+                if kind not in kinds:
+                    raise InputError(f"`{field.name}` belongs to {names} as `detector`: leave it out")
+
+    @property
+    def other_detector(self) -> str | None:
+        """Whose detector it is, "rtmlib", "mediapipe" or ".onnx"; None for one of ours."""
+        return None if self.detector is None else kind_of_detector(self.detector)
+
     @property
     def files(self) -> list[Path]:
-        """The checkpoints that were given."""
-        given = (self.chain, self.detector, self.lifter, self.refiner)
+        """The checkpoints and files of detectors that were given."""
+        given = [self.chain, self.detector, self.lifter, self.refiner]
+        if self.other_detector in (RTMLIB, MEDIAPIPE):
+            given[1:2] = self.detector_weights
         return [weights_file(path) if is_shipped(path) else Path(path) for path in given if path is not None]
 
 
@@ -140,7 +210,7 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
     ) = None
 
     def check(self) -> None:
-        """Refuse two ways of finding people, and settings of a person detector where there is none.
+        """Refuse two ways of finding people, and weights of a person detector where there is none.
 
         Raises:
             InputError: naming the fields.
@@ -149,13 +219,18 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
             raise InputError("`persons` and `box` both say where people are: give one of the two")
         if self.box is not None and self.max_people is not None:
             raise InputError("there is one person in `box`: leave `max_people` out")
-        if self.persons is None:
-            for field in msgspec.structs.fields(PersonSettings):
-                if (
-                    field.name not in ("box", "min_confidence", "max_people")
-                    and getattr(self, field.name) != field.default
-                ):
-                    raise InputError(f"`{field.name}` belongs to `persons`: give that, too, or leave it out")
+        if self.persons is None and self.person_weights is not None:
+            raise InputError("`person_weights` belongs to `persons`: give that, too, or leave it out")
+
+    def require_detector(self, models: ModelSettings) -> None:
+        """Refuse what says whom of several people to keep where only one is searched for.
+
+        Raises:
+            InputError: naming the field.
+        """
+        is_told = self.persons is not None or models.other_detector in (MEDIAPIPE, ONNX)
+        if not is_told and self.person_score != PersonSettings().person_score:
+            raise InputError("`person_score` belongs to `persons`: give that, too, or leave it out")
 
     def require_images(self) -> None:
         """Refuse what says where people are, for inputs that hold no images.
@@ -367,11 +442,12 @@ class PredictSettings(Settings, frozen=True, kw_only=True):
     ] = False
 
     def check(self) -> None:
-        """Refuse formats that cannot be written, and none at all.
+        """Refuse formats that cannot be written and none at all, and people of a detector that finds one.
 
         Raises:
             InputError: naming the field.
         """
+        self.people.require_detector(self.models)
         if not self.formats or not set(self.formats) <= set(FORMATS):
             raise InputError(f"`formats` {','.join(self.formats)}: choose some of {','.join(FORMATS)}")
 
@@ -401,3 +477,11 @@ class AppSettings(Settings, frozen=True, kw_only=True):
     images: ImageSettings = ImageSettings(max_megapixels=80.0)
     smooth: Smooth = False
     uploads: UploadSettings = UploadSettings()
+
+    def check(self) -> None:
+        """Refuse what says whom of several people to keep where only one is searched for.
+
+        Raises:
+            InputError: naming the field.
+        """
+        self.people.require_detector(self.models)

@@ -8,10 +8,10 @@ from pathlib import Path
 from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.progress import Progress, no_progress
 from evolift.prediction.cameras.camera_choice import CameraRule
+from evolift.prediction.everybody import Everybody
 from evolift.prediction.image_prediction import ImagePrediction
 from evolift.prediction.input_kinds import prediction_inputs
-from evolift.prediction.persons.people_finder import PeopleFinder
-from evolift.prediction.pipeline import Pipeline
+from evolift.prediction.pipeline import ImagePipeline
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.result_page import write_result_page
 from evolift.prediction.settings import FrameChoice
@@ -22,7 +22,7 @@ FORMATS = ("json", "csv")
 
 
 def predict_upload(
-    pipeline: Pipeline,
+    pipeline: ImagePipeline,
     cameras: CameraRule,
     path: Path,
     name: str,
@@ -30,7 +30,7 @@ def predict_upload(
     *,
     is_smooth: bool = False,
     images: ImageSettings = ImageSettings(),
-    people: PeopleFinder | None = None,
+    people: Everybody | None = None,
     box: Sequence[float] | None = None,
     progress: Progress = no_progress,
 ) -> Answer:

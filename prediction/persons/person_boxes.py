@@ -33,8 +33,8 @@ from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 from torchvision.ops import clip_boxes_to_image, nms, remove_small_boxes
 
-from evolift.posedata.errors import InputError, reason_of
-from evolift.posedata.extras import require_extra
+from evolift.posedata.errors import InputError
+from evolift.prediction.onnx_session import OnnxSession
 from evolift.prediction.settings import PersonSettings
 from evolift.training.device import on_device
 from evolift.training.torch_file import read_torch_file
@@ -254,21 +254,8 @@ class OnnxCandidates:
     """
 
     def __init__(self, path: Path) -> None:
-        require_extra("onnx", "onnxruntime")
-        import onnxruntime  # noqa: PLC0415  # of the extra `onnx`
-
-        self.path = path
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong is raised, too
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's errors share no base
-            raise InputError(
-                f"{path} is not an ONNX file that onnxruntime can load ({reason_of(error)}): export it again"
-            ) from None
-        self._input, self._type, self._shape = self._checked_input()
+        self.path, self._session = path, OnnxSession(path)
+        self._type, self._shape = self._checked_input()
         self._is_fixed = any(isinstance(side, int) for side in self._shape[-2:])
         # A first image tells the layout, and any error before the work has begun.
         width, height = self._input_size() or (_DYNAMIC_SIDE, _DYNAMIC_SIDE)
@@ -288,9 +275,9 @@ class OnnxCandidates:
         scale, margin = (torch.tensor([*pair, *pair]) for pair in (fitted.scale, fitted.margin))
         return Candidates(((found.corners - margin) / scale).float(), found.scores)
 
-    def _checked_input(self) -> tuple[str, type[np.floating[Any]], list[object]]:
-        """Name, type and shape of the input."""
-        inputs = self._session.get_inputs()
+    def _checked_input(self) -> tuple[type[np.floating[Any]], list[object]]:
+        """Type and shape of the input."""
+        inputs = self._session.inputs
         types: dict[str, type[np.floating[Any]]] = {
             "tensor(float)": np.float32,
             "tensor(float16)": np.float16,
@@ -303,7 +290,7 @@ class OnnxCandidates:
             raise InputError(
                 f"{self.path} has the inputs {found_shapes}: export it with one input, float, of shape (1, 3, height, width)"
             )
-        return inputs[0].name, types[inputs[0].type], shape
+        return types[inputs[0].type], shape
 
     def _input_size(self) -> tuple[int, int] | None:
         """(width, height) that the input must have, None if any will do."""
@@ -314,13 +301,8 @@ class OnnxCandidates:
 
     def _run(self, image: Image) -> list[np.ndarray]:
         scaled = np.ascontiguousarray(image.transpose(2, 0, 1), self._type) / self._type(255)
-        try:
-            found = self._session.run(None, {self._input: scaled if len(self._shape) == 3 else scaled[None]})
-        except Exception as error:  # onnxruntime's errors share no base
-            raise InputError(
-                f"{self.path} cannot be run on an image of {image.shape[1]} x {image.shape[0]} pixels ({_first_line(error)}): export it for images of any size, or of one"
-            ) from None
-        return [np.asarray(one) for one in found]
+        values = scaled if len(self._shape) == 3 else scaled[None]
+        return self._session.run(values, image.shape[1], image.shape[0])
 
     def _layout_of(self, found: list[np.ndarray]) -> Literal["separate", "yolo"]:
         if len(found) == 1 and _is_yolo(found[0]):
@@ -330,12 +312,8 @@ class OnnxCandidates:
         raise self._wrong_layout(found)
 
     def _wrong_layout(self, found: list[np.ndarray]) -> InputError:
-        names = [one.name for one in self._session.get_outputs()]
-        found_shapes = (
-            ", ".join(f"{name} {one.shape}" for name, one in zip(names, found, strict=True)) or "none"
-        )
         return InputError(
-            f"{self.path} has the outputs {found_shapes}: export it with boxes (N, 4), scores (N,) and maybe integer labels (N,), or with one output (1, 4 + classes, N) as YOLOv8"
+            f"{self.path} has the outputs {self._session.shapes(found)}: export it with boxes (N, 4), scores (N,) and maybe integer labels (N,), or with one output (1, 4 + classes, N) as YOLOv8"
         )
 
     def _separate(self, found: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
@@ -416,7 +394,3 @@ def _is_yolo(found: np.ndarray) -> bool:
 
 def _is_real(values: np.ndarray) -> bool:
     return bool(np.issubdtype(values.dtype, np.floating))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from evolift.posedata.camera import Camera
+from evolift.prediction.everybody import FoundPerson
 from evolift.prediction.persons.box_geometry import box_on_grid, box_overlaps
 from evolift.prediction.persons.person_search import MIN_CONFIDENCE
-from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
+from evolift.prediction.pose_prediction import NobodyError, OutOfSightError, PosePrediction
 from evolift.prediction.tracking.box_tracker import BoxTracker
 
 MIN_FOLLOWED = 0.1
@@ -73,6 +74,7 @@ class PersonFollower:
 
     Attributes:
         out_of_sight: in how many frames nobody was found but somebody whose joints span more than the camera can see.
+        left_out: always 0: of people who are searched for it cannot be told from nobody's being there.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class PersonFollower:
         self.max_people = 1 if box is not None else max_people
         self.min_confidence = max(min_confidence, MIN_FOLLOWED)
         self.patience = max(1, round(PATIENCE * frames_per_second))
-        self.out_of_sight = 0
+        self.out_of_sight = self.left_out = 0
         self._named = 0
         self._tracks: list[_Track] = []
         self._until_search = 0
@@ -126,6 +128,8 @@ class PersonFollower:
             except OutOfSightError:
                 self._is_blind = True
                 continue
+            except NobodyError:
+                continue
             if not self._is_there(pose):
                 continue
             if _overlaps(pose, [other for other, _ in answers], SAME_PERSON):
@@ -143,6 +147,8 @@ class PersonFollower:
             found = self.pipeline.predict_people(image, self.camera, max_people=self.max_people)
         except OutOfSightError:
             self._is_blind = True
+            return []
+        except NobodyError:
             return []
         known = [pose for pose, _ in answers]
         lost = [track for track in self._tracks if track.name not in {name for _, name in answers}]
@@ -193,34 +199,36 @@ class PeopleFollower:
     """Finds all people in one frame after the other, by a person detector.
 
     Args:
-        pipeline: of detector and lifter.
-        find: boxes (left, top, width, height) of the people in a frame, pixels.
+        people: frame and camera -> everybody in it, as `evolift.prediction.everybody.Everybody` has it.
         camera: of the video, None if it is unknown.
         frames_per_second: of the frames that are given.
 
     Attributes:
         out_of_sight: how often somebody was found whose joints span more than the camera can see.
+        left_out: how often too few joints of somebody were found.
     """
 
     def __init__(
         self,
-        pipeline: PersonPipeline,
-        find: Callable[[Image], Float[np.ndarray, "people 4"]],
+        people: Callable[[Image, Camera | None], list[FoundPerson]],
         camera: Camera | None = None,
         *,
         frames_per_second: float = 30.0,
     ) -> None:
-        self.pipeline, self.find, self.camera = pipeline, find, camera
-        self.out_of_sight = 0
+        self.people, self.camera = people, camera
+        self.out_of_sight = self.left_out = 0
         self._tracker = BoxTracker(patience=max(1, round(PATIENCE * frames_per_second)))
 
     def __call__(self, image: Image) -> list[tuple[PosePrediction, str]]:
         """Pose and track of everybody in the next frame; empty if there is nobody."""
-        boxes = self.find(image)
+        found = self.people(image, self.camera)
+        boxes = np.array([person.box for person in found], np.float64).reshape(-1, 4)
         answers = []
-        for box, track in zip(boxes, self._tracker.update(boxes), strict=True):
-            try:
-                answers.append((self.pipeline.predict(image, box.tolist(), self.camera), track))
-            except OutOfSightError:
+        for person, track in zip(found, self._tracker.update(boxes), strict=True):
+            if person.pose is not None:
+                answers.append((person.pose, track))
+            elif isinstance(person.problem, OutOfSightError):
                 self.out_of_sight += 1
+            else:
+                self.left_out += 1
         return answers

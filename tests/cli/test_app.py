@@ -149,7 +149,9 @@ def test_everybody_is_shown(chain: ChainModel, tmp_path: Path) -> None:
     )
     (tmp_path / "u").mkdir()
     shown = photograph(tmp_path / "u" / "photo.png")
-    answer = predict_upload(Pipeline(chain), CameraRule("box"), shown, "a.png", 4, people=finder)
+    pipeline = Pipeline(chain)
+    people = pipeline.everybody(finder)
+    answer = predict_upload(pipeline, CameraRule("box"), shown, "a.png", 4, people=people)
     assert "Two were found." in answer.page
     assert '"people":["person 1","person 2"]' in answer.page
     assert list(answer.files) == ["a.json", "a.csv"]

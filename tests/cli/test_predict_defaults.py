@@ -10,7 +10,7 @@ from evolift.cli.app import app
 from evolift.cli.predict import predict
 from evolift.cli.settings_options import flat_fields
 from evolift.posedata.image_settings import ImageSettings
-from evolift.posedata.skeleton import skeleton_by_name
+from evolift.posedata.skeleton import HALPE26, skeleton_by_name
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.settings import (
     AppSettings,
@@ -83,7 +83,21 @@ def test_every_setting_can_be_reached(evolift, passed: list[PredictSettings], tm
         "predict", "photo.jpg", *stages, *persons, *keypoints, *others, *pixels, "-o", tmp_path / "out"
     )
     assert everything.returncode == 0, everything.stderr
+    model = tmp_path / "pose.onnx"
+    model.touch()
     last = ("--min-confidence", 0.2, "--images", file)
+    others_detector = (
+        "--detector",
+        "rtmlib:feet",
+        "--detector-mode",
+        "lightweight",
+        "--detector-weights",
+        file,
+    )
+    others_file = ("--detector", model, "--detector-skeleton", "HALPE26")
+    for number, given in enumerate((others_detector, others_file)):
+        result = evolift("predict", "photo.jpg", *given, "-o", tmp_path / f"out{number}")
+        assert result.returncode == 0, result.stderr
     rest = evolift("predict", "photo.jpg", "--box", 1, 2, 3, 4, "--focal", 900, *last, "-o", tmp_path / "out")
     assert rest.returncode == 0, rest.stderr
     name = str(file)
@@ -109,7 +123,11 @@ def test_every_setting_can_be_reached(evolift, passed: list[PredictSettings], tm
         camera=CameraSettings(focal=900.0),
         keypoints=KeypointSettings(overlay_images=name),
     )
-    assert passed == [first, second]
+    third = PredictSettings(
+        models=ModelSettings(detector="rtmlib:feet", detector_mode="lightweight", detector_weights=(name,))
+    )
+    fourth = PredictSettings(models=ModelSettings(detector=str(model), detector_skeleton=HALPE26))
+    assert passed == [first, third, fourth, second]
     default = PredictSettings().flat()
     changed = {key for one in passed for key, value in one.flat().items() if value != default[key]}
     assert changed == {field.name for field in flat_fields(PredictSettings)}

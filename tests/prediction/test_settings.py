@@ -9,6 +9,7 @@ from evolift.artifacts.shipped_files import shipped_weights
 from evolift.posedata.errors import InputError
 from evolift.posedata.skeleton import COCO17, skeleton_by_name
 from evolift.prediction.settings import (
+    AppSettings,
     CameraSettings,
     FrameChoice,
     KeypointSettings,
@@ -30,7 +31,33 @@ from evolift.prediction.settings import (
             {"max_people": 2, "box": (1, 2, 3, 4)},
             "one person in `box`: leave `max_people` out",
         ),
-        (PersonSettings, {"person_score": 0.2}, "`person_score` belongs to `persons`"),
+        (AppSettings, {"people": PersonSettings(person_score=0.2)}, "`person_score` belongs to `persons`"),
+        (
+            ModelSettings,
+            {"chain": "c", "detector": "rtmlib"},
+            "give `chain`, or `detector` and maybe `lifter`",
+        ),
+        (
+            ModelSettings,
+            {"detector_weights": ("a",)},
+            "`detector_weights` belongs to rtmlib and mediapipe as",
+        ),
+        (
+            ModelSettings,
+            {"detector": "a.onnx", "detector_mode": "performance"},
+            "`detector_mode` belongs to rtmlib as",
+        ),
+        (
+            ModelSettings,
+            {"detector": "mediapipe", "detector_skeleton": COCO17},
+            "belongs to an .onnx file as `detector`",
+        ),
+        (
+            PredictSettings,
+            {"models": ModelSettings(detector="rtmlib"), "people": PersonSettings(person_score=0.3)},
+            "`person_score` belongs to `persons`",
+        ),
+        (ModelSettings, {"detector_mode": "best"}, "`detector_mode` must be"),
         (PersonSettings, {"person_weights": "w.pth"}, "`person_weights` belongs to `persons`"),
         (PersonSettings, {"box": (1, 2, 3)}, "`box` must be 4 values"),
         (KeypointSettings, {"image_size": (0, 3)}, "`image_size` must be 2 values"),
@@ -43,6 +70,25 @@ def test_settings_that_cannot_be_are_one_sentence(
 ) -> None:
     with pytest.raises(InputError, match=message):
         group(**values)
+
+
+@pytest.mark.parametrize(
+    ("detector", "kind"),
+    [
+        ("rtmlib", "rtmlib"),
+        ("rtmlib:feet", "rtmlib"),
+        ("mediapipe", "mediapipe"),
+        ("runs/pose.ONNX", ".onnx"),
+        ("runs/best.safetensors", None),
+        ("photo_pose", None),
+    ],
+)
+def test_detectors_of_others_are_told_from_ours(detector: str, kind: str | None) -> None:
+    models = ModelSettings(detector=detector)
+    assert models.other_detector == kind
+    people = PersonSettings(max_people=2, person_score=0.5 if kind == "rtmlib" else 0.3)
+    if kind is not None:  # it finds people itself
+        assert PredictSettings(models=models, people=people).people == people
 
 
 @pytest.mark.parametrize("people", [PersonSettings(box=(1, 2, 3, 4)), PersonSettings(persons="a.onnx")])
@@ -70,6 +116,12 @@ def test_the_files_that_a_prediction_is_read_from_are_known() -> None:
         models=ModelSettings(chain="j", refiner="r"), people=PersonSettings(persons="p.ONNX")
     )
     assert [str(path) for path in settings.files] == ["j", "r", "p.ONNX"]
+    pose = ModelSettings(detector="pose.onnx")
+    rtmlib = ModelSettings(detector="rtmlib:feet", detector_weights=("d.onnx", "p.onnx"))
+    assert [[str(path) for path in one.files] for one in (pose, rtmlib)] == [
+        ["pose.onnx"],
+        ["d.onnx", "p.onnx"],
+    ]
     weights = PersonSettings(persons="torchvision", person_weights="w.pth")
     assert [str(path) for path in weights.files] == ["w.pth"]
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from evolift.posedata.camera import Camera
 from evolift.posedata.skeleton import H36M17
+from evolift.prediction.everybody import everybody_in_boxes
+from evolift.prediction.persons.people_finder import PeopleFinder
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
 from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
@@ -59,6 +62,10 @@ class Seen(Pipeline):
             (320, 240),
             H36M17,
         )
+
+
+def finder(boxes: Callable[[], ArrayLike]) -> PeopleFinder:
+    return PeopleFinder(lambda image: np.array(boxes()).reshape(-1, 4), "found", "nobody")
 
 
 def followed(*frames: list[tuple[float, float]], **how: Any) -> tuple[list[list[str]], Seen]:
@@ -126,7 +133,7 @@ def test_everybody_is_followed_where_the_detector_finds_them() -> None:
         [left, [100.0, 0, 40, 100]],
     ]
     seen = Seen(*[[(0.0, 0.0)]] * len(frames))
-    follow = PeopleFollower(seen, lambda image: np.array(frames[seen.frame]).reshape(-1, 4))
+    follow = PeopleFollower(everybody_in_boxes(seen.predict, finder(lambda: frames[seen.frame])).people)
     tracks = []
     for number in range(len(frames)):
         seen.frame = number
@@ -149,7 +156,8 @@ def test_who_is_out_of_sight_is_left_out_and_counted() -> None:
                 raise OutOfSightError("too wide")
             return super().predict(image, box, camera)
 
-    follow = PeopleFollower(HalfBlind([(200, 20)], [(200, 20)]), lambda image: boxes)
+    half_blind = HalfBlind([(200, 20)], [(200, 20)])
+    follow = PeopleFollower(everybody_in_boxes(half_blind.predict, finder(lambda: boxes)).people)
     assert [[track for _, track in follow(IMAGE)] for _ in range(2)] == [["2"], ["2"]]
     assert follow.out_of_sight == 2
     alone = PersonFollower(HalfBlind([]), box=(10, 20, 40, 100))

@@ -1,0 +1,1 @@
+"""Other people's detectors of joints, behind one protocol."""
