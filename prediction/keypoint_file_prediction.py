@@ -69,6 +69,7 @@ def predict_keypoint_file(
         camera=chosen.camera,
         camera_assumption=chosen.sentence,
         provenance=provenance,
+        min_joint_confidence=settings.min_joint_confidence,
     )
     results.failed += lifted.skipped
     rate = settings.frames_per_second or _rate(keypoints)

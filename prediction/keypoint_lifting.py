@@ -1,14 +1,15 @@
 """From 2D keypoints of any detector to 3D poses, many people at a time.
 
 Joints come over into the lifter's skeleton by the declared mappings (`evolift.posedata.joint_mapping`). A joint that the source
-lacks is lifted from the others: its 3D place is the lifter's guess, its 2D place is NaN and its confidence 0. People of
-whom too little is known are left out, each with a sentence.
+lacks is lifted from the others: its 3D place is the lifter's guess, its 2D place is NaN and its confidence 0. One of little
+confidence is lifted from the others too, so that it does not bend them; its 2D place stays. People of whom too little is known are
+left out, each with a sentence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,12 @@ from evolift.posedata.poses import NO_CAMERA
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.progress import Progress, no_progress
 from evolift.prediction.cameras.camera_lifting import lift_in_camera
+from evolift.prediction.settings import KeypointSettings
 
 MIN_JOINTS = 1 / 3
 """People with a smaller part of the lifter's joints are not lifted."""
+MIN_SURE = 1 / 2
+"""Of people with a smaller part of their joints above the smallest confidence all joints are used."""
 ROWS_AT_ONCE = 4096
 
 
@@ -54,6 +58,7 @@ def lift_keypoints(
     camera: Int32[np.ndarray, "rows"] | None = None,
     camera_assumption: str = "",
     provenance: Mapping[str, Any] | None = None,
+    min_joint_confidence: float = KeypointSettings().min_joint_confidence,
     progress: Progress = no_progress,
 ) -> LiftedKeypoints:
     """Lift people.
@@ -67,6 +72,7 @@ def lift_keypoints(
             their place in it, see `evolift.prediction.cameras.camera_lifting`.
         camera_assumption: one sentence on where the cameras come from.
         provenance: of the predictions.
+        min_joint_confidence: joints of a lower one are lifted from the others.
         progress: counts people.
 
     Raises:
@@ -82,7 +88,8 @@ def lift_keypoints(
     camera = np.full(len(people), NO_CAMERA, np.int32) if camera is None else camera
     _require_sizes(lifter, people, source)
     fit, skipped = _fit_rows(people, source)
-    joints, root = _lifted(lifter.folded(), people, cameras, camera, fit, progress)
+    used = _without_unsure(people, min_joint_confidence)
+    joints, root = _lifted(lifter.folded(), used, cameras, camera, fit, progress)
     unseen = fit & ~np.isfinite(joints).all((1, 2))
     skipped += [
         f"{_who(people, row, source)} spans more than a camera with these intrinsics can see: give others"
@@ -147,6 +154,15 @@ def _fit_rows(people: Keypoints, source: str) -> tuple[Bool[np.ndarray, "rows"],
         for row in np.flatnonzero(has_problem)
     ]
     return enough & has_extent, skipped
+
+
+def _without_unsure(people: Keypoints, min_confidence: float) -> Keypoints:
+    """People without joints of little confidence, but those of whom too few would be left."""
+    labelled = people.visibility != UNLABELLED
+    sure = labelled & (people.confidence >= min_confidence)
+    is_enough = sure.sum(1, keepdims=True) >= MIN_SURE * labelled.sum(1, keepdims=True)
+    visibility = np.where(labelled & ~sure & is_enough, np.uint8(UNLABELLED), people.visibility)
+    return replace(people, visibility=visibility)
 
 
 def _who(people: Keypoints, row: np.intp, source: str) -> str:

@@ -333,6 +333,14 @@ class KeypointSettings(Settings, frozen=True, kw_only=True):
         | None
     ) = None
 
+    min_joint_confidence: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Lift joints of a lower confidence from the others, as if they were not there; if that leaves half of a person's joints.",
+        ),
+    ] = 0.2
     overlay_images: (
         Annotated[
             str,

@@ -81,6 +81,7 @@ def predict_stream(
                 camera=chosen.camera,
                 camera_assumption=chosen.sentence,
                 provenance=record,
+                min_joint_confidence=keypoints.min_joint_confidence,
             )
             failed += lifted.skipped
             is_empty = False

@@ -9,9 +9,11 @@ from evolift.lifter.settings import LifterSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import mapping_between
 from evolift.posedata.keypoint_formats.keypoints import Keypoints, keypoints_of
+from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.skeleton import COCO17, H36M16, H36M17, LSP14
 from evolift.prediction.keypoint_lifting import lift_keypoints
 from tests.same_answers import assert_same_answers
+from tests.settled_networks import settled_lifter
 
 
 def lifter(**settings: object) -> LifterModel:
@@ -105,3 +107,26 @@ def test_sixteen_joints_are_those_of_seventeen() -> None:
     chosen = [H36M17.index(joint) for joint in H36M16.joints]
     np.testing.assert_array_equal(sixteen.joints_2d, seventeen.joints_2d[:, chosen])
     assert len(lift_keypoints(lifter(skeleton=H36M16), given, "k").predictions) == 3
+
+
+def test_joints_of_little_confidence_are_lifted_from_the_others() -> None:
+    model = settled_lifter(normalisation="box")
+    joints = np.random.default_rng(0).uniform(100, 300, (3, 17, 2)).astype(np.float32)
+    confidence = np.full((3, 17), 0.9, np.float32)
+    confidence[0, [3, 13]] = 0.1
+    confidence[2, :10] = 0.1  # too many: all are used
+    spoilt = joints.copy()
+    spoilt[0, [3, 13]] = (5000, -3000)
+    gone = confidence.copy()
+    gone[0, [3, 13]] = 0
+
+    def lifted(pixels: np.ndarray, sure: np.ndarray, **how: float) -> Predictions:
+        given = keypoints_of(H36M17, pixels, format="array", confidence=sure)
+        return lift_keypoints(model, given, "array", **how).predictions
+
+    with_garbage = lifted(spoilt, confidence)
+    np.testing.assert_array_equal(with_garbage.joints_3d[0], lifted(joints, gone).joints_3d[0])
+    np.testing.assert_array_equal(with_garbage.joints_2d[0, 3], (5000, -3000))  # told as it was found
+    every = lifted(joints, confidence, min_joint_confidence=0.0).joints_3d
+    np.testing.assert_array_equal(lifted(joints, confidence).joints_3d[2], every[2])
+    assert np.abs(with_garbage.joints_3d[0] - every[0]).max() > 1
