@@ -1,7 +1,7 @@
 """Depthwise convolutions under mixed precision on a CPU: in float32, which is faster there.
 
 The bfloat16 kernels of oneDNN make pointwise convolutions twice as fast as float32 and the backward pass of depthwise ones
-two to three times as slow (`tests/benchmarks/test_detector_training_speed.py`). Together a step of a network of both is
+two to three times as slow (`tests/benchmarks/test_detector_speed.py`). Together a step of a network of both is
 fastest with each in its own type.
 """
 

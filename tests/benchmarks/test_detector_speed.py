@@ -5,6 +5,7 @@ All in turn within one run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -14,6 +15,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import nn
 
+from evolift.detector2d.depthwise import depthwise_in_float32
 from evolift.detector2d.folded_detector import folded
 from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.occlusion import synthetic_occluders
@@ -99,4 +101,38 @@ def test_crops_beside_the_training_step(benchmark: BenchmarkFixture, tmp_path: P
     times = time_interleaved(benchmark, ROUNDS, {"crops": make_batch, "step": step})
     torch.set_num_threads(threads)
     benchmark.extra_info["crops / step"] = median(times["crops"]) / median(times["step"])
+    print(benchmark.extra_info)
+
+
+@pytest.mark.benchmark
+def test_depthwise_convolutions_under_bf16(benchmark: BenchmarkFixture) -> None:
+    """A training step of the smallest recommended detector: float32, bfloat16, and bfloat16 but for depthwise convolutions."""
+    settings = DetectorSettings(
+        backbone="tf_efficientnet_lite0", head="light", head_widths=(128,), input_width=128, input_height=128
+    )
+    images = torch.randn(16, 3, 128, 128).contiguous(memory_format=torch.channels_last)
+
+    def step_of(model: DetectorModel, precision: torch.dtype | None) -> Callable[[], None]:
+        model.to(memory_format=torch.channels_last).freeze("blocks.1")
+        model.train()
+
+        def step() -> None:
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision is not None):
+                loss = model(images).joints.abs().sum()
+            loss.backward()
+            model.zero_grad()
+
+        return step
+
+    mixed = DetectorModel(settings)
+    depthwise_in_float32(mixed)
+    ways = {
+        "float32": step_of(DetectorModel(settings), None),
+        "bfloat16": step_of(DetectorModel(settings), torch.bfloat16),
+        "mixed": step_of(mixed, torch.bfloat16),
+    }
+    with training_threads():
+        times = time_interleaved(benchmark, ROUNDS, ways)
+    for name in ("float32", "bfloat16"):
+        benchmark.extra_info[f"{name} / mixed"] = median(times[name]) / median(times["mixed"])
     print(benchmark.extra_info)
