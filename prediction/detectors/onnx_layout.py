@@ -71,7 +71,9 @@ class OnnxLayout(Protocol):
 
 def imagenet_scaled(crop: Crop) -> Float32[np.ndarray, "height width 3"]:
     """RGB minus the mean and divided by the standard deviation of ImageNet."""
-    scaled: np.ndarray = (crop.astype(np.float32) - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+    scaled: np.ndarray = (crop.astype(np.float32) - np.array(IMAGENET_MEAN, np.float32)) / np.array(
+        IMAGENET_STD, np.float32
+    )
     return scaled
 
 
