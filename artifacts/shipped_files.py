@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.similar_name import guess
 
 FOLDER = Path(str(resources.files("evolift.artifacts")))
 PHOTO_POSE = "photo_pose"
@@ -22,11 +23,16 @@ def shipped_weights(name: str) -> Path:
     """
     path = FOLDER / f"{name}.safetensors"
     if not path.is_file():
-        known = ", ".join(sorted(one.stem for one in FOLDER.glob("*.safetensors"))) or "none"
+        known = shipped_names()
         raise InputError(
-            f"no weights called {name!r} come with evolift: give a checkpoint file, or one of: {known}"
+            f"no weights called {name!r} come with evolift{guess(name, known)}: give a checkpoint file, or one of: {', '.join(known) or 'none'}"
         )
     return path
+
+
+def shipped_names() -> list[str]:
+    """The names of all weights that come with the package."""
+    return sorted(one.stem for one in FOLDER.glob("*.safetensors"))
 
 
 def is_shipped(name: str) -> bool:
@@ -50,6 +56,11 @@ def sample_poses() -> Path:
     6,482 poses of H36M17 in the world frame, mm; free for all uses (`sample_poses.md` beside it has the notice).
     """
     return FOLDER / "sample_poses.h5"
+
+
+def example_image() -> Path:
+    """Path of an image to try things on: a rendered person, 384 x 384 pixels (`rendered_person.md` beside it)."""
+    return FOLDER / "rendered_person.jpg"
 
 
 def shipped_cards() -> dict[str, tuple[Path, Path]]:

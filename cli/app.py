@@ -57,14 +57,15 @@ def app(**options: Any) -> None:
         from evolift.prediction.cameras.camera_choice import CameraRule
         from evolift.prediction.model_loading import image_pipeline
         from evolift.prediction.persons.people_finder import people_finder
+        from evolift.prediction.reports import Held
         from evolift.prediction.upload_prediction import predict_upload
         from evolift.prediction.upload_server import UploadServer
 
     settings = taken_settings(AppSettings, options)
+    settings.people.check()
+    weights = Held(lambda sentence: click.echo(sentence, err=True))
     finder = people_finder(settings.people, device=settings.models.device)
-    pipeline = image_pipeline(
-        settings.models, settings.people, lambda sentence: click.echo(sentence, err=True)
-    )
+    pipeline = image_pipeline(settings.models, settings.people, weights.hold)
     people = pipeline.everybody(finder, settings.people.box)
     cameras = CameraRule.of_settings(settings.camera, pipeline.lifter.settings.normalisation)
     frames = settings.uploads.max_frames
@@ -88,6 +89,7 @@ def app(**options: Any) -> None:
         UploadServer(settings.uploads, predict, Path(folder)) as server,
         _ended_by_signals(server),
     ):
+        weights.release()
         click.echo(f"Open {server.url} in a browser; Ctrl-C ends it.")
         if not server.is_local:
             click.echo("All who can reach this address can use the page.", err=True)

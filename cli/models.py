@@ -20,11 +20,14 @@ def models(names: tuple[str, ...]) -> None:
     """
     from evolift.artifacts.shipped_files import shipped_cards
     from evolift.posedata.errors import InputError
+    from evolift.posedata.similar_name import guess
 
     cards = shipped_cards()
     for name in names:
         if name not in cards:
-            raise InputError(f"nothing called {name!r} comes with evolift, only {', '.join(cards)}")
+            raise InputError(
+                f"nothing called {name!r} comes with evolift{guess(name, cards)}, only {', '.join(cards)}"
+            )
     for name in names or cards:
         file, card = cards[name]
         text = card.read_text(encoding="utf-8")

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from evolift.artifacts.shipped_files import is_shipped, weights_file
+from evolift.artifacts.shipped_files import is_shipped, shipped_names, weights_file
 from evolift.cli.recipe_file import RecipeCommand as RecipeCommand  # noqa: PLC0414 - commands take it from here
 from evolift.cli.settings_options import settings_options
+from evolift.posedata.similar_name import guess
 from evolift.posedata.skeleton import Skeleton
 from evolift.posedata.version import __version__
 from evolift.prediction.settings import MEDIAPIPE, RTMLIB, kind_of_detector
@@ -28,8 +29,11 @@ class CheckpointPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; files go before names."""
-        if isinstance(value, str) and not Path(value).exists() and is_shipped(value):
-            return self.coerce_path_result(str(weights_file(value)))
+        if isinstance(value, str) and not Path(value).exists():
+            if is_shipped(value):
+                return self.coerce_path_result(str(weights_file(value)))
+            if meant := guess(value, shipped_names()):
+                self.fail(f"There is no file '{value}'{meant}.", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -29,6 +29,7 @@ from evolift.posedata.errors import EvoliftError, InputError
 from evolift.posedata.input_file import read_text
 from evolift.posedata.output_file import require_apart
 from evolift.posedata.settings import shown
+from evolift.posedata.similar_name import guess
 
 MAX_BYTES, MAX_LINE, MAX_NESTED = 2**20, 2**13, 8
 """Of a recipe: size of its file, characters of a line (tomllib takes minutes for a key of many dots), and tables in tables."""
@@ -113,7 +114,7 @@ def _read_recipe(name: str, command: str | None, extending: tuple[str, ...]) -> 
         known = shipped_recipes()
         if name not in known:
             raise InputError(
-                f"there is no recipe {name!r}: choose one of {', '.join(known) or '(none)'}, or give a .toml file"
+                f"there is no recipe {name!r}{guess(name, known)}: choose one of {', '.join(known) or '(none)'}, or give a .toml file"
             )
         recipe = parsed((FOLDER / f"{name}.toml").read_text(encoding="utf-8"), f"recipe {name}")
     _check_keys(recipe, name)
@@ -181,7 +182,7 @@ def require_options(
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise InputError(
-            f"{where}: unknown option {unknown[0]!r}: `evolift {command_name}` has {', '.join(sorted(known))}"
+            f"{where}: unknown option {unknown[0]!r}{guess(unknown[0], known)}: `evolift {command_name}` has {', '.join(sorted(known))}"
         )
 
 

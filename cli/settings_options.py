@@ -61,6 +61,22 @@ class SkeletonName(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+class SeveralNumbers(click.RichOption):
+    """An option of several numbers, which says so where they are too few: click takes the next flag for one of them."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """The numbers that texts stand for."""
+        for count, one in enumerate(value if isinstance(value, (tuple, list)) else ()):
+            if isinstance(one, str) and not _is_number(one):
+                names = f" ({self.metavar})" if self.metavar else ""
+                raise click.BadParameter(
+                    f"it takes {self.nargs} numbers{names}, and {count or 'none'} came before {one!r}.",
+                    ctx,
+                    self,
+                )
+        return super().type_cast_value(ctx, value)
+
+
 def settings_options(
     settings: type[Settings],
     *,
@@ -159,6 +175,14 @@ def _flag_in_sentence(option: click.Option) -> str:
     )
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_settings(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Settings)
 
@@ -191,6 +215,8 @@ def _option(
         first, *rest = typing.get_args(inner)
         attributes |= {"multiple": True} if rest == [Ellipsis] else {"nargs": 1 + len(rest)}
         inner, meta = _unpacked(first)
+        if "nargs" in attributes and inner in (int, float):
+            attributes["cls"] = SeveralNumbers
     return click.option(flag, field.name, type=_type(inner, meta), **attributes)
 
 

@@ -3,7 +3,7 @@
 PYTHONPATH=. python docs/readme_figure.py
 
 The person is of subject 02 of the CMU sample, whom the shipped models were not trained on. Of 25 images it is the one
-with the median error, so neither a lucky nor a failed one. The image alone is docs/gallery/rendered_person.jpg.
+with the median error, so neither a lucky nor a failed one. The image alone is artifacts/rendered_person.jpg.
 Needs the extra `render`.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evolift.artifacts.shipped_files import sample_poses
+from evolift.artifacts.shipped_files import example_image, sample_poses
 from evolift.posedata.image_file import read_image
 from evolift.posedata.selection import select_rows
 from evolift.posedata.store import PoseStore
@@ -45,7 +45,7 @@ def main() -> None:
         print(
             f"{files[median].name}: MPJPE {errors[median]:.0f} mm, {errors.min():.0f} to {errors.max():.0f}"
         )
-        shutil.copy(files[median], DOCS / "gallery" / "rendered_person.jpg")
+        shutil.copy(files[median], example_image())
         figure = predictions[median].plot(read_image(files[median]))
         left, top, width, height = predictions[median].bounds
         half = 0.75 * max(width, height)

@@ -219,6 +219,7 @@
 
   function fillTables() {
     byId("caption").textContent = frame().caption;
+    byId("caption").hidden = frame().caption === document.title;
     const doubts = frame().people.flatMap((one) => one.notes);
     byId("doubt").textContent = doubts.join(" ");
     byId("doubt").hidden = !doubts.length;
@@ -254,11 +255,19 @@
 
   function readingRow(reading) {
     const row = document.createElement("tr");
-    const isOutside = reading.isOutside ?? ((reading.low !== null && reading.value < reading.low) || (reading.high !== null && reading.value > reading.high));
-    cell(row, reading.name);
-    cell(row, `${number(reading.value, 0)}${reading.unit}${isOutside ? " outside" : ""}`, isOutside ? "outside" : "");
-    const hasRange = reading.low !== null || reading.high !== null;
-    cell(row, hasRange ? `${number(reading.low, 0)} to ${number(reading.high, 0)}${reading.unit}` : "–");
+    const [low, high] = [reading.low ?? -Infinity, reading.high ?? Infinity];
+    const beyond = Math.max(low - reading.value, reading.value - high);
+    const first = cell(row, reading.name);
+    if (reading.zero) {
+      const zero = document.createElement("small");
+      zero.textContent = `0${reading.unit} is ${reading.zero}`;
+      first.append(zero);
+    }
+    const way = reading.way ? ` ${reading.way}` : "";
+    const excess = beyond > 0 ? `, ${number(Math.max(1, beyond), 0)}${reading.unit} too ${reading.value > high ? "far" : "little"}` : "";
+    cell(row, `${number(reading.value, 0)}${reading.unit}${way}${excess}`, beyond > 0 ? "outside" : "");
+    const range = [reading.low, reading.high].map((bound) => (bound === null ? "" : number(bound, 0)));
+    cell(row, range.every(Boolean) ? `${range.join(" to ")}${reading.unit}` : range[0] ? `from ${range[0]}${reading.unit}` : range[1] ? `up to ${range[1]}${reading.unit}` : "–");
     return row;
   }
 

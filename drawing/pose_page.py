@@ -32,11 +32,12 @@ class Reading:
     """A number shown beside a pose, for example a joint angle.
 
     Args:
-        name: what it is, for example "left knee flexion".
+        name: what it is, for example "left knee, bent".
         value: in `unit`.
-        low, high: the range it should lie in, None for no bound; values outside are marked.
+        low, high: the range it should lie in, None for no bound; of values outside is said by how much.
         unit: written right after the number.
-        is_outside: whether it is marked, where the range tells not all; None to go by `low` and `high`.
+        zero: what it is where the value is 0, for example "straight"; "" to say nothing.
+        way: to which it leaves that, for example "forward".
     """
 
     name: str
@@ -44,7 +45,8 @@ class Reading:
     low: float | None = None
     high: float | None = None
     unit: str = "°"
-    is_outside: bool | None = None
+    zero: str = ""
+    way: str = ""
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,8 @@ def _person_data(item: PosePageItem) -> dict[str, object]:
                 "low": reading.low,
                 "high": reading.high,
                 "unit": reading.unit,
-                "isOutside": reading.is_outside,
+                "zero": reading.zero,
+                "way": reading.way,
             }
             for reading in item.readings
         ],

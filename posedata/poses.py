@@ -79,6 +79,10 @@ class Poses:
             if len(value) != len(self.frame):
                 raise ValueError(f"{name} has {len(value)} rows, frame has {len(self.frame)}")
 
+    def __repr__(self) -> str:
+        kinds = [name for name in ("joints_3d", "joints_2d") if getattr(self, name) is not None]
+        return f"<Poses: {len(self)} of {len(self.subject.unique())} subjects, {' and '.join(kinds)}>"
+
     @classmethod
     def of_joints(
         cls,

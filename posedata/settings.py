@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.similar_name import guess
 from evolift.posedata.skeleton import SKELETONS, Skeleton
 
 SomeSettings = TypeVar("SomeSettings", bound="Settings")
@@ -126,7 +127,7 @@ def _made(name: str, values: Mapping[Any, Any], kind: type[Settings] | type[Skel
         known = [field.name for field in msgspec.structs.fields(kind)]
         for key in values:
             if key not in known:
-                raise InputError(f"there is no {shown(key)}, only {', '.join(known)}")
+                raise InputError(f"there is no {shown(key)}{guess(str(key), known)}, only {', '.join(known)}")
         return kind(**values)
     except (InputError, TypeError) as error:
         raise InputError(f"`{name}`: {error}") from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.similar_name import guess
 
 ROOT = -1
 MAX_JOINTS = 1000
@@ -28,8 +29,7 @@ class Skeleton:
         is_kinematic: True when bones of the tree are rigid body segments that may be rotated.
 
     Raises:
-        InputError: a name is repeated, a parent is unknown, there is not one root, the tree has a loop, a left joint has no
-            right one, or it is called as a built-in skeleton and is another.
+        InputError: the joints make no tree of one root, are not mirrored, or a built-in skeleton has the name.
     """
 
     name: str
@@ -75,12 +75,11 @@ class Skeleton:
         Raises:
             InputError: this skeleton has no such joint.
         """
-        try:
+        if joint in self.joints:
             return self.joints.index(joint)
-        except ValueError:
-            raise InputError(
-                f"skeleton {self.name} has no joint {joint!r}: it has {', '.join(self.joints)}"
-            ) from None
+        raise InputError(
+            f"skeleton {self.name} has no joint {joint!r}{guess(joint, self.joints)}: it has {', '.join(self.joints)}"
+        )
 
     @cached_property
     def root(self) -> int:
@@ -496,5 +495,6 @@ def skeleton_by_name(name: str) -> Skeleton:
         InputError: there is none of that name.
     """
     if name not in SKELETONS:
-        raise InputError(f"there is no skeleton {name!r}: choose one of {', '.join(SKELETONS)}")
+        meant = guess(name, SKELETONS)
+        raise InputError(f"there is no skeleton {name!r}{meant}: choose one of {', '.join(SKELETONS)}")
     return SKELETONS[name]

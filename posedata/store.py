@@ -93,6 +93,9 @@ class PoseStore:
             self.close()
             raise
 
+    def __repr__(self) -> str:
+        return f"<PoseStore {self.path}: {len(self)} poses of {self.skeleton.name}>"
+
     @classmethod
     def from_array(
         cls,

@@ -9,6 +9,16 @@ from evolift.posedata.predictions.predictions import Predictions
 from evolift.prediction.one_euro import smoothed_predictions
 
 
+def no_track(problem: str, format: str) -> InputError:
+    """What to raise where a file of tracks is asked for and people are no tracks over time."""
+    return InputError(f"{problem}, so there is no track for a {format} file")
+
+
+def no_smoothing(problem: str) -> InputError:
+    """What to raise where poses are to be smoothed and people are no tracks over time."""
+    return InputError(f"{problem}, which smoothing needs: leave out `smooth`")
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """What was predicted of one input.
@@ -39,7 +49,7 @@ class Clip:
             InputError: its people are no tracks over time.
         """
         if self.problem is not None:
-            raise InputError(f"{self.problem}, so there is no track for a {format} file")
+            raise no_track(self.problem, format)
         return self
 
     def smoothed(self) -> Clip:
@@ -49,5 +59,5 @@ class Clip:
             InputError: its people are no tracks over time.
         """
         if self.problem is not None:
-            raise InputError(f"{self.problem}, which smoothing needs: leave out `smooth`")
+            raise no_smoothing(self.problem)
         return replace(self, predictions=smoothed_predictions(self.predictions, self.frames_per_second))

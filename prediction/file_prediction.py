@@ -19,12 +19,12 @@ from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.settings import require_settings
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.image_prediction import ImagePrediction
-from evolift.prediction.input_kinds import overlay_names, prediction_inputs
+from evolift.prediction.input_kinds import PAGE, overlay_names, prediction_inputs
 from evolift.prediction.keypoint_file_prediction import predict_keypoint_file
 from evolift.prediction.model_loading import image_pipeline, keypoint_lifter
 from evolift.prediction.persons.people_finder import people_finder
 from evolift.prediction.prediction_results import PredictionResults
-from evolift.prediction.reports import Report, report_nothing
+from evolift.prediction.reports import Held, Report, report_nothing
 from evolift.prediction.result_page import write_result_page
 from evolift.prediction.settings import OUTPUT, PredictSettings
 from evolift.training.run_folder import run_folder, run_record
@@ -72,8 +72,12 @@ def predict_files(
     results = PredictionResults(is_smooth=settings.smooth, notes=spelt.notes, failed=spelt.problems)
     kinds = {"video"} if webcam is not None else set()
     kinds.update(one.kind for one in spelt.inputs)
+    if kinds <= {"keypoints"}:
+        settings.people.require_images()
+    elif "keypoints" not in kinds:
+        settings.keypoints.require_files()
     count = _Count(progress, len(spelt.inputs) + (webcam is not None))
-    predictors = _predictors(kinds, settings, results, record, count, report)
+    record["checkpoints"] = hashes_of(settings.files)
     names = overlay_names(spelt.inputs)
     jobs: list[tuple[str, Path | int, str, str]] = [
         (one.kind, one.path, one.label, name) for one, name in zip(spelt.inputs, names, strict=True)
@@ -82,6 +86,7 @@ def predict_files(
         jobs.append(("video", webcam, f"webcam {webcam}", "webcam_overlay.mp4"))
     read = [one.path for one in spelt.inputs]
     with run_folder(output, record, overwrite=overwrite, inputs=read):
+        predictors = _predictors(kinds, settings, results, record, count, report)
         count.begin()
         for kind, source, label, name in jobs:
             try:
@@ -107,18 +112,14 @@ def _predictors(
     count: _Count,
     report: Report,
 ) -> dict[str, Predictor]:
-    """What predicts inputs of each kind into the results; the record gets the hashes of what it is read from."""
+    """What predicts inputs of each kind into the results; which weights these are of is told when they are first used."""
+    weights = Held(report)
     if set(kinds) <= {"keypoints"}:
         people, pipeline = None, None
-        settings.people.require_images()
-        record["checkpoints"] = hashes_of(settings.files)
-        lifter = keypoint_lifter(settings.models, report)
+        lifter = keypoint_lifter(settings.models, weights.hold)
     else:
-        if "keypoints" not in kinds:
-            settings.keypoints.require_files()
         finder = people_finder(settings.people, device=settings.models.device)
-        record["checkpoints"] = hashes_of(settings.files)
-        pipeline = image_pipeline(settings.models, settings.people, report)
+        pipeline = image_pipeline(settings.models, settings.people, weights.hold)
         people = pipeline.everybody(finder, settings.people.box)
         lifter = pipeline.lifter
     cameras = CameraRule.of_settings(settings.camera, lifter.settings.normalisation)
@@ -134,6 +135,8 @@ def _predictors(
             provenance=record,
             overlay=overlay,
             images=settings.images,
+            formats=settings.formats,
+            before_lifting=weights.release,
             report=report,
         )
 
@@ -149,6 +152,7 @@ def _predictors(
         settings.people.max_people,
         images=settings.images,
         min_confidence=settings.people.min_confidence,
+        before_prediction=weights.release,
     )
 
     def video(source: Path | int, label: str, overlay: Path) -> None:
@@ -166,8 +170,8 @@ def _write(output: Path, results: PredictionResults, formats: Sequence[str], rep
     told = len(results.notes)
     results.write_files(output, formats)
     try:
-        write_result_page(output / "page.html", results, "3D poses")
-        results.written.append(output / "page.html")
+        write_result_page(output / PAGE, results, "3D poses")
+        results.written.append(output / PAGE)
     except OutputError as error:
         results.failed.append(str(error))
     for note in results.notes[told:]:  # what the formats had to say

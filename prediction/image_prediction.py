@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -28,6 +28,7 @@ from evolift.prediction.everybody import Everybody
 from evolift.prediction.pipeline import ImagePipeline
 from evolift.prediction.pose_prediction import NobodyError, OutOfSightError, PosePrediction, predictions_of
 from evolift.prediction.prediction_results import PredictionResults
+from evolift.prediction.reports import nothing
 from evolift.prediction.settings import FrameChoice
 from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
 
@@ -59,6 +60,7 @@ class ImagePrediction:
         gathered: poses of a video that are put into arrays together.
         images: how large images and frames may be.
         min_confidence: mean of the joints of one person who is searched for, below which nobody is there.
+        before_prediction: called when an image or video was opened.
     """
 
     pipeline: ImagePipeline
@@ -71,6 +73,7 @@ class ImagePrediction:
     gathered: int = GATHERED
     images: ImageSettings = ImageSettings()
     min_confidence: float = 0.0
+    before_prediction: Callable[[], object] = nothing
 
     def image(self, path: Path, label: str, overlay: Path) -> None:
         """Predict an image, and write it with the joints on it.
@@ -307,6 +310,7 @@ class ImagePrediction:
         return camera
 
     def _say_how(self) -> None:
+        self.before_prediction()
         if self.people is not None:
             self.results.note(self.people.note)
         elif self.box is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from evolift.posedata.keypoint_formats.keypoint_files import read_keypoints
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
 from evolift.prediction.cameras.camera_choice import RIG_LIFTER, UNKNOWN, CameraRule
-from evolift.prediction.clip import Clip
+from evolift.prediction.clip import Clip, no_smoothing, no_track
 from evolift.prediction.keypoint_lifting import lift_keypoints
 from evolift.prediction.keypoint_overlays import draw_keypoints
-from evolift.prediction.prediction_results import PredictionResults
-from evolift.prediction.reports import Report, report_nothing
+from evolift.prediction.prediction_results import TRACK_FORMATS, PredictionResults
+from evolift.prediction.reports import Report, nothing, report_nothing
 from evolift.prediction.settings import KeypointSettings
 
 _RATE_UNKNOWN = 10.0
@@ -37,6 +37,8 @@ def predict_keypoint_file(
     provenance: Mapping[str, Any],
     overlay: Path | None = None,
     images: ImageSettings = ImageSettings(),
+    formats: Sequence[str] = (),
+    before_lifting: Callable[[], object] = nothing,
     report: Report = report_nothing,
 ) -> None:
     """Lift the people of a file into the results; those that cannot be lifted are among the failures.
@@ -51,15 +53,22 @@ def predict_keypoint_file(
         provenance: of the predictions.
         overlay: video to draw the keypoints on, or where overlays of images go; where the settings name these.
         images: how large they may be.
+        formats: of the files that are to be written; what cannot be is refused before there is any work.
+        before_lifting: called when the file was read.
         report: called with sentences on what was recognised.
 
     Raises:
         InputError: the file cannot be read, or does not fit what is asked.
     """
     keypoints = _read(path, settings, cameras)
-    report(f"{path}: {keypoints.format} keypoints of {len(keypoints)} people, {keypoints.skeleton.name}")
+    report(f"{path}: {keypoints.format} keypoints of {keypoints.how_many}, {keypoints.skeleton.name}")
     for note in keypoints.notes:
         report(f"{path}: {note}")
+    rate = settings.frames_per_second or _rate(keypoints)
+    problem = _no_tracks(path, keypoints, rate)
+    if problem is not None:
+        _require_untracked(problem, keypoints.is_tracked, formats, is_smooth=results.is_smooth)
+    before_lifting()
     chosen = cameras.of_keypoints(keypoints.image_size, str(path))
     lifted = lift_keypoints(
         lifter,
@@ -72,14 +81,8 @@ def predict_keypoint_file(
         min_joint_confidence=settings.min_joint_confidence,
     )
     results.failed += lifted.skipped
-    rate = settings.frames_per_second or _rate(keypoints)
     clip = Clip(label, lifted.predictions, rate or _RATE_UNKNOWN)
     if clip.is_over_time:
-        problem = None
-        if not keypoints.is_tracked:
-            problem = f"{path} does not tell who is who over frames"
-        elif not rate:
-            problem = f"{path} does not tell the time between frames (give `frames_per_second`)"
         clip = replace(clip, problem=problem, is_mendable=keypoints.is_tracked)
     if chosen.sentence == UNKNOWN["screen"] and len(lifted.predictions):
         results.note(RIG_LIFTER)
@@ -87,6 +90,24 @@ def predict_keypoint_file(
     if settings.overlay_images is not None and overlay is not None and len(lifted.predictions):
         source = Path(settings.overlay_images)
         draw_keypoints(lifted.predictions, label, source, overlay.with_suffix(".mp4"), results, images)
+
+
+def _no_tracks(path: Path, keypoints: Keypoints, rate: float | None) -> str | None:
+    """Why the people of a file are no tracks over time, None if they are, or if there is but one frame."""
+    if len(np.unique(keypoints.frame)) <= 1:
+        return None
+    if not keypoints.is_tracked:
+        return f"{path} does not tell who is who over frames"
+    return None if rate else f"{path} does not tell the time between frames (give `frames_per_second`)"
+
+
+def _require_untracked(problem: str, is_mendable: bool, formats: Sequence[str], *, is_smooth: bool) -> None:
+    """Refuse what needs tracks; formats that others are written beside only if the user can mend the problem."""
+    if is_smooth:
+        raise no_smoothing(problem)
+    of_tracks = [format for format in formats if format in TRACK_FORMATS]
+    if of_tracks and (is_mendable or len(of_tracks) == len(formats)):
+        raise no_track(problem, of_tracks[0])
 
 
 def _rate(keypoints: Keypoints) -> float | None:

@@ -15,6 +15,7 @@ from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.output_file import shortened
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.video_file import VideoReader, VideoWriter
+from evolift.prediction.input_kinds import OVERLAY
 from evolift.prediction.prediction_results import PredictionResults
 
 
@@ -82,10 +83,10 @@ def _on_images(
             continue
         image = read_image(place, settings)
         stem = shortened(place.stem)
-        number, target = 1, output / f"{stem}_overlay.png"
+        number, target = 1, output / f"{stem}{OVERLAY}.png"
         while target.exists():
             number += 1
-            target = output / f"{stem}_{number}_overlay.png"
+            target = output / f"{stem}_{number}{OVERLAY}.png"
         write_image(target, _drawn(predictions, image, people))
         results.images.offer((name, frame), lambda image=image: embedded_image(image))  # type: ignore[misc]  # bound now
 

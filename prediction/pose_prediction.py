@@ -58,6 +58,22 @@ class PosePrediction:
     skeleton: Skeleton
     camera: Camera | None = None
 
+    def __repr__(self) -> str:
+        left, top, width, height = (f"{side:.0f}" for side in self.box)
+        place = "camera unknown"
+        if self.camera is not None:
+            place = f"that is at ({', '.join(f'{axis:.0f}' for axis in self.root_3d)}) of the camera"
+        return (
+            f"<PosePrediction: {self.skeleton.name}, mean confidence {self.confidence.mean():.2f}\n"
+            f"  joints_3d {self.joints_3d.shape}, mm from the {self._root_name}; {place}\n"
+            f"  joints_2d {self.joints_2d.shape}, pixels of {self.image_size[0]} x {self.image_size[1]}\n"
+            f"  box {self.box_source}: left {left}, top {top}, {width} x {height}>"
+        )
+
+    @property
+    def _root_name(self) -> str:
+        return self.skeleton.joints[self.skeleton.root].replace("_", " ")
+
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Bounds of the 2D joints (left, top, width, height), pixels."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_SENTENCES = 10
 """An error tells at most so many things that could not be done, and how many more there are."""
+TRACK_FORMATS = ("bvh", "sleap")
+"""Formats that have a file for each track or clip."""
 _IMAGES_PER_SECOND = 10.0
 
 
@@ -129,7 +131,7 @@ class PredictionResults:
             formats: some of `evolift.prediction.settings.FORMATS`.
         """
         predictions = self.joined()
-        of_clips = {"bvh": self._bvh, "sleap": self._sleap}
+        of_clips = dict(zip(TRACK_FORMATS, (self._bvh, self._sleap), strict=True))
         for ending in dict.fromkeys(formats):
             path = folder / f"predictions.{ending}"
             for clip in self.clips if ending in of_clips else [None]:

@@ -15,9 +15,6 @@ from evolift.posedata.predictions.predictions import Predictions
 class PredictionTable(Predictions):
     """People, one a row; see `evolift.posedata.predictions.predictions.Predictions` for the arrays."""
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self)} poses of {self.skeleton.name}>"
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, those of a `.json` file of predictions."""
         return header_of(self) | {"people": [orjson.loads(person) for person in people_json(self)]}

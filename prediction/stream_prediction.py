@@ -13,7 +13,7 @@ from evolift.posedata.predictions.predictions import Predictions
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.keypoint_lifting import lift_keypoints
 from evolift.prediction.model_loading import keypoint_lifter
-from evolift.prediction.reports import Report, report_nothing
+from evolift.prediction.reports import Held, Report, report_nothing
 from evolift.prediction.settings import CameraSettings, KeypointSettings, ModelSettings
 from evolift.training.run_folder import run_record
 
@@ -58,13 +58,15 @@ def predict_stream(
         CheckpointError: a checkpoint is damaged or of another stage.
     """
     keypoints.require_stream()
-    lifter = keypoint_lifter(models, report)
+    weights = Held(report)
+    lifter = keypoint_lifter(models, weights.hold)
     rule = CameraRule.of_settings(camera, lifter.settings.normalisation)
     size = keypoints.image_size
     if size is None and rule.intrinsics is not None:
         size = rule.intrinsics.size
     record = run_record("evolift predict", models, camera, keypoints, inputs=["-"])
     mapping = None if keypoints.mapping is None else read_name_mapping(Path(keypoints.mapping))
+    weights.release()
     stream, is_empty = KeypointStream(where, keypoints.skeleton, mapping, size), True
     for batch in arriving_lines(lines):
         failed: list[str] = []

@@ -1,11 +1,13 @@
 "use strict";
 const drop = document.getElementById("drop");
+const example = document.getElementById("example");
 const file = document.getElementById("file");
 const status = document.getElementById("status");
 const result = document.getElementById("result");
 const bar = document.getElementById("progress");
 const downloads = document.getElementById("downloads");
 const limits = JSON.parse(document.getElementById("limits").textContent);
+const SILENT = "evolift does not answer: is it still running in its terminal?";
 let isBusy = false;
 
 function say(sentence, isError = false) {
@@ -44,6 +46,7 @@ async function predict(chosen) {
   }
   isBusy = true;
   drop.classList.add("busy");
+  example.disabled = true;
   result.hidden = true;
   downloads.hidden = true;
   bar.removeAttribute("value");
@@ -65,12 +68,13 @@ async function predict(chosen) {
       result.hidden = false;
     }
   } catch {
-    say("evolift does not answer: is it still running in its terminal?", true);
+    say(SILENT, true);
   }
   isBusy = false;
   clearInterval(watching);
   bar.hidden = true;
   drop.classList.remove("busy");
+  example.disabled = false;
   file.value = "";
 }
 
@@ -84,6 +88,13 @@ result.addEventListener("load", () => {
 file.addEventListener("change", () => {
   if (file.files.length > 0) {
     predict(file.files[0]);
+  }
+});
+example.addEventListener("click", async () => {
+  try {
+    predict(new File([await (await fetch("example")).blob()], "example.jpg"));
+  } catch {
+    say(SILENT, true);
   }
 });
 for (const kind of ["dragover", "dragleave", "drop"]) {

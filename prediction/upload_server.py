@@ -34,6 +34,7 @@ from starlette.routing import Route
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from evolift.artifacts.shipped_files import example_image
 from evolift.posedata.errors import EvoliftError, InputError
 from evolift.posedata.progress import Progress
 from evolift.prediction.input_kinds import IMAGE_ENDINGS, VIDEO_ENDINGS
@@ -114,6 +115,7 @@ class UploadServer:
             Route("/", self._get_page),
             Route("/result/{key}", self._get_result),
             Route("/result/{key}/{number:int}", self._get_file),
+            Route("/example", self._get_example),
             Route("/progress", self._get_progress),
             Route("/predict", self._post_upload, methods=["POST"]),
         ]
@@ -169,6 +171,11 @@ class UploadServer:
         name, data = list(answer.files.items())[number]
         kept = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
         return Response(data, headers=_headers() | kept, media_type="application/octet-stream")
+
+    async def _get_example(self, request: Request) -> Response:
+        """An image for those who have none at hand."""
+        self._check_host(request)
+        return Response(example_image().read_bytes(), headers=_headers(), media_type="image/jpeg")
 
     async def _get_progress(self, request: Request) -> Response:
         """Frames of the running prediction that are done, and how many there will be, if that is known."""
@@ -359,5 +366,5 @@ def _upload_page(settings: UploadSettings) -> tuple[str, dict[str, str]]:
         script=script,
     )
     return page, _headers(
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; frame-src 'self'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; frame-ancestors 'none'"
     )

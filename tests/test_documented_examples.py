@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 import evolift
-from evolift.artifacts.shipped_files import PHOTO_POSE, shipped_weights
+from evolift.artifacts.shipped_files import PHOTO_POSE, example_image, shipped_weights
 from evolift.cli.main import evolift as command_line
 from evolift.posedata.image_file import read_image
 from evolift.posedata.skeleton import H36M17
@@ -86,7 +86,7 @@ def run_page(blocks: list[dict[str, Any]]) -> None:
 
 def write_inputs() -> None:
     """The files that pages take as given: photo.jpg, video.mp4, keypoints.csv, chain.safetensors."""
-    shutil.copy(ROOT / "docs" / "gallery" / "rendered_person.jpg", "photo.jpg")
+    shutil.copy(example_image(), "photo.jpg")
     shutil.copy(shipped_weights(PHOTO_POSE), "chain.safetensors")
     image = read_image(Path("photo.jpg"))
     with VideoWriter(Path("video.mp4"), (image.shape[1], image.shape[0]), 10.0) as video:

@@ -15,6 +15,7 @@ from evolift.posedata.errors import InputError
 
 LOSS_EVERY = 50
 """Steps between losses that are logged."""
+_MAX_REASON = 300
 _PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",), "mlflow": ("mlflow",)}
 
 
@@ -44,9 +45,19 @@ def experiment_logger(name: str, folder: Path) -> Logger | bool:
         folder: of the run, into which it writes.
 
     Raises:
-        InputError: its package is not installed.
+        InputError: its package is not installed, or cannot begin, as wandb without an account.
     """
     _require_package(name)
+    try:
+        logger = _logger(name, folder)
+        if isinstance(logger, Logger) and name in _PACKAGES:
+            _ = logger.experiment  # it begins when it is first asked for: else in the midst of the training
+    except Exception as error:  # the packages may not be here, so that their errors cannot be named
+        raise InputError(f"`logger` {name} cannot begin: {_first_words(error)}") from error
+    return logger
+
+
+def _logger(name: str, folder: Path) -> Logger | bool:
     if name == "csv":
         return loggers.CSVLogger(folder, name="logs", version="", flush_logs_every_n_steps=1)
     if name == "tensorboard":
@@ -54,8 +65,14 @@ def experiment_logger(name: str, folder: Path) -> Logger | bool:
     if name == "wandb":
         return loggers.WandbLogger(name=folder.name, save_dir=folder, project="evolift")
     if name == "mlflow":
-        where = (folder / "mlruns").resolve().as_uri()
-        return loggers.MLFlowLogger("evolift", run_name=folder.name, tracking_uri=where)
+        # A database, because mlflow 3 has given up folders of plain files.
+        database, artifacts = (folder / "mlflow.db").resolve(), (folder / "mlruns").resolve()
+        return loggers.MLFlowLogger(
+            "evolift",
+            run_name=folder.name,
+            tracking_uri=f"sqlite:///{database}",
+            artifact_location=artifacts.as_uri(),
+        )
     return False
 
 
@@ -69,3 +86,7 @@ def _require_package(name: str) -> None:
             continue
     if packages:
         raise InputError(f"`logger` {name} needs the package {packages[0]}: pip install {packages[0]}")
+
+
+def _first_words(error: Exception) -> str:
+    return " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__

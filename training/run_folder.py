@@ -66,6 +66,16 @@ def checkpoint_record(record: Mapping[str, Any], stores: Iterable[Path]) -> dict
     return {**record, "settings": settings, "stores": hashes_of(stores)}
 
 
+def made_by(folder: Path) -> str | None:
+    """The command that made a run folder, as its record tells; None of other folders."""
+    path = folder / SETTINGS
+    try:
+        command = json.loads(path.read_text(encoding="utf-8"))["command"] if path.is_file() else None
+    except (ValueError, KeyError, TypeError, OSError, RecursionError):
+        return None
+    return command if isinstance(command, str) else None
+
+
 @contextlib.contextmanager
 def run_folder(
     output: Path,

@@ -37,7 +37,7 @@ from evolift.training.checkpoint import CheckpointedModel
 from evolift.training.experiment_logger import LOSS_EVERY, LogLoss, experiment_logger
 from evolift.training.memory_allocator import reuse_freed_memory
 from evolift.training.process_watch import watched_processes
-from evolift.training.resume_state import STATE, why_not_resumed
+from evolift.training.resume_state import STATE, steps_done, why_not_resumed
 from evolift.training.settings import RunSettings
 from evolift.training.training_progress import TrainingProgress
 from evolift.training.weight_average import MovingAverage
@@ -278,12 +278,16 @@ def train(
     if settings.precision == "16-mixed" and isinstance(trainer.accelerator, CPUAccelerator):
         raise InputError("float16 is for GPUs: train with precision bf16-mixed, or 32-true, on a CPU")
     state = _state_to_resume(folder / STATE, module) if resume else None
+    if state is not None and steps_done(state) == settings.steps:
+        _log.warning("%s was finished already, at step %d: nothing is trained.", folder, settings.steps)
     with warnings.catch_warnings():
         # Batches are cheap pure functions here: worker counts are the user's choice, not lightning's.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # What is frozen stays in evaluation mode on purpose.
         warnings.filterwarnings("ignore", message=".*module.* in eval mode at the start of training.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+        # `LogLoss` logs the losses of steps, by steps of the whole run; what lightning logs itself are means.
+        warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
         # lightning 2.6 under torch 2.14.
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         try:

@@ -8,12 +8,11 @@ The image is a rendered one, because we may not redistribute photographs of peop
 motion was recorded of subject 02 of CMU, whom the models were not trained on.
 """
 
-from pathlib import Path
-
 import evolift
+from evolift.artifacts.shipped_files import example_image
 from evolift.posedata.image_file import read_image
 
-image = read_image(Path("rendered_person.jpg"))
+image = read_image(example_image())
 pipeline = evolift.Pipeline.from_pretrained()
 pose = pipeline.predict(image)
 

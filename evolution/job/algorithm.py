@@ -165,7 +165,7 @@ def evolve(
                 if report is None:
                     check_output(target, overwrite=False)
                 else:
-                    _log.warning("%s was written whole before the run was interrupted.", target)
+                    _log.warning("%s was finished already: nothing is bred.", target)
                     if folder.path.exists():
                         folder.remove()
                     return report

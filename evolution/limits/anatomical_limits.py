@@ -57,6 +57,9 @@ class AnatomicalLimits(JointLimits):
 
     Trunk, neck, head, collar bones, upper arms, forearms, thighs and shins are limited as far as the skeleton
     has them; face, hands and feet are not.
+
+    Attributes:
+        ball_bones, hinge_bones: numbers of the bones that hang on ball joints and on hinges.
     """
 
     name = "anatomical"
@@ -66,14 +69,14 @@ class AnatomicalLimits(JointLimits):
         balls = _ball_ranges(tree)
         hinges = _hinge_ranges(tree)
         self._limited = tuple(bone in balls or bone in hinges for bone in range(len(tree.names)))
-        self._ball_bones = list(balls)
+        self.ball_bones = list(balls)
         sides = [_side(tree, bone) for bone in balls]
         self._axes = torch.stack(
             [_region_axes(ball, side) for ball, side in zip(balls.values(), sides, strict=True)]
         ).permute(1, 2, 0)
         self._borders = torch.stack([_border(ball, BALL_TOLERANCE) for ball in balls.values()]).cos()
         self._head = nose_and_head(tree)
-        self._hinge_bones = list(hinges)
+        self.hinge_bones = list(hinges)
         self._hinges = torch.tensor(
             [_hinge_constants(hinge, _side(tree, bone)) for bone, hinge in hinges.items()]
         ).T
@@ -88,32 +91,34 @@ class AnatomicalLimits(JointLimits):
         batch = local.lengths.shape[:-1]
         planes = local.directions.reshape(-1, *local.directions.shape[-2:]).permute(2, 1, 0)
         verdict = torch.ones(planes.shape[1:], dtype=torch.bool, device=planes.device)
-        turned = planes[:, self._ball_bones]
+        turned = planes[:, self.ball_bones]
         if self._head is not None:
             frame = head_frame(self.tree, local)
-            turned[:, self._ball_bones.index(self._head[1])] = frame.up
-        verdict[self._ball_bones] = self._in_region(turned)
+            turned[:, self.ball_bones.index(self._head[1])] = frame.up
+        verdict[self.ball_bones] = self.in_ball_ranges(turned)
         if self._head is not None:
             verdict[self._head[0]] &= _faces_forward(frame)
             verdict[self._head[1]] &= _is_head(frame)
-        carriers = [self.tree.parents[bone] for bone in self._hinge_bones]
-        verdict[self._hinge_bones] = self._in_hinge(planes[:, self._hinge_bones], planes[:, carriers])
+        carriers = [self.tree.parents[bone] for bone in self.hinge_bones]
+        verdict[self.hinge_bones] = self.in_hinge_ranges(planes[:, self.hinge_bones], planes[:, carriers])
         verdict[self.tree.trunk[-1]] &= _untwisted(local.upper.reshape(-1, 3, 3))
         return verdict.T.reshape(*batch, -1)
 
-    def _in_region(self, directions: Float[Tensor, "3 balls n"]) -> Bool[Tensor, "balls n"]:
+    def in_ball_ranges(self, directions: Float[Tensor, "3 balls n"]) -> Bool[Tensor, "balls n"]:
+        """Whether local directions of `ball_bones` lie in their ranges; of a head with a nose, that of the line to its top."""
         axes = self._axes.to(directions)
         a, b, along = (dot(axes[axis][..., None], directions) for axis in range(3))
         step = ((torch.atan2(b, a) / (2 * math.pi) + 0.5) * AZIMUTHS).long().clamp_(0, AZIMUTHS - 1)
         inside: Tensor = along >= self._borders.to(directions).gather(1, step)
         return inside
 
-    def _in_hinge(
+    def in_hinge_ranges(
         self, directions: Float[Tensor, "3 hinges n"], carriers: Float[Tensor, "3 hinges n"]
     ) -> Bool[Tensor, "hinges n"]:
+        """Whether local directions of `hinge_bones` lie in their ranges; `carriers` are those of the limbs above."""
         constants = self._hinges.to(directions)[..., None]
         least_extension, straight, side, forward, lateral, medial, lifted = constants
-        rests = self.tree.rest_directions[[self.tree.parents[bone] for bone in self._hinge_bones]]
+        rests = self.tree.rest_directions[[self.tree.parents[bone] for bone in self.hinge_bones]]
         rotation = _axial_zero(carriers, rests.T[:, :, None].to(carriers))
         cosine, sine = torch.cos(rotation), torch.sin(rotation)
         x = directions[0] * cosine + directions[1] * sine

@@ -13,6 +13,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.importers.bvh_file import BvhMotion
 from evolift.posedata.importers.bvh_hierarchy import BvhJoint
 from evolift.posedata.settings import shown
+from evolift.posedata.similar_name import guess
 from evolift.posedata.skeleton import H36M17
 
 Weights = Mapping[str, float]
@@ -353,7 +354,7 @@ def bvh_names(name: str | Path) -> BvhNames:
     path = Path(name)
     if path.suffix.lower() != ".json":
         raise InputError(
-            f"there are no BVH names {str(name)!r}: choose one of {', '.join(BVH_NAMES)}, or give a .json file"
+            f"there are no BVH names {str(name)!r}{guess(str(name), BVH_NAMES)}: choose one of {', '.join(BVH_NAMES)}, or give a .json file"
         )
     try:
         values = expect(read_json(path), dict, str(path))

@@ -64,6 +64,7 @@ from evolift.posedata.keypoint_formats.videopose3d_keypoints import read_videopo
 from evolift.posedata.npz_file import NPZ_DAMAGES
 from evolift.posedata.predictions.prediction_files import read_predictions
 from evolift.posedata.predictions.prediction_header import FORMAT
+from evolift.posedata.similar_name import guess
 from evolift.posedata.skeleton import Skeleton
 
 FORMATS = (
@@ -112,7 +113,9 @@ def read_keypoints(
             parts of images of unknown size, or nobody is in it.
     """
     if format is not None and format not in FORMATS:
-        raise InputError(f"there is no keypoint format {format!r}: choose one of {', '.join(FORMATS)}")
+        raise InputError(
+            f"there is no keypoint format {format!r}{guess(format, FORMATS)}: choose one of {', '.join(FORMATS)}"
+        )
     values = None
     if format is None:
         format, values = _recognised(path)

@@ -58,6 +58,19 @@ class Keypoints:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def __repr__(self) -> str:
+        return f"<Keypoints: {self.format}, {self.how_many}, {self.skeleton.name}>"
+
+    @property
+    def how_many(self) -> str:
+        """People and frames in words; people of several images who are not told apart are counted as poses."""
+        frames = len(np.unique(self.frame))
+        if self.is_tracked or frames <= 1:
+            people = len(set(self.person)) if self.is_tracked else len(self)
+            who = "1 person" if people == 1 else f"{people} people"
+            return who if frames <= 1 else f"{who} in {frames} frames"
+        return f"{len(self)} poses in {frames} images"
+
     def to_skeleton(self, target: Skeleton) -> Keypoints:
         """The same people in another skeleton, by the declared mapping (`evolift.posedata.joint_mapping`).
 
@@ -193,7 +206,7 @@ def _seen(
             missing = missing & ~is_spelt
         lacking = int((~seen & used).any(-1).sum())
         told.append(
-            f"{lacking} of {len(pixels)} people lack joints, which are unlabelled: {', '.join(counts)}"
+            f"{lacking} of {len(pixels)} poses lack joints, which are unlabelled: {', '.join(counts)}"
         )
     return seen, scores, told
 

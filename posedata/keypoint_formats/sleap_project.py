@@ -71,7 +71,7 @@ def keypoints_of_sleap_project(file: h5py.File, path: Path, reading: Reading) ->
     track = instances["track"][rows].astype(np.int64)
     is_tracked = bool((track > _NO_TRACK).all())
     if not is_tracked and (track > _NO_TRACK).any():
-        reading.notes.append(f"{int((track < 0).sum())} of {len(track)} people have no track")
+        reading.notes.append(f"{int((track < 0).sum())} of {len(track)} poses have no track")
     return keypoints_of(
         joint_columns(reading, str(path), len(names), names=names),
         table[..., :2],

@@ -27,7 +27,7 @@ def track_ids(values: Sequence[Any]) -> tuple[list[str] | None, list[str]]:
         return told, []
     if not told:
         return None, []
-    return None, [f"{len(ids) - len(told)} of {len(ids)} people have no id, so that ids are no tracks"]
+    return None, [f"{len(ids) - len(told)} of {len(ids)} poses have no id, so that ids are no tracks"]
 
 
 def _track_id(value: Any) -> str | None:

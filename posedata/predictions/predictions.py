@@ -91,6 +91,9 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self)} poses of {self.skeleton.name}>"
+
     def __getitem__(self, rows: slice) -> Predictions:
         """The predictions of the chosen rows."""
         return replace(self, **{name: getattr(self, name)[rows] for name in ROW_FIELDS})

@@ -21,6 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 from evolift.posedata.errors import InputError
 from evolift.posedata.poses import Poses, labelled
 from evolift.posedata.seeds import numpy_generator_at
+from evolift.posedata.similar_name import guess
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
 from evolift.synthetic.acting import exercises, gestures, locomotion  # noqa: F401  # importing them registers their motions
@@ -172,7 +173,9 @@ def motion_by_name(name: str) -> Motion:
         InputError: there is none of that name.
     """
     if name not in MOTIONS:
-        raise InputError(f"there is no built-in action {name!r}: choose from {', '.join(sorted(MOTIONS))}")
+        raise InputError(
+            f"there is no built-in action {name!r}{guess(name, MOTIONS)}: choose from {', '.join(sorted(MOTIONS))}"
+        )
     return MOTIONS[name]
 
 

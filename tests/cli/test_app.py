@@ -99,7 +99,7 @@ def test_a_photograph_becomes_a_page(app: UploadServer, tmp_path: Path) -> None:
     page = result(app, reply)
     assert "<h1>holiday.png</h1>" in page
     assert "camera is unknown" in page
-    assert "knee flexion" in page, "joint angles are told"
+    assert "left knee, bent" in page, "joint angles are told"
     assert "data:image/jpeg" in page
     assert "uploads" not in page, "no path of this machine is told"
 
@@ -236,6 +236,11 @@ def test_in_a_browser(app: UploadServer, tmp_path: Path) -> None:
         assert page.errors == []
         assert all(address.startswith(app.url) for address in page.requests), page.requests
         assert len(np.unique(page.screenshot().reshape(-1, 3), axis=0)) > 100
+        page.click("#example")
+        page.wait_until(f"{inside}?.querySelector('h1')?.textContent === 'example.jpg'", 60)
+        assert page.evaluate(links) == ["example.json", "example.csv"]
+        assert page.evaluate("document.querySelector('#example img').naturalWidth") == 384
+        assert page.errors == []
         page.call("DOM.setFileInputFiles", nodeId=file, files=[str(bad)])
         page.wait_until("document.getElementById('status').classList.contains('error')", 30)
         said = page.evaluate("document.getElementById('status').textContent")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from evolift.detector2d.settings import DetectorSettings
 from evolift.lifter.model import LifterModel
 from evolift.lifter.refiner import RefinerModel
 from evolift.lifter.settings import LifterSettings, RefinerSettings
+from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import read_image
 from evolift.posedata.importers.bvh import import_bvh
@@ -208,6 +210,22 @@ def test_a_pose_can_be_plotted(checkpoints: Path) -> None:
         pose.plot(image.transpose(1, 0, 2))
 
 
+def test_a_pose_prints_as_a_few_lines(checkpoints: Path) -> None:
+    pipeline = Pipeline.from_pretrained(checkpoints / "chain.safetensors")
+    image = np.random.default_rng(1).integers(0, 255, (120, 90, 3), np.uint8)
+    pose = pipeline.predict(image, (5, 6, 70.4, 80))
+    assert repr(pose).splitlines() == [
+        f"<PosePrediction: H36M17, mean confidence {pose.confidence.mean():.2f}",
+        "  joints_3d (17, 3), mm from the pelvis; camera unknown",
+        "  joints_2d (17, 2), pixels of 90 x 120",
+        "  box given: left 5, top 6, 70 x 80>",
+    ]
+    placed = replace(
+        pose, camera=Camera.from_focal_length(100.0, 90, 120), root_3d=np.float32([1, -2.2, 3000])
+    )
+    assert "mm from the pelvis; that is at (1, -2, 3000) of the camera\n" in repr(placed)
+
+
 def test_a_bad_image_is_named_and_the_others_are_done(evolift, checkpoints: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_text("not an image")
@@ -275,7 +293,11 @@ def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refuse
             ("https://example.org/a.jpg", "--chain", "{chain}"),
             "https://example.org/a.jpg is an address on the web: download it first, and give the file",
         ),
-        (("{checkpoints}/wide.png", "--chain", "phto_pose"), "'phto_pose' does not exist"),
+        (
+            ("{checkpoints}/wide.png", "--chain", "phto_pose"),
+            "There is no file 'phto_pose' (did you mean photo_pose?).",
+        ),
+        (("{checkpoints}/wide.png", "--chain", "mine.bin"), "'mine.bin' does not exist"),
         (
             ("{checkpoints}/wide.png", "--chain", "{chain}", "--min-confidence", "1"),
             "nobody was found with a confidence of 1 (mean 0.",
@@ -296,6 +318,14 @@ def test_of_an_animation_the_first_frame_is_taken_and_said_and_specks_are_refuse
         (
             ("{checkpoints}/wide.png", "--chain", "{chain}", "--box", "nan", "0", "3", "3"),
             "nan is not a finite number",
+        ),
+        (
+            ("{checkpoints}/wide.png", "--chain", "{chain}", "--box", "10", "10"),
+            "Invalid value for '--box': it takes 4 numbers (LEFT TOP WIDTH HEIGHT), and 2 came before '-o'.",
+        ),
+        (
+            ("--box", "10", "{checkpoints}/wide.png", "--chain", "{chain}"),
+            "it takes 4 numbers (LEFT TOP WIDTH HEIGHT), and 1 came before '{checkpoints}/wide.png'.",
         ),
         (("{checkpoints}/wide.png", "--chain", "{chain}", "--fps", "inf"), "inf is not a finite number"),
         (("{checkpoints}/wide.png", "--chain", "{chain}", "--fps", "nan"), "nan is not a finite number"),
@@ -319,7 +349,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
         "predict", *(argument.format(**places) for argument in arguments), "-o", tmp_path / "out"
     )
     assert result.returncode == 2
-    assert message in result.stderr
+    assert message.replace("{checkpoints}", str(checkpoints)) in result.stderr
     assert not (tmp_path / "out" / "predictions.json").exists()
 
 
@@ -367,7 +397,7 @@ def test_keypoints_become_poses(evolift, checkpoints: Path, tmp_path: Path, opti
         "predict", coco_file(tmp_path), f"--{option}", checkpoints / f"{option}.safetensors", "-o", output
     )
     assert result.returncode == 2, result.stderr
-    assert "coco keypoints of 6 people, COCO17" in result.stderr
+    assert "coco keypoints of 6 poses in 3 images, COCO17" in result.stderr
     assert "person 2 of frame 1 has fewer than 6 of the 17 joints" in result.stderr
     predictions = read_predictions(output / "predictions.json")
     assert list(zip(predictions.frame.tolist(), predictions.person, strict=True)) == [
@@ -506,6 +536,10 @@ def test_keypoints_are_smoothed_only_if_people_and_times_are_told(
     given = ("predict", "--lifter", checkpoints / "lifter.safetensors", "--smooth")
     assert "give --fps" in evolift(*given, tmp_path / "k.npz", "-o", tmp_path / "1").stderr
     assert "who is who" in evolift(*given, coco_file(tmp_path), "--fps", 25, "-o", tmp_path / "2").stderr
+    bvh = evolift(*given[:-1], tmp_path / "k.npz", "--write", "json,bvh", "-o", tmp_path / "bvh")
+    said = "k.npz does not tell the time between frames (give --fps), so there is no track for a bvh file"
+    assert (bvh.returncode, said in bvh.stderr, (tmp_path / "bvh").exists()) == (2, True, False)
+    assert "npz keypoints of 1 person in 6 frames, COCO17" in bvh.stderr
     assert evolift(*given, tmp_path / "k.npz", "--fps", 25, "-o", tmp_path / "3").returncode == 0
     assert evolift(*given[:-1], tmp_path / "k.npz", "-o", tmp_path / "4").returncode == 0
     smooth, raw = (read_predictions(tmp_path / n / "predictions.json").joints_3d for n in "34")
@@ -736,7 +770,7 @@ def test_every_format_of_poses_is_written(evolift, checkpoints: Path, tmp_path: 
         == 3
     )
     without = evolift(*given, "--write", "bvh,npz", "-o", tmp_path / "half")
-    assert (without.returncode, (tmp_path / "half" / "predictions.npz").exists()) == (2, True)
+    assert (without.returncode, (tmp_path / "half").exists()) == (2, False)  # before the work
     assert "does not tell the time between frames (give --fps), so there is no track" in without.stderr
     wrong = evolift(*given, "--write", "json,fbx", "-o", tmp_path / "wrong")
     assert "--write json,fbx: choose some of json,jsonl,csv,npz,h5,bvh" in wrong.stderr
@@ -827,6 +861,23 @@ def test_a_webcam_is_ended_by_hand_and_what_was_seen_is_kept(
     with VideoReader(tmp_path / "out" / "webcam_overlay.mp4") as overlay:
         assert len(list(overlay)) == 6
     assert "or --webcam NUMBER" in evolift(*given, "-o", tmp_path / "none").stderr
+
+
+def test_weights_are_told_of_when_they_are_used(evolift, checkpoints: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").touch()
+    (tmp_path / "bad.png").write_text("no image")
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "bad.json").write_text("{}")
+    image = checkpoints / "wide.png"
+    for arguments in (
+        (image, "-o", tmp_path / "full"),
+        (tmp_path / "bad.png", "-o", tmp_path / "a"),
+        (tmp_path / "bad.csv", "-o", tmp_path / "b"),
+        (image, "--intrinsics", tmp_path / "bad.json", "-o", tmp_path / "c"),
+    ):
+        result = evolift("predict", *arguments)
+        assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), result.stderr
 
 
 def test_photographs_and_keypoints_need_no_checkpoint(evolift, checkpoints: Path, tmp_path: Path) -> None:

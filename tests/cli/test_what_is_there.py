@@ -64,6 +64,10 @@ def test_models_tells_of_all_that_is_shipped_and_shows_cards() -> None:
         InputError, match="nothing called 'x' comes with evolift, only keypoint_lifter, photo"
     ):
         printed(models, "x")
+    with pytest.raises(
+        InputError, match=r"nothing called 'photopose' .* \(did you mean photo_pose\?\), only"
+    ):
+        printed(models, "photopose")
 
 
 def test_recipes_are_listed_and_shown() -> None:
@@ -72,3 +76,7 @@ def test_recipes_are_listed_and_shown() -> None:
     assert 'backbone = "tf_efficientnet_lite0"' in printed(recipes, "photos-small")
     with pytest.raises(InputError, match="there is no recipe 'x': choose one of evolve-report"):
         printed(recipes, "x")
+    with pytest.raises(
+        InputError, match=r"^there is no recipe 'photo-small' \(did you mean photos-small\?\): choose one of "
+    ):
+        printed(recipes, "photo-small")

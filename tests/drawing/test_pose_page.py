@@ -59,7 +59,7 @@ def test_the_page_holds_the_numbers_it_was_given() -> None:
     kept = [j for j in range(17) if j != 3]
     assert np.array([person["joints3d"][j] for j in kept]) == pytest.approx(POSE[kept], abs=0.06)
     assert person["readings"] == [
-        {"name": "left knee flexion", "value": 160, "low": 0, "high": 150, "unit": "°", "isOutside": None}
+        {"name": "left knee flexion", "value": 160, "low": 0, "high": 150, "unit": "°", "zero": "", "way": ""}
     ]
     assert (frame["width"], frame["height"]) == (200, 300)
     assert frame["image"].startswith("data:image/jpeg;base64,")
@@ -281,14 +281,34 @@ def test_camera_and_grid_can_be_hidden(shown: HeadlessPage) -> None:
 
 
 def test_values_outside_their_range_are_marked(browser: HeadlessPage, tmp_path: Path) -> None:
-    readings = [Reading("a", 160.0, 0.0, 150.0), Reading("b", 20.0, 0.0, 150.0), Reading("c", 7.0)]
+    readings = [
+        Reading("a", 160.0, 0.0, 150.0),
+        Reading("b", 20.0, 0.0, 150.0, zero="<straight>", way="forward"),
+        Reading("c", 7.0),
+        Reading("d", 7.0, 10.0, None),
+        Reading("e", 150.2, None, 150.0, way="backward"),
+    ]
     write_pose_page(tmp_path / "p.html", [_item(readings=readings)], title="t")
     browser.errors.clear()
     browser.open(tmp_path / "p.html")
     texts = browser.evaluate(
         "[...document.querySelectorAll('#readings tr')].map((row) => row.cells[1].textContent)"
     )
-    assert texts == ["160° outside", "20°", "7°"]
+    assert texts == [
+        "160°, 10° too far",
+        "20° forward",
+        "7°",
+        "7°, 3° too little",
+        "150° backward, 1° too far",
+    ]
+    zeros = browser.evaluate(
+        "[...document.querySelectorAll('#readings small')].map((one) => one.textContent)"
+    )
+    assert zeros == ["0° is <straight>"]
+    ranges = browser.evaluate(
+        "[...document.querySelectorAll('#readings tr')].map((row) => row.cells[2].textContent)"
+    )
+    assert ranges == ["0 to 150°", "0 to 150°", "–", "from 10°", "up to 150°"]
     assert browser.evaluate("document.querySelector('#frame').hidden")
     assert browser.errors == []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +21,6 @@ QUICK = {"plot_1_predict_photo", "plot_2_keypoints_to_bvh"}
     ],
 )
 def test_a_program_of_the_gallery_runs(program: Path, tmp_path: Path) -> None:
-    shutil.copy(GALLERY / "rendered_person.jpg", tmp_path)
     result = subprocess.run(
         [sys.executable, program],
         cwd=tmp_path,

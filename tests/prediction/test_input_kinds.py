@@ -38,6 +38,38 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         prediction_inputs([tmp_path])
 
 
+def test_what_a_prediction_wrote_is_left_out_of_folders_and_patterns(tmp_path: Path) -> None:
+    written = ("cat_overlay.png", "film_overlay.mp4", "page.html", "predictions.json")
+    for name in ("photos/cat.jpg", "photos/my_overlay.png", *(f"photos/poses/{name}" for name in written)):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    photos, poses = tmp_path / "photos", tmp_path / "photos/poses"
+    (poses / "settings.json").write_text('{"command": "evolift predict", "settings": {}}')
+    own = f"{poses}: `evolift predict` wrote what is there, so it is left out: give the images themselves"
+    for nothing in ([poses], [poses / "*_overlay.*"], [poses / "page.html*"], [tmp_path / "photos/po*"]):
+        with pytest.raises(InputError, match="wrote what is there, so it is left out"):
+            prediction_inputs(nothing)
+
+    def names(*paths: Path) -> tuple[list[str], list[str]]:
+        inputs, notes, problems = prediction_inputs(paths)
+        assert not problems
+        return [one.label for one in inputs], notes
+
+    yours = ["cat.jpg", "my_overlay.png"]
+    assert names(photos) == (yours, [])
+    assert names(photos, poses) == (yours, [f"{own}."])
+    assert names(photos / "*") == (yours, [f"{own}."])
+    left = "2 files that `evolift predict` wrote are left out."
+    assert names(photos / "*" / "*[!l]", photos / "cat.jpg")[1] == [
+        f"{photos / '*' / '*[!l]'}: 3 files that `evolift predict` wrote are left out."
+    ]
+    assert names(poses / "cat_overlay.png") == (["cat_overlay.png"], [])  # asked for by name
+    (poses / "dog.png").touch()
+    assert names(poses) == (["dog.png"], [f"{poses}: {left}"])
+    (poses / "settings.json").write_text("{")
+    assert names(poses)[0] == ["cat_overlay.png", "dog.png", "film_overlay.mp4"]
+
+
 def test_a_folder_of_yolo_labels_is_keypoints(tmp_path: Path) -> None:
     (tmp_path / "clip_1.txt").write_text("0 0.5 0.5 0.2 0.4" + " 0.5" * 51)
     (tmp_path / "clip_2.txt").touch()

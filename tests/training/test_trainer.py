@@ -5,11 +5,14 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NoReturn
 
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch import loggers
+from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 
 from evolift.posedata.errors import InputError
@@ -135,6 +138,20 @@ def test_a_run_beyond_its_steps_is_refused(tmp_path: Path) -> None:
     require_steps_left(tmp_path / "new", 4)
     with pytest.raises(InputError, match=r"a is at step 8 already, beyond `steps` 4: resume with more steps"):
         require_steps_left(tmp_path / "a", 4)
+
+
+def test_a_finished_run_that_is_resumed_is_said_to_be_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = run(tmp_path / "a")
+    batches = Batches()
+    again = run(tmp_path / "a", resume=True, batches=batches)
+    assert not batches.asked
+    assert caplog.messages == [f"{tmp_path / 'a'} was finished already, at step 12: nothing is trained."]
+    pd.testing.assert_frame_equal(again, history)
+    caplog.clear()
+    run(tmp_path / "a", steps=16, resume=True)
+    assert not caplog.messages
 
 
 def test_an_averaged_run_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
@@ -274,3 +291,22 @@ def test_a_logger_whose_package_is_missing_is_named(
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=f"^`logger` {name} needs the package {name}: pip install {name}$"):
         run(tmp_path / "a", logger=name)
+
+
+class Locked(CSVLogger):
+    """As wandb is without an account."""
+
+    @property
+    def experiment(self) -> NoReturn:
+        raise PermissionError("no API key configured.\nUse wandb login")
+
+
+def test_a_logger_that_cannot_begin_is_told_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", ModuleType("wandb"))
+    monkeypatch.setattr(loggers, "WandbLogger", lambda name, save_dir, project: Locked(save_dir))
+    batches = Batches()
+    with pytest.raises(InputError, match=r"^`logger` wandb cannot begin: no API key .* Use wandb login$"):
+        run(tmp_path / "a", logger="wandb", batches=batches)
+    assert not batches.asked

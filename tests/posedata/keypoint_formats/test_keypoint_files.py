@@ -66,7 +66,7 @@ def test_coco_annotations_have_names_sizes_boxes_and_flags(tmp_path: Path) -> No
     assert read.visibility[0, :2].tolist() == [1, 2]
     assert (read.visibility[1, 1], read.confidence[1, 1]) == (0, 0)
     assert read.joints_2d[1, 1].tolist() == [0, 0]
-    assert "1 of 2 people lack joints, which are unlabelled: 1 at (0, 0)" in read.notes
+    assert "1 of 2 poses lack joints, which are unlabelled: 1 at (0, 0)" in read.notes
 
 
 def test_coco_results_with_scores_of_one_are_scores_not_flags(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_numbers_beyond_float32_are_unlabelled(name: str, value: str, tmp_path: 
     assert (read.visibility[0] == 0).any()
     assert np.isfinite(read.joints_2d).all()
     assert np.isfinite(read.to_skeleton(H36M17).joints_2d).all()
-    assert "of 2 people lack joints" in " ".join(read.notes)
+    assert "of 2 poses lack joints" in " ".join(read.notes)
 
 
 def test_boxes_beyond_float32_are_none(tmp_path: Path) -> None:

@@ -330,7 +330,7 @@ def test_not_seen_has_many_spellings(value: Any, spelling: str, layout: str, tmp
     joint = read.skeleton.index("left_hip")
     assert (read.visibility[1, joint], read.confidence[1, joint]) == (0, 0)
     assert read.joints_2d[1, joint].tolist() == [0, 0]
-    assert f"1 of 2 people lack joints, which are unlabelled: 1 {spelling}" in read.notes
+    assert f"1 of 2 poses lack joints, which are unlabelled: 1 {spelling}" in read.notes
     made = ("left_hip", "pelvis", "spine") if layout == "named coco" else ("left_hip",)
     gone = [name for n, name in enumerate(read.skeleton.joints) if read.visibility[1, n] == 0]
     assert sorted(gone) == sorted(made)
