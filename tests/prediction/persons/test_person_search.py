@@ -71,7 +71,7 @@ class DotDetector(DetectorModel):
             high = torch.stack([columns.max() + 1, rows.max() + 1]) / side - 0.5
             joints.append(low + (high - low) * UPRIGHT)
             fill = float((high - low).max())
-            confidence.append(torch.full((17,), 0.5 - abs(fill - 0.8) / 2))
+            confidence.append(torch.full((17,), 0.7 - abs(fill - 0.8) / 2))
         heatmaps = torch.zeros(len(images), 17, 4, 4)
         return DetectorOutput(
             torch.stack(joints), torch.stack(confidence), heatmaps, soft_argmax(heatmaps).marginals
