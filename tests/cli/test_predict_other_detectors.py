@@ -121,7 +121,7 @@ def test_nobody_is_told_of_each_image_and_the_rest_is_done(evolift, tmp_path: Pa
             "give --chain, or --detector and maybe --lifter, not both",
         ),
         (("--detector-mode", "performance"), "--detector-mode belongs to rtmlib as --detector: leave it out"),
-        (("--max-people", "2"), "--max-people belongs to --persons: give that, too, or leave it out"),
+        (("--person-score", "0.2"), "--person-score belongs to --persons: give that, too, or leave it out"),
         (("--detector", "none.onnx"), "'none.onnx' does not exist"),
     ],
 )
