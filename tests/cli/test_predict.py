@@ -807,7 +807,7 @@ def test_the_page_of_a_clip_works_in_a_browser(evolift, checkpoints: Path, tmp_p
         names = page.evaluate(
             "[...document.querySelectorAll('#readings tr td:first-child')].map((e) => e.textContent)"
         )
-        assert any(name.startswith("left knee flexion") for name in names), names
+        assert any(name.startswith("left knee, bent") for name in names), names
         assert page.evaluate("document.querySelectorAll('#readings .outside').length") > 0
         assert "healthy adults" in page.evaluate("document.body.textContent")
         assert page.screenshot().std() > 1
