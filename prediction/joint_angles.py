@@ -82,8 +82,7 @@ def joint_readings(skeleton: Skeleton) -> Callable[[np.ndarray], Sequence[Sequen
         local = to_local(tree, torch.from_numpy(joints))
         found = _balls(tree, limits, local) | _hinges(tree, limits, local)
         columns = [*_trunk_and_head(tree, local, found), *_limbs(tree, found)]
-        read_in_order = zip(*columns, strict=True) if columns else ([] for _ in joints)
-        return [[one for one in row if one is not None] for row in read_in_order]
+        return [[one for one in row if one is not None] for row in zip(*columns, strict=True)]
 
     return read
 

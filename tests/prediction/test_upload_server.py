@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from evolift.artifacts.shipped_files import example_image
 from evolift.posedata.errors import InputError
 from evolift.posedata.progress import Progress, no_progress
 from evolift.prediction.settings import UploadSettings
@@ -95,6 +96,17 @@ def test_the_page_is_whole_and_may_load_nothing(server: UploadServer) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"] == "no-store"
     assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_the_example_is_an_image_and_for_this_page_alone(server: UploadServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=PATIENCE)
+    connection.request("GET", "/example")
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
+    assert answer.read() == example_image().read_bytes()
+    connection.close()
+    assert ask(server, "GET", "/example", Host="evil.example")[0] == 421
+    assert 'id="example"' in ask(server, "GET", "/")[2]
 
 
 @pytest.mark.parametrize(
