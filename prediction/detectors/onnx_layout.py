@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from evolift.prediction.detectors.people_detector import DetectedPeople
-from evolift.prediction.tracking.box_tracker import box_overlaps
+from evolift.prediction.persons.box_geometry import box_overlaps
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """Of red, green and blue from 0 to 255, by which MMPose, HRNet and ViTPose scale their input."""

@@ -14,8 +14,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from evolift.posedata.skeleton import Skeleton
-from evolift.prediction.persons.person_search import box_of_joints
-from evolift.prediction.tracking.box_tracker import box_overlaps
+from evolift.prediction.persons.box_geometry import box_of_joints, box_overlaps
 
 BOX_PADDING = 1.25
 """The crop of a person shows so many times the box, as MMPose, HRNet, ViTPose and MediaPipe have it."""

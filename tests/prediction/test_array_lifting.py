@@ -91,7 +91,11 @@ def test_lifters_may_be_files_and_shipped_names(tmp_path: Path) -> None:
         ("file.json", {}, r"`keypoints` must be \(frames, 17, 2 or 3\) numbers"),
         (np.zeros((4, 17, 2)), {}, "`keypoints` has no frame with enough joints to be lifted"),
         (frames() / 1e4, {}, "`keypoints` lie between 0 and 1, so they are parts of an image: multiply"),
-        (frames(), {"skeleton": "COCO18"}, "there is no skeleton 'COCO18' .did you mean COCO17..: choose one of"),
+        (
+            frames(),
+            {"skeleton": "COCO18"},
+            "there is no skeleton 'COCO18' .did you mean COCO17..: choose one of",
+        ),
         (frames(), {"lifter": "none"}, "no weights called 'none' come with evolift"),
         (frames(), {"lifter": settled_lifter()}, "give `image_size` WIDTH HEIGHT"),
     ],
