@@ -51,7 +51,9 @@ def experiment_logger(name: str, folder: Path) -> Logger | bool:
     try:
         logger = _logger(name, folder)
         if isinstance(logger, Logger) and name in _PACKAGES:
-            getattr(logger, "experiment", None)  # it begins when it is first asked for: else in the midst of the training
+            getattr(
+                logger, "experiment", None
+            )  # it begins when it is first asked for: else in the midst of the training
     except Exception as error:  # the packages may not be here, so that their errors cannot be named
         raise InputError(f"`logger` {name} cannot begin: {_first_words(error)}") from error
     return logger

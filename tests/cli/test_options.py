@@ -69,7 +69,10 @@ def test_a_recipe_sets_defaults_and_flags_win(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (HEAD + "[options]\nbatchsize = 1\n", "unknown option 'batchsize': `evolift learn` has accelerator"),
+        (
+            HEAD + "[options]\nbatchsize = 1\n",
+            "unknown option 'batchsize' (did you mean batch-size?): `evolift learn` has accelerator",
+        ),
         (
             'purpose = "x"\ncommand = "evolve"\n[options]\n',
             "it is for `evolift evolve`, not for `evolift learn`",

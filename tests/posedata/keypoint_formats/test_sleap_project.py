@@ -103,7 +103,7 @@ def test_labels_stand_for_the_predictions_that_they_mend(tmp_path: Path) -> None
     np.testing.assert_allclose(read.joints_2d, PEOPLE[[0, 2, 4, 5], :, :2], atol=1e-4)
     np.testing.assert_allclose(read.confidence[[1, 2]], 1)
     assert (read.person, read.is_tracked) == (("1", "2", "1", "2"), False)
-    assert "2 of 4 people have no track" in read.notes
+    assert "2 of 4 poses have no track" in read.notes
 
 
 def test_people_without_tracks_and_invisible_joints(tmp_path: Path) -> None:
