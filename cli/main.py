@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "data": ("evolift.cli.data", "Import, make, select, render, inspect and view pose stores."),
     "evolve": ("evolift.cli.evolve", "Grow a pose store by crossover, mutation and selection."),
+    "judge": ("evolift.cli.judge", "See whether evolution pays on sources that a lifter never saw."),
     "limits": ("evolift.cli.limits", "Fit joint-angle limits, and check poses against them."),
     "detector": ("evolift.cli.detector", "Stage one: train and evaluate the image-to-2D heatmap network."),
     "lifter": ("evolift.cli.lifter", "Stage two: train and evaluate the 2D-to-3D graph network."),

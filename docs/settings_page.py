@@ -13,6 +13,7 @@ from evolift.cli.settings_options import flag_of
 from evolift.detector2d.evaluation_settings import DetectorEvaluationSettings
 from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings
 from evolift.evolution.settings import EvolutionSettings, FitSettings
+from evolift.lifter.judge_settings import JudgeSettings
 from evolift.lifter.settings import (
     LifterSettings,
     LifterTrainingSettings,
@@ -42,6 +43,7 @@ CLASSES: dict[type[Settings], str] = {
     DetectorEvaluationSettings: "evolift detector evaluate",
     ChainTrainingSettings: "evolift finetune",
     EvolutionSettings: "evolift evolve",
+    JudgeSettings: "evolift judge",
     FitSettings: "evolift limits fit",
     ActorSettings: "evolift data actors",
     RenderSettings: "evolift data render",

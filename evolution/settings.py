@@ -78,6 +78,18 @@ class EvolutionSettings(Settings, frozen=True, kw_only=True):
     template_rate: Annotated[
         float, _share("Share of candidates that get all bone lengths of a random subject of the source.")
     ] = 0.0
+    body_rate: Annotated[
+        float,
+        _share(
+            "Share of candidates that get the body of another person: bone lengths by the proportions of adult men and women."
+        ),
+    ] = 0.0
+    immigrant_rate: Annotated[
+        float,
+        _share(
+            "Share of candidates with arms or legs that point anywhere within the joint limits, like nobody's in the source."
+        ),
+    ] = 0.0
     mirror_rate: Annotated[float, _share("Share of candidates mirrored left to right.")] = 0.5
     settle: Annotated[
         bool,
@@ -117,7 +129,8 @@ class EvolutionSettings(Settings, frozen=True, kw_only=True):
         if len(set(self.criteria)) < len(self.criteria):
             raise InputError(f"`criteria` names one twice: {', '.join(self.criteria)}")
         operators = (
-            self.crossover_rate, self.mutation_rate, self.rotation_rate, self.length_rate, self.template_rate, self.mirror_rate
+            self.crossover_rate, self.mutation_rate, self.rotation_rate, self.length_rate, self.template_rate, self.body_rate,
+            self.immigrant_rate, self.mirror_rate,
         )  # fmt: skip
         if not any(operators):
             raise InputError("every operator has rate 0: nothing would be bred")
@@ -143,6 +156,8 @@ ALGORITHM_1 = EvolutionSettings(
     sigma=10.0,
     rotation_rate=0.0,
     tilt_sigma=0.0,
+    body_rate=0.0,
+    immigrant_rate=0.0,
     mirror_rate=0.0,
     settle=False,
 )

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "synthetic": DATA | {"drawing"},
     "evolution": DATA | {"drawing"},
     "detector2d": BASE,
-    "lifter": BASE,
+    "lifter": BASE | {"evolution"},
     "chain": STAGES,
     "prediction": STAGES | {"evolution", "chain"},
     "cli": STAGES | {"evolution", "synthetic", "chain", "prediction"},

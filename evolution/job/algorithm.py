@@ -4,8 +4,8 @@ r"""Algorithm 1 from store to store: a population grows by generations of valid 
 
 The result holds the source's rows first, as they were, with generation 0 (or the generation they had), then the children
 in the order of their generations, each with its parents' rows and the operators that made it. A child has the subject,
-action and frame number of its first parent, whose body (root place, heading, bone lengths) it keeps. Its limbs may
-be those of another subject: evolve training subjects only if you want to test on the others.
+action and frame number of its first parent, whose body (root place, heading, bone lengths) it keeps unless an operator says
+otherwise. Its limbs may be those of another subject: evolve training subjects only if you want to test on the others.
 
 Reference: Li et al., Cascaded deep monocular 3D human pose estimation with evolutionary training data, CVPR 2020.
 """
@@ -279,7 +279,9 @@ def _copy_originals(
         )
     subject = pd.api.types.union_categoricals(subjects)
     action = pd.api.types.union_categoricals(actions)
-    folder.write_parents(members, length_templates(np.concatenate(lengths), subject, limits.tree))
+    templates, person = length_templates(np.concatenate(lengths), subject, limits.tree)
+    folder.write_parents(members, templates)
+    folder.write("person", 0, person)
     folder.write("support", 0, supports(np.concatenate(lowest), subject, action))
     return _Originals(
         subject,

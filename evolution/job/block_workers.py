@@ -191,7 +191,8 @@ def _parents(job: Job, inode: int, filled: int) -> Parents:
         with one_thread():
             duplicates = duplicate_filter(pool, filled, job.originals, templates, job.settings.min_distance)
     support = folder.column("support") if job.settings.criteria else None
-    return Parents(pool, rows, cumulative, templates, duplicates, support)
+    person = folder.column("person") if job.settings.body_rate else None
+    return Parents(pool, rows, cumulative, templates, duplicates, support, person)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
 from torch import Tensor
 
 from evolift.evolution.criteria.criterion import Criterion
@@ -22,7 +22,9 @@ from evolift.evolution.criteria.near_duplicates import DuplicateFilter
 from evolift.evolution.kinematics.gene_pool import GenePool, pack
 from evolift.evolution.kinematics.local_bones import LocalBones, to_joints, to_local
 from evolift.evolution.limits.joint_limits import JointLimits
+from evolift.evolution.operators.anthropometry import give_bodies
 from evolift.evolution.operators.crossover import draw_pairs, draw_subtrees, exchange
+from evolift.evolution.operators.immigration import draw_limbs, redraw_directions
 from evolift.evolution.operators.mutation import (
     draw_rotated,
     mirror_bodies,
@@ -40,7 +42,7 @@ BATCH = 8192
 HOPELESS = 1 / 2000
 """Share of survivors below which breeding gives up."""
 
-OPERATORS = ("crossover", "mutation", "rotation", "lengths", "mirror")
+OPERATORS = ("crossover", "mutation", "rotation", "lengths", "mirror", "immigration")
 
 
 def operator_name(code: int) -> str:
@@ -127,7 +129,7 @@ def count(counts: dict[str, int], key: str, more: int) -> None:
 class Children:
     """A block of children, ready to be written; parents are rows of the population.
 
-    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`; `support` is as in `Parents`.
+    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`; `support` and `person` are as in `Parents`.
     """
 
     joints: Float32[np.ndarray, "n joints 3"]
@@ -137,6 +139,7 @@ class Children:
     operator: UInt8[np.ndarray, "n"]
     tally: Tally
     support: Float32[np.ndarray, "n"] | None = None
+    person: Int32[np.ndarray, "n"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +165,8 @@ class Parents:
         duplicates: refuses duplicates, None if they may be.
         support: of each row of the pool, the height that the original stands on that its body descends from, mm (see
             `evolift.evolution.criteria.ground`); needed by criteria only.
+        person: of each row of the pool, the row of `templates` of the subject that its body descends from; needed by
+            `body_rate` only.
     """
 
     pool: GenePool
@@ -170,6 +175,7 @@ class Parents:
     templates: Float32[np.ndarray, "subjects bones"] | None = None
     duplicates: DuplicateFilter | None = None
     support: Float32[np.ndarray, "rows"] | None = None
+    person: Int32[np.ndarray, "rows"] | None = None
 
 
 def breed(
@@ -226,7 +232,8 @@ def breed(
             raise InputError(_hopeless(tally, limits))
     joints, genes, parent_a, parent_b, operator = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     support = None if parents.support is None else parents.support[parent_a]
-    return Children(joints, genes, parent_a, parent_b, operator, tally, support)
+    person = None if parents.person is None else parents.person[parent_a]
+    return Children(joints, genes, parent_a, parent_b, operator, tally, support, person)
 
 
 def make_candidates(
@@ -264,14 +271,26 @@ def make_candidates(
         lengths = torch.from_numpy(parents.templates)[drawn]
         child = child.with_values(lengths=torch.where(fitted[:, None], lengths, child.lengths))
         scaled = scaled | fitted
-    # Drawn last and only if wanted, so that runs without mirroring have the stream that they had before it existed.
+    # Drawn last and only if wanted, so that runs without these have the stream that they had before they existed.
     mirrored = torch.zeros(n, dtype=torch.bool)
     if settings.mirror_rate:
         mirrored = torch.rand(n, generator=generator) < settings.mirror_rate
         child = mirror_bodies(child, tree, mirrored)
+    if settings.body_rate:
+        assert parents.templates is not None  # whoever wants bodies gives both
+        assert parents.person is not None
+        given = torch.rand(n, generator=generator) < settings.body_rate
+        subjects = torch.from_numpy(parents.templates[parents.person[first.numpy()]])
+        child = give_bodies(child, tree, given, subjects, generator)
+        scaled = scaled | given
+    immigrated = torch.zeros(n, dtype=torch.bool)
+    if settings.immigrant_rate:
+        immigrated = torch.rand(n, generator=generator) < settings.immigrant_rate
+        redrawn = draw_limbs(tree, immigrated, limits.limited, generator)
+        child = redraw_directions(child, redrawn, tree, limits.check_local, generator)
 
     operator = torch.zeros(n, dtype=torch.uint8)
-    for bit, applied in enumerate((crossed, mutated, headed, scaled, mirrored)):
+    for bit, applied in enumerate((crossed, mutated, headed, scaled, mirrored, immigrated)):
         operator |= applied.to(torch.uint8) << bit
     joints = to_joints(tree, child).contiguous()
     if settings.settle:

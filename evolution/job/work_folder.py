@@ -37,6 +37,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "operator": np.uint8,
     "weight": np.float64,
     "support": np.float32,
+    "person": np.int32,
 }
 
 
@@ -187,8 +188,9 @@ class WorkFolder:
         """Write the columns of a block of children, from row `start` on."""
         for name in ("genes", "joints", "parent_a", "parent_b", "operator"):
             self.write(name, start, getattr(children, name))
-        if children.support is not None:
-            self.write("support", start, children.support)
+        for name in ("support", "person"):
+            if getattr(children, name) is not None:
+                self.write(name, start, getattr(children, name))
 
     def write_parents(
         self, rows: Int64[np.ndarray, "members"], templates: Float32[np.ndarray, "subjects bones"]

@@ -120,7 +120,7 @@ def test_evolved_poses_keep_their_distance(tiny_store: Path, tmp_path: Path) -> 
         assert poses.joints_3d is not None
         assert poses.lineage is not None
         local = to_local(TREE, torch.from_numpy(poses.joints_3d))
-        templates = length_templates(local.lengths[:64].numpy(), poses.subject[:64], TREE)
+        templates, _ = length_templates(local.lengths[:64].numpy(), poses.subject[:64], TREE)
         here = on_common_body(local, templates.mean(0))
         # Rows that a child must keep away from: all generations before, and its own block's before it (2 of 160).
         starts = {1: 64, 2: 224}

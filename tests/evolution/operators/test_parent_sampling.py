@@ -152,7 +152,7 @@ def test_templates_are_the_people_of_the_store() -> None:
     joints = random_bodies(H36M17, 30, 5)
     lengths = to_local(TREE, joints).lengths.numpy()
     subject = pd.Categorical(["ann"] * 10 + ["bob"] * 20, categories=["bob", "ann"])
-    templates = length_templates(lengths, subject, TREE)
+    templates, _ = length_templates(lengths, subject, TREE)
     assert templates.shape == (2, 16)
     left, right = TREE.bone("left_knee"), TREE.bone("right_knee")
     expected = (np.median(lengths[10:, left]) + np.median(lengths[10:, right])) / 2
@@ -170,7 +170,7 @@ def test_children_get_templates(tiny_store: Path, tmp_path: Path) -> None:
     assert poses.lineage is not None
     assert set(poses.lineage.operator[64:]) == {"lengths"}
     local = to_local(TREE, torch.from_numpy(poses.joints_3d))
-    templates = length_templates(local.lengths[:64].numpy(), poses.subject[:64], TREE)
+    templates, _ = length_templates(local.lengths[:64].numpy(), poses.subject[:64], TREE)
     off = np.abs(local.lengths[64:, None].numpy() - templates).max(-1)
     assert (off.min(-1) < 0.01).all()
     # Directions stay.

@@ -1,0 +1,118 @@
+"""`evolift judge`: whether evolution pays on sources that a lifter never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import rich_click as click
+
+from evolift.cli.options import (
+    AnyPath,
+    ExistingFile,
+    RecipeCommand,
+    num_workers_option,
+    overwrite_option,
+    run_folder,
+)
+from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.evolution.settings import EvolutionSettings
+from evolift.lifter.judge_settings import JudgeSettings
+from evolift.posedata.errors import InputError
+
+
+class Arm(click.ParamType[dict[str, Any]]):
+    """Settings of evolution that differ from the defaults, such as `body_rate=0.5,sigma=10`."""
+
+    name = "settings"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """The settings by field."""
+        if not isinstance(value, str):
+            return dict(value)
+        settings: dict[str, Any] = {}
+        for part in filter(None, value.split(",")):
+            field, equals, text = (word.strip() for word in part.partition("="))
+            if not equals:
+                self.fail(f"{value!r}: an arm looks like body_rate=0.5,sigma=10", param, ctx)
+            try:
+                settings[field.replace("-", "_")] = msgspec.json.decode(text)
+            except msgspec.DecodeError:
+                settings[field.replace("-", "_")] = text
+        return settings
+
+
+@click.command(
+    cls=RecipeCommand,
+    epilog="Example:  evolift judge walks.h5 dance.h5 -o runs/judge --arm body_rate=0 --arm body_rate=0.5 --seeds 3",
+)
+@click.argument("sources", nargs=-1, required=True, type=ExistingFile)
+@click.option("-o", "--output", type=AnyPath, required=True, help="Folder to write.")
+@click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    type=ExistingFile,
+    help="Further store that every lifter is tested on and none trained; repeatable.",
+)
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    type=Arm(),
+    help="A way to evolve, as settings that differ from the defaults of evolift evolve: body_rate=0.5,sigma=10; repeatable. The defaults if left out.",
+)
+@settings_options(JudgeSettings)
+@num_workers_option
+@overwrite_option
+@click.pass_context
+def judge(
+    ctx: click.RichContext,
+    /,
+    sources: tuple[Path, ...],
+    output: Path,
+    tests: tuple[Path, ...],
+    arms: tuple[dict[str, Any], ...],
+    num_workers: int,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Train lifters without and with evolved poses on some of the stores SOURCES, and test them on the others.
+
+    Each source is a store of other people, motions or bodies. The folder gets scores.csv, summary.csv, joints.png, report.html
+    and all runs. A thousand steps take about a minute on one core.
+    """
+    import pandas as pd
+
+    from evolift.evolution.job.workers import block_workers
+    from evolift.lifter.evolution_judge import judge_evolution, summary, write_judgement
+
+    settings = taken_settings(JudgeSettings, options)
+    ways = {_name(arm): _evolution(arm) for arm in arms or ({},)}
+    with run_folder(ctx, output, overwrite=overwrite), block_workers(num_workers) as who:
+        parts = []
+        for scores in judge_evolution(sources, output, ways, settings, tests=tests, workers=who):
+            parts.append(scores)
+            row = scores[scores["name"] == "overall"].iloc[0]
+            click.echo(
+                f"{row['trained on']} to {row['tested on']}, {row['arm']}, seed {row['seed']}: MPJPE {row['mpjpe']:.1f} mm, P-MPJPE {row['p_mpjpe']:.1f} mm"
+            )
+        every = pd.concat(parts, ignore_index=True)
+        write_judgement(every, output)
+    click.echo(summary(every).to_string(index=False, float_format="{:.1f}".format))
+    click.echo(f"{output / 'report.html'}: where it gains")
+
+
+def _name(arm: dict[str, Any]) -> str:
+    return ",".join(f"{field}={value}" for field, value in arm.items()) or "evolved"
+
+
+def _evolution(arm: dict[str, Any]) -> EvolutionSettings:
+    defaults = EvolutionSettings()
+    unknown = sorted(set(arm) - set(defaults.to_dict()))
+    if unknown:
+        raise InputError(
+            f"`arms`: there is no setting {unknown[0]!r} of evolution; see `evolift evolve --help`"
+        )
+    return defaults.replaced(**arm)
