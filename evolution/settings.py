@@ -83,7 +83,7 @@ class EvolutionSettings(Settings, frozen=True, kw_only=True):
         _share(
             "Share of candidates that get the body of another person: bone lengths by the proportions of adult men and women."
         ),
-    ] = 0.0
+    ] = 0.5
     immigrant_rate: Annotated[
         float,
         _share(

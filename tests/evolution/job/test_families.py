@@ -26,7 +26,12 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _evolved(few: Path, name: str, **changes: object) -> PoseStore:
     target = few.with_name(name)
-    evolve(few, target, EvolutionSettings(ratio=5, generations=2, **changes), overwrite=True)  # type: ignore[arg-type]
+    evolve(
+        few,
+        target,
+        EvolutionSettings(ratio=5, generations=2, **({"body_rate": 0.0} | changes)),
+        overwrite=True,
+    )  # type: ignore[arg-type]
     return PoseStore(target)
 
 
