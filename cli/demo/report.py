@@ -235,7 +235,10 @@ def _evolution(page: ReportPage, bred: BreedingResult) -> None:
                 ("Candidates refused by the limits of human joints", f"{bred.refused:.1%}"),
                 ("Poses within these limits", f"{bred.within:.1%}"),
                 ("The same bodies with limbs at random within them", f"{bred.random_within:.1%}"),
-                ("Largest change of a bone's length from parent to child", f"{bred.length_change:.1f} mm"),
+                (
+                    "Largest change of a bone's length from parent to child, half of whom get other bodies",
+                    f"{bred.length_change:.1f} mm",
+                ),
                 ("From a test pose to the nearest recorded one", f"{bred.coverage.before:.0f} mm"),
                 ("From a test pose to the nearest recorded or bred one", f"{bred.coverage.after:.0f} mm"),
             ],
