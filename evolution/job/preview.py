@@ -161,7 +161,11 @@ def _add_refused(
         return
     pool = GenePool.in_memory(limits.tree, len(joints))
     pool.put(0, measured)
-    parents = Parents(pool, valid, support=lowest_joint(joints))
+    lengths = measured.lengths.numpy()
+    own = ((lengths + lengths[:, list(limits.tree.mirror)]) / 2).astype(np.float32)  # each pose for a person
+    parents = Parents(
+        pool, valid, templates=own, support=lowest_joint(joints), person=np.arange(len(own), dtype=np.int32)
+    )
     criteria = criteria_by_names(settings.criteria, limits.tree)
     generator, tally = generator_at(settings.seed, *_PLACE), Tally()
     broken, implausible, captions = [], [], []

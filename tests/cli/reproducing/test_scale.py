@@ -32,7 +32,11 @@ def test_changes_ask_the_recipe_and_come_in_their_order(tiny_scale: Path) -> Non
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("frames = 3", "framez = 3", "unknown option 'framez': `evolift data actors` has"),
+        (
+            "frames = 3",
+            "framez = 3",
+            "unknown option 'framez' .did you mean frames..: `evolift data actors` has",
+        ),
         ("where = { input-height", "where = { height", "unknown option 'height'"),
         ('command = "data actors"', 'command = "data actor"', "there is no command 'data actor'"),
         ('command = "data actors"', 'commands = "data actors"', "a change has command, set and maybe where"),
