@@ -217,7 +217,7 @@ def _evolution(page: ReportPage, bred: BreedingResult) -> None:
     page.heading("How evolution breeds")
     page.paragraph(
         "A child takes a limb or more from the second parent, then its bones are rotated a little; it keeps the body of the "
-        "first. What a human joint cannot do is refused."
+        "first, or gets that of another person. What a human joint cannot do is refused."
     )
     for number, family in enumerate(bred.families, 1):
         page.turning(
