@@ -81,6 +81,8 @@ def app(**options: Any) -> None:
             images=settings.images,
             people=people,
             box=settings.people.box,
+            max_people=settings.people.max_people,
+            min_confidence=settings.people.min_confidence,
             progress=progress,
         )
 

@@ -32,6 +32,8 @@ def predict_upload(
     images: ImageSettings = ImageSettings(),
     people: Everybody | None = None,
     box: Sequence[float] | None = None,
+    max_people: int | None = None,
+    min_confidence: float = 0.0,
     progress: Progress = no_progress,
 ) -> Answer:
     """Predict an image or video as `evolift predict` does; other files go beside it.
@@ -44,8 +46,9 @@ def predict_upload(
         frames: maximum number of frames of a video.
         is_smooth: smooth the poses of videos over time.
         images: how large images and frames may be.
-        people: finds everybody; None for one person.
-        box: (left, top, width, height) of the one person, pixels; None to search for it.
+        people: finds everybody; None for the pose detector's own search.
+        box: (left, top, width, height) of the one person, pixels; None to search.
+        max_people, min_confidence: of the own search, see `ImagePrediction`.
         progress: counts frames; what it raises ends the prediction.
 
     Raises:
@@ -54,7 +57,16 @@ def predict_upload(
     is_video = prediction_inputs([path]).inputs[0].kind == "video"
     output = path.with_name("output")
     results = PredictionResults(is_smooth=is_smooth)
-    prediction = ImagePrediction(pipeline, cameras, results, people=people, box=box, images=images)
+    prediction = ImagePrediction(
+        pipeline,
+        cameras,
+        results,
+        people=people,
+        box=box,
+        max_people=max_people,
+        images=images,
+        min_confidence=min_confidence,
+    )
     if is_video:
         prediction.video(
             path, name, output / "overlay.mp4", frames=FrameChoice(max_frames=frames), progress=progress

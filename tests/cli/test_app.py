@@ -11,14 +11,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from evolift.chain.model import ChainModel
+from evolift.cli.app import app as app_command
+from evolift.posedata.errors import InputError
 from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.predictions.prediction_files import read_predictions
 from evolift.posedata.progress import Progress
@@ -155,6 +159,51 @@ def test_everybody_is_shown(chain: ChainModel, tmp_path: Path) -> None:
     assert "Two were found." in answer.page
     assert '"people":["person 1","person 2"]' in answer.page
     assert list(answer.files) == ["a.json", "a.csv"]
+
+
+def test_who_is_searched_for_can_be_chosen(chain: ChainModel, tmp_path: Path) -> None:
+    (tmp_path / "u").mkdir()
+    shown = photograph(tmp_path / "u" / "photo.png")
+    given = (Pipeline(chain), CameraRule("box"), shown, "a.png", 4)
+    assert "one person was searched for" in predict_upload(*given, max_people=1).page
+    with pytest.raises(InputError, match="nobody was found with a confidence of 1"):
+        predict_upload(*given, min_confidence=1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "passed"), [((), (None, 0.0)), (("--max-people", "2", "--min-confidence", "0.3"), (2, 0.3))]
+)
+def test_the_command_passes_on_who_is_searched_for(
+    options: tuple[str, ...],
+    passed: tuple[int | None, float],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    seen: list[tuple[object, object]] = []
+
+    class AskedOnce:
+        url, is_local = "http://here", True
+
+        def __init__(self, settings: object, predict: Any, folder: Path) -> None:
+            self.predict = predict
+
+        def __enter__(self) -> AskedOnce:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def serve_forever(self) -> None:
+            self.predict(tmp_path / "a.png", "a.png", lambda *_: None)
+
+    def noted(*_: object, **how: object) -> None:
+        seen.append((how["max_people"], how["min_confidence"]))
+
+    monkeypatch.setattr("evolift.prediction.upload_prediction.predict_upload", noted)
+    monkeypatch.setattr("evolift.prediction.upload_server.UploadServer", AskedOnce)
+    result = CliRunner().invoke(app_command, options)
+    assert result.exit_code == 0, result.output
+    assert seen == [passed]
 
 
 def test_what_is_unsure_is_said_with_its_image(
