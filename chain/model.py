@@ -62,7 +62,7 @@ class ChainModel(CheckpointedModel):
         detector, lifter: the two stages, on the same skeleton.
 
     Raises:
-        InputError: their skeletons differ, or the lifter wants depth that the detector does not give.
+        InputError: their skeletons differ, or the lifter wants depth that the detector does not give, or the camera.
     """
 
     stage = "chain"
@@ -74,6 +74,10 @@ class ChainModel(CheckpointedModel):
         if detector.settings.skeleton != lifter.skeleton:
             raise InputError(
                 f"the detector finds {detector.settings.skeleton.name} and the lifter takes {lifter.skeleton.name}: chain two of the same skeleton"
+            )
+        if lifter.settings.normalisation == "camera":
+            raise InputError(
+                "a lifter of `normalisation` camera needs each image's camera, which a chain does not take: chain one of box or screen"
             )
         if lifter.settings.input_axes == 3 and detector.settings.dimensions == 2:
             raise InputError("the lifter takes depth as third input: chain it with a volumetric detector")

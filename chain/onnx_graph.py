@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 from evolift.chain.model import ChainModel
 from evolift.detector2d.onnx_graph import crop_description, crop_inputs, detection_outputs
-from evolift.lifter.onnx_graph import pose_description, pose_or_depth, pose_output, refuse_folded, size_input
+from evolift.lifter.onnx_graph import (
+    camera_input,
+    pose_description,
+    pose_or_depth,
+    pose_output,
+    refuse_folded,
+)
 from evolift.lifter.refiner import Refined, RefinerModel
 from evolift.training.onnx_file import OnnxGraph
 
@@ -57,7 +63,7 @@ def chain_graph(chain: ChainModel, refiner: RefinerModel | None = None) -> OnnxG
     return OnnxGraph(
         "chain",
         ChainGraph(chain.eval(), refiner),
-        (*crop_inputs(chain.detector), *size_input(chain.lifter)),
+        (*crop_inputs(chain.detector), *camera_input(chain.lifter)),
         (pose_output(chain.lifter), *detection_outputs(chain.detector)),
         seen | lifted | {"units": units},
     )

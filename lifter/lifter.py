@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from evolift.lifter.normalisation import normalise
-from evolift.lifter.settings import LifterSettings
+from evolift.lifter.normalisation import normalise, turned
+from evolift.lifter.settings import CAMERA_NEEDED, LifterSettings
+from evolift.lifter.straight_view import Lens
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.skeleton import Skeleton
 
@@ -43,6 +44,7 @@ class Lifter(nn.Module, abc.ABC):
         joints_2d_px: Float[Tensor, "batch joints axes"],
         visibility: UInt8[Tensor, "batch joints"] | None = None,
         image_size: Float[Tensor, "#batch 2"] | None = None,
+        lens: Lens | None = None,
         *,
         flip_test: bool = False,
     ) -> Float[Tensor, "batch joints out"]:
@@ -50,9 +52,16 @@ class Lifter(nn.Module, abc.ABC):
 
         Args:
             joints_2d_px, visibility, image_size: as `normalise` takes them.
+            lens: of each person's camera; only the normalisation `camera` needs it. Its answer is in the frame of that camera too,
+                and NaN for people whose joints no one camera can see.
             flip_test: average with the mirrored answer to the mirrored input.
+
+        Raises:
+            InputError: what the normalisation needs is missing.
         """
         how = self.settings.normalisation
+        if how == "camera":
+            return self._lift_turned(joints_2d_px, visibility, lens, flip_test=flip_test)
         joints: Tensor = self(normalise(joints_2d_px, visibility, image_size, how))
         if not flip_test:
             return joints
@@ -64,6 +73,20 @@ class Lifter(nn.Module, abc.ABC):
         if self.settings.target == "xyz":
             other = other * other.new_tensor([-1.0, 1.0, 1.0])
         return (joints + other) / 2
+
+    def _lift_turned(
+        self, pixels: Tensor, visibility: Tensor | None, lens: Lens | None, *, flip_test: bool
+    ) -> Tensor:
+        if lens is None:
+            raise InputError(CAMERA_NEEDED)
+        inputs, rotation = turned(pixels, visibility, lens)
+        joints: Tensor = self(inputs)
+        if flip_test:
+            # The virtual camera is upright and has no lens of its own, so its image is mirrored as it is.
+            mirror = list(self.skeleton.mirror)
+            other: Tensor = self((inputs * inputs.new_tensor([-1.0, 1.0]))[:, mirror])[:, mirror]
+            joints = (joints + other * other.new_tensor([-1.0, 1.0, 1.0])) / 2
+        return joints @ rotation.transpose(-1, -2).to(joints.dtype)
 
     def folded(self) -> FoldedLifter:
         """A copy for inference: the same answers, faster where the lifter can be made faster."""

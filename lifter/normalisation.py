@@ -7,7 +7,12 @@ and size of the person in the image stay visible to the lifter, so it is for the
 computed from the joints themselves, so the answer is the same for any crop, shift or scale of the image: for
 photographs of unknown camera.
 
-In both an unlabelled joint becomes (0, 0), the middle. A third input axis, depth from a volumetric detector, is
+`camera`: as a camera sees the joints that looks straight at the middle of the person, in multiples of a quarter of its focal length:
+intrinsics and lens distortion are taken out, the person's place in the image too, while the size in view, which tells the distance, stays.
+The answer is in the frame of that camera and has to be rotated back (`evolift.lifter.straight_view`): for cameras of known
+intrinsics, whatever the lens and the place that the lifter was trained with.
+
+In all an unlabelled joint becomes (0, 0), the middle. A third input axis, depth from a volumetric detector, is
 in millimetres relative to the root and becomes metres. All is differentiable in the joints.
 """
 
@@ -19,10 +24,13 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from evolift.lifter.settings import Normalisation
+from evolift.lifter.settings import CAMERA_NEEDED, Normalisation
+from evolift.lifter.straight_view import Lens, seen_straight_on
 from evolift.posedata.errors import InputError
 
 MM_PER_M = 1000.0
+_PER_FOCAL_LENGTH = 4.0
+"""Makes a person of 1.7 m 3.4 m away two units high, so that numbers are of order one."""
 
 
 def normalise(
@@ -40,7 +48,8 @@ def normalise(
         how: the rule.
 
     Raises:
-        InputError: there is no such rule, or `screen` was asked for without an image size.
+        InputError: there is no such rule, or it needs what is not given: `screen` an image size, and `camera` a camera (`turned` gives both
+            input and rotation).
     """
     labelled = torch.ones_like(joints[..., 0], dtype=torch.bool) if visibility is None else visibility > 0
     if how == "screen":
@@ -49,12 +58,33 @@ def normalise(
         plane = screen(joints[..., :2], image_size)
     elif how == "box":
         plane = box(joints[..., :2], labelled)
+    elif how == "camera":
+        raise InputError(CAMERA_NEEDED)
     else:
         raise InputError(
             f"there is no normalisation {how!r}: choose one of {', '.join(get_args(Normalisation))}"
         )
     normalised = torch.cat([plane, joints[..., 2:] / MM_PER_M], -1)
     return torch.where(labelled[..., None], normalised, 0.0)
+
+
+def turned(
+    joints: Float[Tensor, "batch joints 2"], visibility: UInt8[Tensor, "batch joints"] | None, lens: Lens
+) -> tuple[Float[Tensor, "batch joints 2"], Float[Tensor, "batch 3 3"]]:
+    """Input of a lifter of normalisation `camera`, and the rotation from the frame of its answer to that of the camera.
+
+    The input is NaN for people whose joints no one camera can see.
+
+    Args:
+        joints: (x, y) in pixels.
+        visibility: 0 marks unlabelled joints; None if all are labelled.
+        lens: of their cameras.
+    """
+    view = seen_straight_on(joints, visibility, lens)
+    plane = torch.where(view.is_in_sight[:, None, None], view.plane * _PER_FOCAL_LENGTH, torch.nan)
+    if visibility is not None:
+        plane = torch.where((visibility > 0)[..., None], plane, 0.0)
+    return plane, view.rotation
 
 
 def screen(

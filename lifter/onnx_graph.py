@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from evolift.lifter.lifter import FoldedLifter, Lifter
+from evolift.lifter.straight_view import Lens
 from evolift.posedata.errors import InputError
 from evolift.training.onnx_file import CAMERA_FRAME, PIXELS, TOLERANCE, GraphInput, GraphOutput, OnnxGraph
 
@@ -28,10 +29,15 @@ class LifterGraph(nn.Module):
         self,
         joints_2d: Float[Tensor, "batch joints axes"],
         visibility: UInt8[Tensor, "batch joints"],
-        image_size: Float[Tensor, "batch 2"] | None = None,
+        camera: Tensor | None = None,
     ) -> tuple[Tensor]:
         """Root-relative joints, (batch, joints, 3), or depth alone, (batch, joints); mm."""
-        return (pose_or_depth(self.lifter, self.lifter.lift(joints_2d, visibility, image_size)),)
+        if self.lifter.settings.normalisation == "camera":
+            assert camera is not None  # one of the graph's inputs
+            lifted = self.lifter.lift(joints_2d, visibility, None, Lens(camera))
+        else:
+            lifted = self.lifter.lift(joints_2d, visibility, camera)
+        return (pose_or_depth(self.lifter, lifted),)
 
 
 def pose_or_depth(lifter: Lifter, lifted: Float[Tensor, "batch joints out"]) -> Tensor:
@@ -64,7 +70,7 @@ def lifter_graph(lifter: Lifter) -> OnnxGraph:
             f"uint8 (batch, {joints}): 0 for a joint that is not known, whose coordinates do not matter; otherwise 1 or 2",
             some_visibility,
         ),
-        *size_input(lifter),
+        *camera_input(lifter),
     )
     return OnnxGraph(
         "lifter",
@@ -87,8 +93,16 @@ def refuse_folded(lifter: Lifter) -> None:
         )
 
 
-def size_input(lifter: Lifter) -> tuple[GraphInput, ...]:
-    """The size of the image, which only a lifter of normalisation `screen` takes."""
+def camera_input(lifter: Lifter) -> tuple[GraphInput, ...]:
+    """What the normalisation has to know of the camera: `screen` the size of the image, `camera` the intrinsics, `box` nothing."""
+    if lifter.settings.normalisation == "camera":
+        return (
+            GraphInput(
+                "intrinsics",
+                "float32 (batch, 3, 3): K of the camera, pixels; lens distortion has to be taken out of joints_2d before",
+                _some_intrinsics,
+            ),
+        )
     if lifter.settings.normalisation != "screen":
         return ()
 
@@ -96,6 +110,14 @@ def size_input(lifter: Lifter) -> tuple[GraphInput, ...]:
         return generator.integers(600, 1900, (batch, 2)).astype(np.float32)
 
     return (GraphInput("image_size", "float32 (batch, 2): width and height of the image, pixels", example),)
+
+
+def _some_intrinsics(generator: np.random.Generator, batch: int) -> np.ndarray:
+    K = np.zeros((batch, 3, 3), np.float32)
+    K[:, 0, 0] = K[:, 1, 1] = generator.uniform(700, 2000, batch)
+    K[:, :2, 2] = generator.uniform(450, 700, (batch, 2))
+    K[:, 2, 2] = 1
+    return K
 
 
 def pose_output(lifter: Lifter) -> GraphOutput:
@@ -111,9 +133,7 @@ def pose_output(lifter: Lifter) -> GraphOutput:
 def pose_description(lifter: Lifter) -> dict[str, Any]:
     """What a user of such a graph has to know to read the answer."""
     settings = lifter.settings
-    seen = (
-        "" if settings.normalisation == "screen" else "; that of a camera that looks straight at the person"
-    )
+    seen = "; that of a camera that looks straight at the person" if settings.normalisation == "box" else ""
     return {
         "units": {"joints_2d": "px", pose_output(lifter).name: "mm"},
         "frame": CAMERA_FRAME + seen,

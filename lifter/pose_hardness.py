@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32
 
 from evolift.lifter.lifter import Lifter
 from evolift.lifter.model import LifterModel
+from evolift.lifter.straight_view import Lens
 from evolift.posedata.camera_rig import CameraBatch, sample_random, sample_ring
 from evolift.posedata.errors import InputError
 from evolift.posedata.rig_settings import RandomRig, RingRig
@@ -64,7 +65,7 @@ class PoseHardness:
             pixels, seen = cameras.project(placed)
             truth = seen - seen[:, root, None]
             given = torch.cat([pixels, truth[..., 2:]], -1) if settings.input_axes == 3 else pixels
-            lifted = self.lifter.lift(given, None, cameras.size)
+            lifted = self.lifter.lift(given, None, cameras.size, Lens(cameras.K, cameras.distortion))
             wanted = truth if settings.target == "xyz" else truth[..., 2:]
             error += (lifted - wanted).norm(dim=-1).mean(-1)
         return error / VIEWS

@@ -34,7 +34,8 @@ from evolift.training.settings import (
 )
 
 Architecture = Literal["semgcn", "semgcn-graph", "martinez", "cascade"]
-Normalisation = Literal["screen", "box"]
+Normalisation = Literal["screen", "box", "camera"]
+CAMERA_NEEDED = "this lifter (normalisation `camera`) needs the camera: give its intrinsics or its focal length, or have it assumed"
 Probability = Annotated[float, Meta(ge=0, lt=1)]
 
 _SIZES: dict[Architecture, tuple[int, int, float]] = {
@@ -71,7 +72,7 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
     normalisation: Annotated[
         Normalisation,
         Meta(
-            description="Of the 2D input: by the image, or by the person's box (for photographs of unknown camera)."
+            description="Of the 2D input: by the image, by the person's box (for photographs of unknown camera), or as a camera sees it that looks straight at the person (for known intrinsics, of any lens and place)."
         ),
     ] = "screen"
     input_axes: Annotated[
@@ -133,6 +134,10 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
         if self.stage_count > 1 and self.architecture != "cascade":
             raise InputError(
                 f"`stages` must be 1 for {self.architecture}, not {self.stages}: only a cascade has several"
+            )
+        if self.normalisation == "camera" and (self.target != "xyz" or self.input_axes != 2):
+            raise InputError(
+                "the `normalisation` camera turns the camera, so depth alone means another thing before it and after: give it `target` xyz and `input_axes` 2"
             )
         hidden, blocks, _ = self.sizes
         require_weights(4 * hidden**2 * blocks * self.stage_count, "hidden", "blocks")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from evolift.posedata.camera import Camera, project, world_to_camera
@@ -54,6 +54,19 @@ class CameraBatch:
         """Pixels, and joints in the camera frame (mm), of world joints (mm)."""
         in_camera = world_to_camera(poses, self.R, self.t)
         return project(in_camera, self.K, self.distortion), in_camera
+
+    def with_mirrored_lenses(self, which: Bool[Tensor, "batch"]) -> CameraBatch:
+        """The cameras of mirrored images, u -> width - 1 - u, for the chosen rows: X -> -X in their frame projects there."""
+        K = self.K.clone()
+        K[:, 0, 1] *= -1
+        K[:, 0, 2] = self.size[:, 0] - 1 - K[:, 0, 2]
+        distortion = self.distortion
+        if distortion is not None:
+            mirrored = distortion * distortion.new_tensor([1.0, 1.0, 1.0, -1.0, 1.0])
+            distortion = torch.where(which[:, None], mirrored, distortion)
+        return CameraBatch(
+            torch.where(which[:, None, None], K, self.K), self.R, self.t, self.size, distortion
+        )
 
     @staticmethod
     def concatenate(parts: Sequence[CameraBatch]) -> CameraBatch:

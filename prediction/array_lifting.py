@@ -21,7 +21,7 @@ from evolift.posedata.named_skeleton import as_skeleton
 from evolift.posedata.poses import NO_CAMERA
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.posedata.skeleton import Skeleton
-from evolift.prediction.cameras.camera_choice import UNKNOWN
+from evolift.prediction.cameras.camera_choice import unknown_camera
 from evolift.prediction.keypoint_lifting import lift_keypoints
 from evolift.prediction.prediction_table import PredictionTable
 
@@ -73,7 +73,7 @@ def lift(
         "keypoints",
         cameras=() if camera is None else (camera,),
         camera=None if camera is None else np.zeros(frames, np.int32),
-        camera_assumption=UNKNOWN[model.settings.normalisation] if camera is None else _GIVEN,
+        camera_assumption=unknown_camera(model.settings.normalisation) if camera is None else _GIVEN,
     ).predictions
     if not len(lifted):
         raise InputError("`keypoints` has no frame with enough joints to be lifted")

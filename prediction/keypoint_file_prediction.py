@@ -15,7 +15,7 @@ from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.keypoint_formats.keypoint_files import read_keypoints
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
-from evolift.prediction.cameras.camera_choice import RIG_LIFTER, UNKNOWN, CameraRule
+from evolift.prediction.cameras.camera_choice import RIG_LIFTER, CameraRule, unknown_camera
 from evolift.prediction.clip import Clip, no_smoothing, no_track
 from evolift.prediction.keypoint_lifting import lift_keypoints
 from evolift.prediction.keypoint_overlays import draw_keypoints
@@ -84,7 +84,7 @@ def predict_keypoint_file(
     clip = Clip(label, lifted.predictions, rate or _RATE_UNKNOWN)
     if clip.is_over_time:
         clip = replace(clip, problem=problem, is_mendable=keypoints.is_tracked)
-    if chosen.sentence == UNKNOWN["screen"] and len(lifted.predictions):
+    if chosen.sentence == unknown_camera("screen") and len(lifted.predictions):
         results.note(RIG_LIFTER)
     results.add(clip)
     if settings.overlay_images is not None and overlay is not None and len(lifted.predictions):

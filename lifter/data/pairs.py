@@ -13,8 +13,9 @@ from torch import Tensor
 
 from evolift.lifter.data.detection_errors import DetectionErrors, box_side, load_detection_errors
 from evolift.lifter.data.pose_source import Bodies, Mixture, PosePart
-from evolift.lifter.normalisation import normalise
+from evolift.lifter.normalisation import normalise, turned
 from evolift.lifter.settings import LifterSettings, PairSettings, ViewSettings
+from evolift.lifter.straight_view import Lens
 from evolift.posedata.camera_rig import RING_CAMERAS, CameraBatch, sample_random, sample_ring
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE
@@ -61,6 +62,11 @@ class Pairs:
             CameraBatch.concatenate([part.cameras for part in parts]),
         )
 
+    @property
+    def lens(self) -> Lens:
+        """What is known of the cameras."""
+        return Lens(self.cameras.K, self.cameras.distortion)
+
     def root_relative(self, root: int) -> Float[Tensor, "batch joints 3"]:
         """Joints in the camera frame minus the root joint, mm."""
         return self.joints - self.joints[:, root : root + 1]
@@ -89,7 +95,7 @@ def seen(part: PosePart, bodies: Bodies, views: ViewSettings, generator: torch.G
 def flipped(pairs: Pairs, skeleton: Skeleton, which: Bool[Tensor, "pairs"]) -> Pairs:
     """Mirror the images of the chosen pairs: u -> width - 1 - u, X -> -X, left and right joints swapped.
 
-    The cameras stay as they are, so the flipped pair is exact where the principal point is the middle of the image.
+    The lenses are mirrored too, the places of the cameras stay as they are.
 
     Args:
         pairs: to be flipped.
@@ -105,7 +111,7 @@ def flipped(pairs: Pairs, skeleton: Skeleton, which: Bool[Tensor, "pairs"]) -> P
         torch.where(choice, pixels, pairs.pixels),
         torch.where(which[:, None], pairs.visibility[:, mirror], pairs.visibility),
         torch.where(choice, joints, pairs.joints),
-        pairs.cameras,
+        pairs.cameras.with_mirrored_lenses(which),
     )
 
 
@@ -178,7 +184,11 @@ def as_batch(pairs: Pairs, lifter: LifterSettings, depth_noise: float, generator
         if depth_noise:
             depth = depth + depth_noise * torch.randn(depth.shape, generator=generator)
         given = torch.cat([given, depth], -1)
-    inputs = normalise(given, pairs.visibility, pairs.cameras.size, lifter.normalisation)
+    if lifter.normalisation == "camera":
+        inputs, rotation = turned(given, pairs.visibility, pairs.lens)
+        relative = relative @ rotation
+    else:
+        inputs = normalise(given, pairs.visibility, pairs.cameras.size, lifter.normalisation)
     target = relative if lifter.target == "xyz" else relative[..., 2:]
     return {"inputs": inputs, "target": target}
 

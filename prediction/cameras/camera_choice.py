@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int32, Shaped
 
+from evolift.lifter.settings import CAMERA_NEEDED
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.poses import NO_CAMERA
@@ -19,11 +20,10 @@ from evolift.prediction.settings import CameraSettings
 
 _MIDDLE = "its optical axis is taken to pass through the middle of the image"
 ASSUMED = "The focal length is not known and was assumed to be the diagonal of the image, so that distances are rough."
-UNKNOWN = {
+_UNKNOWN = {
     "box": "The camera is unknown: poses are as if seen by one that looks straight at the person; size and place in the room are not known.",
     "screen": "The camera is taken to be like those that the lifter was trained with, and to have taken the whole image.",
 }
-"""What is said of unknown cameras, by the normalisation of the lifter."""
 RIG_LIFTER = (
     "The camera is unknown, and this lifter was trained for a known rig (normalisation `screen`): on photographs of other cameras "
     "thighs came out between 153 and 456 mm long. Train one by `evolift lifter train --for photos`, or use keypoint_lifter, which comes with evolift."
@@ -50,6 +50,17 @@ class KeypointCameras(NamedTuple):
     cameras: tuple[Camera, ...]
     camera: Int32[np.ndarray, "rows"]
     sentence: str
+
+
+def unknown_camera(normalisation: str) -> str:
+    """What is said of unknown cameras, by the normalisation of the lifter.
+
+    Raises:
+        InputError: it needs a known one.
+    """
+    if normalisation == "camera":
+        raise InputError(CAMERA_NEEDED)
+    return _UNKNOWN[normalisation]
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ class CameraRule:
             return _of_focal(focal_length, size, "EXIF focal length", sentence)
         if self.is_assumed:
             return _of_focal(math.hypot(*size), size, "focal length assumed", ASSUMED)
-        return ChosenCamera(None, UNKNOWN[self.normalisation])
+        return ChosenCamera(None, unknown_camera(self.normalisation))
 
     def of_keypoints(self, sizes: Shaped[np.ndarray, "rows 2"], source: str) -> KeypointCameras:
         """Cameras of people in images of known size.
@@ -117,7 +128,9 @@ class CameraRule:
             InputError: a size is needed and not known, or of another shape than the intrinsics.
         """
         if self.intrinsics is None and self.focal is None and not self.is_assumed:
-            return KeypointCameras((), np.full(len(sizes), NO_CAMERA, np.int32), UNKNOWN[self.normalisation])
+            return KeypointCameras(
+                (), np.full(len(sizes), NO_CAMERA, np.int32), unknown_camera(self.normalisation)
+            )
         if not (sizes > 0).all():
             raise InputError(
                 f"{source} does not tell the size of its images, which the camera needs: give `image_size` WIDTH HEIGHT"

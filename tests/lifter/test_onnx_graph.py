@@ -11,6 +11,7 @@ import torch
 from evolift.chain.model import ChainModel
 from evolift.chain.onnx_graph import chain_graph
 from evolift.lifter.onnx_graph import lifter_graph
+from evolift.lifter.straight_view import Lens
 from evolift.posedata.errors import InputError
 from evolift.training.onnx_file import write_onnx
 from tests.same_answers import assert_same_answers
@@ -25,8 +26,16 @@ from tests.settled_networks import settled_detector, settled_lifter
         {"architecture": "semgcn-graph", "normalisation": "box"},
         {"architecture": "martinez", "normalisation": "screen"},
         {"architecture": "cascade", "normalisation": "box", "target": "z", "input_axes": 3},
+        {"normalisation": "camera"},
     ],
-    ids=["semgcn box", "semgcn non-local screen", "semgcn-graph box", "martinez screen", "cascade z"],
+    ids=[
+        "semgcn box",
+        "semgcn non-local screen",
+        "semgcn-graph box",
+        "martinez screen",
+        "cascade z",
+        "semgcn camera",
+    ],
 )
 def test_the_file_lifts_as_the_lifter_does(tmp_path: Path, settings: dict[str, object]) -> None:
     model = settled_lifter(**settings)
@@ -45,11 +54,17 @@ def test_the_file_lifts_as_the_lifter_does(tmp_path: Path, settings: dict[str, o
         size = None
         if model.settings.normalisation == "screen":
             size = given["image_size"] = generator.uniform(500, 900, (batch, 2)).astype(np.float32)
+        lens = None
+        if model.settings.normalisation == "camera":
+            K = np.array([[900.0, 0, 480], [0, 905, 520], [0, 0, 1]], np.float32)
+            given["intrinsics"] = np.tile(K, (batch, 1, 1))
+            lens = Lens(torch.from_numpy(given["intrinsics"]))
         with torch.no_grad():
             expected = model.lift(
                 torch.from_numpy(joints),
                 torch.from_numpy(visibility),
                 None if size is None else torch.from_numpy(size),
+                lens,
             )
         found = session.run([name], given)[0]
         assert found.shape == ((batch, 17) if name == "depth" else (batch, 17, 3))

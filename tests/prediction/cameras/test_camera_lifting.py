@@ -14,10 +14,11 @@ from evolift.lifter.lifter import Lifter
 from evolift.lifter.model import LifterModel
 from evolift.lifter.normalisation import normalise
 from evolift.lifter.settings import LifterSettings
+from evolift.lifter.straight_view import camera_from_virtual
 from evolift.posedata.camera import Camera
 from evolift.posedata.keypoint_formats.keypoints import keypoints_of
 from evolift.posedata.skeleton import H36M17
-from evolift.prediction.cameras.camera_lifting import camera_from_virtual, lift_in_camera
+from evolift.prediction.cameras.camera_lifting import lift_in_camera
 from evolift.prediction.keypoint_lifting import lift_keypoints
 
 CAMERA = Camera.from_focal_length(900.0, 1920, 1080, distortion=np.array([-0.05, 0.01, 0.001, -0.002, 0.0]))
