@@ -38,7 +38,7 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
 @click.option(
     "--preview",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="HTML page to write: children beside their parents, refused candidates, limb directions, coverage.",
+    help="HTML page to write: children beside their parents, immigrants, bodies, limb directions, refused candidates, coverage.",
 )
 @click.option(
     "--coverage-of",
@@ -75,8 +75,8 @@ def evolve(
     from evolift.evolution.job.algorithm import evolve as run
     from evolift.evolution.job.coverage import coverage_of as coverage
     from evolift.evolution.job.coverage import require_probes
-    from evolift.evolution.job.preview import write_preview
     from evolift.evolution.job.workers import block_workers
+    from evolift.evolution.preview.preview_page import write_preview
     from evolift.lifter.pose_hardness import pose_hardness
     from evolift.posedata.errors import InputError
     from evolift.posedata.output_file import check_output

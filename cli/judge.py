@@ -14,6 +14,7 @@ from evolift.cli.options import (
     RecipeCommand,
     num_workers_option,
     overwrite_option,
+    resume_option,
     run_folder,
 )
 from evolift.cli.settings_options import settings_options, taken_settings
@@ -66,6 +67,7 @@ class Arm(click.ParamType[dict[str, Any]]):
 @settings_options(JudgeSettings)
 @num_workers_option
 @overwrite_option
+@resume_option
 @click.pass_context
 def judge(
     ctx: click.RichContext,
@@ -76,12 +78,14 @@ def judge(
     arms: tuple[dict[str, Any], ...],
     num_workers: int,
     overwrite: bool,
+    resume: bool,
     **options: Any,
 ) -> None:
     """Train lifters without and with evolved poses on some of the stores SOURCES, and test them on the others.
 
-    Each source is a store of other people, motions or bodies. The folder gets scores.csv, summary.csv, joints.png, report.html
-    and all runs. A thousand steps take about a minute on one core.
+    Each source is a store of other people, motions or bodies. The folder gets scores.csv, summary.csv, directions.csv, joints.png,
+    directions.png, report.html and all runs. A thousand steps take about a minute on one core; with --resume nothing is bred or
+    trained twice, and --seeds may be more than before.
     """
     import pandas as pd
 
@@ -90,9 +94,14 @@ def judge(
 
     settings = taken_settings(JudgeSettings, options)
     ways = {_name(arm): _evolution(arm) for arm in arms or ({},)}
-    with run_folder(ctx, output, overwrite=overwrite), block_workers(num_workers) as who:
+    with (
+        run_folder(ctx, output, overwrite=overwrite, resume=resume, may_change={"seeds"}),
+        block_workers(num_workers) as who,
+    ):
         parts = []
-        for scores in judge_evolution(sources, output, ways, settings, tests=tests, workers=who):
+        for scores in judge_evolution(
+            sources, output, ways, settings, tests=tests, workers=who, resume=resume
+        ):
             parts.append(scores)
             row = scores[scores["name"] == "overall"].iloc[0]
             click.echo(

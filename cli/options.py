@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,14 +100,24 @@ def command_record(ctx: click.Context) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def run_folder(ctx: click.Context, output: Path, *, overwrite: bool) -> Iterator[None]:
+def run_folder(
+    ctx: click.Context,
+    output: Path,
+    *,
+    overwrite: bool,
+    resume: bool | None = None,
+    may_change: Iterable[str] = (),
+) -> Iterator[None]:
     """The output folder of a command for the block, with its options in it as `settings.json`.
 
-    See `evolift.training.run_folder.run_folder`.
+    See `evolift.training.run_folder.run_folder`; a resumed run may change num_workers, output and `may_change`.
     """
     from evolift.training.run_folder import run_folder as folder
 
-    with folder(output, command_record(ctx), overwrite=overwrite):
+    free = {"num_workers", "output", "overwrite", "resume", *may_change}
+    with folder(
+        output, command_record(ctx), overwrite=overwrite, resume=resume, may_change=free, in_parts=True
+    ):
         yield
 
 

@@ -29,16 +29,29 @@ def pose_image(
     joints: Float[np.ndarray, "joints 3"],
     tree: KinematicTree,
     marked: Bool[np.ndarray, "bones"] | None = None,
+    *,
+    radius: float | None = None,
+    title: str = "",
+    title_colour: str | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A stick figure in world axes.
+    """A stick figure, without axes.
 
     Args:
-        joints: mm.
+        joints: mm, world frame.
         marked: bones to draw thick and black.
+        radius: half the side of the cube shown, mm; if None it just holds this pose.
+        title: above; in `title_colour` and bold if that is given.
     """
     figure = new_figure(3.2, 3.2)
+    figure.set_layout_engine("none")  # laying out would take longer than drawing
     axes = pose_axes(figure)
-    plot_pose(axes, joints, tree.skeleton, frame="world", opacity=0.8)
+    plot_pose(axes, joints, tree.skeleton, frame="world", opacity=0.8, radius=radius)
+    axes.set_position((0, 0, 1, 0.92 if title else 1))
+    axes.set_box_aspect((1, 1, 1), zoom=1.4)
+    axes.set_axis_off()
+    if title:
+        weight = "normal" if title_colour is None else "bold"
+        figure.text(0.5, 0.93, title, ha="center", fontsize=15, color=title_colour, fontweight=weight)
     for bone in np.flatnonzero(marked) if marked is not None else ():
         joint = tree.joints_of_bones[bone]
         ends = joints[[tree.skeleton.parent_indices[joint], joint]]

@@ -2,7 +2,8 @@
 
 A source is a store of other people, motions or bodies than the other sources. An arm is a way to evolve; the first arm does not.
 All arms of a split have the same originals, seeds, cameras and steps, and all lifters are scored on the same pairs of poses and cameras.
-The last weights are scored, so that the test chooses nothing.
+The last weights are scored, so that the test chooses nothing. An interrupted judgement goes on: what was bred and trained
+is taken as it is, and all lifters are scored.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
-from evolift.drawing.figures import figure_image, new_figure, plot_bars
+from evolift.drawing.figures import figure_image, image_sheet, new_figure, plot_bars
 from evolift.drawing.report_page import ReportPage
 from evolift.evolution.job.algorithm import evolve
 from evolift.evolution.job.block_workers import BlockWorkers
+from evolift.evolution.job.work_folder import WorkFolder
 from evolift.evolution.settings import EvolutionSettings
+from evolift.lifter.direction_errors import AXES, GROUP, direction_errors, direction_gains
+from evolift.lifter.direction_figure import direction_images
 from evolift.lifter.evaluation import TestSet, evaluate_lifters, open_test_set
 from evolift.lifter.judge_settings import JudgeSettings
 from evolift.lifter.model import LifterModel
@@ -51,6 +55,7 @@ def judge_evolution(
     *,
     tests: Sequence[FilePath] = (),
     workers: BlockWorkers | None = None,
+    resume: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """Train and score all arms on all splits; yields the scores of one training after the other.
 
@@ -61,12 +66,16 @@ def judge_evolution(
         settings: of splits and trainings.
         tests: further stores that are only tested on, with every split.
         workers: who breeds; they never change the result.
+        resume: go on with what an interrupted judgement of the same stores, arms and settings left in the folder.
 
     Yields:
-        Tables of `evolift.posedata.metrics.score_table` with the columns `trained on`, `tested on`, `arm` and `seed`.
+        Tables of `evolift.posedata.metrics.score_table`, and of `evolift.lifter.direction_errors` under them, with the columns
+        `trained on`, `tested on`, `arm` and `seed`.
 
     Raises:
-        InputError: two stores have one name, there is nothing to test on, or a store cannot be evolved or trained on.
+        InputError: two stores have one name, there is nothing to test on, a store cannot be evolved or trained on, or what is to be
+            resumed had other settings.
+        OutputError: something is in the folder already, and it is not to be resumed, or was made of other stores.
         StoreError: a store is not sound.
     """
     require_settings("settings", settings, JudgeSettings)
@@ -85,7 +94,9 @@ def judge_evolution(
         bred[arm] = {}
         for source in {one: None for learnt in splits for one in learnt}:
             bred[arm][source] = folder / f"{source.stem}_evolved_{number}.h5"
-            evolve(source, bred[arm][source], how, workers=workers)
+            evolve(
+                source, bred[arm][source], how, workers=workers, resume=resume and _begun(bred[arm][source])
+            )
     for learnt, tested in splits.items():
         for seed in range(settings.seeds):
             for number, (arm, stores) in enumerate(bred.items()):
@@ -102,9 +113,13 @@ def judge_evolution(
                         split=Split(validation_share=0.0),
                         evolved_share=None if arm == WITHOUT else settings.evolved_share,
                     ),
+                    resume=resume,
                 )
                 for test in tested:
                     scores = evaluate_lifters({arm: model}, seen[test]).rename(columns={"checkpoint": "arm"})
+                    scores = pd.concat(
+                        [scores, direction_errors(model, seen[test]).assign(arm=arm)], ignore_index=True
+                    )
                     place: dict[str, Any] = {"trained on": name, "tested on": test.stem, "seed": seed}
                     yield scores.assign(**place)[[*LABELS, "arm", "seed", *scores.columns[1:]]]
 
@@ -153,27 +168,61 @@ def joint_gains(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_judgement(scores: pd.DataFrame, folder: Path) -> None:
-    """Write `scores.csv`, `summary.csv`, `joints.png` and `report.html` with all of it into a folder.
+    """Write `scores.csv`, `summary.csv`, `directions.csv`, `joints.png`, `directions.png` and `report.html` with all of it into a folder.
+
+    What a resumed judgement finds there is replaced.
 
     Args:
         scores: all tables of `judge_evolution`, one under the other.
         folder: an existing one.
     """
-    table, figure = summary(scores), _joint_figure(joint_gains(scores))
-    write_text(folder / "scores.csv", scores.to_csv(index=False))
-    write_text(folder / "summary.csv", table.to_csv(index=False))
+    table, joints = summary(scores), joint_gains(scores)
+    figure = _joint_figure(joints)
+    directed = scores["group"] == GROUP
+    by_direction = scores.loc[directed, [*LABELS, "arm", "seed", "name", *AXES, "poses", "mpjpe"]]
+    plain = scores[~directed].drop(columns=list(AXES))
+    texts = {"scores.csv": plain, "summary.csv": table, "directions.csv": by_direction}
+    for name, part in texts.items():
+        write_text(folder / name, part.to_csv(index=False))
     write_image(folder / "joints.png", figure, overwrite=True)
     page = ReportPage("What evolution gains on sources that a lifter never saw")
     page.paragraph(
         "Every lifter of a split has the same originals, steps, seeds and cameras. Errors in mm, mean, lowest and highest over the seeds; "
         "gains are of pairs of one seed, positive where evolved poses take error away."
     )
-    page.table(table, index=False)
-    page.heading("Where it gains")
+    page.table(_for_the_page(table), index=False)
+    page.heading("Which joints gain")
     page.image(
         figure, "MPJPE without evolved poses minus with them, mean over splits and seeds; above 0 is a gain"
     )
+    page.table(joints.rename_axis(index="joint", columns=None), "The same, mm")
+    if len(by_direction):
+        images = direction_images(direction_gains(by_direction, WITHOUT))
+        page.heading("Which directions gain")
+        page.paragraph(
+            "Each limb's sphere as its front and back half, left limbs mirrored onto right ones, in the frame of the body; forearms and shins in "
+            "that of the limb above. Colours are the error of the joint at the limb's end without evolved poses minus with them, by where the "
+            "limb truly points, mean over splits and seeds; grey where the test poses hardly point."
+        )
+        page.images(list(images.values()), [limb.replace("_", " ") for limb in images])
+        height, width = next(iter(images.values())).shape[:2]
+        captions = [limb.replace("_", " ") for limb in images]
+        sheet = image_sheet(list(images.values()), captions, columns=2, tile=(width, height))
+        write_image(folder / "directions.png", sheet, overwrite=True)
     page.write(folder / "report.html", overwrite=True)
+
+
+def _for_the_page(table: pd.DataFrame) -> pd.DataFrame:
+    """The summary in fewer columns, which fit a page."""
+    shown = table[[*LABELS, "arm", "seeds"]].copy()
+    for metric in ("mpjpe", "p_mpjpe"):
+        mean, low, high = (table[name] for name in (metric, f"{metric} from", f"{metric} to"))
+        shown[f"{metric}, mm"] = [
+            f"{m:.1f} ({a:.1f} to {b:.1f})" if seeds > 1 else f"{m:.1f}"
+            for m, a, b, seeds in zip(mean, low, high, table["seeds"], strict=True)
+        ]
+        shown[f"{metric} gain, %"] = table[f"{metric} gain, %"]
+    return shown
 
 
 def _require_names(stores: Sequence[Path], arms: Mapping[str, EvolutionSettings]) -> None:
@@ -204,6 +253,10 @@ def _splits(
     return splits
 
 
+def _begun(evolved: Path) -> bool:
+    return evolved.exists() or WorkFolder.beside(evolved).exists()
+
+
 def _scored_pairs(pairs: PairSettings) -> PairSettings:
     """Cameras and noise as in training, but each pose whole, once, by cameras that stay."""
     return pairs.replaced(ring=EVALUATION_PAIRS.ring, flip=False, missing=0.0, missing_limbs=0.0, swapped=0.0)
@@ -215,9 +268,13 @@ def _trained(
     run: Path,
     lifter: LifterSettings,
     training: LifterTrainingSettings,
+    *,
+    resume: bool,
 ) -> LifterModel:
     # Validation needs some poses; it is made once, at the end, and nothing is chosen by it.
-    train_lifter(stores, run, validation=tested[:1], lifter=lifter, training=training)
+    train_lifter(
+        stores, run, validation=tested[:1], lifter=lifter, training=training, resume=resume and run.exists()
+    )
     return LifterModel.load(run / "last.safetensors")
 
 

@@ -84,12 +84,15 @@ def run_folder(
     overwrite: bool = False,
     resume: bool | None = None,
     inputs: Iterable[Path] = (),
+    may_change: Iterable[str] = MAY_CHANGE,
+    in_parts: bool = False,
 ) -> Iterator[None]:
     """The output folder of a run for the block, with its record in it as `settings.json`.
 
     See `evolift.posedata.output_folder.output_folder` for what happens when the block fails. Further processes of a
     training on several devices find the folder made by the first. `resume` is None for runs that cannot be resumed. `inputs`
-    are read besides the files that the record names; none may lie in the folder.
+    are read besides the files that the record names; none may lie in the folder. A resumed run may have other values of the settings
+    `may_change`. A run `in_parts` keeps each part of it that is finished.
 
     Raises:
         OutputError: the folder exists and is not empty, and neither flag is given; or it cannot be made.
@@ -99,7 +102,7 @@ def run_folder(
         yield
         return
     if resume:
-        _require_same_settings(output / SETTINGS, record["settings"])
+        _require_same_settings(output / SETTINGS, record["settings"], set(may_change))
         if "steps" in record["settings"]:  # before the record is written anew
             require_steps_left(output, record["settings"]["steps"])
     read = [*inputs, *_paths_in(record["settings"])]
@@ -109,18 +112,20 @@ def run_folder(
             yield
         except (KeyboardInterrupt, SystemExit) as interruption:  # lightning makes the second of the first
             if resume is not None:
-                interruption.add_note(_what_is_kept(output, record["command"]))
+                interruption.add_note(_what_is_kept(output, record["command"], in_parts=in_parts))
             raise
 
 
-def _what_is_kept(output: Path, command: str) -> str:
+def _what_is_kept(output: Path, command: str, *, in_parts: bool) -> str:
+    if in_parts:
+        return f"{output} holds what is finished: the same command with --resume goes on."
     step = steps_done(output / STATE)
     if step is None:
         return f"Nothing is kept in {output}: no validation was reached, which is where a run is saved."
     return f"{output} holds the run as it was at step {step:,}: `{command} --resume -o {shlex.quote(str(output))}` goes on."
 
 
-def _require_same_settings(path: Path, now: Mapping[str, Any]) -> None:
+def _require_same_settings(path: Path, now: Mapping[str, Any], may_change: set[str]) -> None:
     """Refuse to resume a run with settings that would make it another one."""
     if not path.exists():
         return
@@ -135,7 +140,7 @@ def _require_same_settings(path: Path, now: Mapping[str, Any]) -> None:
             ) from None
         _log.warning("%s is damaged: the run begins anew.", path)
         return
-    for name in sorted((before.keys() | now.keys()) - MAY_CHANGE):
+    for name in sorted((before.keys() | now.keys()) - may_change):
         if before.get(name) != now.get(name):
             raise InputError(
                 f"{path.parent} was begun with `{name}` {before.get(name)}, not {now.get(name)}: resume with the same settings, or start again with `overwrite`"

@@ -1,1 +1,1 @@
-"""Algorithm 1 as a job: breeding in workers, its work folder, coverage and preview."""
+"""Algorithm 1 as a job: breeding in workers, its work folder and coverage."""

@@ -39,7 +39,7 @@ from evolift.evolution.operators.length_templates import length_templates
 from evolift.evolution.operators.parent_sampling import Score, novelty
 from evolift.evolution.operators.parent_sampling import hardness as weigh_by_hardness
 from evolift.evolution.settings import EvolutionSettings
-from evolift.posedata.errors import InputError, StoreError
+from evolift.posedata.errors import InputError, OutputError, StoreError
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Lineage, Poses, labelled
@@ -162,6 +162,10 @@ def evolve(
         with folder.lock(target):
             if target.exists() and not overwrite:  # resumed, or finished by another process a moment ago
                 report = _finished(target, provenance, len(store), size) if resume else None
+                if report is None and resume:
+                    raise OutputError(
+                        f"{target} was bred with other settings or of another source: choose another output or add `overwrite`"
+                    )
                 if report is None:
                     check_output(target, overwrite=False)
                 else:

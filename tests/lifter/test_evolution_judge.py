@@ -13,7 +13,7 @@ from evolift.cli.judge import judge
 from evolift.evolution.settings import EvolutionSettings
 from evolift.lifter.evolution_judge import joint_gains, judge_evolution, summary
 from evolift.lifter.judge_settings import JudgeSettings
-from evolift.posedata.errors import InputError
+from evolift.posedata.errors import EvoliftError, InputError, OutputError
 from evolift.posedata.poses import Poses
 from evolift.posedata.skeleton import H36M16, H36M17
 from evolift.posedata.store import PoseStoreWriter, Provenance
@@ -55,7 +55,7 @@ def test_nobody_is_tested_on_what_was_trained_on(
 ) -> None:
     trained: list[tuple[list[str], int]] = []
 
-    def train(stores, run, tested, lifter, training):  # type: ignore[no-untyped-def]
+    def train(stores, run, tested, lifter, training, resume):  # type: ignore[no-untyped-def]
         assert lifter.skeleton == H36M16
         trained.append(([store.name for store in stores], training.seed))
         return run
@@ -65,6 +65,7 @@ def test_nobody_is_tested_on_what_was_trained_on(
 
     monkeypatch.setattr("evolift.lifter.evolution_judge._trained", train)
     monkeypatch.setattr("evolift.lifter.evolution_judge.evaluate_lifters", score)
+    monkeypatch.setattr("evolift.lifter.evolution_judge.direction_errors", lambda *_: pd.DataFrame())
     settings = QUICK.replaced(train_on=train_on, seeds=2, skeleton=H36M16)
     tests = sources[2:] if extra else []
     scores = pd.concat(judge_evolution(sources[:2], tmp_path, ARMS, settings, tests=tests))
@@ -116,17 +117,77 @@ def test_joint_gains_are_both_sides_together() -> None:
     assert gains.to_dict() == {"evolved": {"wrist": 10.0}}
 
 
-def test_the_command_writes_its_table(sources: list[Path], tmp_path: Path) -> None:
+WRITTEN = ("scores.csv", "summary.csv", "directions.csv", "joints.png", "directions.png", "report.html")
+
+
+def test_the_command_writes_its_tables_and_goes_on(
+    sources: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "judged"
     words = [str(path) for path in sources[:2]]
-    words += ["-o", str(tmp_path / "judged"), "--steps", "1", "--test-poses", "8", "--train-on", "each"]
-    result = CliRunner().invoke(judge, [*words, "--arm", "ratio=1.5,generations=1"], catch_exceptions=False)
+    words += ["-o", str(folder), "--steps", "1", "--test-poses", "8", "--train-on", "each"]
+    words += ["--arm", "ratio=1.5,generations=1"]
+    result = CliRunner().invoke(judge, words, catch_exceptions=False)
     assert result.exit_code == 0
-    written = {path.name for path in (tmp_path / "judged").iterdir()}
-    assert {"scores.csv", "summary.csv", "joints.png", "report.html", "settings.json"} <= written
-    judged = pd.read_csv(tmp_path / "judged" / "summary.csv")
+    assert {*WRITTEN, "settings.json"} <= {path.name for path in folder.iterdir()}
+    judged = pd.read_csv(folder / "summary.csv")
     assert judged["arm"].tolist() == ["without", "ratio=1.5,generations=1"] * 2
     assert judged["tested on"].tolist() == ["dance"] * 2 + ["walks"] * 2
     assert "walks to dance, without, seed 0: MPJPE" in result.output
+    assert set(pd.read_csv(folder / "scores.csv")["group"]) == {"joint", "subject", "action", "all"}
+    directions = pd.read_csv(folder / "directions.csv")
+    # Both sides of eight poses before four cameras, two tests, two arms.
+    assert (directions.groupby("name")["poses"].sum() == 2 * 8 * 4 * 2 * 2).all()
+    before = {name: (folder / name).read_bytes() for name in WRITTEN}
+
+    # What is whole is not made again; what is missing is made as it was.
+    weights = {path: path.read_bytes() for path in folder.glob("*/last.safetensors")}
+    assert len(weights) == 4
+    lost = folder / "walks_arm_1_seed_0"
+    for path in lost.iterdir():
+        path.unlink()
+    (folder / "summary.csv").unlink()
+    result = CliRunner().invoke(judge, [*words, "--resume"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert {name: (folder / name).read_bytes() for name in WRITTEN} == before
+    assert {path: path.read_bytes() for path in folder.glob("*/last.safetensors")} == weights
+    assert caplog.text.count("nothing is trained") == 3
+    assert caplog.text.count("nothing is bred") == 2
+
+    # Another run is refused in a sentence, and an output that is there without being asked for, too.
+    other = [word if word != "1" else "2" for word in words]
+    for changed, said in (
+        ([*other, "--resume"], "was begun with `steps` 1, not 2: resume with the same settings"),
+        ([*words, "--arm", "body_rate=0", "--resume"], "was begun with `arms` "),
+        (words, "is not empty: choose another output, or add `overwrite` or `resume`"),
+    ):
+        result = CliRunner().invoke(judge, changed)
+        assert isinstance(result.exception, EvoliftError)
+        assert said in str(result.exception)
+    assert {name: (folder / name).read_bytes() for name in WRITTEN} == before
+
+
+def test_sources_that_changed_are_not_resumed(
+    sources: list[Path], tmp_path: Path, make_poses: Callable[..., Poses], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "walks.h5"
+    source.write_bytes(sources[0].read_bytes())
+    folder = tmp_path / "judged"
+    folder.mkdir()
+    monkeypatch.setattr("evolift.lifter.evolution_judge._trained", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "evolift.lifter.evolution_judge.evaluate_lifters", lambda *_: pd.DataFrame({"checkpoint": [""]})
+    )
+    monkeypatch.setattr("evolift.lifter.evolution_judge.direction_errors", lambda *_: pd.DataFrame())
+    settings = QUICK.replaced(train_on="each")
+    for resume in (False, True):
+        assert list(judge_evolution([source], folder, ARMS, settings, tests=sources[1:2], resume=resume))
+    with PoseStoreWriter(source, H36M17, "world", Provenance("test"), overwrite=True) as writer:
+        writer.append(make_poses(32, seed=9))
+    with pytest.raises(
+        OutputError, match=r"walks_evolved_1\.h5 was bred with other settings or of another source"
+    ):
+        list(judge_evolution([source], folder, ARMS, settings, tests=sources[1:2], resume=True))
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_evolution_killed_after_the_rename(
     assert target.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
     other = SETTINGS.replaced(seed=3)
-    with pytest.raises(OutputError, match=r"a\.h5 exists"):
+    with pytest.raises(OutputError, match=r"a\.h5 was bred with other settings or of another source"):
         algorithm.evolve(tiny_store, target, other, resume=True)
 
 

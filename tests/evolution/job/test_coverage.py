@@ -1,13 +1,10 @@
-"""Coverage against a plain search, and the page that shows a run."""
+"""Coverage against a plain search."""
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,13 +13,10 @@ from click.testing import CliRunner
 
 from evolift.cli.evolve import evolve as command
 from evolift.evolution.job.coverage import distance_to_nearest, posture_cells
-from evolift.evolution.job.preview import write_preview
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_local
 from evolift.evolution.operators.parent_sampling import in_torso_frame
-from evolift.evolution.pose_images import facing_the_viewer
-from evolift.evolution.settings import EvolutionSettings
-from evolift.posedata.errors import InputError, StoreError
+from evolift.posedata.errors import InputError
 from evolift.posedata.poses import Poses
 from evolift.posedata.skeleton import H36M17, MPII16
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
@@ -89,44 +83,3 @@ def test_postures_differ_when_an_arm_moves() -> None:
     numbers = posture_cells(three, TREE).tolist()
     assert numbers[0] != numbers[1]
     assert numbers[0] == numbers[2]  # fore-limbs do not count
-
-
-def test_people_are_turned_to_the_viewer(standing_pose: np.ndarray) -> None:
-    facing = facing_the_viewer(standing_pose[None], TREE)[0]
-    right, left = H36M17.index("right_shoulder"), H36M17.index("left_shoulder")
-    # The viewer looks along +y, so a person who faces them has its right side on their left, at -x.
-    assert facing[right, 0] < -150 < 150 < facing[left, 0]
-    assert facing[H36M17.index("head"), 1] < 0
-    np.testing.assert_allclose(facing[:, 2], standing_pose[:, 2] - standing_pose[0, 2], atol=1e-2)
-
-
-@pytest.mark.slow
-def test_the_page_shows_families_refused_spheres_and_growth(tiny_store: Path, tmp_path: Path) -> None:
-    page, out = tmp_path / "preview.html", tmp_path / "out.h5"
-    arguments = [str(tiny_store), "-o", str(out), "--ratio", "4", "--sigma", "60", "--preview", str(page)]
-    arguments += ["--criterion", "ground", "--criterion", "capsules"]
-    result = CliRunner().invoke(command, arguments)
-    assert result.exit_code == 0, result.output
-    text = page.read_text()
-    for heading in (
-        "Children and their parents",
-        "What selection refused",
-        "Refused candidates",
-        "Where limbs point",
-        "Coverage",
-    ):
-        assert heading in text
-    for reason in ("ground: ", "limit of the bone to"):
-        assert reason in text
-    codes = re.findall(r"data:image/(?:png|jpeg);base64,([^\"]+)", text)
-    assert len(codes) == 5
-    for code in codes:
-        image = cv2.imdecode(np.frombuffer(base64.b64decode(code), np.uint8), cv2.IMREAD_COLOR)
-        assert image.std() > 10
-    assert not re.search(r"https?:", text)
-
-
-def test_a_store_without_children_has_no_preview(tiny_store: Path, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"tiny\.h5: it holds no children"):
-        write_preview(tiny_store, EvolutionSettings(), tmp_path / "page.html")
-    assert not any(tmp_path.iterdir())
