@@ -23,27 +23,6 @@ from evolift.lifter.judge_settings import JudgeSettings
 from evolift.posedata.errors import InputError
 
 
-class Arm(click.ParamType[dict[str, Any]]):
-    """Settings of evolution that differ from the defaults, such as `body_rate=0.5,sigma=10`."""
-
-    name = "settings"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
-        """The settings by field."""
-        if not isinstance(value, str):
-            return dict(value)
-        settings: dict[str, Any] = {}
-        for part in filter(None, value.split(",")):
-            field, equals, text = (word.strip() for word in part.partition("="))
-            if not equals:
-                self.fail(f"{value!r}: an arm looks like body_rate=0.5,sigma=10", param, ctx)
-            try:
-                settings[field.replace("-", "_")] = msgspec.json.decode(text)
-            except msgspec.DecodeError:
-                settings[field.replace("-", "_")] = text
-        return settings
-
-
 @click.command(
     cls=RecipeCommand,
     epilog="Example:  evolift judge walks.h5 dance.h5 -o runs/judge --arm body_rate=0 --arm body_rate=0.5 --seeds 3",
@@ -61,7 +40,7 @@ class Arm(click.ParamType[dict[str, Any]]):
     "--arm",
     "arms",
     multiple=True,
-    type=Arm(),
+    metavar="SETTINGS",
     help="A way to evolve, as settings that differ from the defaults of evolift evolve: body_rate=0.5,sigma=10; repeatable. The defaults if left out.",
 )
 @settings_options(JudgeSettings)
@@ -75,7 +54,7 @@ def judge(
     sources: tuple[Path, ...],
     output: Path,
     tests: tuple[Path, ...],
-    arms: tuple[dict[str, Any], ...],
+    arms: tuple[str, ...],
     num_workers: int,
     overwrite: bool,
     resume: bool,
@@ -93,7 +72,7 @@ def judge(
     from evolift.lifter.evolution_judge import judge_evolution, summary, write_judgement
 
     settings = taken_settings(JudgeSettings, options)
-    ways = {_name(arm): _evolution(arm) for arm in arms or ({},)}
+    ways = {arm or "evolved": _evolution(arm) for arm in arms or ("",)}
     with (
         run_folder(ctx, output, overwrite=overwrite, resume=resume, may_change={"seeds"}),
         block_workers(num_workers) as who,
@@ -113,15 +92,21 @@ def judge(
     click.echo(f"{output / 'report.html'}: where it gains")
 
 
-def _name(arm: dict[str, Any]) -> str:
-    return ",".join(f"{field}={value}" for field, value in arm.items()) or "evolved"
-
-
-def _evolution(arm: dict[str, Any]) -> EvolutionSettings:
+def _evolution(arm: str) -> EvolutionSettings:
+    """Settings of evolution that differ from the defaults as an arm says, such as `body_rate=0.5,sigma=10`."""
+    given: dict[str, Any] = {}
+    for part in filter(None, arm.split(",")):
+        field, equals, text = (word.strip() for word in part.partition("="))
+        if not equals:
+            raise InputError(f"`arms`: {arm!r} must look like body_rate=0.5,sigma=10")
+        try:
+            given[field.replace("-", "_")] = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            given[field.replace("-", "_")] = text
     defaults = EvolutionSettings()
-    unknown = sorted(set(arm) - set(defaults.to_dict()))
+    unknown = sorted(set(given) - set(defaults.to_dict()))
     if unknown:
         raise InputError(
             f"`arms`: there is no setting {unknown[0]!r} of evolution; see `evolift evolve --help`"
         )
-    return defaults.replaced(**arm)
+    return defaults.replaced(**given)

@@ -157,9 +157,9 @@ def test_the_command_writes_its_tables_and_goes_on(
     # Another run is refused in a sentence, and an output that is there without being asked for, too.
     other = [word if word != "1" else "2" for word in words]
     for changed, said in (
-        ([*other, "--resume"], "was begun with `steps` 1, not 2: resume with the same settings"),
-        ([*words, "--arm", "body_rate=0", "--resume"], "was begun with `arms` "),
-        (words, "is not empty: choose another output, or add `overwrite` or `resume`"),
+        ([*other, "--resume"], "was begun with --steps 1, not 2: resume with the same settings"),
+        ([*words, "--arm", "body_rate=0", "--resume"], "was begun with --arm "),
+        (words, "is not empty: choose another output, or add --overwrite or --resume"),
     ):
         result = CliRunner().invoke(judge, changed)
         assert isinstance(result.exception, EvoliftError)
