@@ -20,6 +20,7 @@ from evolift.cli.options import (
 )
 from evolift.cli.settings_options import settings_options, taken_settings
 from evolift.evolution.settings import EvolutionSettings
+from evolift.prediction.settings import ModelSettings
 
 EXAMPLE = """
 Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
@@ -46,6 +47,7 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
     help="Store of other poses, for example of a held-out person: tell how near they lie to the nearest pose before and after.",
 )
 @num_workers_option
+@settings_options(ModelSettings, only=("device",))
 @click.option(
     "--cluster", help="Address of a dask scheduler whose workers breed, instead of processes on this machine."
 )
@@ -60,6 +62,7 @@ def evolve(
     overwrite: bool,
     resume: bool,
     num_workers: int,
+    device: str,
     cluster: str | None,
     preview: Path | None,
     hardness: Path | None,
@@ -76,8 +79,6 @@ def evolve(
     from evolift.evolution.job.coverage import coverage_of as coverage
     from evolift.evolution.job.coverage import require_probes
     from evolift.evolution.job.workers import block_workers
-    from evolift.evolution.preview.preview_page import write_preview
-    from evolift.lifter.pose_hardness import pose_hardness
     from evolift.posedata.errors import InputError
     from evolift.posedata.output_file import check_output
     from evolift.posedata.store import PoseStore
@@ -96,7 +97,11 @@ def evolve(
         if coverage_of is not None:
             with PoseStore(coverage_of) as probes:
                 require_probes(probes, store.skeleton)
-        score = pose_hardness(hardness, store.skeleton) if hardness is not None else None
+        score = None
+        if hardness is not None:
+            from evolift.lifter.pose_hardness import pose_hardness
+
+            score = pose_hardness(hardness, store.skeleton)
     with block_workers(num_workers, cluster) as who, progress_bar("breeding", children) as progress:
         report = run(
             source,
@@ -107,6 +112,7 @@ def evolve(
             workers=who,
             hardness=score,
             further_inputs=(hardness,) if hardness is not None else (),
+            device=device,
             progress=progress,
         )
     record: dict[str, Any] = {"report": report.to_dict()}
@@ -120,6 +126,8 @@ def evolve(
         record["coverage"] = asdict(covered)
     write_settings(ctx, output, record)
     if preview is not None:
+        from evolift.evolution.preview.preview_page import write_preview  # matplotlib takes a second
+
         write_preview(output, settings, preview, overwrite=overwrite or resume)
     click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))
     for reason, times in report.reasons().items():

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import torch
 from torch import nn
 
-from evolift.posedata.errors import InputError
+from evolift.posedata.device import device_named
 
 Module = TypeVar("Module", bound=nn.Module)
-
-
-AUTO = "auto"
 
 
 def on_device(model: Module, device: str) -> Module:
@@ -21,10 +17,4 @@ def on_device(model: Module, device: str) -> Module:
     Raises:
         InputError: there is no such device here.
     """
-    if device == AUTO:
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        device = "cpu" if accelerator is None else accelerator.type
-    try:
-        return model.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"`device` {device}: {str(error).splitlines()[0]}") from None
+    return model.to(device_named(device))

@@ -99,14 +99,15 @@ class Capsules(Criterion):
         """As `Criterion.check`; what a body stands on does not matter."""
         planes = joints.permute(2, 1, 0).contiguous()
         trunk = (planes[:, self._chest] - planes[:, self._root]).norm(dim=0)
+        joints_of_ends = self._ends.to(planes.device)
         # (pairs, which of the two, which end, which joint of its middle)
         a, b, c, d = (
-            (planes[:, self._ends[:, which, end, 0]] + planes[:, self._ends[:, which, end, 1]]) / 2
+            (planes[:, joints_of_ends[:, which, end, 0]] + planes[:, joints_of_ends[:, which, end, 1]]) / 2
             for which in range(2)
             for end in range(2)
         )
-        overlap = segment_distance(a, b, c, d) < self._radii[:, None] * trunk
-        verdicts = torch.ones(len(self.reasons), len(joints), dtype=torch.bool)
+        overlap = segment_distance(a, b, c, d) < self._radii.to(planes.device)[:, None] * trunk
+        verdicts = torch.ones(len(self.reasons), len(joints), dtype=torch.bool, device=planes.device)
         for pair, reason in enumerate(self._of_reason.tolist()):
             verdicts[reason] &= ~overlap[pair]
         return verdicts.T

@@ -78,20 +78,19 @@ def lowest_joint(joints: Float[np.ndarray, "n joints 3"]) -> Float32[np.ndarray,
     return lowest
 
 
-def settle(
-    joints: Float[Tensor, "n joints 3"], model: Float[Tensor, "n joints 3"]
-) -> Float[Tensor, "n joints 3"]:
-    """Bodies moved up or down until their lowest joint is as high as that of other bodies.
+def settle(joints: Float[Tensor, "n joints 3"], lowest: Float[Tensor, "n"]) -> Float[Tensor, "n joints 3"]:
+    """Bodies moved up or down until their lowest joint is as high as that of their parents.
 
     A leg that another body gave, or that was rotated, reaches elsewhere than the one that it replaces: left in its place
     a child would float or sink, and a lifter that sees its absolute place in the image would learn that people do.
 
     Args:
         joints: world frame, mm, z up.
-        model: whose height to take, in the same frame.
+        lowest: heights that their lowest joints shall have, in the same frame.
     """
-    rise = model[..., 2].amin(-1) - joints[..., 2].amin(-1)
-    return torch.cat([joints[..., :2], joints[..., 2:] + rise[:, None, None]], -1)
+    settled = joints.clone()
+    settled[..., 2] += (lowest - joints[..., 2].amin(-1))[:, None]
+    return settled
 
 
 def supports(

@@ -21,7 +21,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int64
-from scipy.spatial import cKDTree
 
 from evolift.evolution.kinematics.gene_pool import GenePool
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
@@ -92,6 +91,8 @@ class Crowd:
     ) -> None:
         self.space = space
         self._points = points
+        from scipy.spatial import cKDTree  # noqa: PLC0415  # takes half a second, and few runs need it
+
         # A tree that is not balanced is built several times as fast and searched as fast.
         self._tree = cKDTree(places, leafsize=32, balanced_tree=False, compact_nodes=False)
 
@@ -137,6 +138,8 @@ def apart_from_each_other(
     kept = np.ones(len(points), bool)
     if len(points) < 2:
         return kept
+    from scipy.spatial import cKDTree  # noqa: PLC0415  # as above
+
     tree = cKDTree(space.project(points))
     pairs = tree.query_pairs(radius + _ROUNDING, output_type="ndarray")
     close = pairs[_distances(points[pairs[:, 0]], points[pairs[:, 1]]) < radius]

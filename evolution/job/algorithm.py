@@ -39,6 +39,7 @@ from evolift.evolution.operators.length_templates import length_templates
 from evolift.evolution.operators.parent_sampling import Score, novelty
 from evolift.evolution.operators.parent_sampling import hardness as weigh_by_hardness
 from evolift.evolution.settings import EvolutionSettings
+from evolift.posedata.device import device_named
 from evolift.posedata.errors import InputError, OutputError, StoreError
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.output_file import check_output, sha256_of
@@ -116,6 +117,7 @@ def evolve(
     further_inputs: Sequence[Path] = (),
     progress: Progress = no_progress,
     block: int = BLOCK,
+    device: str = "cpu",
     command: str = "evolift evolve",
 ) -> EvolutionReport:
     """Grow a pose store.
@@ -133,16 +135,20 @@ def evolve(
         further_inputs: files that `hardness` depends on, for provenance; a run is resumed with the same only.
         progress: counts children.
         block: children of a block, at least 1. Part of the random stream: another number gives other children.
+        device: where children are bred, as `evolift.posedata.device.device_named` takes it. All chance is drawn on the CPU, so
+            children are the same but for rounding, and now and then one that rounding puts on the other side of a limit:
+            bytes are the same on the same device.
         command: for provenance.
 
     Raises:
         StoreError: the source is not sound, or its poses are not 3D in the world frame.
-        InputError: its skeleton has no kinematic tree, no pose keeps the limits, nearly all children are
+        InputError: its skeleton has no kinematic tree, there is no such device, no pose keeps the limits, nearly all children are
             refused, or the interrupted run had other settings.
         OutputError: the target exists, or cannot be written.
     """
     require_settings("settings", settings, EvolutionSettings)
     source, target = as_path(source, "source"), as_path(target, "target")
+    place = str(device_named(device))
     inputs = (source, *files_of_limits(settings.limits), *further_inputs)
     check_output(target, overwrite=overwrite or resume, inputs=inputs)
     if (hardness is None) == (settings.sampling == "hardness"):
@@ -157,7 +163,7 @@ def evolve(
         hashes = {file.name: sha256_of(file) for file in inputs}
         parameters = settings.to_dict() | ({"source_frame": RULE} if is_predicted(store) else {})
         provenance = Provenance(command, parameters, settings.seed, hashes)
-        job = Job(WorkFolder.beside(target), len(store), size, tree, settings)
+        job = Job(WorkFolder.beside(target), len(store), size, tree, settings, place)
         folder = job.work_folder()
         with folder.lock(target):
             if target.exists() and not overwrite:  # resumed, or finished by another process a moment ago
@@ -230,6 +236,7 @@ def _identity(provenance: Provenance, job: Job, block: int) -> dict[str, Any]:
         "source": provenance.inputs,
         "size": job.size,
         "block": block,
+        "device": job.device,
         "version": provenance.version,
     }
     same: dict[str, Any] = json.loads(json.dumps(values))
@@ -264,7 +271,7 @@ def _copy_originals(
             kept.append(limits.check_measured(measured).numpy())
         some.append(poses.joints_3d[::every])
         lengths.append(measured.lengths.numpy())
-        folder.write("genes", start, pack(measured))
+        folder.write("genes", start, pack(measured).numpy())
         lowest.append(lowest_joint(poses.joints_3d))
         last_generation = max(last_generation, int(lineage.generation.max()))
         parts.append((poses.subject, poses.action, poses.frame))
@@ -286,6 +293,7 @@ def _copy_originals(
     templates, person = length_templates(np.concatenate(lengths), subject, limits.tree)
     folder.write_parents(members, templates)
     folder.write("person", 0, person)
+    folder.write("lowest", 0, np.concatenate(lowest))
     folder.write("support", 0, supports(np.concatenate(lowest), subject, action))
     return _Originals(
         subject,
@@ -334,6 +342,7 @@ def _grow(
     done = folder.finished()
     ancestor = np.arange(job.size)
     tallies = []
+    late: Block | None = None
     progress(0)
     for generation, blocks in enumerate(generations):
         total = Tally()
@@ -345,10 +354,16 @@ def _grow(
             if tally is None:
                 tally = next(bred)
                 folder.log(generation, block.number, tally)
-            _write_block(folder, block, writer, originals, ancestor)
             total.add(tally)
-            progress(block.quota)
+            # One block behind: when a generation's last is bred, the workers have the next before it is written.
+            if late is not None:
+                _write_block(folder, late, writer, originals, ancestor)
+                progress(late.quota)
+            late = block
         tallies.append(total)
+    if late is not None:
+        _write_block(folder, late, writer, originals, ancestor)
+        progress(late.quota)
     return tallies
 
 

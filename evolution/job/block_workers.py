@@ -45,6 +45,7 @@ class Job:
         size: poses of the result.
         tree: of the poses.
         settings: of the run.
+        device: where blocks are bred.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Job:
     size: int
     tree: KinematicTree
     settings: EvolutionSettings
+    device: str = "cpu"
 
     def work_folder(self) -> WorkFolder:
         """The work folder that holds the run's columns and its log of finished blocks."""
@@ -150,7 +152,7 @@ def breed_block(job: Job, block: Block) -> Tally:
     """Breed one block and store it in the work folder."""
     # The folder of another run may have had the same name; its files are others.
     inode = (job.folder / "genes").stat().st_ino
-    folder, _, limits, criteria = _opened(job, inode)
+    folder, limits, criteria = _opened(job, inode)
     parents = _parents_before(job, inode, block.filled)
     with one_thread():
         place = (block.generation, block.number)
@@ -160,11 +162,9 @@ def breed_block(job: Job, block: Block) -> Tally:
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(job: Job, inode: int) -> tuple[WorkFolder, GenePool, JointLimits, tuple[Criterion, ...]]:
-    folder, tree = job.work_folder(), job.tree
-    limits = joint_limits(job.settings.limits, tree.skeleton)
-    criteria = criteria_by_names(job.settings.criteria, tree)
-    return folder, GenePool(tree, folder.column("genes")), limits, criteria
+def _opened(job: Job, inode: int) -> tuple[WorkFolder, JointLimits, tuple[Criterion, ...]]:
+    limits = joint_limits(job.settings.limits, job.tree.skeleton)
+    return job.work_folder(), limits, criteria_by_names(job.settings.criteria, job.tree)
 
 
 _held: dict[tuple[Job, int, int], Parents] = {}
@@ -182,7 +182,9 @@ def _parents_before(job: Job, inode: int, filled: int) -> Parents:
 
 
 def _parents(job: Job, inode: int, filled: int) -> Parents:
-    folder, pool, *_ = _opened(job, inode)
+    folder, *_ = _opened(job, inode)
+    # Mapped anew for each generation: what the last one's held in memory is given back.
+    pool = GenePool(job.tree, folder.column("genes")[:filled])
     rows, templates, duplicates = folder.parents(job.originals, filled), folder.templates(), None
     cumulative = None
     if job.settings.sampling != "uniform":
@@ -192,7 +194,8 @@ def _parents(job: Job, inode: int, filled: int) -> Parents:
             duplicates = duplicate_filter(pool, filled, job.originals, templates, job.settings.min_distance)
     support = folder.column("support") if job.settings.criteria else None
     person = folder.column("person") if job.settings.body_rate else None
-    return Parents(pool, rows, cumulative, templates, duplicates, support, person)
+    lowest = folder.column("lowest") if job.settings.settle else None
+    return Parents(pool, rows, cumulative, templates, duplicates, support, person, lowest, job.device)
 
 
 @contextmanager

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64, UInt8
 from torch import Tensor
 
 from evolift.evolution.criteria.criterion import Criterion
 from evolift.evolution.criteria.ground import settle
 from evolift.evolution.criteria.near_duplicates import DuplicateFilter
 from evolift.evolution.kinematics.gene_pool import GenePool, pack
-from evolift.evolution.kinematics.local_bones import LocalBones, to_joints, to_local
+from evolift.evolution.kinematics.kinematic_tree import KinematicTree
+from evolift.evolution.kinematics.local_bones import LocalBones, contiguous_joints, to_joints, to_local
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.operators.anthropometry import give_bodies
 from evolift.evolution.operators.crossover import draw_pairs, draw_subtrees, exchange
@@ -129,7 +130,8 @@ def count(counts: dict[str, int], key: str, more: int) -> None:
 class Children:
     """A block of children, ready to be written; parents are rows of the population.
 
-    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`; `support` and `person` are as in `Parents`.
+    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`; `lowest`, `support` and `person` are as in
+    `Parents`.
     """
 
     joints: Float32[np.ndarray, "n joints 3"]
@@ -138,13 +140,14 @@ class Children:
     parent_b: Int64[np.ndarray, "n"]
     operator: UInt8[np.ndarray, "n"]
     tally: Tally
+    lowest: Float32[np.ndarray, "n"]
     support: Float32[np.ndarray, "n"] | None = None
     person: Int32[np.ndarray, "n"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Children before selection; `copies` are too near to a parent."""
+    """Children before selection; `copies` are too near to a parent. Joints and copies lie on the device, the rest on the CPU."""
 
     joints: Float32[Tensor, "n joints 3"]
     parent_a: Int64[Tensor, "n"]
@@ -167,6 +170,8 @@ class Parents:
             `evolift.evolution.criteria.ground`); needed by criteria only.
         person: of each row of the pool, the row of `templates` of the subject that its body descends from; needed by
             `body_rate` only.
+        lowest: of each row of the pool, the height of its lowest joint, mm; None measures it where children are settled.
+        device: where children are bred. All chance is drawn on the CPU, whatever it is.
     """
 
     pool: GenePool
@@ -176,6 +181,8 @@ class Parents:
     duplicates: DuplicateFilter | None = None
     support: Float32[np.ndarray, "rows"] | None = None
     person: Int32[np.ndarray, "rows"] | None = None
+    lowest: Float32[np.ndarray, "rows"] | None = None
+    device: torch.device | str = "cpu"
 
 
 def breed(
@@ -198,7 +205,10 @@ def breed(
         InputError: nearly all candidates are refused.
     """
     generator = generator_at(settings.seed, *place)
-    kept: list[tuple[Tensor | np.ndarray, ...]] = []
+    joints = np.empty((quota, len(limits.tree.skeleton), 3), np.float32)
+    genes = np.empty((quota, GenePool.width(limits.tree)), np.float32)
+    parent_a, parent_b = np.empty(quota, np.int64), np.empty(quota, np.int64)
+    operator, lowest = np.empty(quota, np.uint8), np.empty(quota, np.float32)
     siblings: Float32[np.ndarray, "earlier coordinates"] | None = None
     tally, done = Tally(), 0
     while done < quota:
@@ -212,28 +222,29 @@ def breed(
             plausible = judge(candidates, survivors, criteria, parents, tally)
             survivors = survivors[plausible.all(-1)]
         if parents.duplicates is not None:
-            apart, points = parents.duplicates.keep(measured[survivors], siblings)
+            apart, points = parents.duplicates.keep(measured[survivors].to("cpu"), siblings)
             parents.pool.forget()
             siblings = points if siblings is None else np.concatenate([siblings, points])
             tally.duplicates += len(survivors) - len(apart)
-            survivors = survivors[torch.from_numpy(apart)]
-        rows = survivors[: quota - done]
-        kept.append(
-            (
-                candidates.joints.index_select(0, rows).numpy(),
-                pack(measured)[rows.numpy()],
-                candidates.parent_a[rows].numpy(),
-                candidates.parent_b[rows].numpy(),
-                candidates.operator[rows].numpy(),
-            )
-        )
+            survivors = survivors[torch.from_numpy(apart).to(survivors.device)]
+        rows = survivors[: quota - done].cpu()
+        for column, values in (
+            (joints, contiguous_joints(candidates.joints)),
+            (genes, pack(measured)),
+            (parent_a, candidates.parent_a),
+            (parent_b, candidates.parent_b),
+            (operator, candidates.operator),
+            (lowest, candidates.joints[..., 2].amin(-1)),
+        ):
+            # Out of range is none of the rows; "clip" spares numpy a copy of its own.
+            place = column[done : done + len(rows)]
+            np.take(values.cpu().numpy(), rows.numpy(), 0, out=place, mode="clip")
         done += len(rows)
         if tally.candidates > 4 / HOPELESS and done < HOPELESS * tally.candidates:
             raise InputError(_hopeless(tally, limits))
-    joints, genes, parent_a, parent_b, operator = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     support = None if parents.support is None else parents.support[parent_a]
     person = None if parents.person is None else parents.person[parent_a]
-    return Children(joints, genes, parent_a, parent_b, operator, tally, support, person)
+    return Children(joints, genes, parent_a, parent_b, operator, tally, lowest, support, person)
 
 
 def make_candidates(
@@ -244,59 +255,71 @@ def make_candidates(
     generator: torch.Generator,
 ) -> Candidates:
     """Draw parents and apply the operators at their rates; nothing is selected yet."""
-    tree = limits.tree
+    tree, device = limits.tree, torch.device(parents.device)
     first, second = _draw_parents(parents, n, generator)
-    body, mate = parents.pool.take(first), parents.pool.take(second)
+    body, mate = parents.pool.take(first, device), parents.pool.take(second, device)
 
-    crossed = torch.rand(n, generator=generator) < settings.crossover_rate
+    def drawn(rate: float) -> Bool[Tensor, "n"]:
+        return torch.rand(n, generator=generator) < rate
+
+    crossed = drawn(settings.crossover_rate)
     if len(parents.rows) == 1:  # with itself nothing would be exchanged
         crossed = torch.zeros_like(crossed)
     taken = draw_subtrees(tree, n, generator, two_point_rate=settings.two_point_rate) & crossed[:, None]
-    child = exchange(body, mate, taken, tree, lengths=settings.crossed_lengths)
+    child = exchange(body, mate, taken.to(device), tree, lengths=settings.crossed_lengths)
 
-    mutated = torch.rand(n, generator=generator) < settings.mutation_rate
+    mutated = drawn(settings.mutation_rate)
     rotated = draw_rotated(tree, mutated, generator, per_bone_rate=settings.per_bone_rate or None)
     child = rotate_bones(child, rotated, tree, generator, sigma=math.radians(settings.sigma))
     mutated = rotated.any(-1)
-    headed = torch.rand(n, generator=generator) < settings.rotation_rate
+    headed = drawn(settings.rotation_rate)
     if settings.rotation_rate:
         child = rotate_bodies(child, headed, generator, tilt_sigma=math.radians(settings.tilt_sigma))
-    scaled = torch.rand(n, generator=generator) < settings.length_rate
+    scaled = drawn(settings.length_rate)
     if settings.length_rate:
         child = scale_lengths(child, tree, scaled, generator, spread=settings.length_spread)
 
     if parents.templates is not None and settings.template_rate:
-        fitted = torch.rand(n, generator=generator) < settings.template_rate
-        drawn = torch.randint(len(parents.templates), (n,), generator=generator)
-        lengths = torch.from_numpy(parents.templates)[drawn]
-        child = child.with_values(lengths=torch.where(fitted[:, None], lengths, child.lengths))
+        fitted = drawn(settings.template_rate)
+        subjects = torch.randint(len(parents.templates), (n,), generator=generator)
+        lengths = torch.from_numpy(parents.templates)[subjects].to(device)
+        child = child.with_values(lengths=torch.where(fitted.to(device)[:, None], lengths, child.lengths))
         scaled = scaled | fitted
     # Drawn last and only if wanted, so that runs without these have the stream that they had before they existed.
     mirrored = torch.zeros(n, dtype=torch.bool)
     if settings.mirror_rate:
-        mirrored = torch.rand(n, generator=generator) < settings.mirror_rate
-        child = mirror_bodies(child, tree, mirrored)
+        mirrored = drawn(settings.mirror_rate)
+        child = mirror_bodies(child, tree, mirrored.to(device))
     if settings.body_rate:
         assert parents.templates is not None  # whoever wants bodies gives both
         assert parents.person is not None
-        given = torch.rand(n, generator=generator) < settings.body_rate
-        subjects = torch.from_numpy(parents.templates[parents.person[first.numpy()]])
-        child = give_bodies(child, tree, given, subjects, generator)
+        given = drawn(settings.body_rate)
+        own = torch.from_numpy(parents.templates[parents.person[first.numpy()]])
+        child = give_bodies(child, tree, given, own, generator)
         scaled = scaled | given
     immigrated = torch.zeros(n, dtype=torch.bool)
     if settings.immigrant_rate:
-        immigrated = torch.rand(n, generator=generator) < settings.immigrant_rate
-        redrawn = draw_limbs(tree, immigrated, limits.limited, generator)
+        immigrated = drawn(settings.immigrant_rate)
+        redrawn = draw_limbs(tree, immigrated, limits.limited, generator).to(device)
         child = redraw_directions(child, redrawn, tree, limits.check_local, generator)
 
     operator = torch.zeros(n, dtype=torch.uint8)
     for bit, applied in enumerate((crossed, mutated, headed, scaled, mirrored, immigrated)):
         operator |= applied.to(torch.uint8) << bit
-    joints = to_joints(tree, child).contiguous()
+    joints = to_joints(tree, child)
     if settings.settle:
-        joints = settle(joints, to_joints(tree, body))
-    copies = _is_copy(child, body, mate, crossed, limits, settings.min_change)
+        joints = settle(joints, _lowest(parents, first, body, tree))
+    copies = _is_copy(child, body, mate, crossed.to(device), limits, settings.min_change)
     return Candidates(joints, first, torch.where(crossed, second, -1), operator, copies)
+
+
+def _lowest(
+    parents: Parents, rows: Int64[Tensor, "n"], bodies: LocalBones, tree: KinematicTree
+) -> Float[Tensor, "n"]:
+    """Heights of the lowest joints of the given rows, whose bones are `bodies`, mm."""
+    if parents.lowest is None:
+        return to_joints(tree, bodies)[..., 2].amin(-1)
+    return torch.from_numpy(parents.lowest[rows.numpy()]).to(bodies.lengths)
 
 
 def _draw_parents(parents: Parents, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -319,10 +342,10 @@ def _is_copy(
     radius: float,
 ) -> Bool[Tensor, "n"]:
     """Which children are within a radius of a parent, all with the child's bone lengths and in the torso frame."""
+    near = torch.zeros_like(crossed)
     if not radius:
-        return torch.zeros(len(child), dtype=torch.bool)
+        return near
     here = in_torso_frame(child, limits.tree)
-    near = torch.zeros(len(child), dtype=torch.bool)
     for parent, concerned in ((body, torch.ones_like(near)), (mate, crossed)):
         there = in_torso_frame(parent.with_values(lengths=child.lengths), limits.tree)
         near |= concerned & (pose_distance(here, there) < radius)
@@ -337,7 +360,7 @@ def select(
     Returns:
         All candidates as measured on their joints, and the rows of the survivors; the rest is counted in `tally`.
     """
-    operated = candidates.operator > 0
+    operated = (candidates.operator > 0).to(candidates.copies.device)
     changed = operated & ~candidates.copies
     measured = to_local(limits.tree, candidates.joints)
     verdicts = limits.check_measured(measured)
@@ -347,7 +370,7 @@ def select(
     tally.copies += int((operated & candidates.copies).sum())
     refused = changed & ~valid
     tally.refused += int(refused.sum())
-    broken = (~verdicts[refused]).sum(0).tolist()
+    broken = (~verdicts[refused]).sum(0).cpu().tolist()
     for bone, times in zip(limits.bones, broken, strict=True):
         count(tally.refused_by, bone, times)
     return measured, (changed & valid).nonzero()[:, 0]
@@ -369,13 +392,13 @@ def judge(
     """
     assert parents.support is not None  # whoever gives criteria gives it too
     joints = candidates.joints.index_select(0, rows)
-    support = torch.from_numpy(parents.support[candidates.parent_a[rows].numpy()])
+    support = torch.from_numpy(parents.support[candidates.parent_a[rows.cpu()].numpy()]).to(joints.device)
     verdicts = []
     for criterion in criteria:
         verdict = criterion.check(joints, support)
         verdicts.append(verdict.all(-1))
         count(tally.implausible_by, criterion.name, int((~verdicts[-1]).sum()))
-        for reason, times in zip(criterion.reasons, (~verdict).sum(0).tolist(), strict=True):
+        for reason, times in zip(criterion.reasons, (~verdict).sum(0).cpu().tolist(), strict=True):
             count(tally.reasons, f"{criterion.name}: {reason}", times)
     plausible = torch.stack(verdicts, -1)
     tally.implausible += int((~plausible.all(-1)).sum())

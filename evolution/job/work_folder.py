@@ -38,6 +38,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "weight": np.float64,
     "support": np.float32,
     "person": np.int32,
+    "lowest": np.float32,
 }
 
 
@@ -186,7 +187,7 @@ class WorkFolder:
 
     def write_children(self, start: int, children: Children) -> None:
         """Write the columns of a block of children, from row `start` on."""
-        for name in ("genes", "joints", "parent_a", "parent_b", "operator"):
+        for name in ("genes", "joints", "parent_a", "parent_b", "operator", "lowest"):
             self.write(name, start, getattr(children, name))
         for name in ("support", "person"):
             if getattr(children, name) is not None:

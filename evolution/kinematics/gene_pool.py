@@ -18,7 +18,7 @@ from torch import Tensor
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import LocalBones
 
-MAX_MAPPED = 2**26
+MAX_MAPPED = 5 * 2**26
 """Bytes of a file of genes that random rows are fetched from through its mapping."""
 KEPT_FIXED = 9 + 3  # lower torso and root
 
@@ -61,16 +61,20 @@ class GenePool:
         Args:
             local: measured by `local_bones.to_local`, one batch axis, float32.
         """
-        self.rows[start : start + len(local)] = pack(local)
+        self.rows[start : start + len(local)] = pack(local).cpu().numpy()
 
-    def take(self, members: Int64[Tensor, "n"]) -> LocalBones:
-        """The poses of the given rows as local bones, in the order of the rows."""
+    def take(self, members: Int64[Tensor, "n"], device: torch.device | str = "cpu") -> LocalBones:
+        """The poses of the given rows as local bones on a device, in the order of the rows."""
         rows = members.numpy()
-        # A large file is read, not mapped: for each row touched the system maps a neighbourhood of up to megabytes, which
-        # costs four times as much as reading the row and makes the whole file count as memory of the process.
-        if self._file is not None and self.rows.nbytes > self.mapped_at_most and hasattr(os, "preadv"):
-            return unpack(torch.from_numpy(self._read(rows)), self._bones)
-        return unpack(torch.from_numpy(self.rows[rows]), self._bones)
+        # A large file is read, not mapped: it would count as memory of the process, and given back after each batch its
+        # mapping costs four times as much as reading the rows.
+        is_read = self._is_large and self._file is not None and hasattr(os, "preadv")
+        genes = self._read(rows) if is_read else self.rows.take(rows, 0)
+        return unpack(torch.from_numpy(genes).to(device), self._bones)
+
+    @property
+    def _is_large(self) -> bool:
+        return self.rows.nbytes > self.mapped_at_most
 
     def _read(self, rows: Int64[np.ndarray, "n"]) -> Float32[np.ndarray, "n genes"]:
         genes = np.empty((len(rows), self.rows.shape[1]), np.float32)
@@ -85,12 +89,12 @@ class GenePool:
         return genes
 
     def forget(self) -> None:
-        """Give back the memory of pages read so far, if the rows are mapped from a file; the file keeps them."""
-        if isinstance(self._mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        """Give back the memory of pages read so far, if the rows are mapped from a large file; the file keeps them."""
+        if self._is_large and isinstance(self._mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self._mapping.madvise(mmap.MADV_DONTNEED)
 
 
-def pack(local: LocalBones) -> Float32[np.ndarray, "n genes"]:
+def pack(local: LocalBones) -> Float32[Tensor, "n genes"]:
     """Rows of genes; `unpack` is the inverse."""
     planes = torch.cat(
         [
@@ -101,7 +105,7 @@ def pack(local: LocalBones) -> Float32[np.ndarray, "n genes"]:
             local.root.T,
         ]
     )
-    return planes.T.contiguous().numpy()
+    return planes.T.contiguous()
 
 
 def unpack(genes: Float32[Tensor, "n genes"], bones: int) -> LocalBones:

@@ -49,7 +49,7 @@ class HeadFrame:
     @property
     def level_face(self) -> Float[Tensor, "3 n"]:
         """The direction of the face with the tilt of the head undone: its angle to y is the rotation of the head."""
-        rest = self.up.new_tensor(_UP)[:, None]
+        rest = torch.tensor(_UP).to(self.up)[:, None]
         return swing(self.axes[:, 1], self.up, rest)
 
 
@@ -73,7 +73,7 @@ def head_frame(tree: KinematicTree, local: LocalBones) -> HeadFrame:
     assert bones is not None  # the caller asked
     nose, head = head_in_torso_frame(tree, local, *bones)
     lengths = local.lengths.reshape(-1, local.lengths.shape[-1]).T[list(bones)]
-    fallback = nose.new_tensor([_UP, _FORWARD])[..., None]
+    fallback = torch.tensor([_UP, _FORWARD]).to(nose)[..., None]
     up, _ = unit(nose * lengths[0] + head * lengths[1], fallback[0])
     face, _ = unit(nose - up * dot(up, nose), fallback[1] - up * dot(up, fallback[1]))
     # A second pass makes the axes perpendicular to rounding error even when the nose is nearly on the line.

@@ -24,7 +24,7 @@ from torch import Tensor
 from evolift.evolution.kinematics.direction import cross, dot
 from evolift.evolution.kinematics.head_frame import HeadFrame, head_frame, nose_and_head
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
-from evolift.evolution.kinematics.local_bones import LocalBones
+from evolift.evolution.kinematics.local_bones import LocalBones, numbers, picked
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.limits.ranges_of_motion import (
     COLLAR,
@@ -91,16 +91,18 @@ class AnatomicalLimits(JointLimits):
         batch = local.lengths.shape[:-1]
         planes = local.directions.reshape(-1, *local.directions.shape[-2:]).permute(2, 1, 0)
         verdict = torch.ones(planes.shape[1:], dtype=torch.bool, device=planes.device)
-        turned = planes[:, self.ball_bones]
+        balls, hinges = tuple(self.ball_bones), tuple(self.hinge_bones)
+        turned = picked(planes, balls)
         if self._head is not None:
             frame = head_frame(self.tree, local)
             turned[:, self.ball_bones.index(self._head[1])] = frame.up
-        verdict[self.ball_bones] = self.in_ball_ranges(turned)
+        verdict.index_copy_(0, numbers(balls, planes.device), self.in_ball_ranges(turned))
         if self._head is not None:
             verdict[self._head[0]] &= _faces_forward(frame)
             verdict[self._head[1]] &= _is_head(frame)
-        carriers = [self.tree.parents[bone] for bone in self.hinge_bones]
-        verdict[self.hinge_bones] = self.in_hinge_ranges(planes[:, self.hinge_bones], planes[:, carriers])
+        carriers = tuple(self.tree.parents[bone] for bone in hinges)
+        bent = self.in_hinge_ranges(picked(planes, hinges), picked(planes, carriers))
+        verdict.index_copy_(0, numbers(hinges, planes.device), bent)
         verdict[self.tree.trunk[-1]] &= _untwisted(local.upper.reshape(-1, 3, 3))
         return verdict.T.reshape(*batch, -1)
 
@@ -119,12 +121,12 @@ class AnatomicalLimits(JointLimits):
         constants = self._hinges.to(directions)[..., None]
         least_extension, straight, side, forward, lateral, medial, lifted = constants
         rests = self.tree.rest_directions[[self.tree.parents[bone] for bone in self.hinge_bones]]
-        rotation = _axial_zero(carriers, rests.T[:, :, None].to(carriers))
+        elevation = torch.arccos(-carriers[2].clamp(-1, 1))
+        rotation = _axial_zero(carriers, rests.T[:, :, None].to(carriers), elevation)
         cosine, sine = torch.cos(rotation), torch.sin(rotation)
         x = directions[0] * cosine + directions[1] * sine
         y = directions[1] * cosine - directions[0] * sine
         extension = -directions[2]
-        elevation = torch.arccos(-carriers[2].clamp(-1, 1))
         inward = medial + (lifted - medial) * _share(elevation, *map(math.radians, LIFTED))
         # The middle of the flexion plane's range, and half of it.
         middle, half = (lateral - inward) / 2, ((lateral + inward) / 2).clamp(max=math.pi)
@@ -135,7 +137,7 @@ class AnatomicalLimits(JointLimits):
 
 
 def _axial_zero(
-    limb: Float[Tensor, "3 hinges n"], rest: Float[Tensor, "3 hinges 1"]
+    limb: Float[Tensor, "3 hinges n"], rest: Float[Tensor, "3 hinges 1"], elevation: Float[Tensor, "hinges n"]
 ) -> Float[Tensor, "hinges n"]:
     r"""Rotation from the carried frame to the frame in which clinicians measure axial rotation, radians.
 
@@ -148,7 +150,6 @@ def _axial_zero(
     area = 2 * torch.atan2(
         dot(cross(down, rest), limb), 1 + dot(down, rest) + dot(rest, limb) + dot(limb, down)
     )
-    elevation = torch.arccos(-limb[2].clamp(-1, 1))
     return area * (1 - _share(elevation, *map(math.radians, FADE)))
 
 

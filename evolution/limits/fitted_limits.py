@@ -21,7 +21,7 @@ from torch import Tensor
 
 from evolift.evolution.kinematics.direction_cells import cell_of, centres, within
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
-from evolift.evolution.kinematics.local_bones import LocalBones, to_local
+from evolift.evolution.kinematics.local_bones import LocalBones, numbers, picked, to_local
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.settings import FitSettings
 from evolift.posedata.errors import InputError
@@ -60,8 +60,8 @@ class FittedLimits(JointLimits):
         super().__init__(tree)
         self.free, self.bound, self.shoulder_line = free, bound, shoulder_line
         self.settings, self.poses = settings, poses
-        self._free_bones, self._bound_bones = list(free), list(bound)
-        self._carriers = [tree.parents[bone] for bone in bound]
+        self._free_bones, self._bound_bones = tuple(free), tuple(bound)
+        self._carriers = tuple(tree.parents[bone] for bone in bound)
         # One flat table for all: the verdict on a bone is then a single look-up.
         parts = [*free.values(), *bound.values(), shoulder_line]
         self._table = torch.cat([part.flatten() for part in parts])
@@ -84,11 +84,12 @@ class FittedLimits(JointLimits):
         table = self._table.to(planes.device)
         cells = cell_of(planes, SIDE)
         verdict = torch.ones(planes.shape[1:], dtype=torch.bool, device=planes.device)
-        verdict[self._free_bones] = table[cells[self._free_bones] + self._free_starts.to(planes.device)]
-        parents = cell_of(planes[:, self._carriers], PARENT_SIDE) * SIDE**2
-        verdict[self._bound_bones] = table[
-            cells[self._bound_bones] + parents + self._bound_starts.to(planes.device)
-        ]
+        free, bound = (numbers(bones, planes.device) for bones in (self._free_bones, self._bound_bones))
+        places = cells.index_select(0, free) + self._free_starts.to(planes.device)
+        verdict.index_copy_(0, free, table[places])
+        parents = cell_of(picked(planes, self._carriers), PARENT_SIDE) * SIDE**2
+        places = cells.index_select(0, bound) + parents + self._bound_starts.to(planes.device)
+        verdict.index_copy_(0, bound, table[places])
         verdict[self.tree.trunk[-1]] &= table[cell_of(line, SIDE) + self._line_start]
         return verdict.T.reshape(*batch, -1)
 

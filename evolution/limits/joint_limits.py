@@ -59,7 +59,7 @@ class JointLimits(ABC):
 
     def check_measured(self, local: LocalBones) -> Bool[Tensor, "*batch bones"]:
         """`check` for poses that `local_bones.to_local` has measured already."""
-        unlimited = ~torch.tensor(self.limited, device=local.lengths.device)
+        unlimited = ~torch.tensor(self.limited).to(local.lengths.device)
         return unlimited | (self.check_local(local) & (local.lengths > 0)) | local.lengths.isnan()
 
     def accepts(self, joints: Float[Tensor, "*batch joints 3"]) -> Bool[Tensor, "*batch"]:

@@ -26,12 +26,14 @@ geometric mean. All bones of a segment, and both sides, have one factor, so a no
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
-from evolift.evolution.kinematics.local_bones import LocalBones
+from evolift.evolution.kinematics.local_bones import LocalBones, numbers
 
 SEGMENTS = (
     "hips", "thigh", "shin", "trunk", "head", "shoulders", "upper_arm", "forearm", "hand", "foot"
@@ -57,6 +59,7 @@ WOMEN = 0.5
 """Share of women among the bodies drawn."""
 
 
+@cache
 def segments_of_bones(tree: KinematicTree) -> tuple[int, ...]:
     """For each bone the number of the segment in `SEGMENTS` whose factor it takes.
 
@@ -104,17 +107,18 @@ def give_bodies(
     """Bodies of people who are built as a subject's data set measures people, but are others.
 
     Args:
-        given: which bodies to replace; directions stay.
+        given: which bodies to replace; directions stay. On any device, as `subjects`.
         subjects: bone lengths of the subject that each comes from, left and right alike, mm. Factors are of these and not of
             the parent's own lengths, which may have been drawn before: spreads would grow from generation to generation.
     """
-    rows = given.nonzero()[:, 0]
+    rows = given.nonzero()[:, 0].to(bones.lengths.device)
     factors = draw_factors(len(rows), generator).to(bones.lengths)
-    lengths = bones.lengths.clone()
-    lengths[rows] = subjects[rows].to(lengths) * factors[:, list(segments_of_bones(tree))]
-    return bones.with_values(lengths=lengths)
+    segments = numbers(segments_of_bones(tree), factors.device)
+    drawn = subjects.to(factors).index_select(0, rows).T * factors.T.index_select(0, segments)
+    return bones.with_values(lengths=bones.lengths.T.index_copy(1, rows, drawn).T)
 
 
+@cache
 def _covariance_root() -> Float[Tensor, "segments segments"]:
     correlations = torch.eye(len(SEGMENTS), dtype=torch.float64)
     for row, values in enumerate(CORRELATIONS):

@@ -34,9 +34,9 @@ def draw_subtrees(
     if len(roots) == 1:
         two_points[:] = False
     # Bones first in memory, as the directions have them that these will select.
-    members = tree.subtree.T
-    taken = members[:, roots[one]]
-    other = members[:, roots[(one + shift) % len(roots)]]
+    members = tree.subtree.T[:, roots].contiguous()
+    taken = members.index_select(1, one)
+    other = members.index_select(1, (one + shift) % len(roots))
     return (taken ^ (other & two_points)).T
 
 

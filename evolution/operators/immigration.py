@@ -53,7 +53,7 @@ def redraw_directions(
     rows = redrawn.any(-1).nonzero()[:, 0]
     changed = bones[rows]
     directions, open_bones = changed.directions.clone(), redrawn[rows]
-    parents = torch.tensor(tree.parents)
+    parents = torch.tensor(tree.parents).to(redrawn.device)
     for _ in range(ROUNDS):
         left = open_bones.any(-1).nonzero()[:, 0]
         if not len(left):

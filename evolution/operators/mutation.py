@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from evolift.evolution.kinematics.direction import apply_matrix, dot, reflect, unit
+from evolift.evolution.kinematics.direction import apply_matrix, dot, reflect, sine_ratio, unit
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
-from evolift.evolution.kinematics.local_bones import LocalBones
+from evolift.evolution.kinematics.local_bones import LocalBones, numbers
 
 
 def draw_rotated(
@@ -56,32 +56,35 @@ def rotate_bones(
         rotated: which bones of which body.
         sigma: radians.
     """
-    # Only the bones that are rotated get a draw: one of sixteen in the usual setting.
-    columns, rows = rotated.T.nonzero(as_tuple=True)
-    noise = torch.randn(3, len(rows), generator=generator).to(bones.lengths) * sigma
-    planes = bones.directions.permute(2, 1, 0).clone()
-    planes[:, columns, rows] = step_on_sphere(planes[:, columns, rows], noise)
-    trunk = rotated[:, tree.trunk[-1]].nonzero()[:, 0]
+    # Only the bones that are rotated get a draw: one of sixteen in the report's setting.
+    device = bones.lengths.device
+    places = rotated.T.flatten().nonzero()[:, 0].to(device)
+    noise = torch.randn(3, len(places), generator=generator).to(bones.lengths) * sigma
+    planes = bones.directions.permute(2, 1, 0).contiguous()
+    moved = step_on_sphere(planes.flatten(1).index_select(1, places), noise)
+    directions = planes.flatten(1).index_copy(1, places, moved).reshape(planes.shape)
+    trunk = rotated[:, tree.trunk[-1]].nonzero()[:, 0].to(device)
     twist = torch.randn(len(trunk), generator=generator).to(bones.lengths) * sigma
-    upper = bones.upper.clone()
-    upper[trunk] = rotate_about_vertical(upper[trunk], twist)
-    return bones.with_values(directions=planes.permute(2, 1, 0), upper=upper)
+    angle = bones.lengths.new_zeros(len(bones)).index_copy(0, trunk, twist)
+    return bones.with_values(
+        directions=directions.permute(2, 1, 0), upper=rotate_about_vertical(bones.upper, angle)
+    )
 
 
 def step_on_sphere(directions: Float[Tensor, "3 n"], steps: Float[Tensor, "3 n"]) -> Float[Tensor, "3 n"]:
     """Walk along the great circle that starts at a direction towards the tangential part of a step, as far as it is long."""
     tangent = steps - directions * dot(steps, directions)
     angle = torch.sqrt(dot(tangent, tangent))
-    # torch.sinc(x) is sin(pi x) / (pi x), smooth at zero.
-    moved = directions * torch.cos(angle) + tangent * torch.sinc(angle / math.pi)
+    moved = (directions * torch.cos(angle)).addcmul_(tangent, sine_ratio(angle))
     return moved * torch.rsqrt(dot(moved, moved))
 
 
 def rotate_about_vertical(axes: Float[Tensor, "n 3 3"], angle: Float[Tensor, "n"]) -> Float[Tensor, "n 3 3"]:
     """Rotate orientations (columns) about z, counter-clockwise seen from above."""
-    cosine, sine = torch.cos(angle)[:, None], torch.sin(angle)[:, None]
-    x, y = axes[:, 0], axes[:, 1]
-    return torch.stack([cosine * x - sine * y, sine * x + cosine * y, axes[:, 2]], 1)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    x, y, z = axes.permute(1, 2, 0)
+    rotated = torch.stack([cosine * x - sine * y, sine * x + cosine * y, z])
+    return rotated.permute(2, 0, 1)
 
 
 def rotate_bodies(
@@ -98,23 +101,22 @@ def rotate_bodies(
         tilt_sigma: standard deviation of the tilt about each horizontal axis, radians; 0 keeps people as upright as
             they were.
     """
-    rows = rotated.nonzero()[:, 0]
-    heading = torch.rand(len(rows), generator=generator).to(bones.lengths) * (2 * math.pi)
-    lower = rotate_about_vertical(bones.lower[rows], heading)
+    # All are rotated, the others by no angle, which leaves them exactly as they were: cheaper than to take some out.
+    rows = rotated.nonzero()[:, 0].to(bones.lengths.device)
+    drawn = torch.rand(len(rows), generator=generator).to(bones.lengths) * (2 * math.pi)
+    lower = rotate_about_vertical(bones.lower, drawn.new_zeros(len(bones)).index_copy(0, rows, drawn))
     if tilt_sigma:
-        tilt = torch.randn(2, len(rows), generator=generator).to(bones.lengths) * tilt_sigma
-        lower = _tilt(lower, tilt)
-    rotated_lower = bones.lower.clone()
-    rotated_lower[rows] = lower
-    return bones.with_values(lower=rotated_lower)
+        drawn = torch.randn(2, len(rows), generator=generator).to(bones.lengths) * tilt_sigma
+        lower = _tilt(lower, drawn.new_zeros(2, len(bones)).index_copy(1, rows, drawn))
+    return bones.with_values(lower=lower)
 
 
 def _tilt(axes: Float[Tensor, "n 3 3"], vector: Float[Tensor, "2 n"]) -> Float[Tensor, "n 3 3"]:
     """Rotate by a rotation vector that lies in the horizontal plane (Rodrigues' formula)."""
     angle = torch.sqrt(vector[0] ** 2 + vector[1] ** 2)
-    sine, cosine = torch.sinc(angle / math.pi), torch.cos(angle)
-    # (1 - cos a) / a^2 = sinc^2(a / 2) / 2
-    bend = torch.sinc(angle / (2 * math.pi)) ** 2 / 2
+    sine, cosine = sine_ratio(angle), torch.cos(angle)
+    # (1 - cos a) / a^2 = (sin(a / 2) / (a / 2))^2 / 2
+    bend = sine_ratio(angle / 2) ** 2 / 2
     x, y = vector
     matrix = torch.stack(
         [
@@ -123,8 +125,7 @@ def _tilt(axes: Float[Tensor, "n 3 3"], vector: Float[Tensor, "2 n"]) -> Float[T
             torch.stack([-sine * y, sine * x, cosine]),
         ]
     )
-    columns = [apply_matrix(matrix, axes[:, :, column].T).T for column in range(3)]
-    return torch.stack(columns, -1)
+    return apply_matrix(matrix[:, :, None], axes.permute(1, 2, 0)).permute(2, 0, 1)
 
 
 def scale_lengths(
@@ -141,7 +142,7 @@ def scale_lengths(
         scaled: which bodies.
         spread: factors are uniform in 1 - spread to 1 + spread, drawn for each bone and its mirror image together.
     """
-    rows = scaled.nonzero()[:, 0]
+    rows = scaled.nonzero()[:, 0].to(bones.lengths.device)
     draws = torch.rand(len(rows), len(tree.names), generator=generator) * 2 - 1
     # A pair of bones takes the draw of whichever comes first.
     own = torch.arange(len(tree.names))
@@ -163,21 +164,21 @@ def mirror_bodies(bones: LocalBones, tree: KinematicTree, mirrored: Bool[Tensor,
     Args:
         mirrored: which bodies; with their bone lengths, should the sides differ.
     """
-    rows = mirrored.nonzero()[:, 0]
     flip = torch.tensor([-1.0, 1.0, 1.0]).to(bones.lengths)
-    other = list(tree.mirror)
-    images = bones[rows]
-    across = images.lower[:, :, 0].T * torch.tensor([[1.0], [1.0], [0.0]]).to(bones.lengths)
+    other = numbers(tree.mirror, bones.lengths.device)
+    across = bones.lower[:, :, 0].T * torch.tensor([[1.0], [1.0], [0.0]]).to(bones.lengths)
     normal, _ = unit(across, torch.tensor([[1.0], [0.0], [0.0]]).to(bones.lengths))
     # A reflected frame is left-handed; its x axis, which runs from left to right, changes its sign with the names.
-    lower = reflect(images.lower.permute(1, 2, 0), normal[:, None]).permute(2, 0, 1) * flip
-    changed = {
+    lower = reflect(bones.lower.permute(1, 2, 0), normal[:, None]).permute(2, 0, 1) * flip
+    images = {
         "lower": lower,
-        "upper": flip[:, None] * images.upper * flip,
-        "directions": images.directions[:, other] * flip,
-        "lengths": images.lengths[:, other],
+        "upper": flip[:, None] * bones.upper * flip,
+        "directions": bones.directions.permute(2, 1, 0).index_select(1, other).permute(2, 1, 0) * flip,
+        "lengths": bones.lengths.T.index_select(0, other).T,
     }
-    values = {name: getattr(bones, name).clone() for name in changed}
-    for name, value in changed.items():
-        values[name][rows] = value
+    # All have images made, only some take them: cheaper than to take those out.
+    values = {}
+    for name, image in images.items():
+        before = getattr(bones, name)
+        values[name] = torch.where(mirrored.reshape(-1, *[1] * (before.ndim - 1)), image, before)
     return bones.with_values(**values)

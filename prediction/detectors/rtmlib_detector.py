@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evolift.posedata.device import AUTO
 from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.extras import require_extra
 from evolift.posedata.skeleton import COCO17, HALPE26, Skeleton
@@ -23,7 +24,6 @@ from evolift.prediction.detectors.people_detector import Box, DetectedPeople, Im
 from evolift.prediction.onnx_session import OnnxSession
 from evolift.prediction.reports import Report, report_nothing
 from evolift.prediction.settings import RTMLIB
-from evolift.training.device import AUTO
 
 
 class _Part(NamedTuple):

@@ -21,7 +21,7 @@ from evolift.evolution.kinematics.gene_pool import GenePool
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.kinematics.local_bones import to_local
 from evolift.evolution.limits.fitted_limits import PARENT_SIDE, SIDE, FittedLimits, fit_limits
-from evolift.evolution.settings import ALGORITHM_1, FitSettings
+from evolift.evolution.settings import ALGORITHM_1, EvolutionSettings, FitSettings
 from evolift.posedata.skeleton import H36M17
 from tests.evolution.kinematics.test_local_bones import random_bodies, reference
 
@@ -44,6 +44,19 @@ def test_batched(benchmark, population) -> None:  # type: ignore[no-untyped-def]
     place = iter(range(10**6))
     children = 16384
     benchmark(lambda: breed(parents, children, limits, settings, (next(place),)))
+    if benchmark.stats is not None:
+        benchmark.extra_info["children_per_second"] = round(children / benchmark.stats.stats.min)
+
+
+@pytest.mark.benchmark(group="breeding", timer=time.process_time)
+def test_batched_with_the_default_settings(benchmark, population) -> None:  # type: ignore[no-untyped-def]
+    joints, pool, limits = population
+    lengths = to_local(TREE, torch.from_numpy(joints)).lengths.numpy()
+    person = np.arange(POSES, dtype=np.int32)
+    parents = Parents(pool, np.arange(POSES), templates=lengths, person=person, lowest=joints[..., 2].min(1))
+    place = iter(range(10**6))
+    children = 16384
+    benchmark(lambda: breed(parents, children, limits, EvolutionSettings(), (next(place),)))
     if benchmark.stats is not None:
         benchmark.extra_info["children_per_second"] = round(children / benchmark.stats.stats.min)
 
