@@ -18,7 +18,7 @@ from torch import Tensor
 
 from evolift.evolution.kinematics.direction import cross, dot, swing, unit
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
-from evolift.evolution.kinematics.local_bones import LocalBones, head_in_torso_frame
+from evolift.evolution.kinematics.local_bones import LocalBones, head_in_torso_frame, numbers
 
 _UP, _FORWARD = (0.0, 0.0, 1.0), (0.0, 1.0, 0.0)
 
@@ -72,7 +72,7 @@ def head_frame(tree: KinematicTree, local: LocalBones) -> HeadFrame:
     bones = nose_and_head(tree)
     assert bones is not None  # the caller asked
     nose, head = head_in_torso_frame(tree, local, *bones)
-    lengths = local.lengths.reshape(-1, local.lengths.shape[-1]).T[list(bones)]
+    lengths = local.lengths.reshape(-1, local.lengths.shape[-1]).index_select(1, numbers(bones, nose.device)).T
     fallback = torch.tensor([_UP, _FORWARD]).to(nose)[..., None]
     up, _ = unit(nose * lengths[0] + head * lengths[1], fallback[0])
     face, _ = unit(nose - up * dot(up, nose), fallback[1] - up * dot(up, fallback[1]))

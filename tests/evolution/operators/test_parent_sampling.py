@@ -39,7 +39,7 @@ def pool_of(joints: torch.Tensor) -> GenePool:
 
 def test_genes_come_back_as_they_were() -> None:
     local = to_local(TREE, random_bodies(H36M17, 50, 1))
-    back = unpack(torch.from_numpy(pack(local)), 16)
+    back = unpack(pack(local), 16)
     for name, value in vars(local).items():
         assert torch.equal(getattr(back, name), value), name
     taken = pool_of(random_bodies(H36M17, 50, 1)).take(torch.tensor([7, 3, 7]))
