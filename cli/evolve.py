@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,14 @@ from evolift.cli.options import (
 )
 from evolift.cli.settings_options import settings_options, taken_settings
 from evolift.evolution.settings import EvolutionSettings
+from evolift.lifter.loop_settings import LoopSettings
+from evolift.posedata.errors import InputError
 from evolift.prediction.settings import ModelSettings
 
 EXAMPLE = """
 Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
+
+Example:  evolift evolve train.h5 -o runs/loop --loop 5 --validation validation.h5
 """
 
 
@@ -31,6 +36,13 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
 @click.argument("source", type=ExistingFile)
 @output_option("Pose store")
 @settings_options(EvolutionSettings)
+@click.option(
+    "--donor",
+    "donors",
+    multiple=True,
+    type=ExistingFile,
+    help="Store of other people or motions whose limbs children may get; their bodies stay those of SOURCE. Repeatable.",
+)
 @click.option(
     "--hardness",
     type=ExistingCheckpoint,
@@ -46,6 +58,22 @@ Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
     type=ExistingFile,
     help="Store of other poses, for example of a held-out person: tell how near they lie to the nearest pose before and after.",
 )
+@click.option(
+    "--loop",
+    "rounds",
+    metavar="N",
+    type=click.IntRange(min=1),
+    panel=LoopSettings.panel,
+    help="Evolve in a loop of at most N rounds: evolve, train a lifter, score it, evolve anew what it got wrong; once and without a lifter if left out.",
+)
+@click.option(
+    "--validation",
+    multiple=True,
+    type=ExistingFile,
+    panel=LoopSettings.panel,
+    help="Store of poses that are not trained on: its error ends the loop and chooses the round that is kept; repeatable. The poses of SOURCE themselves if left out.",
+)
+@settings_options(LoopSettings, leave_out=("rounds",))
 @num_workers_option
 @settings_options(ModelSettings, only=("device",))
 @click.option(
@@ -65,33 +93,59 @@ def evolve(
     device: str,
     cluster: str | None,
     preview: Path | None,
+    donors: tuple[Path, ...],
     hardness: Path | None,
     coverage_of: Path | None,
+    rounds: int | None,
+    validation: tuple[Path, ...],
     **options: Any,
 ) -> None:
     """Grow the pose store SOURCE by crossover, mutation and selection under joint-angle limits (Algorithm 1).
 
     The result holds the poses of SOURCE first, then the children. Evolve training subjects only: a child's limbs may
     be those of any subject in SOURCE. An interrupted run leaves a folder beside the output and goes on with --resume.
+
+    With --loop the output is a folder: evolved.h5 and lifter.safetensors of the round that erred least, rounds.csv, report.html,
+    and the store and training of each round.
     """
     from evolift.cli.progress import progress_bar
     from evolift.evolution.job.algorithm import evolve as run
     from evolift.evolution.job.coverage import coverage_of as coverage
     from evolift.evolution.job.coverage import require_probes
     from evolift.evolution.job.workers import block_workers
-    from evolift.posedata.errors import InputError
     from evolift.posedata.output_file import check_output
     from evolift.posedata.store import PoseStore
 
     settings = taken_settings(EvolutionSettings, options)
+    loop = taken_settings(LoopSettings, options, **({} if rounds is None else {"rounds": rounds}))
+    if rounds is not None:
+        why = (
+            "does not go with `rounds`, which weighs parents and writes a page itself: leave one of them out"
+        )
+        _require_none(why, preview=preview, hardness=hardness, coverage_of=coverage_of)
+        with block_workers(num_workers, cluster) as who:
+            _evolve_in_loop(
+                source,
+                output,
+                settings,
+                loop,
+                validation=validation,
+                donors=donors,
+                overwrite=overwrite,
+                resume=resume,
+                workers=who,
+            )
+        return
     if (hardness is None) == (settings.sampling == "hardness"):
         raise InputError(
             "`sampling` hardness and `hardness` LIFTER.safetensors belong together: give both or neither"
         )
-    inputs = (source, hardness, coverage_of)
+    inputs = (source, hardness, coverage_of, *donors, *validation)
     check_output(output, overwrite=overwrite or resume, inputs=inputs)
     if preview is not None:
         check_output(preview, overwrite=overwrite or resume, inputs=inputs)
+    changed = {name: value for name, value in loop.flat().items() if value != LoopSettings().flat()[name]}
+    _require_none("belongs to `rounds`: give both or neither", validation=validation, **changed)
     with PoseStore(source, validate=False) as store:
         children = settings.size_from(len(store)) - len(store)
         if coverage_of is not None:
@@ -111,6 +165,7 @@ def evolve(
             resume=resume,
             workers=who,
             hardness=score,
+            donors=donors,
             further_inputs=(hardness,) if hardness is not None else (),
             device=device,
             progress=progress,
@@ -139,3 +194,34 @@ def evolve(
         click.echo(
             f"mean distance of the {covered.probes} poses of {coverage_of} to the nearest pose: {covered.before:.1f} mm before, {covered.after:.1f} mm after"
         )
+
+
+def _require_none(why: str, **options: Any) -> None:
+    """Refuse options that would have no effect.
+
+    Raises:
+        InputError: one is given.
+    """
+    for name, value in options.items():
+        if value not in (None, ()):
+            raise InputError(f"`{name}` {why}")
+
+
+def _evolve_in_loop(
+    source: Path, output: Path, evolution: EvolutionSettings, loop: LoopSettings, **options: Any
+) -> None:
+    """Run the loop, and say what each round did."""
+    from evolift.lifter.evolution_loop import LIFTER, PAGE, STORE, evolve_in_loop
+
+    def tell(row: Mapping[str, Any]) -> None:
+        click.echo(
+            f"round {row['round']}: {row['children']} children, MPJPE {row['mpjpe']:.1f} mm, P-MPJPE {row['p_mpjpe']:.1f} mm, "
+            f"hardness of the originals {row['hardness']:.1f} mm, of the hardest tenth {row['hardest tenth']:.1f} mm"
+        )
+
+    rounds = evolve_in_loop(source, output, evolution, loop, on_round=tell, **options)
+    kept = rounds[rounds["kept"]].iloc[0]
+    click.echo(
+        f"{output / STORE}, {output / LIFTER}: round {kept['round']}, {kept['gain, %']:.1f} % better than the first"
+    )
+    click.echo(f"{output / PAGE}: where it gained")

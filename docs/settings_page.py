@@ -14,6 +14,7 @@ from evolift.detector2d.evaluation_settings import DetectorEvaluationSettings
 from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings
 from evolift.evolution.settings import EvolutionSettings, FitSettings
 from evolift.lifter.judge_settings import JudgeSettings
+from evolift.lifter.loop_settings import LoopSettings
 from evolift.lifter.settings import (
     LifterSettings,
     LifterTrainingSettings,
@@ -43,6 +44,7 @@ CLASSES: dict[type[Settings], str] = {
     DetectorEvaluationSettings: "evolift detector evaluate",
     ChainTrainingSettings: "evolift finetune",
     EvolutionSettings: "evolift evolve",
+    LoopSettings: "evolift evolve --loop",
     JudgeSettings: "evolift judge",
     FitSettings: "evolift limits fit",
     ActorSettings: "evolift data actors",

@@ -49,6 +49,9 @@ class EvolutionSettings(Settings, frozen=True, kw_only=True):
     ] = ()
     crossover_rate: Annotated[float, _share("Share of candidates that exchange sub-trees.")] = 0.9
     two_point_rate: Annotated[float, _share("Share of those with two cuts.")] = 0.5
+    donor_rate: Annotated[
+        float, _share("Share of exchanges in which the limb comes from a donor store, if there is one.")
+    ] = 0.5
     mutation_rate: Annotated[float, _share("Share of candidates whose bones are rotated.")] = 1.0
     per_bone_rate: Annotated[
         float, _share("Probability of each of their bones to be rotated; 0 rotates exactly one.")
@@ -88,6 +91,12 @@ class EvolutionSettings(Settings, frozen=True, kw_only=True):
         float,
         _share(
             "Share of candidates with arms or legs that point anywhere within the joint limits, like nobody's in the source."
+        ),
+    ] = 0.0
+    immigrant_density: Annotated[
+        float,
+        _share(
+            "Share of the bones of those that are drawn from the population's own density of directions of that bone; the others are uniform over what the limits allow."
         ),
     ] = 0.0
     mirror_rate: Annotated[float, _share("Share of candidates mirrored left to right.")] = 0.5

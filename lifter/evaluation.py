@@ -116,6 +116,11 @@ def open_test_set(
     return TestSet(seen, shown, labels["subject"].array, action[shown], skeleton, scored, record)
 
 
+def scored_pairs(pairs: PairSettings) -> PairSettings:
+    """Cameras and noise as in training, but each pose whole, once, by cameras that stay."""
+    return pairs.replaced(ring=EVALUATION_PAIRS.ring, flip=False, missing=0.0, missing_limbs=0.0, swapped=0.0)
+
+
 @torch.no_grad()
 def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[Tensor, "pairs joints 3"]:
     """Root-relative joints, mm; a lifter of target `z` gets x and y from the truth, and so is scored on z alone.

@@ -24,14 +24,12 @@ from evolift.evolution.job.work_folder import WorkFolder
 from evolift.evolution.settings import EvolutionSettings
 from evolift.lifter.direction_errors import AXES, GROUP, direction_errors, direction_gains
 from evolift.lifter.direction_figure import direction_images
-from evolift.lifter.evaluation import TestSet, evaluate_lifters, open_test_set
+from evolift.lifter.evaluation import TestSet, evaluate_lifters, open_test_set, scored_pairs
 from evolift.lifter.judge_settings import JudgeSettings
 from evolift.lifter.model import LifterModel
 from evolift.lifter.settings import (
-    EVALUATION_PAIRS,
     LifterSettings,
     LifterTrainingSettings,
-    PairSettings,
     Split,
     lifter_settings_for,
 )
@@ -87,7 +85,7 @@ def judge_evolution(
     seen: dict[Path, TestSet] = {}
     for path in dict.fromkeys(test for tested in splits.values() for test in tested):
         seen[path] = open_test_set(
-            path, lifter.skeleton, _scored_pairs(training.pairs), poses=settings.test_poses
+            path, lifter.skeleton, scored_pairs(training.pairs), poses=settings.test_poses
         )
     bred = {WITHOUT: {source: source for source in sources}}
     for number, (arm, how) in enumerate(arms.items(), start=1):
@@ -255,11 +253,6 @@ def _splits(
 
 def _begun(evolved: Path) -> bool:
     return evolved.exists() or WorkFolder.beside(evolved).exists()
-
-
-def _scored_pairs(pairs: PairSettings) -> PairSettings:
-    """Cameras and noise as in training, but each pose whole, once, by cameras that stay."""
-    return pairs.replaced(ring=EVALUATION_PAIRS.ring, flip=False, missing=0.0, missing_limbs=0.0, swapped=0.0)
 
 
 def _trained(

@@ -24,7 +24,8 @@ class Lineage:
 
     Args:
         generation: 0 for poses that were not bred.
-        parent_a, parent_b: rows of the same store; `NO_PARENT` (-1) where there is none.
+        parent_a, parent_b: rows of the same store; `NO_PARENT` (-1) where there is none. A `parent_b` below that is a donor, a pose
+            of another store (`evolift.posedata.store_layout.Provenance.donor_of`).
         operator: what made the pose, for example "crossover+mutation"; "" for poses that were not bred.
     """
 

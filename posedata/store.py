@@ -267,10 +267,11 @@ class PoseStore:
             self.accepted,
             "insist by `implausible` of `evolift data select`",
         )
+        donors = sum(donor.poses for donor in self.provenance.donors)
         step = CHUNK_ROWS * 16
         for start in range(0, len(self), step):
             columns = {name: self._read_column(name, slice(start, start + step)) for name in names}
-            check_values(self.path, columns, start, len(self.skeleton), len(self.cameras))
+            check_values(self.path, columns, start, len(self.skeleton), len(self.cameras), donors)
             for name in set(LABELLED) & set(names):
                 refuse(
                     self.path,

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import h5py
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -35,6 +36,8 @@ from evolift.posedata.version import __version__
 FORMAT = "evolift-pose-store"
 SCHEMA_VERSION = 1
 ACCEPTED = "implausible"
+DONORS = "donors"
+"""Key of the parameters in provenance."""
 CHUNK_ROWS = 4096
 CoordinateFrame = Literal["world", "camera", "none"]
 
@@ -63,6 +66,23 @@ CAMERA_SHAPES: dict[str, tuple[int, ...]] = {
 }
 
 
+class Donor(msgspec.Struct, frozen=True):
+    """A store whose poses gave limbs to evolved ones, as provenance keeps it.
+
+    Args:
+        store: name of its file.
+        poses: that it has.
+    """
+
+    store: str
+    poses: Annotated[int, msgspec.Meta(ge=1)]
+
+
+def donor_parents(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """What `parent_b` is for a child of donors, given by their places in all donor stores one after the other."""
+    return NO_PARENT - 1 - numbers
+
+
 @dataclass(frozen=True)
 class Provenance:
     """How a store was made.
@@ -80,6 +100,25 @@ class Provenance:
     seed: int | None = None
     inputs: dict[str, str] = field(default_factory=dict)
     version: str = __version__
+
+    @property
+    def donors(self) -> tuple[Donor, ...]:
+        """The stores that gave limbs, in their order; none for most stores, and for one whose record of them is damaged."""
+        try:
+            return msgspec.convert(self.parameters.get(DONORS, ()), tuple[Donor, ...])
+        except msgspec.ValidationError:
+            return ()
+
+    def donor_of(self, parent_b: int) -> tuple[str, int] | None:
+        """File name and row of the donor that a `parent_b` below -1 stands for; None if there is no such one."""
+        row = NO_PARENT - 1 - parent_b
+        if row < 0:
+            return None
+        for donor in self.donors:
+            if row < donor.poses:
+                return donor.store, row
+            row -= donor.poses
+        return None
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -133,7 +172,9 @@ def _refuse_links(path: Path, group: h5py.Group, size: int) -> None:
             require_stored(path, item, size, StoreError)
 
 
-def check_values(path: Path, columns: dict[str, np.ndarray], start: int, joints: int, cameras: int) -> None:
+def check_values(
+    path: Path, columns: dict[str, np.ndarray], start: int, joints: int, cameras: int, donors: int
+) -> None:
     """Check rows, the first of which is row `start` of the store.
 
     Args:
@@ -142,6 +183,7 @@ def check_values(path: Path, columns: dict[str, np.ndarray], start: int, joints:
         start: row number of the first.
         joints: of the skeleton.
         cameras: in the store.
+        donors: poses of all donor stores, see `Provenance.donors`.
 
     Raises:
         StoreError: a value cannot be.
@@ -170,9 +212,9 @@ def check_values(path: Path, columns: dict[str, np.ndarray], start: int, joints:
             (columns["box"][:, 2:] <= 0).any(-1),
             "has a width or height that is not positive",
         )
-    for name in ("parent_a", "parent_b"):
+    for name, lowest in (("parent_a", NO_PARENT), ("parent_b", NO_PARENT - donors)):
         if name in columns:
-            refuse(path, name, start, columns[name] < NO_PARENT, "points to no row")
+            refuse(path, name, start, columns[name] < lowest, "points to no row")
 
 
 def refuse(path: Path, dataset: str, start: int, wrong: npt.NDArray[np.bool_] | np.bool_, what: str) -> None:

@@ -132,7 +132,8 @@ class PoseStoreWriter:
                 f"{self.path}: coordinate_frame {self.coordinate_frame!r} does not fit its 3D joints"
             )
         with within(str(self._origin)):
-            check_values(self.path, columns, len(self), len(self.skeleton), len(self.cameras))
+            donors = sum(donor.poses for donor in self.provenance.donors)
+            check_values(self.path, columns, len(self), len(self.skeleton), len(self.cameras), donors)
         self._buffer.append(columns)
         self._buffered += len(poses)
         self._flush(self._buffered // CHUNK_ROWS * CHUNK_ROWS)

@@ -30,6 +30,7 @@ MAY_CHANGE = {
     "output",
     "patience",
     "progress",
+    "rounds",
     "steps",
     "num_workers",
 }
@@ -111,7 +112,7 @@ def run_folder(
         try:
             yield
         except (KeyboardInterrupt, SystemExit) as interruption:  # lightning makes the second of the first
-            if resume is not None:
+            if resume is not None and not getattr(interruption, "__notes__", None):  # the block knows better
                 interruption.add_note(_what_is_kept(output, record["command"], in_parts=in_parts))
             raise
 

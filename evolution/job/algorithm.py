@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import torch
@@ -28,6 +29,7 @@ from evolift.evolution.criteria.criterion_sources import criteria_by_names
 from evolift.evolution.criteria.ground import lowest_joint, supports
 from evolift.evolution.job.block_workers import Block, BlockWorkers, Job, one_thread
 from evolift.evolution.job.breeding import OPERATOR_LABELS, Tally, tally_table
+from evolift.evolution.job.donor_stores import check_donors, write_donors
 from evolift.evolution.job.originals_check import SAMPLE, complaint
 from evolift.evolution.job.work_folder import WorkFolder
 from evolift.evolution.kinematics.gene_pool import GenePool, pack
@@ -41,13 +43,14 @@ from evolift.evolution.operators.parent_sampling import hardness as weigh_by_har
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.device import device_named
 from evolift.posedata.errors import InputError, OutputError, StoreError
-from evolift.posedata.input_file import FilePath, as_path
+from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Lineage, Poses, labelled
 from evolift.posedata.predictions.levelled_poses import RULE, is_predicted, levelled_or_none, tell_levelled
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.settings import require_settings
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
+from evolift.posedata.store_layout import DONORS
 
 BLOCK = 16384
 """Children of a block, if nothing else is said."""
@@ -114,6 +117,7 @@ def evolve(
     resume: bool = False,
     workers: BlockWorkers | None = None,
     hardness: Score | None = None,
+    donors: FilePath | Sequence[FilePath] = (),
     further_inputs: Sequence[Path] = (),
     progress: Progress = no_progress,
     block: int = BLOCK,
@@ -132,6 +136,8 @@ def evolve(
             has written `target` already, its report is given.
         workers: who breeds; this process if None. They never change the result.
         hardness: weights of poses for the sampling "hardness"; must give the same weights for the same poses.
+        donors: stores whose poses give limbs to children (`EvolutionSettings.donor_rate`); their bodies are not used, and they are
+            not in the result. A child of one has a `parent_b` below -1, see `evolift.posedata.store_layout.Provenance.donor_of`.
         further_inputs: files that `hardness` depends on, for provenance; a run is resumed with the same only.
         progress: counts children.
         block: children of a block, at least 1. Part of the random stream: another number gives other children.
@@ -149,7 +155,8 @@ def evolve(
     require_settings("settings", settings, EvolutionSettings)
     source, target = as_path(source, "source"), as_path(target, "target")
     place = str(device_named(device))
-    inputs = (source, *files_of_limits(settings.limits), *further_inputs)
+    donors = as_paths(donors, "donors")
+    inputs = (source, *files_of_limits(settings.limits), *further_inputs, *donors)
     check_output(target, overwrite=overwrite or resume, inputs=inputs)
     if (hardness is None) == (settings.sampling == "hardness"):
         raise InputError('the sampling "hardness" and a function that scores poses must be given together')
@@ -162,6 +169,8 @@ def evolve(
         size = settings.size_from(len(store))
         hashes = {file.name: sha256_of(file) for file in inputs}
         parameters = settings.to_dict() | ({"source_frame": RULE} if is_predicted(store) else {})
+        if given := check_donors(donors, store):
+            parameters[DONORS] = msgspec.to_builtins(given)
         provenance = Provenance(command, parameters, settings.seed, hashes)
         job = Job(WorkFolder.beside(target), len(store), size, tree, settings, place)
         folder = job.work_folder()
@@ -190,6 +199,7 @@ def evolve(
                     overwrite=overwrite,
                 ) as writer:
                     originals = _copy_originals(store, writer, limits, folder)
+                    write_donors(donors, store, limits, folder)
                     blocks = _blocks(job, block)
                     tallies = _grow(
                         job, blocks, originals, writer, workers or BlockWorkers(), hardness, progress

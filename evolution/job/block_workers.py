@@ -30,6 +30,7 @@ from evolift.evolution.kinematics.gene_pool import GenePool
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.limits.limit_sources import joint_limits
+from evolift.evolution.operators.donation import Donors
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import OutputError
 from evolift.posedata.num_workers import require_workers
@@ -195,7 +196,9 @@ def _parents(job: Job, inode: int, filled: int) -> Parents:
     support = folder.column("support") if job.settings.criteria else None
     person = folder.column("person") if job.settings.body_rate else None
     lowest = folder.column("lowest") if job.settings.settle else None
-    return Parents(pool, rows, cumulative, templates, duplicates, support, person, lowest, job.device)
+    given = folder.donors()
+    donors = None if given is None else Donors(GenePool(job.tree, given[0]), given[1])
+    return Parents(pool, rows, cumulative, templates, duplicates, support, person, lowest, job.device, donors)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from evolift.evolution.kinematics.local_bones import LocalBones, contiguous_join
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.operators.anthropometry import give_bodies
 from evolift.evolution.operators.crossover import draw_pairs, draw_subtrees, exchange
+from evolift.evolution.operators.donation import Donors, draw_donors
 from evolift.evolution.operators.immigration import draw_limbs, redraw_directions
 from evolift.evolution.operators.mutation import (
     draw_rotated,
@@ -36,10 +38,13 @@ from evolift.evolution.operators.mutation import (
 from evolift.evolution.operators.parent_sampling import draw_weighted_pairs, in_torso_frame, pose_distance
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import InputError
+from evolift.posedata.poses import NO_PARENT
 from evolift.posedata.seeds import generator_at
 
 BATCH = 8192
 """Maximum number of candidates made at a time; their working set then stays within a processor's cache."""
+DENSITY_POSES = 8192
+"""Poses at most that the density of immigrants is made of."""
 HOPELESS = 1 / 2000
 """Share of survivors below which breeding gives up."""
 
@@ -130,8 +135,8 @@ def count(counts: dict[str, int], key: str, more: int) -> None:
 class Children:
     """A block of children, ready to be written; parents are rows of the population.
 
-    `parent_b` is -1 where there was no crossover; `genes` are rows of a `GenePool`; `lowest`, `support` and `person` are as in
-    `Parents`.
+    `parent_b` is -1 where there was no crossover, and below that of a donor; `genes` are rows of a `GenePool`; `lowest`, `support` and
+    `person` are as in `Parents`.
     """
 
     joints: Float32[np.ndarray, "n joints 3"]
@@ -172,6 +177,7 @@ class Parents:
             `body_rate` only.
         lowest: of each row of the pool, the height of its lowest joint, mm; None measures it where children are settled.
         device: where children are bred. All chance is drawn on the CPU, whatever it is.
+        donors: of other stores, that give limbs; None if there are none.
     """
 
     pool: GenePool
@@ -183,6 +189,15 @@ class Parents:
     person: Int32[np.ndarray, "rows"] | None = None
     lowest: Float32[np.ndarray, "rows"] | None = None
     device: torch.device | str = "cpu"
+    donors: Donors | None = None
+
+    @cached_property
+    def directions(self) -> Float32[Tensor, "some bones 3"]:
+        """Local directions of at most `DENSITY_POSES` of the parents, evenly spread: the density that immigrants follow."""
+        places = np.linspace(0, len(self.rows) - 1, min(len(self.rows), DENSITY_POSES)).astype(np.int64)
+        directions = self.pool.take(torch.from_numpy(self.rows[places])).directions
+        self.pool.forget()
+        return directions
 
 
 def breed(
@@ -259,12 +274,16 @@ def make_candidates(
     first, second = _draw_parents(parents, n, generator)
     body, mate = parents.pool.take(first, device), parents.pool.take(second, device)
 
+    if parents.donors is not None:
+        mate, second = draw_donors(parents.donors, body, mate, second, generator, rate=settings.donor_rate)
+        parents.donors.pool.forget()
+
     def drawn(rate: float) -> Bool[Tensor, "n"]:
         return torch.rand(n, generator=generator) < rate
 
     crossed = drawn(settings.crossover_rate)
     if len(parents.rows) == 1:  # with itself nothing would be exchanged
-        crossed = torch.zeros_like(crossed)
+        crossed &= second < NO_PARENT
     taken = draw_subtrees(tree, n, generator, two_point_rate=settings.two_point_rate) & crossed[:, None]
     child = exchange(body, mate, taken.to(device), tree, lengths=settings.crossed_lengths)
 
@@ -301,7 +320,11 @@ def make_candidates(
     if settings.immigrant_rate:
         immigrated = drawn(settings.immigrant_rate)
         redrawn = draw_limbs(tree, immigrated, limits.limited, generator).to(device)
-        child = redraw_directions(child, redrawn, tree, limits.check_local, generator)
+        weight = settings.immigrant_density
+        seen = parents.directions.to(device) if weight else None
+        child = redraw_directions(
+            child, redrawn, tree, limits.check_local, generator, seen=seen, weight=weight
+        )
 
     operator = torch.zeros(n, dtype=torch.uint8)
     for bit, applied in enumerate((crossed, mutated, headed, scaled, mirrored, immigrated)):
@@ -310,7 +333,7 @@ def make_candidates(
     if settings.settle:
         joints = settle(joints, _lowest(parents, first, body, tree))
     copies = _is_copy(child, body, mate, crossed.to(device), limits, settings.min_change)
-    return Candidates(joints, first, torch.where(crossed, second, -1), operator, copies)
+    return Candidates(joints, first, torch.where(crossed, second, NO_PARENT), operator, copies)
 
 
 def _lowest(

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ MARKER = "run.json"
 LOG = "finished.jsonl"
 PARENTS = "parents.npy"
 TEMPLATES = "templates.npy"
+DONORS = "donors"
+DONOR_PARENTS = "donor_parents"
 COLUMNS: dict[str, type[np.generic]] = {
     "genes": np.float32,
     "joints": np.float32,
@@ -144,7 +147,7 @@ class WorkFolder:
         Raises:
             OutputError: it is something else.
         """
-        names = {MARKER, LOG, PARENTS, TEMPLATES, *COLUMNS}
+        names = {MARKER, LOG, PARENTS, TEMPLATES, DONORS, DONOR_PARENTS, *COLUMNS}
         if not self.path.is_dir():
             raise OutputError(f"{self.path} is no folder that a run made: move it away")
         strange = [
@@ -212,6 +215,26 @@ class WorkFolder:
         """Bone lengths of each subject, mm, as they were written at the start of the run."""
         lengths: np.ndarray = np.load(self.path / TEMPLATES, allow_pickle=False)
         return lengths
+
+    def write_donors(
+        self, parts: Iterable[tuple[Float32[np.ndarray, "_n genes"], Int64[np.ndarray, "_n"]]]
+    ) -> None:
+        """Store the genes of donors, and what `parent_b` is for each."""
+        try:
+            with (self.path / DONORS).open("wb") as genes, (self.path / DONOR_PARENTS).open("wb") as parents:
+                for rows, numbers in parts:
+                    genes.write(np.ascontiguousarray(rows, np.float32).data)
+                    parents.write(np.ascontiguousarray(numbers, np.int64).data)
+        except OSError as error:
+            raise OutputError(_refused(self.path / DONORS, error)) from None
+
+    def donors(self) -> tuple[Float32[np.ndarray, "donors genes"], Int64[np.ndarray, "donors"]] | None:
+        """Genes of the donors, mapped for reading, and what `parent_b` is for each; None if there are none."""
+        if not (self.path / DONORS).exists():
+            return None
+        parents = np.fromfile(self.path / DONOR_PARENTS, np.int64)
+        shape = (len(parents), self.widths["genes"])
+        return np.memmap(self.path / DONORS, np.float32, "r", shape=shape), parents
 
     def finished(self) -> dict[tuple[int, int], Tally]:
         """(generation, block) of all finished blocks, with what selection did in them."""

@@ -168,8 +168,10 @@ def _add_each(
             drawn.insert(1, np.full_like(drawn[0], 255))
         images.append(image_sheet(drawn, columns=3, tile=(230, 280)))
         whose = " and ".join(str(one) for one in parents)
+        donor = store.provenance.donor_of(int(lineage.parent_b[0]))
+        limb = "" if donor is None else f" and a limb of {donor[0]}, row {donor[1]}"
         captions.append(
-            f"Row {row}, of row{'s' if len(parents) > 1 else ''} {whose}, by {operators_in_words(lineage.operator[0])}"
+            f"Row {row}, of row{'s' if len(parents) > 1 else ''} {whose}{limb}, by {operators_in_words(lineage.operator[0])}"
         )
     for start in range(0, len(images), 2):  # two side by side where there is room
         report.images(images[start : start + 2], captions[start : start + 2])

@@ -1,0 +1,47 @@
+"""The settings of evolution in a loop with a lifter (`evolift.lifter.evolution_loop`); importing this loads no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from evolift.posedata.settings import Settings
+
+
+class LoopSettings(Settings, frozen=True, kw_only=True):
+    """How often poses are evolved where a lifter errs, how long it is trained each time, and when that ends."""
+
+    panel: ClassVar[str | None] = "Loop"
+
+    rounds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Rounds at most: evolve, train a lifter, score it, evolve anew what it got wrong.",
+            extra={"flag": "loop"},
+        ),
+    ] = 5
+    use: Annotated[
+        Literal["rig", "photos"],
+        Meta(description="What the lifters are for, which says their settings: as lifter train takes it."),
+    ] = "rig"
+    steps_per_round: Annotated[
+        int, Meta(ge=1, description="Optimiser steps of the lifter of each round, which is trained anew.")
+    ] = 3000
+    evolved_share: Annotated[
+        float, Meta(gt=0, lt=1, description="Share of evolved poses among its draws.")
+    ] = 0.5
+    min_gain: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=100,
+            description="By how many per cent an error must be below the least one so far to count as a gain.",
+        ),
+    ] = 1.0
+    patience: Annotated[int, Meta(ge=1, description="Rounds without a gain before the loop ends early.")] = 2
+    validation_poses: Annotated[
+        int,
+        Meta(ge=1, description="Poses at most of each store that the lifters are scored on, evenly spread."),
+    ] = 1000
