@@ -56,7 +56,8 @@ def test_what_is_refused_on_the_same_draws_is_what_the_run_refused(
             assert tally.refused > 0
             first = bred.originals + generation * quota
             joints = store.read(slice(first, first + quota)).joints_3d
-            np.testing.assert_array_equal(again.joints, joints)
+            # The run knows how high its parents stood; here it is measured again.
+            np.testing.assert_allclose(again.joints, joints, rtol=0, atol=0.01)
         assert not criteria or told[0].implausible > 0
 
 
