@@ -81,7 +81,7 @@ def judge_evolution(
     _require_names([*sources, *tests], arms)
     splits = _splits(sources, tests, settings)
     lifter, training = lifter_settings_for(settings.use)
-    lifter = lifter.replaced(skeleton=settings.skeleton)
+    lifter = lifter.replaced(skeleton=settings.skeleton, architecture=settings.architecture)
     seen: dict[Path, TestSet] = {}
     for path in dict.fromkeys(test for tested in splits.values() for test in tested):
         seen[path] = open_test_set(

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from evolift.lifter.architecture import Architecture
+from evolift.lifter.settings import LifterSettings
 from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import H36M17, Skeleton
 
@@ -23,6 +25,9 @@ class JudgeSettings(Settings, frozen=True, kw_only=True):
         Literal["rig", "photos"],
         Meta(description="What the lifters are for, which says their settings: as lifter train takes it."),
     ] = "rig"
+    architecture: Annotated[Architecture, Meta(description="Of the lifters: as lifter train takes it.")] = (
+        LifterSettings().architecture
+    )
     skeleton: Annotated[
         Skeleton,
         Meta(

@@ -12,12 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from evolift.lifter.architecture import FORMS
 from evolift.lifter.lifter import FoldedLifter, Lifter
 from evolift.lifter.network import Network
 from evolift.lifter.networks.cascade import Cascade
+from evolift.lifter.networks.graformer import GraFormer
 from evolift.lifter.networks.martinez import Martinez
+from evolift.lifter.networks.modulated_graph_convolution import ModulatedGraphConvolution
 from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution
-from evolift.lifter.networks.semgcn import SemGCN
+from evolift.lifter.networks.semgcn import Convolution, SemGCN
 from evolift.lifter.networks.skeleton_graph import adjacency
 from evolift.lifter.normalisation import MM_PER_M
 from evolift.lifter.settings import LifterSettings
@@ -107,11 +110,24 @@ def _build(settings: LifterSettings) -> Network:
             dropout=dropout,
         )
     order = list(settings.order)
+    neighbours = adjacency(settings.skeleton)[order][:, order]
+    if settings.architecture == "graformer":
+        return GraFormer(
+            settings.input_axes,
+            settings.output_axes,
+            neighbours,
+            hidden=hidden,
+            blocks=blocks,
+            heads=FORMS[settings.architecture].heads,
+            dropout=dropout,
+        )
     groups = settings.groups
     if groups is not None:
         groups = tuple(tuple(order.index(joint) for joint in group) for group in groups)
-    convolution = SemanticGraphConvolution
-    if settings.architecture == "semgcn-graph":
+    convolution: Convolution = SemanticGraphConvolution
+    if settings.architecture == "modulated-gcn":
+        convolution = ModulatedGraphConvolution
+    elif settings.architecture == "semgcn-graph":
         # Here, because torch-geometric is slow to load and only this architecture needs it.
         from evolift.lifter.networks.graph_form import SemanticGraphMessagePassing  # noqa: PLC0415
 
@@ -119,7 +135,7 @@ def _build(settings: LifterSettings) -> Network:
     return SemGCN(
         settings.input_axes,
         settings.output_axes,
-        adjacency(settings.skeleton)[order][:, order],
+        neighbours,
         hidden=hidden,
         blocks=blocks,
         groups=groups,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 import msgspec
 from msgspec import Meta
 
+from evolift.lifter.architecture import FORMS, Architecture
 from evolift.lifter.networks.joint_groups import (
     GROUPINGS,
     Groups,
@@ -33,25 +34,15 @@ from evolift.training.settings import (
     schedule_help,
 )
 
-Architecture = Literal["semgcn", "semgcn-graph", "martinez", "cascade"]
 Normalisation = Literal["screen", "box", "camera"]
 CAMERA_NEEDED = "this lifter (normalisation `camera`) needs the camera: give its intrinsics or its focal length, or have it assumed"
 Probability = Annotated[float, Meta(ge=0, lt=1)]
-
-_SIZES: dict[Architecture, tuple[int, int, float]] = {
-    "semgcn": (128, 4, 0.1),
-    "semgcn-graph": (128, 4, 0.1),
-    "martinez": (1024, 2, 0.5),
-    "cascade": (1024, 2, 0.5),
-}
-"""(hidden, blocks, dropout) of each architecture: published ones, but that SemGCN was published without dropout. A tenth
-takes a fifth off its error on another person (docs/results.md)."""
 
 
 class LifterSettings(Settings, frozen=True, kw_only=True):
     """What rebuilds a lifter; stored with its weights.
 
-    Sizes that are left out settle to those of the architecture (`_SIZES`), stages to 2 of a cascade and 1 of the others.
+    Sizes that are left out settle to those of the architecture (`architecture.FORMS`).
     """
 
     panel: ClassVar[str | None] = "Network"
@@ -59,7 +50,7 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
     architecture: Annotated[
         Architecture,
         Meta(
-            description="The network; semgcn-graph is semgcn by torch-geometric's messages along the bones: the same numbers, more slowly."
+            description="The network: graphs (semgcn, modulated-gcn), attention and graphs (graformer), or perceptrons; semgcn-graph is semgcn by torch-geometric's messages along the bones: the same numbers, more slowly."
         ),
     ] = "semgcn"
     skeleton: Annotated[Skeleton, Meta(description="Joints of input and output.")] = H36M17
@@ -92,12 +83,14 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
             Meta(
                 ge=0,
                 lt=1,
-                description="If left out 0.1 for semgcn and semgcn-graph, and the published 0.5 for the others.",
+                description="If left out the published 0.5 for martinez and cascade, and 0.1 for the others.",
             ),
         ]
         | None
     ) = None
-    non_local: Annotated[bool, Meta(description="Non-local blocks (of semgcn and semgcn-graph).")] = False
+    non_local: Annotated[
+        bool, Meta(description="Non-local blocks (of semgcn, semgcn-graph and modulated-gcn).")
+    ] = False
     grouping: Annotated[
         str | Groups,
         Meta(
@@ -124,13 +117,10 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
         Raises:
             InputError: naming what does not.
         """
-        stages = 2 if self.architecture == "cascade" else 1
-        settled = dict(
-            zip(("hidden", "blocks", "dropout", "stages"), (*_SIZES[self.architecture], stages), strict=True)
-        )
-        for name, size in settled.items():
+        form = FORMS[self.architecture]
+        for name in ("hidden", "blocks", "dropout", "stages"):
             if getattr(self, name) is None:
-                msgspec.structs.force_setattr(self, name, size)
+                msgspec.structs.force_setattr(self, name, getattr(form, name))
         if self.stage_count > 1 and self.architecture != "cascade":
             raise InputError(
                 f"`stages` must be 1 for {self.architecture}, not {self.stages}: only a cascade has several"
@@ -140,9 +130,14 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
                 "the `normalisation` camera turns the camera, so depth alone means another thing before it and after: give it `target` xyz and `input_axes` 2"
             )
         hidden, blocks, _ = self.sizes
-        require_weights(4 * hidden**2 * blocks * self.stage_count, "hidden", "blocks")
-        if self.non_local and not self.architecture.startswith("semgcn"):
-            raise InputError(f"`non_local` blocks belong to semgcn, not to {self.architecture}")
+        require_weights(form.block_weights * hidden**2 * blocks * self.stage_count, "hidden", "blocks")
+        if hidden % form.heads:
+            raise InputError(
+                f"`hidden` must be a multiple of {form.heads} for {self.architecture}, whose heads share the channels, not {hidden}"
+            )
+        if self.non_local and not form.non_local:
+            able = ", ".join(name for name, one in FORMS.items() if one.non_local)
+            raise InputError(f"`non_local` blocks belong to {able}, not to {self.architecture}")
         joint_order(self.joint_order, self.skeleton)
         if not isinstance(self.grouping, str):
             own_groups(self.grouping, self.skeleton)

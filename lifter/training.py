@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evolift.lifter.data.pairs import PairMaker, as_batch, fixed_pairs
 from evolift.lifter.data.pose_source import Mixture, PosePart
 from evolift.lifter.data.split import split_rows
 from evolift.lifter.model import LifterModel
+from evolift.lifter.networks.cascade import Cascade
 from evolift.lifter.normalisation import MM_PER_M
 from evolift.lifter.settings import LifterSettings, LifterTrainingSettings, PoseTrainingSettings
 from evolift.lifter.symmetry_loss import symmetry_loss
@@ -150,6 +151,11 @@ class LifterModule(PoseModule):
     def estimates(self, inputs: Tensor) -> Sequence[Tensor]:
         """The answer of each stage of a cascade."""
         return self.model.stages(inputs).unbind()
+
+    def networks(self) -> Sequence[nn.Module]:
+        """The network inside, or those of all stages, which `estimates` calls without the lifter around them."""
+        network = self.model.network
+        return tuple(network.parts) if isinstance(network, Cascade) else (network,)
 
 
 def open_data(

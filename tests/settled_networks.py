@@ -41,4 +41,8 @@ def settled_lifter(**settings: object) -> LifterModel:
             nn.init.normal_(module.bias, 0, 0.2)
             module.running_mean = torch.randn_like(module.weight) * 0.1
             module.running_var = torch.rand_like(module.weight) + 0.5
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(("modulation", "adjacency")):  # which begin as ones, zeros or the identity
+                parameter.add_(torch.randn_like(parameter) * 0.2)
     return model.eval()

@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 MAY_CHANGE = {
     "accelerator",
+    "compile",
     "devices",
     "logger",
     "nodes",

@@ -77,7 +77,9 @@ class RunSettings(Settings, frozen=True, kw_only=True):
     panel: ClassVar[str | None] = "Optimiser"
     panels: ClassVar[Mapping[str, str | None]] = {
         **dict.fromkeys(("logger", "progress")),
-        **dict.fromkeys(("num_workers", "accelerator", "devices", "nodes", "precision"), "Hardware"),
+        **dict.fromkeys(
+            ("num_workers", "accelerator", "devices", "nodes", "precision", "compile"), "Hardware"
+        ),
     }
 
     steps: Steps
@@ -91,6 +93,12 @@ class RunSettings(Settings, frozen=True, kw_only=True):
         Literal["32-true", "bf16-mixed", "16-mixed", "64-true"],
         Meta(description="Arithmetic of the network."),
     ] = "32-true"
+    compile: Annotated[
+        Literal["none", "default", "reduce-overhead"],
+        Meta(
+            description="Compile the network by torch.compile before training, which takes a minute or more; reduce-overhead uses CUDA graphs on a GPU."
+        ),
+    ] = "none"
     accumulate: Annotated[int, Meta(ge=1, description="Batches per optimiser step.")] = 1
     gradient_clip: GradientClip = 0.0
     average_decay: AverageDecay = 0.0

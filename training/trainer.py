@@ -15,6 +15,7 @@ import contextlib
 import logging
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -24,7 +25,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from evolift.drawing.charts import learning_curves
@@ -73,6 +74,10 @@ class StageModule(lightning.LightningModule):
     may_fuse = True
     model: CheckpointedModel
     record: dict[str, object]
+
+    def networks(self) -> Sequence[nn.Module]:
+        """What training calls, and what is compiled if that is asked for."""
+        return (self.model,)
 
 
 class _Steps(Dataset[Batch]):
@@ -227,7 +232,7 @@ def train(
 
     Raises:
         InputError: the loss or the validation score became non-finite; the message names the step. Or float16 on a CPU. Or
-            another process of the training ended.
+            another process of the training ended. Or the network cannot be compiled here.
         CheckpointError: resume.ckpt is damaged.
         OutputError: a file cannot be written.
     """
@@ -277,6 +282,10 @@ def train(
     )
     if settings.precision == "16-mixed" and isinstance(trainer.accelerator, CPUAccelerator):
         raise InputError("float16 is for GPUs: train with precision bf16-mixed, or 32-true, on a CPU")
+    if settings.compile != "none":
+        for network in module.networks():
+            # In place: the network keeps its class and the names of its weights.
+            network.compile(mode=settings.compile)
     state = _state_to_resume(folder / STATE, module) if resume else None
     if state is not None and steps_done(state) == settings.steps:
         _log.warning("%s was finished already, at step %d: nothing is trained.", folder, settings.steps)
@@ -297,6 +306,11 @@ def train(
             if trainer.world_size > 1 and _is_lost_connection(error):
                 raise InputError(
                     f"another process of the training on {trainer.world_size} devices ended, or cannot be reached: go on with `resume`"
+                ) from error
+            if settings.compile != "none" and isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                why = " ".join(str(error).split("\n\n")[0].split())
+                raise InputError(
+                    f"the network cannot be compiled here ({why}): train with `compile` none"
                 ) from error
             _refuse_state(state, trainer, error)
             raise

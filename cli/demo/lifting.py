@@ -9,7 +9,7 @@ import numpy as np
 
 from evolift.cli.demo.jobs import Job
 from evolift.cli.demo.plan import DemoPlan
-from evolift.lifter.settings import Architecture
+from evolift.lifter.architecture import Architecture
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -79,4 +79,4 @@ print(scores[scores["name"] == "overall"][["mpjpe", "p_mpjpe"]].round(1).to_stri
 
 # %%
 # To have it in ``evolift lifter train``, in recipes and in checkpoints, put the class into ``lifter/networks/``, name it in
-# ``Architecture`` and ``_SIZES`` of ``lifter/settings.py``, and build it in ``lifter/model.py``.
+# ``Architecture`` and ``FORMS`` of ``lifter/architecture.py``, and build it in ``lifter/model.py``.

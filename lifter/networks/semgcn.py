@@ -1,4 +1,4 @@
-"""SemGCN: the semantic graph convolutional network (Zhao et al. 2019)."""
+"""SemGCN: the semantic graph convolutional network (Zhao et al. 2019), and networks that differ in the convolution alone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from torch.nn import functional as F
 
 from evolift.lifter.network import Network
 from evolift.lifter.networks.dropout import dropout
-from evolift.lifter.networks.folded_semgcn import FoldedResidualBlock, FoldedSemGCN
+from evolift.lifter.networks.folded_layers import FoldedNetwork, FoldedResidualBlock
+from evolift.lifter.networks.graph_convolution import GraphConvolution
 from evolift.lifter.networks.joint_groups import Groups
 from evolift.lifter.networks.non_local import NonLocalBlock
 from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution
 
-Convolution = type[SemanticGraphConvolution]
+Convolution = type[GraphConvolution]
 
 
 class GraphLayer(nn.Module):
@@ -88,7 +89,8 @@ class SemGCN(Network):
         blocks: residual blocks.
         groups: of the non-local blocks; None for a network without them.
         dropout: after each ReLU.
-        convolution: the dense form, or `graph_form.SemanticGraphMessagePassing`.
+        convolution: SemGCN's in its dense form, `graph_form.SemanticGraphMessagePassing`, or that of another network of
+            this form: `modulated_graph_convolution.ModulatedGraphConvolution` makes it Modulated GCN.
 
     Shapes:
         input (batch, joints, in_channels), output (batch, joints, out_channels).
@@ -124,5 +126,4 @@ class SemGCN(Network):
     def folded(self) -> Network:
         """A copy for inference; of both forms of the convolution the dense one."""
         layers = [cast(GraphLayer | ResidualBlock | NonLocalBlock, layer).folded() for layer in self.body]
-        folded = FoldedSemGCN(nn.Sequential(*layers, self.head.folded()))
-        return folded.eval().requires_grad_(False)
+        return FoldedNetwork(nn.Sequential(*layers, self.head.folded()))

@@ -20,6 +20,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from evolift.lifter.architecture import FORMS
 from evolift.lifter.data.pairs import PairMaker
 from evolift.lifter.data.pose_source import Mixture, PosePart
 from evolift.lifter.model import LifterModel
@@ -74,14 +75,8 @@ def test_inference_of_semgcn(benchmark, batch: int, rounds: int) -> None:
 @BATCHES
 @pytest.mark.parametrize(
     "settings",
-    [
-        LifterSettings(),
-        LifterSettings(non_local=True),
-        LifterSettings(architecture="semgcn-graph"),
-        LifterSettings(architecture="martinez"),
-        LifterSettings(architecture="cascade"),
-    ],
-    ids=["semgcn", "non-local", "semgcn-graph", "martinez", "cascade"],
+    [*(LifterSettings(architecture=architecture) for architecture in FORMS), LifterSettings(non_local=True)],
+    ids=[*FORMS, "non-local"],
 )
 def test_inference_of_whole_lifters(benchmark, settings: LifterSettings, batch: int, rounds: int) -> None:
     lifter = LifterModel(settings).eval()

@@ -1,4 +1,4 @@
-"""SemGCN's training step against the straightforward layer, and against itself with one trick taken out.
+"""SemGCN's training step against the straightforward layer, and against itself with one trick taken out, and against other architectures.
 
 Method: a process for each variant (`training_step_worker`), one thread, taking turns within one run; milliseconds are of
 the processor, not of the wall, which other programs disturb less. After two rounds of warm-up the median of each

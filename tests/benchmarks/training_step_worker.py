@@ -1,4 +1,4 @@
-"""A process that takes training steps of one variant of SemGCN and says how long each took.
+"""A process that takes training steps of one variant of SemGCN, or of another architecture, and says how long each took.
 
 `python -m tests.benchmarks.training_step_worker VARIANT` reads batch sizes from its input, one a line, and answers each
 with the milliseconds of processor time of one training step. A process for each variant, because the setting of
@@ -16,30 +16,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from evolift.lifter.networks.graph_form import SemanticGraphMessagePassing
-from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution
-from evolift.lifter.networks.semgcn import SemGCN
+from evolift.lifter.architecture import FORMS
+from evolift.lifter.model import LifterModel
+from evolift.lifter.networks import semgcn
 from evolift.lifter.networks.skeleton_graph import adjacency
+from evolift.lifter.settings import LifterSettings
 from evolift.posedata.skeleton import H36M17
 from evolift.training.memory_allocator import reuse_freed_memory
 from tests.lifter.networks.straightforward_semgcn import Straight
 
 OURS, TORCH_DROPOUT, RETURNED_MEMORY = "ours", "dropout of torch", "memory given back"
-GRAPH, STRAIGHT = "semgcn-graph", "straightforward layer"
-VARIANTS = (OURS, TORCH_DROPOUT, RETURNED_MEMORY, GRAPH, STRAIGHT)
+STRAIGHT = "straightforward layer"
+OTHERS = tuple(architecture for architecture in FORMS if architecture != "semgcn")
+VARIANTS = (OURS, TORCH_DROPOUT, RETURNED_MEMORY, STRAIGHT, *OTHERS)
 DROPOUT = 0.1
 """The default of lifters; the straightforward layer has none."""
 
 
 def network_of(variant: str) -> nn.Module:
-    """The network, ours with one of its tricks taken out."""
+    """The network, ours with one of its tricks taken out, or another architecture."""
+    if variant in OTHERS:
+        return LifterModel(LifterSettings(architecture=variant)).network
     neighbours = adjacency(H36M17)
     if variant == STRAIGHT:
         return Straight(neighbours)
     if variant == TORCH_DROPOUT:
-        lifter.semgcn.dropout = F.dropout
-    convolution = SemanticGraphMessagePassing if variant == GRAPH else SemanticGraphConvolution
-    return SemGCN(2, 3, neighbours, dropout=DROPOUT, convolution=convolution)
+        semgcn.dropout = F.dropout
+    return semgcn.SemGCN(2, 3, neighbours, dropout=DROPOUT)
 
 
 def training_step(network: nn.Module) -> Callable[[Tensor, Tensor], None]:

@@ -17,6 +17,7 @@ from evolift.chain.training import ChainModule, bone_loss_3d, finetune, joint_lo
 from evolift.detector2d.crop import apply_affine, crop_from_image, crop_to_fraction, invert_affine, rotate_3d
 from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.settings import DetectorSettings
+from evolift.lifter.architecture import FORMS, Architecture
 from evolift.lifter.model import LifterModel
 from evolift.lifter.settings import LifterSettings
 from evolift.posedata.camera import Camera, look_at
@@ -154,6 +155,20 @@ def test_the_3d_loss_reaches_the_first_open_layer_and_no_frozen_one(freeze: str,
     frozen = {"none": [], "all-but-last-block": names[:-1], "all-but-head": names}[freeze]
     for name in frozen:
         assert all(not p.requires_grad for p in blocks[name].parameters())
+
+
+@pytest.mark.parametrize("architecture", FORMS)
+def test_every_lifter_learns_at_the_end_of_a_chain_and_teaches_its_detector(
+    architecture: Architecture,
+) -> None:
+    model = small_chain(architecture=architecture)
+    ChainModule(model, ChainTrainingSettings(freeze="all-but-head")).train()
+    output = model(*batch_for(model))
+    joint_loss_3d(output.joints_3d, torch.randn(2, 17, 3) * 300, torch.ones(2, dtype=torch.bool)).backward()
+    for part in (model.lifter, model.detector.head):
+        gradients = [p.grad for p in part.parameters() if p.grad is not None]
+        assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+        assert any(bool((gradient != 0).any()) for gradient in gradients)
 
 
 def test_a_frozen_lifter_keeps_its_statistics() -> None:

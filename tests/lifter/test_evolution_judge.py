@@ -56,7 +56,8 @@ def test_nobody_is_tested_on_what_was_trained_on(
     trained: list[tuple[list[str], int]] = []
 
     def train(stores, run, tested, lifter, training, resume):  # type: ignore[no-untyped-def]
-        assert lifter.skeleton == H36M16
+        assert (lifter.skeleton, lifter.architecture) == (H36M16, "graformer")
+        assert lifter.hidden == 96  # its own size
         trained.append(([store.name for store in stores], training.seed))
         return run
 
@@ -66,7 +67,7 @@ def test_nobody_is_tested_on_what_was_trained_on(
     monkeypatch.setattr("evolift.lifter.evolution_judge._trained", train)
     monkeypatch.setattr("evolift.lifter.evolution_judge.evaluate_lifters", score)
     monkeypatch.setattr("evolift.lifter.evolution_judge.direction_errors", lambda *_: pd.DataFrame())
-    settings = QUICK.replaced(train_on=train_on, seeds=2, skeleton=H36M16)
+    settings = QUICK.replaced(train_on=train_on, seeds=2, skeleton=H36M16, architecture="graformer")
     tests = sources[2:] if extra else []
     scores = pd.concat(judge_evolution(sources[:2], tmp_path, ARMS, settings, tests=tests))
     assert set(zip(scores["trained on"], scores["tested on"], strict=True)) == expected

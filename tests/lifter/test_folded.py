@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from evolift.lifter.architecture import FORMS
 from evolift.lifter.lifter import FoldedLifter, Lifter
 from evolift.lifter.model import LifterModel
-from evolift.lifter.networks.folded_semgcn import POSES_AT_ONCE
+from evolift.lifter.networks.folded_layers import POSES_AT_ONCE
 from evolift.lifter.refiner import Refined, RefinerModel, RefinerSettings
 from evolift.lifter.settings import LifterSettings
 from evolift.posedata.errors import InputError
-from evolift.posedata.skeleton import COCO18_PELVIS, H36M17
+from evolift.posedata.skeleton import BODY25, COCO18_PELVIS, H36M17
 from tests.lifter.networks.test_joint_order import SHUFFLED, randomised
 from tests.same_answers import assert_same_answers
 
@@ -26,9 +27,10 @@ KINDS = {
     "ordered": LifterSettings(**SMALL, non_local=True, grouping="consecutive", joint_order=SHUFFLED),
     "19 joints": LifterSettings(**SMALL, skeleton=COCO18_PELVIS),
     "semgcn-graph": LifterSettings(**SMALL, architecture="semgcn-graph", non_local=True),
-    "martinez": LifterSettings(**SMALL, architecture="martinez"),
+    "modulated-gcn": LifterSettings(**SMALL, architecture="modulated-gcn", non_local=True, skeleton=BODY25),
     "cascade": LifterSettings(**SMALL, architecture="cascade", stages=3),
 }
+KINDS |= {name: LifterSettings(**SMALL, architecture=name) for name in FORMS if name not in KINDS}
 
 
 def inputs(lifter: Lifter, batch: int = 5) -> Tensor:
@@ -48,9 +50,11 @@ def test_the_folded_copy_gives_the_answers_of_evaluation(kind, dtype, batch) -> 
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_a_refined_lifter_is_folded_with_its_refiner(dtype) -> None:
+@pytest.mark.parametrize("architecture", FORMS)
+def test_a_refined_lifter_is_folded_with_its_refiner(architecture, dtype) -> None:
     refiner = randomised(RefinerModel(RefinerSettings(hidden=12, code=6, dropout=0.2)))
-    lifter = Refined(randomised(LifterModel(KINDS["semgcn"])), refiner).to(dtype).eval()
+    network = randomised(LifterModel(LifterSettings(**SMALL, architecture=architecture)))
+    lifter = Refined(network, refiner).to(dtype).eval()
     x = inputs(lifter)
     assert_same_answers(lifter.folded()(x), lifter(x).detach())
 
@@ -133,8 +137,10 @@ def test_folding_works_where_no_gradients_are_kept(mode) -> None:
         assert_same_answers(lifter.folded()(x), wanted)
 
 
-def test_folded_lifters_take_mixed_precision() -> None:
-    lifter = LifterModel(LifterSettings(**SMALL))
+@pytest.mark.parametrize("architecture", FORMS)
+def test_folded_lifters_take_mixed_precision(architecture) -> None:
+    torch.manual_seed(0)
+    lifter = LifterModel(LifterSettings(**SMALL, architecture=architecture))
     x = inputs(lifter)
     wanted = lifter.eval()(x).detach()
     with torch.autocast("cpu", torch.bfloat16):

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evolift.lifter.architecture import FORMS
 from evolift.lifter.model import LifterModel
 from evolift.lifter.settings import LifterSettings
 from evolift.posedata.errors import CheckpointError, InputError, OutputError
-from evolift.posedata.skeleton import COCO18_PELVIS, H36M16, H36M17
+from evolift.posedata.skeleton import BODY25, COCO18_PELVIS, H36M16, H36M17
 from evolift.training.checkpoint import Checkpoint, save_checkpoint
 
 SMALL = {"hidden": 8, "blocks": 1}
@@ -25,6 +26,9 @@ EVERY_KIND = [
     LifterSettings(**SMALL, architecture="semgcn-graph", non_local=True),
     LifterSettings(**SMALL, non_local=True, grouping="consecutive", joint_order="published"),
     LifterSettings(**SMALL, architecture="cascade", joint_order=tuple(reversed(H36M17.joints))),
+    LifterSettings(**SMALL, architecture="modulated-gcn", non_local=True, skeleton=BODY25),
+    LifterSettings(**SMALL, architecture="graformer", target="z", joint_order="published"),
+    *(LifterSettings(**SMALL, architecture=architecture) for architecture in FORMS),
 ]
 
 
@@ -37,7 +41,9 @@ def pixels(model: LifterModel, batch: int = 3) -> torch.Tensor:
 SIZE = torch.tensor([[1000.0, 1000.0]])
 
 
-@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda s: f"{s.architecture}-{s.target}-{s.grouping}")
+@pytest.mark.parametrize(
+    "kind", EVERY_KIND, ids=lambda s: f"{s.architecture}-{s.skeleton.name}-{s.target}-{s.grouping}"
+)
 def test_saved_and_loaded_lifters_agree(kind, tmp_path) -> None:
     torch.manual_seed(0)
     model = LifterModel(kind)
@@ -52,7 +58,9 @@ def test_saved_and_loaded_lifters_agree(kind, tmp_path) -> None:
         model.save(tmp_path / "a.safetensors")
 
 
-@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda s: f"{s.architecture}-{s.target}-{s.grouping}")
+@pytest.mark.parametrize(
+    "kind", EVERY_KIND, ids=lambda s: f"{s.architecture}-{s.skeleton.name}-{s.target}-{s.grouping}"
+)
 def test_output_is_root_relative_and_of_the_target(kind) -> None:
     model = LifterModel(kind).eval()
     out = model.lift(pixels(model), None, SIZE)
@@ -69,6 +77,8 @@ def test_settings_go_through_json() -> None:
 def test_sizes_that_are_left_out_are_those_of_the_architecture() -> None:
     for architecture, sizes, stages in (
         ("semgcn", (128, 4, 0.1), 1),
+        ("modulated-gcn", (128, 4, 0.1), 1),
+        ("graformer", (96, 5, 0.1), 1),
         ("martinez", (1024, 2, 0.5), 1),
         ("cascade", (1024, 2, 0.5), 2),
     ):
@@ -118,11 +128,19 @@ def test_lift_is_differentiable_down_to_the_pixels() -> None:
     assert torch.autograd.gradcheck(lambda x: model.lift(x) / 1000, (joints / 1,), atol=1e-7)
 
 
+@pytest.mark.parametrize("architecture", FORMS)
+def test_mixed_precision_trains_every_architecture(architecture) -> None:
+    model = LifterModel(LifterSettings(**SMALL, architecture=architecture))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(torch.randn(8, 17, 2)).square().sum().backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
+
+
 def test_bad_settings_are_refused() -> None:
     for values, message in (
         (
             {"architecture": "oracle"},
-            "`architecture` must be one of semgcn, semgcn-graph, martinez, cascade, not 'oracle'",
+            "`architecture` must be one of semgcn, semgcn-graph, modulated-gcn, graformer, martinez, cascade, not 'oracle'",
         ),
         ({"input_axes": 4}, "`input_axes` must be a whole number of at least 2 and at most 3, not 4"),
         ({"dropout": 1.0}, "`dropout` must be a number of at least 0 and below 1 or left out, not 1.0"),
@@ -135,7 +153,14 @@ def test_bad_settings_are_refused() -> None:
         ({"grouping": ((0, 17),)}, "joint groups name 17, but H36M17 has joints 0 to 16"),
         ({"grouping": "no"}, "there is no joint grouping 'no': choose one of pairs, concat"),
         ({"non_local": True, "grouping": "pairs"}, "the joint grouping 'pairs' is defined for H36M16"),
-        ({"architecture": "martinez", "non_local": True}, "`non_local` blocks belong to semgcn"),
+        (
+            {"architecture": "graformer", "non_local": True},
+            "`non_local` blocks belong to semgcn, semgcn-graph, modulated-gcn, not to graformer",
+        ),
+        (
+            {"architecture": "graformer", "hidden": 10},
+            "`hidden` must be a multiple of 4 for graformer, whose heads share the channels, not 10",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             LifterSettings(**values)

@@ -10,6 +10,7 @@ import torch
 
 from evolift.chain.model import ChainModel
 from evolift.chain.onnx_graph import chain_graph
+from evolift.lifter.architecture import FORMS
 from evolift.lifter.onnx_graph import lifter_graph
 from evolift.lifter.straight_view import Lens
 from evolift.posedata.errors import InputError
@@ -21,21 +22,13 @@ from tests.settled_networks import settled_detector, settled_lifter
 @pytest.mark.parametrize(
     "settings",
     [
-        {"normalisation": "box"},
+        *({"architecture": architecture, "normalisation": "box"} for architecture in FORMS),
         {"normalisation": "screen", "non_local": True, "grouping": "related"},
-        {"architecture": "semgcn-graph", "normalisation": "box"},
         {"architecture": "martinez", "normalisation": "screen"},
         {"architecture": "cascade", "normalisation": "box", "target": "z", "input_axes": 3},
         {"normalisation": "camera"},
     ],
-    ids=[
-        "semgcn box",
-        "semgcn non-local screen",
-        "semgcn-graph box",
-        "martinez screen",
-        "cascade z",
-        "semgcn camera",
-    ],
+    ids=[*FORMS, "semgcn non-local screen", "martinez screen", "cascade z", "semgcn camera"],
 )
 def test_the_file_lifts_as_the_lifter_does(tmp_path: Path, settings: dict[str, object]) -> None:
     model = settled_lifter(**settings)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from evolift.lifter.architecture import FORMS, Architecture
 from evolift.lifter.lifter import Lifter
 from evolift.lifter.model import LifterModel
 from evolift.lifter.pose_hardness import PoseHardness, pose_hardness
@@ -81,9 +82,14 @@ def test_depths_are_seen_by_the_cameras_that_a_lifter_is_trained_with(
         assert depths[number] == pytest.approx(np.mean(errors), rel=1e-3)
 
 
-def test_a_pose_is_as_hard_alone_and_anywhere(joints: np.ndarray, tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", FORMS)
+def test_a_pose_is_as_hard_alone_and_anywhere(
+    joints: np.ndarray, tmp_path: Path, architecture: Architecture
+) -> None:
     torch.manual_seed(0)
-    LifterModel(LifterSettings(hidden=16, blocks=1)).save(tmp_path / "lifter.safetensors")
+    LifterModel(LifterSettings(hidden=16, blocks=1, architecture=architecture)).save(
+        tmp_path / "lifter.safetensors"
+    )
     hardness = pose_hardness(tmp_path / "lifter.safetensors", H36M17)
     together = hardness(joints)
     assert together.std() > 1

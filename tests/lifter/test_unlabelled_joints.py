@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from evolift.lifter.architecture import FORMS, Architecture
 from evolift.lifter.data.pairs import PairMaker
 from evolift.lifter.evaluation import evaluate_lifters, open_test_set, predict
 from evolift.lifter.model import LifterModel
@@ -122,14 +123,16 @@ def test_batches_mask_the_joint_where_its_store_lacks_it(
     assert (batch["inputs"][~lacking, NOSE, :2] != 0).any(-1).all()
 
 
-@pytest.mark.parametrize("bone_weight", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("architecture", "bone_weight"), [("semgcn", 0.0), *((architecture, 0.1) for architecture in FORMS)]
+)
 def test_a_lifter_trained_on_a_mixture_is_finite_scored_without_it_and_predicts_it(
-    tiny_store: Path, noseless_store: Path, tmp_path: Path, bone_weight: float
+    tiny_store: Path, noseless_store: Path, tmp_path: Path, architecture: Architecture, bone_weight: float
 ) -> None:
     history = train_lifter(
         [tiny_store, noseless_store],
         tmp_path / "run",
-        lifter=SMALL,
+        lifter=LifterSettings(hidden=16, blocks=1, dropout=0.0, architecture=architecture),
         training=QUICK.replaced(bone_weight=bone_weight),
     )
     assert np.isfinite(history[["loss", "mpjpe"]].to_numpy()).all()

@@ -132,6 +132,53 @@ def test_workers_and_interruptions_change_no_byte(tmp_path: Path) -> None:
         assert (tmp_path / "parts" / name).read_bytes() == expected
 
 
+def test_networks_are_compiled_in_place_and_change_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[tuple[str, str]] = []
+    calls: list[int] = []
+
+    def pretend(call: Callable[..., Tensor], *, mode: str) -> Callable[..., Tensor]:
+        compiled.append((type(call.__self__).__name__, mode))  # type: ignore[attr-defined]  # of a bound method
+
+        def counted(x: Tensor) -> Tensor:
+            calls.append(len(x))
+            return call(x)
+
+        return counted
+
+    monkeypatch.setattr(torch, "compile", pretend)
+    run(tmp_path / "plain")
+    assert not compiled
+    run(tmp_path / "compiled", compile="reduce-overhead", average_decay=0.0)
+    assert compiled == [("LineModel", "reduce-overhead")]
+    assert calls == 3 * ([8] * 4 + [9])
+    for name in ("last.safetensors", "history.csv"):
+        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "compiled" / name).read_bytes()
+
+
+def test_a_network_that_cannot_be_compiled_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(x: Tensor) -> Tensor:
+        raise torch._dynamo.exc.TorchDynamoException(
+            "No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1"
+        )
+
+    monkeypatch.setattr(torch, "compile", lambda call, *, mode: refuse)
+    with pytest.raises(
+        InputError,
+        match=r"^the network cannot be compiled here \(No working C\+\+ compiler found\): train with `compile` none$",
+    ):
+        run(tmp_path / "a", compile="default")
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_the_same(tmp_path: Path) -> None:
+    plain, compiled = run(tmp_path / "plain"), run(tmp_path / "compiled", compile="default")
+    pd.testing.assert_frame_equal(compiled, plain, rtol=1e-4)
+
+
 def test_a_run_beyond_its_steps_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "a", steps=8)
     require_steps_left(tmp_path / "a", 8)

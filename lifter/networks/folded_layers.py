@@ -1,4 +1,4 @@
-"""SemGCN for inference: batch norm folded into the weights, joints mixed by constants, activations kept in cache."""
+"""Graph networks for inference: batch norm folded into the weights, joints mixed by constants, activations kept in cache."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ POSES_AT_ONCE = 64
 
 
 class FoldedGraphConvolution(nn.Module):
-    """A graph convolution whose affinities and weights are constants.
+    r"""A graph convolution whose mixing and weights are constants.
+
+    .. math:: y_i = \sum_j \sum_t s_{ijt}\, m_{jt} \odot (x_j W_t) + b
 
     Args:
-        mixing: see `SemanticGraphConvolution.mixing`.
-        weights: W_0 and W_1 side by side.
+        mixing: s; column K j + t weighs :math:`x_j W_t`, for K terms t.
+        weights: the :math:`W_t` side by side.
         bias: added per channel.
+        factors: m, a row for each column of `mixing`; None for ones.
 
     Shapes:
         input (batch, joints, in_channels), contiguous; output (batch, joints, out_channels).
@@ -26,20 +29,24 @@ class FoldedGraphConvolution(nn.Module):
 
     def __init__(
         self,
-        mixing: Float[Tensor, "joints twice"],
-        weights: Float[Tensor, "in twice_out"],
+        mixing: Float[Tensor, "joints terms"],
+        weights: Float[Tensor, "in terms_out"],
         bias: Float[Tensor, "out"],
+        factors: Float[Tensor, "terms out"] | None = None,
     ) -> None:
         super().__init__()
         self.mixing = nn.Parameter(mixing, requires_grad=False)
         self.weights = nn.Parameter(weights, requires_grad=False)
         self.bias = nn.Parameter(bias, requires_grad=False)
+        self.factors = None if factors is None else nn.Parameter(factors, requires_grad=False)
 
     def forward(self, features: Float[Tensor, "batch joints in"]) -> Float[Tensor, "batch joints out"]:
-        """The equation of `SemanticGraphConvolution`."""
+        """The output y of the class's equation."""
         batch, joints, channels = features.shape
         projected = features.view(batch * joints, channels) @ self.weights
-        projected = projected.view(batch, 2 * joints, len(self.bias))
+        projected = projected.view(batch, self.mixing.shape[1], len(self.bias))
+        if self.factors is not None:
+            projected.mul_(self.factors)
         return torch.baddbmm(self.bias, self.mixing.expand(batch, -1, -1), projected)
 
 
@@ -62,8 +69,8 @@ class FoldedResidualBlock(nn.Module):
         return out
 
 
-class FoldedSemGCN(Network):
-    """SemGCN's layers one after the other, some poses at a time.
+class FoldedNetwork(Network):
+    """A network's layers one after the other, some poses at a time.
 
     Args:
         layers: folded.
@@ -71,7 +78,7 @@ class FoldedSemGCN(Network):
 
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()
-        self.layers = layers
+        self.layers = layers.eval().requires_grad_(False)
 
     def forward(self, inputs: Float[Tensor, "batch joints in"]) -> Float[Tensor, "batch joints out"]:
         """What the network that was folded gives."""
