@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from evolift.cli.demo.breeding import BreedingResult
-from evolift.cli.demo.lifting import WITH, WITHOUT, LiftingResult
+from evolift.cli.demo.lifting import MARTINEZ, NETWORKS, SEMGCN, WITH, WITHOUT, LiftingResult
 from evolift.cli.demo.plan import DemoPlan
 from evolift.cli.demo.results import DemoResults
 from evolift.cli.demo.shipped_chain import FILM_RATE, ShippedChainResult
@@ -29,11 +29,12 @@ PHOTO_SIDE = 720
 def summary(results: DemoResults) -> list[str]:
     """What the command prints."""
     lifted, tuned, bred = results.lifted, results.tuned, results.bred
-    without, gained = (_mean(lifted, "SemGCN", poses, "mpjpe") for poses in (WITHOUT, WITH))
+    without, gained = (_mean(lifted, SEMGCN, poses, "mpjpe") for poses in (WITHOUT, WITH))
     return [
         "Tested on a person whom nothing here was trained on (mean error of the joints in space):",
         f"  film through the shipped chain: {results.shipped.film_error[0]:.0f} mm",
-        f"  lifter from {bred.originals} recorded poses: {without:.1f} mm; with {bred.children:,} evolved ones: {gained:.1f} mm",
+        f"  lifter from {bred.originals} recorded poses: {without:.1f} mm; with {bred.children:,} evolved ones: {gained:.1f} mm"
+        + ("" if results.plan.seeds == 1 else f" (mean of {results.plan.seeds} seeds)"),
         f"  joints that the detector finds: {tuned.shipped.pck:.1%}; fine-tuned on rendered people: {tuned.before.pck:.1%}",
         f"  detector and lifter chained: {tuned.before.mpjpe:.1f} mm; fine-tuned end to end: {tuned.after.mpjpe:.1f} mm",
         f"{_minutes(results.seconds)}. Page: {results.plan.path('report.html')}",
@@ -44,7 +45,7 @@ def write_report(results: DemoResults) -> None:
     """Write `report.html`."""
     lifted, tuned = results.lifted, results.tuned
     page = ReportPage("evolift: 3D people from one camera")
-    without, gained = (_mean(lifted, "SemGCN", poses, "mpjpe") for poses in (WITHOUT, WITH))
+    without, gained = (_mean(lifted, SEMGCN, poses, "mpjpe") for poses in (WITHOUT, WITH))
     page.turning(
         [
             _filmed_pose(
@@ -64,7 +65,7 @@ def write_report(results: DemoResults) -> None:
         "The people are real: motion capture of three persons (CMU, subjects 01, 02 and 03). Lifters learn from 01 and 03, all numbers are "
         "of 02, with other motions, whom nothing here was trained on. Errors are the mean distance of a joint from "
         "where it was recorded, relative to the pelvis. "
-        f"Seed {results.plan.seed}; the same command gives the same numbers on the same machine."
+        f"{_seeds(results.plan)}; the same command gives the same numbers on the same machine."
     )
     _own_photos(page, results.shipped)
     _film_and_photo(page, results.shipped)
@@ -79,8 +80,14 @@ def write_report(results: DemoResults) -> None:
 
 def _mean(lifted: LiftingResult, network: str, poses: str, metric: str) -> float:
     scores = lifted.scores
-    chosen = scores[(scores["network"] == network) & (scores["poses"] == poses)]
+    chosen = scores[(scores["network"] == NETWORKS[network].name) & (scores["poses"] == poses)]
     return float(chosen[metric].mean())
+
+
+def _seeds(plan: DemoPlan) -> str:
+    if plan.seeds == 1:
+        return f"Seed {plan.seed}"
+    return f"Seed {plan.seed}, of the lifters {plan.seed} to {plan.seed + plan.seeds - 1}"
 
 
 def _minutes(seconds: float) -> str:
@@ -156,15 +163,15 @@ def _lifters(page: ReportPage, results: DemoResults) -> None:
     page.heading("What evolved poses add to a lifter")
     page.paragraph(
         f"A lifter turns 2D joints into 3D ones. These learnt from {bred.originals} recorded poses, 1 % of subjects 01 and 03, without or "
-        f"with {bred.children:,} that evolution bred from them; {plan.lifter_steps:,} steps, else the default settings. "
+        f"with {bred.children:,} that evolution bred from them; {plan.lifter_steps:,} steps of {plan.lifter_batch} poses, else the default settings. "
         f"Tested on all {lifted.test_poses:,} poses of subject 02, each as one of four cameras in the corners of a room sees it."
     )
     charts = [_bars(lifted, metric) for metric in ("mpjpe", "p_mpjpe")]
-    seeds = "one seed" if plan.seeds == 1 else f"the mean of {plan.seeds} seeds, with their range"
+    seeds = "One seed" if plan.seeds == 1 else f"The mean of {plan.seeds} seeds, with their range"
     page.images(
         charts,
         [
-            f"Error. SemGCN: {seeds}. Martinez MLP, an older network without a graph: one seed, its published dropout.",
+            f"Error. {seeds}. Martinez MLP is an older network without a graph, {_own_settings()}.",
             "Error once size, place and direction are aligned: of the posture alone.",
         ],
     )
@@ -180,6 +187,11 @@ def _lifters(page: ReportPage, results: DemoResults) -> None:
     page.paragraph("The three are evenly spread over the test poses, not chosen by their errors.")
 
 
+def _own_settings() -> str:
+    hidden, _, dropout = NETWORKS[MARTINEZ].settings.sizes
+    return f"with the settings that suited it best on held-out clips ({hidden} units, dropout {dropout:g})"
+
+
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
     import torch
 
@@ -189,8 +201,9 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float:
 def _bars(lifted: LiftingResult, metric: str) -> np.ndarray:
     grouped = lifted.scores.groupby(["network", "poses"], sort=False)[metric]
     order = list(FEW)
+    names = [network.name for network in NETWORKS.values()]
     mean, low, high = (
-        part.unstack("poses").loc[["SemGCN", "Martinez MLP"], order].rename(columns=FEW)
+        part.unstack("poses").loc[names, order].rename(columns=FEW)
         for part in (grouped.mean(), grouped.min(), grouped.max())
     )
     figure = new_figure(4.4, 3.6)
@@ -200,7 +213,7 @@ def _bars(lifted: LiftingResult, metric: str) -> np.ndarray:
 
 
 def _verdict(lifted: LiftingResult) -> str:
-    semgcn = lifted.scores[lifted.scores["network"] == "SemGCN"].pivot_table(
+    semgcn = lifted.scores[lifted.scores["network"] == NETWORKS[SEMGCN].name].pivot_table(
         index="seed", columns="poses", values="mpjpe"
     )
     gains = 1 - semgcn[WITH] / semgcn[WITHOUT]
