@@ -29,7 +29,7 @@ def direction_images(gains: pd.DataFrame) -> dict[str, UInt8[np.ndarray, "_heigh
         gains: of `evolift.lifter.direction_errors.direction_gains`.
     """
     maps = {
-        (limb, arm): (_smoothed(part), float(np.average(part["gain"], weights=part["poses"])))
+        (str(limb), str(arm)): (_smoothed(part), float(np.average(part["gain"], weights=part["poses"])))
         for (limb, arm), part in gains.groupby(["name", "arm"], sort=False)
     }
     every = np.concatenate([values[np.isfinite(values)] for values, _ in maps.values()])

@@ -142,7 +142,7 @@ def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[
             given[at : at + BLOCK],
             pairs.visibility[at : at + BLOCK],
             pairs.cameras.size[at : at + BLOCK],
-            pairs.lens[at : at + BLOCK],
+            pairs.lens.of_rows(slice(at, at + BLOCK)),
             flip_test=flip_test,
         )
         for at in range(0, len(pairs), BLOCK)

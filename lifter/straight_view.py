@@ -31,9 +31,9 @@ class Lens(NamedTuple):
     intrinsics: Float[Tensor, "batch 3 3"]
     distortion: Float[Tensor, "batch 5"] | None = None
 
-    def __getitem__(self, rows: slice) -> Lens:  # type: ignore[override]  # rows of both, not a field
+    def of_rows(self, rows: slice) -> Lens:
         """The lenses of some rows."""
-        return Lens(*(None if values is None else values[rows] for values in tuple(self)))
+        return Lens(self.intrinsics[rows], None if self.distortion is None else self.distortion[rows])
 
 
 class StraightView(NamedTuple):

@@ -252,8 +252,8 @@ def breed(
             (lowest, candidates.joints[..., 2].amin(-1)),
         ):
             # Out of range is none of the rows; "clip" spares numpy a copy of its own.
-            place = column[done : done + len(rows)]
-            np.take(values.cpu().numpy(), rows.numpy(), 0, out=place, mode="clip")
+            free: np.ndarray = column[done : done + len(rows)]
+            np.take(values.cpu().numpy(), rows.numpy(), 0, out=free, mode="clip")
         done += len(rows)
         if tally.candidates > 4 / HOPELESS and done < HOPELESS * tally.candidates:
             raise InputError(_hopeless(tally, limits))

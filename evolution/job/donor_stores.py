@@ -69,7 +69,7 @@ def _donors(
                     measured = to_local(limits.tree, torch.from_numpy(poses.joints_3d))
                     kept = limits.check_measured(measured).all(-1)
                 numbers = start + np.flatnonzero(kept.numpy())
-                yield pack(measured[kept]), donor_parents(numbers)
+                yield pack(measured[kept]).numpy(), donor_parents(numbers)
                 start += len(poses)
                 found += len(numbers)
         if not found:

@@ -65,7 +65,7 @@ def ranges(bodies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     tail = (100 - SHARE) / 2
     rows = {}
     for name, table in bodies.items():
-        decimals = {column: 2 if column.endswith("m") else 1 for column in table}
+        decimals = {column: 2 if str(column).endswith("m") else 1 for column in table}
         rows[name] = {
             column: " to ".join(
                 f"{np.percentile(table[column], q):.{decimals[column]}f}" for q in (tail, 100 - tail)
@@ -129,10 +129,9 @@ def proportions_image(
         label = f"{SHARE} % of people" if number == 0 else None
         axes.fill(*edge, facecolor="0.5", alpha=0.15, edgecolor="none")
         axes.plot(*edge, color="0.45", linewidth=0.9, label=label)
-    place = {"linewidths": 0, "zorder": 2}
     axes.scatter(
-        children["height, m"], children[other], s=5, color=blue, alpha=0.4, label="children", **place
-    )
+        children["height, m"], children[other], s=5, color=blue, alpha=0.4, label="children", linewidths=0, zorder=2,
+    )  # fmt: skip
     axes.scatter(
         subjects["height, m"], subjects[other], s=45, color=orange, marker="D", edgecolors="white",
         label="subjects of the originals", zorder=3,

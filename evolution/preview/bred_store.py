@@ -62,7 +62,8 @@ class BredStore:
         """Which rows an operator has changed; one of `OPERATORS`."""
         names = [str(label).split("+") for label in self.labels.categories]
         has = np.array([operator in label for label in names], bool)
-        return has[self.labels.codes]
+        changed: Bool[np.ndarray, "rows"] = has[self.labels.codes]
+        return changed
 
     def parents(self, store: PoseStore, rows: Int64[np.ndarray, "members"], limits: JointLimits) -> Parents:
         """Rows of the store as parents, with the bodies and grounds that the run knew them by.

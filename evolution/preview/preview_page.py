@@ -171,7 +171,7 @@ def _add_each(
         donor = store.provenance.donor_of(int(lineage.parent_b[0]))
         limb = "" if donor is None else f" and a limb of {donor[0]}, row {donor[1]}"
         captions.append(
-            f"Row {row}, of row{'s' if len(parents) > 1 else ''} {whose}{limb}, by {operators_in_words(lineage.operator[0])}"
+            f"Row {row}, of row{'s' if len(parents) > 1 else ''} {whose}{limb}, by {operators_in_words(str(lineage.operator[0]))}"
         )
     for start in range(0, len(images), 2):  # two side by side where there is room
         report.images(images[start : start + 2], captions[start : start + 2])
