@@ -368,7 +368,7 @@ class PoseTrainingSettings(RunSettings, frozen=True, kw_only=True):
 
     panels: ClassVar[Mapping[str, str | None]] = {
         **RunSettings.panels,
-        **dict.fromkeys(("validation_poses", "evolved_share", "store_weights"), "Data"),
+        **dict.fromkeys(("validation_poses", "evolved_share", "evolved_warm_up", "store_weights"), "Data"),
     }
 
     gradient_clip: GradientClip = 1.0
@@ -406,11 +406,18 @@ class PoseTrainingSettings(RunSettings, frozen=True, kw_only=True):
             Meta(
                 ge=0,
                 lt=1,
-                description="Share of evolved poses among the draws; all rows alike if left out.",
+                description="Share of evolved poses among the draws; half if left out and there are any.",
             ),
         ]
         | None
     ) = None
+    evolved_warm_up: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Steps over which that share grows from 0: short trainings learn the recorded poses first, and lose nothing on them.",
+        ),
+    ] = 5000
     store_weights: Annotated[
         tuple[Annotated[float, Meta(gt=0)], ...],
         Meta(

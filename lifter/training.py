@@ -36,6 +36,8 @@ from evolift.training.run_folder import checkpoint_record, run_folder, run_recor
 from evolift.training.trainer import Batch, StageModule, StepData, train
 
 VALIDATION_BATCH = 1024
+EVOLVED_SHARE = 0.5
+"""Share of evolved poses where none is asked for and there are any."""
 # Place of a random stream; training batches have (step, rank), whose fourth number is 0.
 VALIDATION_NOISE = (0, 0, 0, 2)
 
@@ -208,10 +210,17 @@ def open_data(
             table = store.table()
         unbred = table["generation"].to_numpy() == 0 if "generation" in table else np.ones(len(table), bool)
         held_out.append(PosePart(path, np.flatnonzero(unbred), skeleton))
-    if training.evolved_share is not None:
-        original, evolved = _shared(original, evolved, training.evolved_share)
+    if training.evolved_share is not None or (original and evolved):
+        share = EVOLVED_SHARE if training.evolved_share is None else training.evolved_share
+        original, evolved = _shared(original, evolved, share)
     parts = original + evolved
-    return LifterData(Mixture([part for part, _ in parts], [weight for _, weight in parts]), tuple(held_out))
+    mixture = Mixture(
+        [part for part, _ in parts],
+        [weight for _, weight in parts],
+        len(original) or None,
+        training.evolved_warm_up,
+    )
+    return LifterData(mixture, tuple(held_out))
 
 
 def _shared(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from evolift.posedata.camera import camera_to_world
@@ -205,6 +205,8 @@ class Mixture:
     Args:
         parts: at least one.
         weights: one per part, positive; normalised here.
+        first: how many of the parts are drawn from the start; the share of the later ones grows over the warm-up. None for all.
+        warm_up: steps of it.
 
     Raises:
         InputError: a weight is not positive or their number is another one.
@@ -212,12 +214,26 @@ class Mixture:
 
     parts: Sequence[PosePart]
     weights: Sequence[float]
+    first: int | None = None
+    warm_up: int = 0
 
     def __post_init__(self) -> None:
         if not self.parts or len(self.parts) != len(self.weights):
             raise InputError(f"{len(self.parts)} sets of poses cannot have {len(self.weights)} weights")
         if not all(weight > 0 for weight in self.weights):
             raise InputError("weights of pose stores must be positive")
+
+    def shares(self, step: int) -> Float64[Tensor, "parts"]:
+        """Share of the draws that each part gets at a step."""
+        weights = torch.tensor(self.weights, dtype=torch.float64)
+        weights = weights / weights.sum()
+        late = weights[self.first :] if self.first is not None else weights[:0]
+        if step < self.warm_up and len(late):
+            share = late.sum()
+            grown = share * step / self.warm_up
+            early = weights[: self.first] * ((1 - grown) / (1 - share))
+            weights = torch.cat([early, late * (step / self.warm_up)])
+        return weights
 
     def draw(
         self, count: int, step: int, seed: int, generator: torch.Generator
@@ -228,7 +244,7 @@ class Mixture:
             The bodies of each part that got any, in the order of the parts.
         """
         place = torch.rand(2, count, generator=generator, dtype=torch.float64)
-        share = torch.tensor(self.weights, dtype=torch.float64).cumsum(0)
+        share = self.shares(step).cumsum(0)
         chosen = torch.searchsorted(share / share[-1], place[0]).clamp(max=len(self.parts) - 1)
         drawn = []
         for number, part in enumerate(self.parts):

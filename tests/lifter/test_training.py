@@ -197,15 +197,31 @@ def test_shares_of_evolved_poses(evolved_store) -> None:
 
     every = mixture()
     assert [len(part) for part in every.parts] == [40, 40]
-    assert every.weights[0] == every.weights[1]
+    np.testing.assert_allclose(every.weights, [0.5, 0.5])
     np.testing.assert_allclose(mixture(evolved_share=0.25).weights, [0.75, 0.25])
     assert [len(part) for part in mixture(evolved_share=0.0).parts] == [40]
 
 
 def test_stores_are_mixed_by_rows_and_weights(tiny_store, evolved_store) -> None:
     settings = QUICK.replaced(split=NONE, store_weights=(2.0, 1.0))
+    assert open_data([tiny_store], H36M17, settings.replaced(store_weights=())).mixture.weights == [64.0]
     mixture = open_data([tiny_store, evolved_store], H36M17, settings).mixture
-    assert list(mixture.weights) == [128.0, 40.0, 40.0]
+    np.testing.assert_allclose(mixture.weights, [0.5 * 128 / 168, 0.5 * 40 / 168, 0.5])
+
+
+def test_the_share_of_evolved_poses_grows_over_the_warm_up(tiny_store, evolved_store) -> None:
+    settings = QUICK.replaced(split=NONE, evolved_share=0.4, evolved_warm_up=100)
+    mixture = open_data([tiny_store, evolved_store], H36M17, settings).mixture
+    for step, share in ((0, 0.0), (25, 0.1), (50, 0.2), (99, 0.396), (100, 0.4), (10_000, 0.4)):
+        shares = mixture.shares(step)
+        assert float(shares.sum()) == pytest.approx(1)
+        assert float(shares[2]) == pytest.approx(share)
+        assert float(shares[0] / shares[1]) == pytest.approx(64 / 40)
+    drawn = [len(bodies) for _, bodies in mixture.draw(20_000, 50, 0, torch.Generator().manual_seed(0))]
+    assert drawn[2] / 20_000 == pytest.approx(0.2, abs=0.01)
+    assert len(mixture.draw(1000, 0, 0, torch.Generator().manual_seed(0))) == 2, "none at the start"
+    at_once = open_data([tiny_store, evolved_store], H36M17, settings.replaced(evolved_warm_up=0)).mixture
+    assert float(at_once.shares(0)[2]) == pytest.approx(0.4)
 
 
 def test_clips_to_validate_on_are_drawn_with_the_seed_of_the_run(evolved_store) -> None:

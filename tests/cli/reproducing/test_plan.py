@@ -138,7 +138,7 @@ def test_letters_become_options() -> None:
     evolved = stage_of(plan, 14, "lifter train")
     assert evolved.before[0].command == "evolve"
     plain = stage_of(plan, 13, "lifter train")
-    assert evolved.options == plain.options | {"evolved-share": 0.5}
+    assert evolved.options == plain.options | {"evolved-share": 0.5, "evolved-warm-up": 0}
 
 
 def test_extra_data_adds_the_validation_split_and_is_scored_on_the_test_split_alone(
