@@ -133,6 +133,7 @@ def _rounds(
         seed=evolution.seed,
         split=Split(validation_share=0.0),
         evolved_share=loop.evolved_share,
+        evolved_warm_up=0,  # a round is short, and what its poses gain must show
     )
     scored = validation or [source]
     pairs = scored_pairs(training.pairs)
