@@ -45,12 +45,14 @@ class ChainOutput(NamedTuple):
         joints_2d: pixels of the image.
         confidence: of the detector, in (0, 1].
         detection: all that the detector says.
+        sigma: how sure the lifter is of each 3D joint, mm (see `evolift.lifter.joint_uncertainty`); None if it does not tell.
     """
 
     joints_3d: Float[Tensor, "batch joints out"]
     joints_2d: Float[Tensor, "batch joints 2"]
     confidence: Float[Tensor, "batch joints"]
     detection: DetectorOutput
+    sigma: Float[Tensor, "batch joints"] | None = None
 
 
 class ChainModel(CheckpointedModel):
@@ -140,7 +142,8 @@ class ChainModel(CheckpointedModel):
         seen = rotate_with_crop(pixels, image_from_crop, size)
         if self.lifter.settings.input_axes == 3:
             seen = torch.cat([seen, detection.joints[..., 2:] * DEPTH_RANGE], -1)
-        return ChainOutput(self.lifter.lift(seen, None, size), pixels, detection.confidence, detection)
+        lifted = self.lifter.lift_with_sigma(seen, None, size)
+        return ChainOutput(lifted.joints, pixels, detection.confidence, detection, lifted.sigma)
 
     def lift_labels(
         self,

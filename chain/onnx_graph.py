@@ -13,6 +13,7 @@ from evolift.lifter.onnx_graph import (
     pose_or_depth,
     pose_output,
     refuse_folded,
+    sigma_output,
 )
 from evolift.lifter.refiner import Refined, RefinerModel
 from evolift.training.onnx_file import OnnxGraph
@@ -35,14 +36,15 @@ class ChainGraph(nn.Module):
         crop: UInt8[Tensor, "batch height width 3"],
         image_from_crop: Float[Tensor, "batch 2 3"],
         image_size: Float[Tensor, "batch 2"] | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Pose (or depth alone) in mm, joints in pixels of the image, confidence."""
+    ) -> tuple[Tensor, ...]:
+        """Pose (or depth alone) in mm, joints in pixels of the image, confidence, and sigma in mm if the lifter tells it."""
         if image_size is None:
             # A lifter of normalisation `box` does not see where in the image the person is.
             image_size = image_from_crop.new_zeros((image_from_crop.shape[0], 2))
         found = self.chain(self.chain.detector.scale_images(crop), image_from_crop, image_size)
         joints = found.joints_3d if self.refiner is None else self.refiner(found.joints_3d)
-        return pose_or_depth(self.chain.lifter, joints), found.joints_2d, found.confidence
+        answer = (pose_or_depth(self.chain.lifter, joints), found.joints_2d, found.confidence)
+        return answer if found.sigma is None else (*answer, found.sigma)
 
 
 def chain_graph(chain: ChainModel, refiner: RefinerModel | None = None) -> OnnxGraph:
@@ -64,6 +66,6 @@ def chain_graph(chain: ChainModel, refiner: RefinerModel | None = None) -> OnnxG
         "chain",
         ChainGraph(chain.eval(), refiner),
         (*crop_inputs(chain.detector), *camera_input(chain.lifter)),
-        (pose_output(chain.lifter), *detection_outputs(chain.detector)),
+        (pose_output(chain.lifter), *detection_outputs(chain.detector), *sigma_output(chain.lifter)),
         seen | lifted | {"units": units},
     )

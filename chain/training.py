@@ -17,6 +17,7 @@ from evolift.detector2d.losses import joint_loss, spread_loss
 from evolift.detector2d.occluder_choice import Occluders, chosen_occluders, told_occluders
 from evolift.detector2d.samples import MixedBatches, batches_in_order, crop_settings
 from evolift.detector2d.training import read_sources
+from evolift.lifter.joint_uncertainty import laplace_loss
 from evolift.lifter.normalisation import MM_PER_M
 from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
@@ -89,6 +90,9 @@ class ChainModule(StageModule):
             parts["bones_2d"] = bones.mean() * settings.bone_weight * settings.weight_2d
         target, known = batch["joints_3d"], batch["has_3d"]
         parts["3d"] = joint_loss_3d(output.joints_3d, target, known) * settings.weight_3d
+        if output.sigma is not None and settings.lifter_learning_rate > 0:
+            # The joints are taught by the loss above; of this one the lifter learns how far off they now are.
+            parts["sigma_3d"] = sigma_loss_3d(output, target, known, skeleton.root) * settings.weight_3d
         if settings.weight_bones_3d:
             bones_3d = bone_loss_3d(output.joints_3d, target, known, skeleton)
             parts["bones_3d"] = bones_3d * settings.weight_bones_3d
@@ -168,6 +172,16 @@ def joint_loss_3d(
     target = torch.where(target.isfinite(), target, prediction.detach())
     distance = (prediction - target).abs().sum((1, 2)) / MM_PER_M
     return (distance * known).mean()
+
+
+def sigma_loss_3d(
+    output: ChainOutput, target: Float[Tensor, "batch joints 3"], known: Bool[Tensor, "batch"], root: int
+) -> Float[Tensor, ""]:
+    """`laplace_loss` of the chain's sigma alone, whose joints get no gradient; other arguments as of `joint_loss_3d`."""
+    assert output.sigma is not None
+    axes = [2] if output.joints_3d.shape[-1] == 1 else [0, 1, 2]
+    target = torch.where(known[:, None, None], target[..., axes], torch.nan)
+    return laplace_loss(output.joints_3d.detach(), output.sigma, target, root)
 
 
 def bone_loss_3d(

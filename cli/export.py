@@ -31,10 +31,10 @@ def export(checkpoint: Path, refiner: Path | None, output: Path, overwrite: bool
 
     \b
       detector  crop, image_from_crop [, ...]     -> joints_2d, confidence [, depth]
-      lifter    joints_2d, visibility [, image_size]  -> joints_3d
-      chain     crop, image_from_crop [, image_size]  -> joints_3d, joints_2d, confidence
+      lifter    joints_2d, visibility [, image_size]  -> joints_3d [, sigma]
+      chain     crop, image_from_crop [, image_size]  -> joints_3d, joints_2d, confidence [, sigma]
 
-    image_size is taken by lifters of normalisation `screen`. The file is run with onnxruntime before it is kept, with
+    image_size is taken by lifters of normalisation `screen`, sigma is given by those of --loss nll. The file is run with onnxruntime before it is kept, with
     batches of 1 and 3: poses may differ from torch's by 0.1 mm, 2D joints by 1/10000 of the crop's width, confidence by
     1/10000. Needs the extra onnx, see `evolift doctor`. examples/predict_onnx.py shows how to use it.
 

@@ -126,12 +126,9 @@ def taken_settings(settings: type[SomeSettings], options: dict[str, Any], **give
 
 
 def flat_fields(settings: type[Settings]) -> Iterator[FieldInfo]:
-    """The fields of a settings class, those of settings inside it in their place."""
-    for field in msgspec.structs.fields(settings):
-        if _is_settings(field.type):
-            yield from flat_fields(field.type)
-        else:
-            yield field
+    """The fields of a settings class that can be options, those of settings inside it in their place."""
+    for field, _ in _fields_in_panels(settings):
+        yield field
 
 
 def _fields_in_panels(settings: type[Settings]) -> Iterator[tuple[FieldInfo, str | None]]:
@@ -139,7 +136,7 @@ def _fields_in_panels(settings: type[Settings]) -> Iterator[tuple[FieldInfo, str
     for field in msgspec.structs.fields(settings):
         if _is_settings(field.type):
             yield from _fields_in_panels(field.type)
-        else:
+        elif field.name not in settings.derived:
             yield field, settings.panels.get(field.name, settings.panel)
 
 

@@ -79,7 +79,7 @@ def rows(settings: type[Settings], inside: str = "") -> Iterator[str]:
         told = _told(field.type)
         cells = (
             f"`{inside}{field.name}`",
-            f"`{flag_of(told.get('flag', field.name))}`",
+            "(none)" if field.name in settings.derived else f"`{flag_of(told.get('flag', field.name))}`",
             _default(field.default),
             allowed(field.type),
             told.get("description", ""),

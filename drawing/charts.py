@@ -263,3 +263,26 @@ def plot_reliability(axes: Axes, curve: pd.DataFrame) -> None:
         curve["confidence"], curve["correct"], s=20 + 400 * share, color=colour, alpha=0.7, linewidths=0
     )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="part that is right", aspect="equal")
+
+
+def plot_error_reliability(axes: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
+    """How far joints are off, against how far off they are said to be; on the diagonal they agree, above it too much was promised.
+
+    Args:
+        axes: ordinary axes.
+        curves: by name, columns `expected` and `error` (mm), a row per group of joints.
+    """
+    limit = 1.05 * max(float(curve[["expected", "error"]].to_numpy().max()) for curve in curves.values())
+    axes.plot([0, limit], [0, limit], color=hexadecimal(INK_COLOUR), linewidth=0.8, linestyle=":")
+    for number, (name, curve) in enumerate(curves.items()):
+        axes.plot(
+            curve["expected"],
+            curve["error"],
+            color=_series_colour(number),
+            marker=_MARKERS[number],
+            linestyle=_DASHES[number],
+            label=name,
+        )
+    axes.set(xlim=(0, limit), ylim=(0, limit), aspect="equal")
+    axes.set(xlabel="error that sigma says, mm (mean)", ylabel="error that there is, mm (mean)")
+    axes.legend(fontsize=8, frameon=False)

@@ -21,6 +21,8 @@ LINE_PER_SIDE = 1 / 160
 """Width of a bone as a part of the image's shorter side; at least one pixel."""
 TEXT_PER_SIDE = 1 / 28
 """Height of capital letters as a part of the image's shorter side."""
+_SIGMA_IN_WORDS = "disc: one sigma of the 3D joint"
+_DISC_OPACITY = 0.4
 _FARTHEST = 1e9  # pixels; differences of larger ones could overflow
 _SHIFT = 4  # OpenCV takes coordinates as integers of 1/16 pixel
 
@@ -32,6 +34,7 @@ def draw_joints(
     *,
     visibility: UInt8[np.ndarray, "*people joints"] | None = None,
     confidence: Float[np.ndarray, "*people joints"] | None = None,
+    sigma_px: Float[np.ndarray, "*people joints"] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A copy of an image with one or several skeletons on it, lines scaled to the image.
 
@@ -44,16 +47,55 @@ def draw_joints(
         skeleton: of the joints.
         visibility: 0 unlabelled, 1 hidden, 2 visible; all visible if None.
         confidence: 0 to 1; joints below `VISIBLE_CONFIDENCE` are drawn as hidden ones.
+        sigma_px: radii of translucent discs that show how sure the 3D joints are, see `sigma_in_pixels`; words in a corner tell what they
+            are. NaN for none.
 
     Raises:
         ValueError: shapes do not fit each other or the skeleton, or the image is not RGB uint8.
     """
-    joints, seen = _people(image, joints_2d, skeleton, visibility, confidence)
+    joints, seen = _people(image, joints_2d, skeleton, visibility, confidence, sigma_px)
     canvas = np.ascontiguousarray(image).copy()
     width = max(1, round(min(image.shape[:2]) * LINE_PER_SIDE))
+    if sigma_px is not None:
+        canvas = _with_discs(
+            canvas, joints, np.where(seen == UNLABELLED, np.nan, sigma_px.reshape(seen.shape)), skeleton
+        )
     for person, person_seen in zip(joints, seen, strict=True):
         _draw_person(canvas, person, person_seen, skeleton, width)
+    if sigma_px is not None:
+        _write(canvas, _SIGMA_IN_WORDS, (0, image.shape[0]), max(1, width // 2), INK_COLOUR)
     return canvas
+
+
+def sigma_in_pixels(
+    joints_2d: Float[np.ndarray, "*people joints 2"],
+    joints_3d: Float[np.ndarray, "*people joints 3"],
+    sigma_mm: Float[np.ndarray, "*people joints"] | None,
+) -> Float[np.ndarray, "*people joints"] | None:
+    """How large the sigma of 3D joints is in the image, in the scale that the person has there.
+
+    The scale is that of x and y of the 3D joints to the 2D ones, of all joints that have both.
+
+    Args:
+        joints_2d: pixels, NaN where unknown.
+        joints_3d: mm, in the frame of the camera, NaN where unknown.
+        sigma_mm: of each joint; None gives None.
+
+    Returns:
+        Radii in pixels; NaN for people whose scale is not known.
+    """
+    if sigma_mm is None:
+        return None
+    plane = joints_3d[..., :2].astype(np.float64)
+    known = np.isfinite(joints_2d).all(-1) & np.isfinite(plane).all(-1)
+    spreads = []
+    for points in (joints_2d, plane):
+        kept = np.where(known[..., None], points, 0).astype(np.float64)
+        middle = kept.sum(-2, keepdims=True) / np.maximum(known.sum(-1), 1)[..., None, None]
+        spreads.append(np.where(known[..., None], kept - middle, 0.0) ** 2)
+    pixels, mm = (spread.sum((-2, -1)) for spread in spreads)
+    scale = np.sqrt(pixels / np.where(mm > 0, mm, np.nan))
+    return np.asarray(sigma_mm * scale[..., None])
 
 
 def draw_box(
@@ -125,6 +167,7 @@ def _people(
     skeleton: Skeleton,
     visibility: UInt8[np.ndarray, "*people joints"] | None,
     confidence: Float[np.ndarray, "*people joints"] | None,
+    sigma_px: Float[np.ndarray, "*people joints"] | None,
 ) -> tuple[Float[np.ndarray, "people joints 2"], UInt8[np.ndarray, "people joints"]]:
     """Joints of all people and how each is to be drawn (0 not, 1 hollow, 2 filled)."""
     _check_image(image)
@@ -133,7 +176,7 @@ def _people(
             f"joints of skeleton {skeleton.name} must end in ({len(skeleton)}, 2) (got {joints_2d.shape})"
         )
     seen = np.full(joints_2d.shape[:-1], VISIBLE, np.uint8)
-    for name, values in (("visibility", visibility), ("confidence", confidence)):
+    for name, values in (("visibility", visibility), ("confidence", confidence), ("sigma_px", sigma_px)):
         if values is not None and values.shape != seen.shape:
             raise ValueError(f"{name} must have shape {seen.shape} (got {values.shape})")
     if visibility is not None:
@@ -169,6 +212,25 @@ def _draw_person(
         _disc(canvas, point, radius, colours[joint])
         if seen[joint] == HIDDEN:
             _disc(canvas, point, radius * 0.55, HALO_COLOUR)
+
+
+def _with_discs(
+    canvas: UInt8[np.ndarray, "height width 3"],
+    joints: Float[np.ndarray, "people joints 2"],
+    radii: Float[np.ndarray, "people joints"],
+    skeleton: Skeleton,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Translucent discs, small ones on large ones and not darker there; radii that are not finite have none."""
+    full = canvas.copy()
+    colours, largest = joint_colours(skeleton), float(np.hypot(*canvas.shape[:2]))
+    for place in np.argsort(-radii, axis=None, kind="stable"):
+        person, joint = divmod(int(place), len(skeleton))
+        if radii[person, joint] > 0:
+            _disc(full, joints[person, joint], min(float(radii[person, joint]), largest), colours[joint])
+    mixed: UInt8[np.ndarray, "height width 3"] = cv2.addWeighted(
+        full, _DISC_OPACITY, canvas, 1 - _DISC_OPACITY, 0
+    )
+    return mixed
 
 
 def _line(

@@ -8,6 +8,7 @@
   const RESET = { yaw: 0.35, pitch: 0.15, zoom: 1 };
   const [MIN_CONFIDENCE, GRID_MM, APART_MM] = [0.3, 250, 1000];
   const state = { ...RESET, frame: 0, person: data.people[0], marked: -1, playing: null };
+  const HAS_SIGMA = data.frames.some((one) => one.people.some((p) => p.sigma));
   const images = data.frames.map((frame) => {
     if (!frame.image) return null;
     const image = new Image();
@@ -125,6 +126,7 @@
     if (byId("show-grid").checked) drawGrid(context, project);
     if (byId("show-camera").checked) drawCamera(context, project);
     const people = shownPeople(frame());
+    if (byId("show-sigma").checked) people.forEach((shown) => drawSigma(context, shown, project));
     const size = isCrowd() ? Math.max(1, ...people.map(([one]) => reach(one))) : bounds.radius;
     const parts = people.flatMap((shown) => partsOf(shown, project, Math.max(3, 0.035 * size)));
     parts.sort((p, q) => q.depth - p.depth).forEach((part) => { // far parts first
@@ -141,6 +143,16 @@
       }
     });
     if (people.length > 1) people.forEach((shown) => nameAbove(context, shown, project));
+  }
+
+  function drawSigma(context, shown, project) { // below the skeletons: a disc as large as the ball of one standard deviation
+    const [one] = shown, colours = skeletonOf(one).colours;
+    if (!one.sigma) return;
+    context.globalAlpha = 0.25;
+    placed(shown).map((point, joint) => point && one.sigma[joint] > 0 && { at: project(point), joint }).filter(Boolean)
+      .sort((p, q) => one.sigma[q.joint] - one.sigma[p.joint])
+      .forEach(({ at, joint }) => disc(context, at, one.sigma[joint] * at.scale, colours[joint]));
+    context.globalAlpha = 1;
   }
 
   const reach = (one) => one.joints3d.reduce((a, p) => (p ? Math.max(a, Math.hypot(...p)) : a), 1);
@@ -247,6 +259,7 @@
     swatch.style.background = skeleton.colours[joint];
     cell(row, skeleton.joints[joint].replaceAll("_", " ")).prepend(swatch);
     [0, 1, 2].forEach((axis) => cell(row, number(point && point[axis], 0)));
+    if (HAS_SIGMA) cell(row, number(one.sigma && one.sigma[joint], 0));
     cell(row, number(one.confidence && one.confidence[joint], 2));
     row.addEventListener("pointerenter", () => setMarked(joint, row));
     row.addEventListener("pointerleave", () => setMarked(-1, row));
@@ -354,7 +367,7 @@
   });
   const VIEWS = { reset: RESET, side: { yaw: Math.PI / 2, pitch: 0 }, top: { yaw: 0, pitch: Math.PI / 2 } };
   Object.entries(VIEWS).forEach(([id, values]) => byId(id).addEventListener("click", () => view(values)));
-  ["show-grid", "show-camera"].forEach((id) => byId(id).addEventListener("change", drawPose));
+  ["show-grid", "show-camera", "show-sigma"].forEach((id) => byId(id).addEventListener("change", drawPose));
   byId("show-everybody").addEventListener("change", () => { bounds = extent(); drawPose(); fillTables(); });
   photoCanvas.addEventListener("click", (event) => {
     const scale = frame().width / photoCanvas.clientWidth;
@@ -371,6 +384,7 @@
 
   byId("person").replaceChildren(...data.people.map((person) => new Option(person, person)));
   byId("person-control").hidden = data.people.length < 2;
+  ["sigma-control", "sigma-meaning", "sigma-head"].forEach((id) => { byId(id).hidden = !HAS_SIGMA; });
   byId("everybody-control").hidden = !data.frames.some((one) => one.people.length > 1);
   if (data.frames.length > 1 && data.frames.every((one) => one.image)) {
     byId("thumbnails").replaceChildren(...data.frames.map(thumbnail));

@@ -80,6 +80,7 @@ class PosePageItem:
         readings: shown in a table.
         root_3d: where the root joint is in the camera's frame, mm; None or NaN where that is not known.
         notes: sentences on this person in this image, shown with it.
+        sigma_mm: how sure each of joints_3d is, its standard deviation along each axis, NaN where unknown; or None.
 
     Raises:
         ValueError: shapes do not fit the skeleton, or the image is not RGB uint8.
@@ -96,6 +97,7 @@ class PosePageItem:
     readings: Sequence[Reading] = ()
     root_3d: Float[np.ndarray, "3"] | None = None
     notes: Sequence[str] = ()
+    sigma_mm: Float[np.ndarray, "joints"] | None = None
 
     def __post_init__(self) -> None:
         joints = len(self.skeleton)
@@ -104,6 +106,7 @@ class PosePageItem:
             ("joints_3d", (joints, 3)),
             ("confidence", (joints,)),
             ("root_3d", (3,)),
+            ("sigma_mm", (joints,)),
         ):
             value = getattr(self, name)
             if value is not None and np.shape(value) != shape:
@@ -256,9 +259,8 @@ def _person_data(item: PosePageItem) -> dict[str, object]:
         "skeleton": item.skeleton.name,
         "joints2d": None if item.joints_2d is None else _points(item.joints_2d),
         "joints3d": _points(item.joints_3d),
-        "confidence": None
-        if item.confidence is None
-        else [round(float(value), 3) if math.isfinite(value) else None for value in item.confidence],
+        "confidence": _numbers(item.confidence, 3),
+        "sigma": _numbers(item.sigma_mm, 1),
         "root": None if item.root_3d is None else _points(item.root_3d[None])[0],
         "notes": list(item.notes),
         "readings": [
@@ -274,6 +276,13 @@ def _person_data(item: PosePageItem) -> dict[str, object]:
             for reading in item.readings
         ],
     }
+
+
+def _numbers(values: Float[np.ndarray, "joints"] | None, digits: int) -> list[float | None] | None:
+    """Rounded numbers, None for those that are not finite."""
+    if values is None:
+        return None
+    return [round(float(value), digits) if math.isfinite(value) else None for value in values]
 
 
 def _points(points: Float[np.ndarray, "joints axes"]) -> list[list[float] | None]:

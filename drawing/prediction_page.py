@@ -98,6 +98,7 @@ def _item(
         person,
         readings,
         predictions.root_3d[row],
+        sigma_mm=None if predictions.sigma_mm is None else predictions.sigma_mm[row],
     )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from evolift.lifter.data.pairs import Pairs, fixed_pairs
 from evolift.lifter.data.pose_source import PosePart
+from evolift.lifter.joint_uncertainty import LiftedJoints, expected_error
 from evolift.lifter.lifter import Lifter
 from evolift.lifter.protocol import (
     Protocol,
@@ -25,6 +26,7 @@ from evolift.lifter.protocol import (
     scored_skeleton,
     thinned,
 )
+from evolift.lifter.reliability import calibration_error, reliability
 from evolift.lifter.settings import EVALUATION_PAIRS, EVERYTHING_SCORED, PairSettings, ProtocolSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath
@@ -121,13 +123,17 @@ def scored_pairs(pairs: PairSettings) -> PairSettings:
     return pairs.replaced(ring=EVALUATION_PAIRS.ring, flip=False, missing=0.0, missing_limbs=0.0, swapped=0.0)
 
 
-@torch.no_grad()
 def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[Tensor, "pairs joints 3"]:
     """Root-relative joints, mm; a lifter of target `z` gets x and y from the truth, and so is scored on z alone.
 
     Raises:
         InputError: the lifter is of another skeleton.
     """
+    return _predicted(model, tests, flip_test=flip_test).joints
+
+
+@torch.no_grad()
+def _predicted(model: Lifter, tests: TestSet, *, flip_test: bool) -> LiftedJoints:
     if model.skeleton != tests.skeleton:
         raise InputError(
             f"the lifter is for {model.skeleton.name}, the poses are {tests.skeleton.name}: open them in its skeleton"
@@ -138,7 +144,7 @@ def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[
         given = torch.cat([given, truth[..., 2:].nan_to_num(0.0)], -1)
     fast = model.folded()
     parts = [
-        fast.lift(
+        fast.lift_with_sigma(
             given[at : at + BLOCK],
             pairs.visibility[at : at + BLOCK],
             pairs.cameras.size[at : at + BLOCK],
@@ -147,14 +153,45 @@ def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[
         )
         for at in range(0, len(pairs), BLOCK)
     ]
-    lifted = torch.cat(parts)
-    return lifted if model.settings.target == "xyz" else torch.cat([truth[..., :2], lifted], -1)
+    joints = torch.cat([part.joints for part in parts])
+    if model.settings.target == "z":
+        joints = torch.cat([truth[..., :2], joints], -1)
+    sigmas = [part.sigma for part in parts if part.sigma is not None]
+    return LiftedJoints(joints, torch.cat(sigmas) if sigmas else None)
+
+
+def expected_and_error(
+    model: Lifter, tests: TestSet
+) -> tuple[Float[Tensor, "pairs joints"], Float[Tensor, "pairs joints"]]:
+    """How far each joint is said to be off, and how far it is, mm; NaN of the root, unlabelled joints and those that are not scored.
+
+    Args:
+        model: that tells how sure it is (`LifterSettings.uncertainty`).
+        tests: the poses.
+
+    Raises:
+        InputError: the lifter is of another skeleton.
+    """
+    return _expected_and_error(model, _predicted(model, tests, flip_test=False), tests)
+
+
+def _expected_and_error(model: Lifter, lifted: LiftedJoints, tests: TestSet) -> tuple[Tensor, Tensor]:
+    assert lifted.sigma is not None
+    error = torch.linalg.vector_norm(lifted.joints - tests.truth, dim=-1)
+    scored = [tests.skeleton.index(joint) for joint in tests.scored.joints]
+    left_out = [j for j in range(len(tests.skeleton)) if j not in scored or j == tests.skeleton.root]
+    error[:, left_out] = torch.nan
+    expected = expected_error(lifted.sigma, model.settings.target_axes)
+    return torch.where(error.isfinite(), expected, torch.nan), error
 
 
 def evaluate_lifters(
     models: Mapping[str, Lifter], tests: TestSet, *, flip_test: bool = False
 ) -> pd.DataFrame:
     """`evolift.posedata.metrics.score_table` of each lifter, one under the other with the column `checkpoint` first.
+
+    Lifters that tell how sure they are of a joint get, in the rows over all poses, `error_over_expected`, the mean error of joints over the
+    one that their sigma says (1 where it is right), and `calibration_error` (mm, see `evolift.lifter.reliability`).
 
     The last columns hold the protocol: what each row is a mean over (`mean_over`), how the lifter's input is normalised,
     what it answers, and those of `evolift.lifter.protocol.Protocol.columns`, alike in all rows.
@@ -167,10 +204,18 @@ def evaluate_lifters(
     tables = []
     kept = [tests.skeleton.index(joint) for joint in tests.scored.joints]
     for name, model in models.items():
-        prediction = predict(model, tests, flip_test=flip_test)
+        lifted = _predicted(model, tests, flip_test=flip_test)
         table = score_table(
-            prediction[:, kept], tests.truth[:, kept], tests.subject, tests.action, tests.scored
+            lifted.joints[:, kept], tests.truth[:, kept], tests.subject, tests.action, tests.scored
         )
+        if lifted.sigma is not None:
+            expected, error = (
+                values[values.isfinite()].double().numpy()
+                for values in _expected_and_error(model, lifted, tests)
+            )
+            is_overall = table["group"] == "all"
+            table.loc[is_overall, "error_over_expected"] = error.mean() / expected.mean()
+            table.loc[is_overall, "calibration_error"] = calibration_error(reliability(expected, error))
         table.insert(0, "checkpoint", name)
         tables.append(table.assign(**_how_lifted(model), flip_test=flip_test))
     scores = pd.concat(tables, ignore_index=True)

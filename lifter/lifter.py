@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from evolift.lifter.joint_uncertainty import LiftedJoints
 from evolift.lifter.normalisation import normalise, turned
 from evolift.lifter.settings import CAMERA_NEEDED, LifterSettings
 from evolift.lifter.straight_view import Lens
@@ -39,6 +40,10 @@ class Lifter(nn.Module, abc.ABC):
     def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
         """Root-relative joints in the camera frame, mm, from input normalised by `settings.normalisation`."""
 
+    def with_sigma(self, inputs: Float[Tensor, "batch joints axes"]) -> LiftedJoints:
+        """As `forward`, with how sure the lifter is of each joint, if it tells (`settings.uncertainty`)."""
+        return LiftedJoints(self(inputs), None)
+
     def lift(
         self,
         joints_2d_px: Float[Tensor, "batch joints axes"],
@@ -59,34 +64,58 @@ class Lifter(nn.Module, abc.ABC):
         Raises:
             InputError: what the normalisation needs is missing.
         """
+        return self.lift_with_sigma(joints_2d_px, visibility, image_size, lens, flip_test=flip_test).joints
+
+    def lift_with_sigma(
+        self,
+        joints_2d_px: Float[Tensor, "batch joints axes"],
+        visibility: UInt8[Tensor, "batch joints"] | None = None,
+        image_size: Float[Tensor, "#batch 2"] | None = None,
+        lens: Lens | None = None,
+        *,
+        flip_test: bool = False,
+    ) -> LiftedJoints:
+        """As `lift`, with how sure the lifter is of each joint, if it tells; a flip test averages that too.
+
+        Raises:
+            InputError: as of `lift`.
+        """
         how = self.settings.normalisation
         if how == "camera":
             return self._lift_turned(joints_2d_px, visibility, lens, flip_test=flip_test)
-        joints: Tensor = self(normalise(joints_2d_px, visibility, image_size, how))
+        lifted = self.with_sigma(normalise(joints_2d_px, visibility, image_size, how))
         if not flip_test:
-            return joints
+            return lifted
         mirror = list(self.skeleton.mirror)
         width = 0.0 if image_size is None else image_size[:, None, 0]
         given = torch.cat([(width - 1 - joints_2d_px[..., 0])[..., None], joints_2d_px[..., 1:]], -1)
         seen = None if visibility is None else visibility[:, mirror]
-        other: Tensor = self(normalise(given[:, mirror], seen, image_size, how))[:, mirror]
-        if self.settings.target == "xyz":
-            other = other * other.new_tensor([-1.0, 1.0, 1.0])
-        return (joints + other) / 2
+        return self._averaged(lifted, self.with_sigma(normalise(given[:, mirror], seen, image_size, how)))
 
     def _lift_turned(
         self, pixels: Tensor, visibility: Tensor | None, lens: Lens | None, *, flip_test: bool
-    ) -> Tensor:
+    ) -> LiftedJoints:
         if lens is None:
             raise InputError(CAMERA_NEEDED)
         inputs, rotation = turned(pixels, visibility, lens)
-        joints: Tensor = self(inputs)
+        lifted = self.with_sigma(inputs)
         if flip_test:
             # The virtual camera is upright and has no lens of its own, so its image is mirrored as it is.
-            mirror = list(self.skeleton.mirror)
-            other: Tensor = self((inputs * inputs.new_tensor([-1.0, 1.0]))[:, mirror])[:, mirror]
-            joints = (joints + other * other.new_tensor([-1.0, 1.0, 1.0])) / 2
-        return joints @ rotation.transpose(-1, -2).to(joints.dtype)
+            mirrored = (inputs * inputs.new_tensor([-1.0, 1.0]))[:, list(self.skeleton.mirror)]
+            lifted = self._averaged(lifted, self.with_sigma(mirrored))
+        # Sigma is the same along all axes, however they are rotated.
+        return lifted._replace(joints=lifted.joints @ rotation.transpose(-1, -2).to(lifted.joints.dtype))
+
+    def _averaged(self, lifted: LiftedJoints, mirrored: LiftedJoints) -> LiftedJoints:
+        """The mean of an answer and the one to the mirrored input."""
+        mirror = list(self.skeleton.mirror)
+        other = mirrored.joints[:, mirror]
+        if self.settings.target == "xyz":
+            other = other * other.new_tensor([-1.0, 1.0, 1.0])
+        sigma = lifted.sigma
+        if sigma is not None and mirrored.sigma is not None:
+            sigma = (sigma + mirrored.sigma[:, mirror]) / 2
+        return LiftedJoints((lifted.joints + other) / 2, sigma)
 
     def folded(self) -> FoldedLifter:
         """A copy for inference: the same answers, faster where the lifter can be made faster."""
@@ -123,10 +152,23 @@ class FoldedLifter(Lifter):
         Raises:
             InputError: a gradient of the inputs is asked for.
         """
-        if torch.is_grad_enabled() and inputs.requires_grad:
-            raise InputError("a folded lifter gives no gradients: use the lifter that it was folded from")
+        self._refuse_gradient(inputs)
         with torch.no_grad():
             return cast(Tensor, self.lifter(inputs))
+
+    def with_sigma(self, inputs: Float[Tensor, "batch joints axes"]) -> LiftedJoints:
+        """As `forward`, with how sure the lifter is of each joint, if it tells.
+
+        Raises:
+            InputError: a gradient of the inputs is asked for.
+        """
+        self._refuse_gradient(inputs)
+        with torch.no_grad():
+            return self.lifter.with_sigma(inputs)
+
+    def _refuse_gradient(self, inputs: Tensor) -> None:
+        if torch.is_grad_enabled() and inputs.requires_grad:
+            raise InputError("a folded lifter gives no gradients: use the lifter that it was folded from")
 
     def folded(self) -> FoldedLifter:
         """Itself."""

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from evolift.lifter.architecture import FORMS
+from evolift.lifter.joint_uncertainty import LiftedJoints, sigma_of_output
 from evolift.lifter.lifter import FoldedLifter, Lifter
 from evolift.lifter.network import Network
 from evolift.lifter.networks.cascade import Cascade
@@ -36,6 +37,8 @@ class LifterModel(Lifter, CheckpointedModel):
 
     Attributes:
         network: the network in metres, in its own joint order; its parameters are all there are.
+        sigma_factor: what the sigma of each joint is multiplied with, see `evolift.lifter.calibration`; the root's is 0. Only of
+            lifters that tell a sigma.
     """
 
     stage = "lifter"
@@ -43,6 +46,7 @@ class LifterModel(Lifter, CheckpointedModel):
     settings: LifterSettings
     order: Tensor
     place: Tensor
+    sigma_factor: Tensor
 
     def __init__(self, settings: LifterSettings) -> None:
         super().__init__()
@@ -51,6 +55,10 @@ class LifterModel(Lifter, CheckpointedModel):
         order = torch.tensor(settings.order)
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("place", order.argsort(), persistent=False)
+        if settings.uncertainty:
+            factor = torch.ones(len(settings.skeleton))
+            factor[settings.skeleton.root] = 0
+            self.register_buffer("sigma_factor", factor)
 
     def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
         """Root-relative joints in the camera frame, mm, from normalised input.
@@ -64,16 +72,23 @@ class LifterModel(Lifter, CheckpointedModel):
         Raises:
             InputError: the number of joints or axes is another one.
         """
-        expected = (len(self.skeleton), self.settings.input_axes)
-        if inputs.shape[1:] != expected:
-            raise InputError(
-                f"this lifter takes {expected[0]} joints of {self.skeleton.name} with {expected[1]} axes, got {tuple(inputs.shape[1:])}"
-            )
-        return self._relative_mm(self.network(self._in_order(inputs)))
+        return self._lifted(self.network(self._in_order(inputs))).joints
+
+    def with_sigma(self, inputs: Float[Tensor, "batch joints axes"]) -> LiftedJoints:
+        """As `forward`, with sigma (batch, joints) in mm if `settings.uncertainty`.
+
+        Raises:
+            InputError: as of `forward`.
+        """
+        return self._lifted(self.network(self._in_order(inputs)))
 
     def stages(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "stages batch joints out"]:
         """As `forward`, the answer of each stage of a cascade; of the other architectures the one answer."""
-        return self._relative_mm(self.network.stages(self._in_order(inputs)))
+        return self.stages_with_sigma(inputs).joints
+
+    def stages_with_sigma(self, inputs: Float[Tensor, "batch joints axes"]) -> LiftedJoints:
+        """As `with_sigma`, (stages, batch, ...): the answer of each stage of a cascade; of the other architectures the one answer."""
+        return self._lifted(self.network.stages(self._in_order(inputs)))
 
     def folded(self) -> FoldedLifter:
         """A copy for inference, its network folded (see `Network.folded`)."""
@@ -82,14 +97,22 @@ class LifterModel(Lifter, CheckpointedModel):
         return FoldedLifter(result)
 
     def _in_order(self, inputs: Tensor) -> Tensor:
+        expected = (len(self.skeleton), self.settings.input_axes)
+        if inputs.shape[1:] != expected:
+            raise InputError(
+                f"this lifter takes {expected[0]} joints of {self.skeleton.name} with {expected[1]} axes, got {tuple(inputs.shape[1:])}"
+            )
         return inputs if self.settings.joint_order == "declared" else inputs[:, self.order]
 
-    def _relative_mm(self, metres: Tensor) -> Tensor:
+    def _lifted(self, output: Tensor) -> LiftedJoints:
+        """What the network's output says: metres, and behind them, if it tells it, how sure it is."""
         if self.settings.joint_order != "declared":
-            metres = metres[..., self.place, :]
-        root = self.skeleton.root
-        relative: Tensor = (metres - metres[..., root : root + 1, :]) * MM_PER_M
-        return relative
+            output = output[..., self.place, :]
+        axes, root, sigma = self.settings.target_axes, self.skeleton.root, None
+        if self.settings.uncertainty:
+            sigma = sigma_of_output(output[..., axes], axes) * self.sigma_factor
+            output = output[..., :axes]
+        return LiftedJoints((output - output[..., root : root + 1, :]) * MM_PER_M, sigma)
 
 
 def _build(settings: LifterSettings) -> Network:

@@ -30,14 +30,15 @@ class LifterGraph(nn.Module):
         joints_2d: Float[Tensor, "batch joints axes"],
         visibility: UInt8[Tensor, "batch joints"],
         camera: Tensor | None = None,
-    ) -> tuple[Tensor]:
-        """Root-relative joints, (batch, joints, 3), or depth alone, (batch, joints); mm."""
+    ) -> tuple[Tensor, ...]:
+        """Root-relative joints, (batch, joints, 3), or depth alone, (batch, joints), and sigma if the lifter tells it; mm."""
         if self.lifter.settings.normalisation == "camera":
             assert camera is not None  # one of the graph's inputs
-            lifted = self.lifter.lift(joints_2d, visibility, None, Lens(camera))
+            lifted = self.lifter.lift_with_sigma(joints_2d, visibility, None, Lens(camera))
         else:
-            lifted = self.lifter.lift(joints_2d, visibility, camera)
-        return (pose_or_depth(self.lifter, lifted),)
+            lifted = self.lifter.lift_with_sigma(joints_2d, visibility, camera)
+        joints = pose_or_depth(self.lifter, lifted.joints)
+        return (joints,) if lifted.sigma is None else (joints, lifted.sigma)
 
 
 def pose_or_depth(lifter: Lifter, lifted: Float[Tensor, "batch joints out"]) -> Tensor:
@@ -76,7 +77,7 @@ def lifter_graph(lifter: Lifter) -> OnnxGraph:
         "lifter",
         LifterGraph(lifter.eval()),
         inputs,
-        (pose_output(lifter),),
+        (pose_output(lifter), *sigma_output(lifter)),
         pose_description(lifter) | {"skeleton": lifter.skeleton.to_dict()},
     )
 
@@ -130,12 +131,24 @@ def pose_output(lifter: Lifter) -> GraphOutput:
     return GraphOutput("depth", meaning, TOLERANCE * 1000)
 
 
+def sigma_output(lifter: Lifter) -> tuple[GraphOutput, ...]:
+    """How sure the lifter is of each joint, the last output of any graph that ends with one that tells."""
+    if not lifter.settings.uncertainty:
+        return ()
+    root = lifter.skeleton.joints[lifter.skeleton.root]
+    meaning = (
+        f"float32 (batch, joints): standard deviation of each joint along each axis, mm; 0 of the {root}"
+    )
+    return (GraphOutput("sigma", meaning, TOLERANCE * 1000),)
+
+
 def pose_description(lifter: Lifter) -> dict[str, Any]:
     """What a user of such a graph has to know to read the answer."""
     settings = lifter.settings
     seen = "; that of a camera that looks straight at the person" if settings.normalisation == "box" else ""
     return {
-        "units": {"joints_2d": "px", pose_output(lifter).name: "mm"},
+        "units": {"joints_2d": "px"}
+        | {one.name: "mm" for one in (pose_output(lifter), *sigma_output(lifter))},
         "frame": CAMERA_FRAME + seen,
         "normalisation": settings.normalisation,
         "normalisation_is_inside_the_graph": True,

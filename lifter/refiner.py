@@ -12,6 +12,7 @@ from typing import cast
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from evolift.lifter.joint_uncertainty import LiftedJoints
 from evolift.lifter.lifter import FoldedLifter, Lifter
 from evolift.lifter.networks.martinez import DenseLayer, with_folded_layers
 from evolift.lifter.normalisation import MM_PER_M
@@ -127,6 +128,11 @@ class Refined(Lifter):
         """Root-relative joints in the camera frame, mm, from input as the lifter takes it."""
         refined: Tensor = self.refiner(self.lifter(inputs))
         return refined
+
+    def with_sigma(self, inputs: Float[Tensor, "batch joints axes"]) -> LiftedJoints:
+        """As `forward`; how sure the lifter is of a joint stays what it was before the refiner."""
+        lifted = self.lifter.with_sigma(inputs)
+        return lifted._replace(joints=self.refiner(lifted.joints))
 
     def folded(self) -> FoldedLifter:
         """A copy for inference, of folded lifter and refiner."""

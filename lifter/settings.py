@@ -46,6 +46,7 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
     """
 
     panel: ClassVar[str | None] = "Network"
+    derived: ClassVar[frozenset[str]] = frozenset({"uncertainty"})
 
     architecture: Annotated[
         Architecture,
@@ -104,6 +105,10 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
             description="Inside the network: declared (the skeleton's), published (pair after pair), or all joints by name, with commas between."
         ),
     ] = "declared"
+    uncertainty: Annotated[
+        bool,
+        Meta(description="It says how sure it is of each joint; so does whatever the `loss` nll trains."),
+    ] = False
 
     def replaced(self, **values: Any) -> LifterSettings:
         """A copy with other values for some fields; of another architecture, it has that one's sizes."""
@@ -169,9 +174,14 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
         return joint_order(self.joint_order, self.skeleton)
 
     @property
-    def output_axes(self) -> int:
-        """Number of output values per joint: 3 (xyz), or 1 (depth alone)."""
+    def target_axes(self) -> int:
+        """Number of coordinates per joint of the answer: 3 (xyz), or 1 (depth alone)."""
         return 3 if self.target == "xyz" else 1
+
+    @property
+    def output_axes(self) -> int:
+        """Number of values per joint that the network gives: the coordinates, and one more with `uncertainty`."""
+        return self.target_axes + self.uncertainty
 
 
 class RefinerSettings(Settings, frozen=True, kw_only=True):
@@ -374,7 +384,10 @@ class PoseTrainingSettings(RunSettings, frozen=True, kw_only=True):
     gradient_clip: GradientClip = 1.0
     average_decay: AverageDecay = 0.999
     loss: Annotated[
-        Literal["mse", "l1"], Meta(description="Of joints in metres; mse is the published one.")
+        Literal["mse", "l1", "nll"],
+        Meta(
+            description="Of joints in metres; mse is the published one, nll makes a lifter that says how sure it is of each joint too."
+        ),
     ] = "l1"
     learning_rate: LearningRate = 2e-3
     schedule: Annotated[
@@ -469,6 +482,9 @@ def lifter_settings_for(use: str) -> tuple[LifterSettings, LifterTrainingSetting
 class RefinerTrainingSettings(PoseTrainingSettings, frozen=True, kw_only=True):
     """How a refiner is trained."""
 
+    loss: Annotated[
+        Literal["mse", "l1"], Meta(description="Of joints in metres; mse is the published one.")
+    ] = "l1"
     steps: Steps = 50_000
     validate_every: ValidateEvery = 2_000
     views: ViewSettings = ViewSettings()

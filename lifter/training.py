@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from evolift.lifter.data.pairs import PairMaker, as_batch, fixed_pairs
 from evolift.lifter.data.pose_source import Mixture, PosePart
 from evolift.lifter.data.split import split_rows
+from evolift.lifter.joint_uncertainty import laplace_loss
 from evolift.lifter.model import LifterModel
 from evolift.lifter.networks.cascade import Cascade
 from evolift.lifter.normalisation import MM_PER_M
@@ -93,6 +94,10 @@ class PoseModule(StageModule):
         target = torch.where(known, target, prediction.detach())
         distance = F.mse_loss if self.settings.loss == "mse" else F.l1_loss
         loss = distance(prediction / MM_PER_M, target / MM_PER_M)
+        return self.with_bones(loss, prediction, target, known)
+
+    def with_bones(self, loss: Tensor, prediction: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        """A loss of joints and the terms on bones, which leave out coordinates that are not `known`."""
         if self.settings.bone_weight:
             bones = bone_loss(prediction, target, self.skeleton, known.to(prediction)).mean() / MM_PER_M
             loss = loss + self.settings.bone_weight * bones
@@ -101,10 +106,13 @@ class PoseModule(StageModule):
             loss = loss + self.settings.symmetry_weight * symmetry
         return loss
 
+    def losses(self, batch: Batch) -> Sequence[Tensor]:
+        """The loss of each answer that is trained."""
+        return [self.loss(estimate, batch["target"]) for estimate in self.estimates(batch["inputs"])]
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one training batch, a scalar that lightning minimises."""
-        estimates = self.estimates(batch["inputs"])
-        loss = torch.stack([self.loss(estimate, batch["target"]) for estimate in estimates]).mean()
+        loss = torch.stack(list(self.losses(batch))).mean()
         self._losses.append(loss.detach())
         return loss
 
@@ -153,6 +161,23 @@ class LifterModule(PoseModule):
     def estimates(self, inputs: Tensor) -> Sequence[Tensor]:
         """The answer of each stage of a cascade."""
         return self.model.stages(inputs).unbind()
+
+    def losses(self, batch: Batch) -> Sequence[Tensor]:
+        """The loss of each stage; `laplace_loss` instead of that of joints, with `loss` nll."""
+        if self.settings.loss != "nll":
+            return super().losses(batch)
+        lifted = self.model.stages_with_sigma(batch["inputs"])
+        target, known = batch["target"], batch["target"].isfinite()
+        assert lifted.sigma is not None  # see `train_lifter`
+        return [
+            self.with_bones(
+                laplace_loss(joints, sigma, target, self.skeleton.root),
+                joints,
+                torch.where(known, target, joints.detach()),
+                known,
+            )
+            for joints, sigma in zip(lifted.joints, lifted.sigma, strict=True)
+        ]
 
     def networks(self) -> Sequence[nn.Module]:
         """The network inside, or those of all stages, which `estimates` calls without the lifter around them."""
@@ -315,6 +340,7 @@ def train_lifter(
         as_path(output, "output"),
     )
     start_from = None if start_from is None else as_path(start_from, "start_from")
+    lifter = _telling(lifter, training, start_from)
     record = run_record(
         "evolift lifter train",
         lifter,
@@ -340,6 +366,26 @@ def train_lifter(
 
         batches = validation_batches(data.validation, training, to_batch)
         return train(module, StepData(maker, batches, training), output, training, resume=resume)
+
+
+def _telling(
+    lifter: LifterSettings, training: LifterTrainingSettings, start_from: Path | None
+) -> LifterSettings:
+    """The lifter that a loss trains: with nll it says how sure it is.
+
+    Raises:
+        InputError: the loss does not teach what the lifter shall say, or the lifter to begin with does not say it.
+    """
+    is_taught = training.loss == "nll"
+    if lifter.uncertainty and not is_taught:
+        raise InputError(
+            f"this lifter says how sure it is of each joint (`uncertainty`), which `loss` {training.loss} does not teach: train with `loss` nll"
+        )
+    if is_taught and start_from is not None and not LifterModel.load(start_from).settings.uncertainty:
+        raise InputError(
+            f"{start_from}: this lifter does not say how sure it is of each joint, and `loss` nll trains one that does: leave out `start_from`, or train with another `loss`"
+        )
+    return lifter.replaced(uncertainty=is_taught)
 
 
 def started(kind: type[Model], path: Path, settings: Settings) -> Model:

@@ -125,4 +125,5 @@ def _with_every_frame(lifted: Predictions, frames: int) -> PredictionTable:
         camera=spread(lifted.camera, NO_CAMERA),
         cameras=lifted.cameras,
         camera_assumption=lifted.camera_assumption,
+        sigma_mm=None if lifted.sigma_mm is None else spread(lifted.sigma_mm, np.nan),
     )

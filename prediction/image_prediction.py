@@ -322,7 +322,14 @@ def with_people(image: Image, poses: Sequence[PosePrediction], names: Sequence[s
     joints, confidence = (
         np.stack([getattr(pose, name) for pose in poses]) for name in ("joints_2d", "confidence")
     )
-    drawn = draw_joints(image, joints, poses[0].skeleton, confidence=confidence)
+    sigmas = [pose.sigma_px for pose in poses if pose.sigma_px is not None]
+    drawn = draw_joints(
+        image,
+        joints,
+        poses[0].skeleton,
+        confidence=confidence,
+        sigma_px=np.stack(sigmas) if sigmas else None,
+    )
     for pose, name in zip(poses, names, strict=False):
         drawn = draw_box(drawn, np.array(pose.box), label=name)
     return drawn

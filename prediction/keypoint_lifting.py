@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int32
 
+from evolift.lifter.joint_uncertainty import LiftedJoints
 from evolift.lifter.lifter import Lifter
 from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
@@ -89,7 +90,7 @@ def lift_keypoints(
     _require_sizes(lifter, people, source)
     fit, skipped = _fit_rows(people, source)
     used = _without_unsure(people, min_joint_confidence)
-    joints, root = _lifted(lifter.folded(), used, cameras, camera, fit, progress)
+    joints, root, sigma = _lifted(lifter.folded(), used, cameras, camera, fit, progress)
     unseen = fit & ~np.isfinite(joints).all((1, 2))
     skipped += [
         f"{_who(people, row, source)} spans more than a camera with these intrinsics can see: give others"
@@ -112,6 +113,7 @@ def lift_keypoints(
         camera_assumption=camera_assumption,
         provenance=provenance or {},
         time=np.full(len(rows), np.nan) if people.time is None else people.time[rows],
+        sigma_mm=None if sigma is None else sigma[rows],
     )
     return LiftedKeypoints(predictions, tuple(skipped), int(unseen.sum()))
 
@@ -177,8 +179,14 @@ def _lifted(
     camera: Int32[np.ndarray, "rows"],
     fit: Bool[np.ndarray, "rows"],
     progress: Progress,
-) -> tuple[Float32[np.ndarray, "rows joints 3"], Float32[np.ndarray, "rows 3"]]:
+) -> tuple[
+    Float32[np.ndarray, "rows joints 3"],
+    Float32[np.ndarray, "rows 3"],
+    Float32[np.ndarray, "rows joints"] | None,
+]:
+    """Joints, root and, if the lifter tells it, how sure it is of each joint; NaN of rows that are not fit."""
     joints = np.full((*people.joints_2d.shape[:2], 3), np.nan, np.float32)
+    sigma = np.full(joints.shape[:2], np.nan, np.float32)
     root = np.full((len(people), 3), np.nan, np.float32)
     device = next(lifter.parameters()).device
     K = np.array([one.K for one in cameras], np.float64).reshape(-1, 3, 3)
@@ -197,8 +205,11 @@ def _lifted(
                     ]
                     placed = lift_in_camera(lifter, pixels, visibility, calibration[0], calibration[1], size)
                     root[rows] = placed.root_3d.float().cpu().numpy()
-                    joints[rows] = placed.joints_3d.float().cpu().numpy()
+                    lifted = LiftedJoints(placed.joints_3d, placed.sigma)
                 else:
-                    joints[rows] = lifter.lift(pixels, visibility, size).float().cpu().numpy()
+                    lifted = lifter.lift_with_sigma(pixels, visibility, size)
+            joints[rows] = lifted.joints.float().cpu().numpy()
+            if lifted.sigma is not None:
+                sigma[rows] = lifted.sigma.float().cpu().numpy()
             progress(len(rows))
-    return joints, root
+    return joints, root, sigma if lifter.settings.uncertainty else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evolift.drawing.overlay import draw_joints
+from evolift.drawing.overlay import draw_joints, sigma_in_pixels
 from evolift.drawing.pose_page import embedded_image
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import read_image, write_image
@@ -57,6 +57,11 @@ def _drawn(predictions: Predictions, image: np.ndarray, rows: list[int]) -> np.n
         predictions.joints_2d[chosen],
         predictions.skeleton,
         confidence=predictions.confidence[chosen],
+        sigma_px=None
+        if predictions.sigma_mm is None
+        else sigma_in_pixels(
+            predictions.joints_2d[chosen], predictions.joints_3d[chosen], predictions.sigma_mm[chosen]
+        ),
     )
 
 

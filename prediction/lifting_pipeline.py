@@ -193,16 +193,18 @@ class LiftingPipeline(ImagePipeline):
             )
         if not len(lifted.predictions):
             raise NobodyError(f"{self.detector.name} finds too few joints of a person to lift them")
+        found = lifted.predictions
         return PosePrediction(
-            joints_3d=lifted.predictions.joints_3d[0],
-            root_3d=lifted.predictions.root_3d[0],
-            joints_2d=lifted.predictions.joints_2d[0],
-            confidence=lifted.predictions.confidence[0],
+            joints_3d=found.joints_3d[0],
+            root_3d=found.root_3d[0],
+            joints_2d=found.joints_2d[0],
+            confidence=found.confidence[0],
             box=box,
             box_source=source,
             image_size=size,
             skeleton=self.lifter.skeleton,
             camera=camera,
+            sigma_mm=None if found.sigma_mm is None else found.sigma_mm[0],
         )
 
 

@@ -332,7 +332,7 @@ class Pipeline(ImagePipeline):
         back = torch.from_numpy(invert_affine(affine))[None].float().to(self.device)
         extent = torch.tensor([[image.shape[1], image.shape[0]]], device=self.device)
         found = self.model(self.model.detector.scale_images(crop), back, extent)
-        placed = PlacedPose(found.joints_3d, torch.full((1, 3), torch.nan))
+        placed = PlacedPose(found.joints_3d, torch.full((1, 3), torch.nan), found.sigma)
         if camera is not None:
             placed = self._placed(found, camera, extent)
         return PosePrediction(
@@ -345,6 +345,7 @@ class Pipeline(ImagePipeline):
             image_size=(image.shape[1], image.shape[0]),
             skeleton=self.model.skeleton,
             camera=camera,
+            sigma_mm=None if placed.sigma is None else placed.sigma[0].float().cpu().numpy(),
         )
 
     def _placed(self, found: ChainOutput, camera: Camera, extent: torch.Tensor) -> PlacedPose:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from evolift.posedata.any_image import SomeImage, rgb_image
 from evolift.posedata.camera import Camera
@@ -40,6 +40,8 @@ class PosePrediction:
             person (see `evolift.prediction.cameras.camera_lifting`).
         root_3d: the root joint in the camera's frame, mm; NaN if no camera is given.
         camera: that was given.
+        sigma_mm: standard deviation of each of joints_3d along each axis, the root's 0; None if the lifter does not tell how sure it
+            is (`evolift lifter train --loss nll` makes one that does).
         joints_2d: pixels of the image; NaN for a joint that somebody else's detector does not find.
         confidence: of each 2D joint, 0 to 1.
         box: (left, top, width, height) that the person was looked for in, pixels.
@@ -57,6 +59,7 @@ class PosePrediction:
     image_size: tuple[int, int]
     skeleton: Skeleton
     camera: Camera | None = None
+    sigma_mm: Float32[np.ndarray, "joints"] | None = None
 
     def __repr__(self) -> str:
         left, top, width, height = (f"{side:.0f}" for side in self.box)
@@ -78,6 +81,14 @@ class PosePrediction:
     def bounds(self) -> tuple[float, float, float, float]:
         """Bounds of the 2D joints (left, top, width, height), pixels."""
         return box_of_joints(self.joints_2d[np.isfinite(self.joints_2d).all(-1)])
+
+    @property
+    def sigma_px(self) -> Float[np.ndarray, "joints"] | None:
+        """How large `sigma_mm` is in the image, pixels; None without one."""
+        # Here, because drawing is slow to load and only images need it.
+        from evolift.drawing.overlay import sigma_in_pixels  # noqa: PLC0415
+
+        return sigma_in_pixels(self.joints_2d, self.joints_3d, self.sigma_mm)
 
     def table(self, image: str = "") -> PredictionTable:
         """This pose as a table of one row, which can be written; `image` is the name of its image."""
@@ -123,7 +134,9 @@ class PosePrediction:
             )
         figure = new_figure(8, 4)
         axes = figure.add_subplot(1, 2, 1)
-        drawn = draw_joints(image, self.joints_2d, self.skeleton, confidence=self.confidence)
+        drawn = draw_joints(
+            image, self.joints_2d, self.skeleton, confidence=self.confidence, sigma_px=self.sigma_px
+        )
         axes.imshow(draw_box(drawn, np.array(self.box)))
         axes.set_axis_off()
         plot_pose(figure.add_subplot(1, 2, 2, projection="3d"), self.joints_3d, self.skeleton)
@@ -143,7 +156,7 @@ def predictions_of(
     """Poses of one image or video as a table that can be written.
 
     Args:
-        poses: at least one, all with the same camera or none.
+        poses: at least one, all of the same lifter, with the same camera or none.
         image: name of the image or video.
         frames, people: of each pose.
         camera_assumption: one sentence on the camera.
@@ -151,6 +164,7 @@ def predictions_of(
         times: of each pose, seconds; NaN or None where they are not known.
     """
     rows, camera = len(poses), poses[0].camera
+    sigmas = [pose.sigma_mm for pose in poses if pose.sigma_mm is not None]
     return PredictionTable(
         skeleton=poses[0].skeleton,
         joints_2d=np.stack([pose.joints_2d for pose in poses]),
@@ -166,4 +180,5 @@ def predictions_of(
         camera_assumption=camera_assumption,
         provenance=provenance or {},
         time=np.full(rows, np.nan) if times is None else np.array(times, np.float64),
+        sigma_mm=np.stack(sigmas) if sigmas else None,
     )

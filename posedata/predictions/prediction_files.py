@@ -3,8 +3,9 @@
 - `.json`: the header with `people`, a list.
 - `.jsonl`: the header on the first line, then a person a line; may be written and read as a stream.
 - `.csv`: the header as JSON behind `# ` on the first line, then one row per person and joint with the columns image,
-  frame, person, camera, joint, u, v (px), x, y, z (mm, relative to the root), confidence, and of the person root_x,
-  root_y, root_z (mm), box_left, box_top, box_width, box_height (px), time (s; may be missing). Unknown numbers are empty.
+  frame, person, camera, joint, u, v (px), x, y, z (mm, relative to the root), confidence, sigma_mm (may be missing), and of the
+  person root_x, root_y, root_z (mm), box_left, box_top, box_width, box_height (px), time (s; may be missing). Unknown numbers are
+  empty.
 - `.npz`: the header as text in `header`, and one array per column; exact.
 """
 
@@ -35,7 +36,7 @@ from evolift.posedata.predictions.prediction_header import (
     read_header,
     read_people,
 )
-from evolift.posedata.predictions.predictions import ROW_FIELDS, Predictions
+from evolift.posedata.predictions.predictions import OPTIONAL_FIELDS, ROW_FIELDS, Predictions
 
 _JOINT_COLUMNS = {"joints_2d": ("u", "v"), "joints_3d": ("x", "y", "z")}
 _LIMITS = {
@@ -45,6 +46,7 @@ _LIMITS = {
     "root_3d": 1e8,  # mm, as far as the smallest people that are found
     "confidence": 1.001,
     "time": 1e9,
+    "sigma_mm": 1e6,
 }
 """Of the size of numbers; none of evolift's own are beyond."""
 _NAMES = "backslashreplace"  # for file names that are not UTF-8; in JSON it is the escape that reads back
@@ -82,12 +84,20 @@ def read_predictions(path: Path) -> Predictions:
     predictions = reader(path)
     for name, limit in _LIMITS.items():
         values = getattr(predictions, name)
+        if values is None:
+            continue
         beyond = (np.abs(values) > limit).any(tuple(range(1, values.ndim)))
         if beyond.any():
             row = int(beyond.argmax())
             raise InputError(
                 f"{path}: {name} of person {row} of {len(predictions)} holds {np.nanmax(np.abs(values[row])):.3g}, at most {limit:g} makes sense: predict again"
             )
+    sigma = predictions.sigma_mm
+    if sigma is not None and (sigma < 0).any():
+        row = int((sigma < 0).any(1).argmax())
+        raise InputError(
+            f"{path}: sigma_mm of person {row} of {len(predictions)} holds {np.nanmin(sigma[row]):.3g}, and a standard deviation is never below 0: predict again"
+        )
     return predictions
 
 
@@ -158,6 +168,8 @@ def prediction_table(predictions: Predictions) -> pd.DataFrame:
         values = getattr(predictions, name).reshape(rows * joints, len(columns))
         table |= {column: values[:, axis] for axis, column in enumerate(columns)}
     table["confidence"] = predictions.confidence.reshape(-1)
+    if predictions.sigma_mm is not None:
+        table["sigma_mm"] = predictions.sigma_mm.reshape(-1)
     for name, columns in _PERSON_COLUMNS.items():
         values = per_person(getattr(predictions, name))
         table |= {column: values[:, axis] for axis, column in enumerate(columns)}
@@ -186,7 +198,7 @@ def _read_csv(path: Path) -> Predictions:
             io.StringIO(rest),
             dtype=texts,
             keep_default_na=False,
-            na_values={_: [""] for _ in (*_NUMBERS, "time")},
+            na_values={_: [""] for _ in (*_NUMBERS, *_MAY_BE_MISSING)},
         )
     except ValueError as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path} is not a table of predictions ({reason_of(error)})") from None
@@ -195,7 +207,7 @@ def _read_csv(path: Path) -> Predictions:
         raise InputError(f"{path} lacks the column {missing[0]!r}")
     wrong = [
         name
-        for name in (*_NUMBERS, *{"time"}.intersection(table))
+        for name in (*_NUMBERS, *(one for one in _MAY_BE_MISSING if one in table))
         if not pd.api.types.is_numeric_dtype(table[name])
     ]
     if wrong and len(table):
@@ -207,6 +219,7 @@ def _read_csv(path: Path) -> Predictions:
     return _from_columns(path, header, _columns_of(table, rows, len(joints)))
 
 
+_MAY_BE_MISSING = ("time", "sigma_mm")
 _NUMBERS = (
     "frame",
     "camera",
@@ -220,7 +233,8 @@ def _columns_of(table: pd.DataFrame, rows: int, joints: int) -> dict[str, Any]:
         name: table[list(names)].to_numpy(np.float32).reshape(rows, joints, len(names))
         for name, names in _JOINT_COLUMNS.items()
     }
-    columns["confidence"] = table["confidence"].to_numpy(np.float32).reshape(rows, joints)
+    for name in {"confidence", "sigma_mm"}.intersection(table):
+        columns[name] = table[name].to_numpy(np.float32).reshape(rows, joints)
     person = table.iloc[::joints]
     columns |= {
         name: person[list(names)].to_numpy(np.float32).reshape(rows, len(names))
@@ -234,7 +248,7 @@ def _columns_of(table: pd.DataFrame, rows: int, joints: int) -> dict[str, Any]:
 
 
 def _write_npz(path: Path, predictions: Predictions) -> None:
-    columns = {name: getattr(predictions, name) for name in ROW_FIELDS}
+    columns = {name: getattr(predictions, name) for name in predictions.row_fields}
     for name in ("image", "person"):
         columns[name] = np.array(columns[name], np.str_)
     columns["header"] = np.array(json.dumps(header_of(predictions), ensure_ascii=False, default=str))
@@ -244,10 +258,10 @@ def _write_npz(path: Path, predictions: Predictions) -> None:
 
 def _read_npz(path: Path) -> Predictions:
     arrays: dict[str, Any] = dict(read_npz(path))
-    missing = [name for name in (*ROW_FIELDS, "header") if name not in arrays]
+    missing = [name for name in (*ROW_FIELDS, "header") if name not in arrays.keys() | OPTIONAL_FIELDS]
     if missing:
         raise InputError(f"{path} is not a file of predictions: it lacks the array {missing[0]!r}")
-    arrays = {name: arrays[name] for name in (*ROW_FIELDS, "header")}
+    arrays = {name: arrays[name] for name in (*ROW_FIELDS, "header") if name in arrays}
     header = read_header(parse_json(str(arrays.pop("header")), f"{path}: header"), f"{path}: header")
     for name in ("image", "person"):
         arrays[name] = tuple(str(label) for label in arrays[name].reshape(-1))

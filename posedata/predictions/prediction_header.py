@@ -12,8 +12,9 @@ The header (schema version 1) is an object::
     provenance          an object
 
 and a person is an object with `image`, `frame`, `time` (seconds or null), `person`, `camera` (index or null), `box` (four numbers or null),
-`joints_2d` and `joints_3d` (one list of numbers per joint, null where unknown), `confidence` (one number per joint)
-and `root_3d` (three numbers or null). Numbers have three decimals.
+`joints_2d` and `joints_3d` (one list of numbers per joint, null where unknown), `confidence` (one number per joint),
+`root_3d` (three numbers or null) and, if the lifter tells how sure it is of each joint, `sigma_mm` (one number per joint, or null; the
+standard deviation along each axis of `joints_3d`, and `units` has it too). Numbers have three decimals.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def header_of(predictions: Predictions) -> dict[str, Any]:
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
         "skeleton": predictions.skeleton.to_dict(),
-        "units": {"joints_2d": "px", "joints_3d": "mm", "root_3d": "mm"},
+        "units": {"joints_2d": "px", "joints_3d": "mm", "root_3d": "mm"}
+        | ({} if predictions.sigma_mm is None else {"sigma_mm": "mm"}),
         "frame_of_reference": "camera: x right, y down, z forward (OpenCV); joints_3d are relative to the joint "
         f"{root!r}, root_3d is that joint in the camera's frame; pixel (0, 0) is the centre of the top-left one",
         "camera_assumption": predictions.camera_assumption,
@@ -87,6 +89,8 @@ def people_json(predictions: Predictions) -> Iterator[bytes]:
             "confidence": _points(np.nan_to_num(part.confidence)),
             "root_3d": _points(part.root_3d),
         }
+        if part.sigma_mm is not None:
+            columns["sigma_mm"] = _numbers(part.sigma_mm)
         for person in zip(*columns.values(), strict=True):
             yield orjson.dumps(dict(zip(columns, person, strict=True)), option=orjson.OPT_SERIALIZE_NUMPY)
 
@@ -104,6 +108,19 @@ def _points(values: Float32[np.ndarray, "rows *points axes"]) -> list[Any]:
             rows[row] = [
                 point if is_seen else None for point, is_seen in zip(rows[row].tolist(), seen, strict=True)
             ]
+    return rows
+
+
+def _numbers(values: Float32[np.ndarray, "rows joints"]) -> list[Any]:
+    """Of each row its numbers, rounded, with None for one that is not known, or for all of them."""
+    rows: list[Any] = list(np.round(values.astype(np.float64), DECIMALS))
+    for row in np.flatnonzero(~np.isfinite(values).all(1)):
+        known = np.isfinite(rows[row])
+        rows[row] = (
+            [value if is_known else None for value, is_known in zip(rows[row].tolist(), known, strict=True)]
+            if known.any()
+            else None
+        )
     return rows
 
 
@@ -174,6 +191,9 @@ def read_people(people: Sequence[Any], places: Sequence[str], header: dict[str, 
         time=number_table([[person.get("time")] for person in people], 1, [f"{at}.time" for at in places])[
             :, 0
         ],
+        sigma_mm=_vectors(people, "sigma_mm", joints, places)
+        if any(person.get("sigma_mm") is not None for person in people)
+        else None,
         **header,
     )
 

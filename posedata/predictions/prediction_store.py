@@ -21,7 +21,8 @@ def write_prediction_store(path: Path, predictions: Predictions, *, overwrite: b
 
     Where the root joint's place is known of every person, joints are in their cameras' frames; otherwise all are relative
     to the root joint, and the parameter `joints_3d` of the provenance says so. Evolution, checks of limits and training of
-    lifters take such a store and stand its poses up (`evolift.posedata.predictions.levelled_poses`).
+    lifters take such a store and stand its poses up (`evolift.posedata.predictions.levelled_poses`). Stores are of data: neither confidence
+    nor sigma of the predictions is in them.
 
     Args:
         path: of the store.

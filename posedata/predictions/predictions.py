@@ -47,6 +47,8 @@ class Predictions:
         camera_assumption: one sentence on where the cameras come from.
         provenance: command, versions, checkpoints: plain JSON values.
         time: seconds of each row's frame since the first of its video; NaN where it is not known.
+        sigma_mm: how sure the lifter is of each of joints_3d: its standard deviation along each axis, mm, the root joint's 0;
+            NaN where unknown, None if unknown of all.
 
     Raises:
         ValueError: shapes do not fit each other or the skeleton, or a camera is not there.
@@ -66,6 +68,7 @@ class Predictions:
     camera_assumption: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     time: Float64[np.ndarray, "rows"] = field(default_factory=lambda: _NO_TIMES)
+    sigma_mm: Float32[np.ndarray, "rows joints"] | None = None
 
     def __post_init__(self) -> None:
         rows, joints = len(self.frame), len(self.skeleton)
@@ -79,10 +82,12 @@ class Predictions:
             "box": (rows, 4),
             "camera": (rows,),
             "time": (rows,),
+            "sigma_mm": (rows, joints),
         }
         for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name} must have shape {shape} (got {getattr(self, name).shape})")
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise ValueError(f"{name} must have shape {shape} (got {value.shape})")
         if len(self.image) != rows or len(self.person) != rows:
             raise ValueError(f"image and person must have {rows} rows")
         if rows and not NO_CAMERA <= self.camera.min() <= self.camera.max() < len(self.cameras):
@@ -96,7 +101,12 @@ class Predictions:
 
     def __getitem__(self, rows: slice) -> Predictions:
         """The predictions of the chosen rows."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in ROW_FIELDS})
+        return replace(self, **{name: getattr(self, name)[rows] for name in self.row_fields})
+
+    @property
+    def row_fields(self) -> tuple[str, ...]:
+        """Names of the fields that have one entry per row; those that are known of no row are left out."""
+        return tuple(name for name in ROW_FIELDS if getattr(self, name) is not None)
 
     def tracks(self) -> dict[str, Int64[np.ndarray, "frames"]]:
         """Rows of each person in the order of their frames, whatever their images are called."""
@@ -127,8 +137,16 @@ class Predictions:
         columns: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts])
             for name in ROW_FIELDS
-            if name not in ("image", "person", "camera")
+            if name not in ("image", "person", "camera", "sigma_mm")
         }
+        sigmas = [part.sigma_mm for part in parts]
+        if any(sigma is not None for sigma in sigmas):
+            columns["sigma_mm"] = np.concatenate(
+                [
+                    np.full_like(part.confidence, np.nan) if sigma is None else sigma
+                    for part, sigma in zip(parts, sigmas, strict=True)
+                ]
+            )
         return replace(
             parts[0],
             image=tuple(name for part in parts for name in part.image),
@@ -145,6 +163,8 @@ ROW_FIELDS = tuple(
     if entry.name not in ("skeleton", "cameras", "camera_assumption", "provenance")
 )
 """Names of the fields of `Predictions` that have one entry per row."""
+OPTIONAL_FIELDS = frozenset({"sigma_mm"})
+"""Those of them that may be None, and that files without them lack."""
 
 
 def places_in_time(

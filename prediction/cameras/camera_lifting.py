@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from evolift.lifter.joint_uncertainty import LiftedJoints
 from evolift.lifter.lifter import Lifter
 from evolift.lifter.straight_view import Lens, seen_straight_on
 from evolift.prediction.cameras.absolute_position import absolute_position
@@ -29,10 +30,12 @@ class PlacedPose(NamedTuple):
     Args:
         joints_3d: relative to the root joint, mm; NaN for people whose joints no one camera can see.
         root_3d: the root joint, mm; NaN where it is not determined, or lies behind the camera.
+        sigma: how sure the lifter is of each joint, mm (see `evolift.lifter.joint_uncertainty`); None if it does not tell.
     """
 
     joints_3d: Float[Tensor, "batch joints 3"]
     root_3d: Float[Tensor, "batch 3"]
+    sigma: Float[Tensor, "batch joints"] | None = None
 
 
 def lift_in_camera(
@@ -55,12 +58,13 @@ def lift_in_camera(
     """
     pixels = joints_2d[..., :2]
     if lifter.settings.normalisation == "box":
-        joints = _lifted_straight_on(lifter, joints_2d, visibility, Lens(intrinsics, distortion))
+        lifted = _lifted_straight_on(lifter, joints_2d, visibility, Lens(intrinsics, distortion))
     else:
-        joints = lifter.lift(joints_2d, visibility, image_size, Lens(intrinsics, distortion))
+        lifted = lifter.lift_with_sigma(joints_2d, visibility, image_size, Lens(intrinsics, distortion))
+    joints = lifted.joints
     root = absolute_position(joints, pixels, intrinsics, visibility=visibility, distortion=distortion)
     root = torch.where(root[..., 2:] > 0, root, torch.nan)
-    return PlacedPose(joints, root)
+    return PlacedPose(joints, root, lifted.sigma)
 
 
 def _lifted_straight_on(
@@ -68,9 +72,9 @@ def _lifted_straight_on(
     joints_2d: Float[Tensor, "batch joints axes"],
     visibility: UInt8[Tensor, "batch joints"],
     lens: Lens,
-) -> Float[Tensor, "batch joints 3"]:
+) -> LiftedJoints:
     view = seen_straight_on(joints_2d[..., :2], visibility, lens)
     seen = torch.cat([view.plane * _VIRTUAL_FOCAL, joints_2d[..., 2:]], -1)
-    lifted = lifter.lift(seen, visibility, None)
-    joints: Tensor = lifted @ view.rotation.transpose(-1, -2).to(lifted.dtype)
-    return torch.where(view.is_in_sight[:, None, None], joints, torch.nan)
+    lifted = lifter.lift_with_sigma(seen, visibility, None)
+    joints: Tensor = lifted.joints @ view.rotation.transpose(-1, -2).to(lifted.joints.dtype)
+    return lifted._replace(joints=torch.where(view.is_in_sight[:, None, None], joints, torch.nan))

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from evolift.chain.evaluation import chain_table, predict_chain
 from evolift.chain.model import ChainModel, rotate_with_crop
 from evolift.chain.settings import ChainTrainingSettings
-from evolift.chain.training import ChainModule, bone_loss_3d, finetune, joint_loss_3d
+from evolift.chain.training import ChainModule, bone_loss_3d, finetune, joint_loss_3d, sigma_loss_3d
 from evolift.detector2d.crop import apply_affine, crop_from_image, crop_to_fraction, invert_affine, rotate_3d
 from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.settings import DetectorSettings
@@ -574,3 +574,23 @@ def test_a_chain_of_depth_alone_is_scored_with_the_true_plane(image_store: Path)
 def test_trainings_in_which_nothing_learns(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ChainTrainingSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_chain_learns_how_sure_it_is_without_a_loss_of_joints_by_it() -> None:
+    model = small_chain(uncertainty=True)
+    module = ChainModule(model, ChainTrainingSettings(weight_3d=2.0))
+    module.eval()
+    batch = batch_of(model, [True, False])
+    batch["joints_3d"][0, 5] = torch.nan
+    output = module._run(batch)
+    assert output.sigma is not None
+    loss = sigma_loss_3d(output, batch["joints_3d"], batch["has_3d"], model.skeleton.root)
+    known = [joint for joint in range(17) if joint not in (model.skeleton.root, 5)]
+    away = (output.joints_3d[0, known] - batch["joints_3d"][0, known]).norm(dim=-1)
+    scale = output.sigma[0, known] / 2
+    torch.testing.assert_close(loss, (away / scale + 3 * (scale / 1000).log()).mean())
+    torch.testing.assert_close(module.losses(batch)["sigma_3d"], 2 * loss)
+    assert torch.autograd.grad(loss, [output.sigma, output.joints_3d], allow_unused=True)[1] is None
+    frozen = ChainModule(model, ChainTrainingSettings(lifter_learning_rate=0.0))
+    assert "sigma_3d" not in frozen.losses(batch)
+    assert "sigma_3d" not in ChainModule(small_chain(), ChainTrainingSettings()).losses(batch)

@@ -53,3 +53,21 @@ def test_real_photographs_give_the_same_poses(
         assert_same_answers(joints_2d[number], expected.joints_2d, extent=width)
         assert_same_answers(confidence[number], expected.confidence, extent=1.0)
     assert np.ptp(joints_3d) > 10
+
+
+def test_the_file_says_how_sure_the_lifter_is(tmp_path: Path) -> None:
+    chain = ChainModel(settled_detector(), settled_lifter(normalisation="box", uncertainty=True))
+    path = tmp_path / "chain.onnx"
+    assert list(write_onnx(path, chain_graph(chain))) == ["joints_3d", "joints_2d", "confidence", "sigma"]
+    image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    box = (20.0, 10.0, 60.0, 70.0)
+    size = chain.detector.settings.size
+    affine = crop_from_image(box, size, padding=chain.detector.settings.padding)
+    given = {
+        "crop": warp_crop(image, affine, size)[None],
+        "image_from_crop": invert_affine(affine).astype(np.float32)[None],
+    }
+    sigma = onnxruntime.InferenceSession(str(path)).run(["sigma"], given)[0]
+    expected = Pipeline(chain).predict(image, box).sigma_mm
+    assert expected is not None
+    assert_same_answers(sigma[0], expected, extent=1000.0)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from evolift.chain.model import ChainModel
 from evolift.cli.lifter import lifter
 from evolift.lifter.data.detection_errors import DetectionErrors, save_detection_errors
 from evolift.lifter.model import LifterModel
@@ -20,6 +21,7 @@ from evolift.posedata.output_file import hashes_of
 from evolift.posedata.skeleton import H36M17
 from evolift.training.checkpoint import load_checkpoint
 from tests.lifter.test_public_checkpoint import public_state
+from tests.settled_networks import settled_detector, settled_lifter
 
 SMALL = ["--hidden", "8", "--blocks", "1", "--steps", "2", "--validate-every", "2", "--accelerator", "cpu"]
 
@@ -252,3 +254,40 @@ def test_a_folder_without_a_run_is_not_resumed(tmp_path: Path) -> None:
         InputError, match="none holds no run to resume: give the folder of one, or what a new"
     ):
         CliRunner().invoke(lifter, words, catch_exceptions=False)
+
+
+def test_a_lifter_that_says_how_sure_it_is_is_trained_calibrated_and_scored(tiny_store, tmp_path) -> None:
+    folder, bob = tmp_path / "run", ["--validation-subject", "bob"]
+    run("train", tiny_store, "-o", folder, *SMALL, *bob, "--loss", "nll")
+    best, calibrated, curve = folder / "best.safetensors", tmp_path / "c.safetensors", tmp_path / "c.png"
+    assert LifterModel.load(best).settings.uncertainty
+    data = ["--data", tiny_store, "--subject", "bob"]
+    result = run("calibrate", best, *data, "-o", calibrated, "--curve", curve, "--noise", "1.5")
+    assert "expected calibration error" in result.output.splitlines()[-1]
+    assert curve.stat().st_size > 5000
+    assert load_checkpoint(calibrated, "lifter").record["calibrated_on"] == hashes_of([tiny_store])
+    for name, tensor in LifterModel.load(best).state_dict().items():
+        same = torch.equal(tensor, LifterModel.load(calibrated).state_dict()[name])
+        assert same == (name != "sigma_factor")
+    before, after = (
+        run("evaluate", path, *data, "--noise", "1.5").output.splitlines()[-1] for path in (best, calibrated)
+    )
+    assert before.startswith("best, sigma: joints are off by ")
+    assert after.startswith("c, sigma: joints are off by ")
+    assert float(after.split()[6]) == pytest.approx(1, abs=0.05)
+    assert float(after.split()[-2]) < float(before.split()[-2])
+
+
+def test_the_lifter_of_a_chain_is_calibrated_in_it(tiny_store, tmp_path) -> None:
+    chain = ChainModel(settled_detector(), settled_lifter(normalisation="box", uncertainty=True))
+    chain.save(tmp_path / "chain.safetensors")
+    run("calibrate", tmp_path / "chain.safetensors", "--data", tiny_store, "-o", tmp_path / "c.safetensors")
+    factor = ChainModel.load(tmp_path / "c.safetensors").state_dict()["lifter.sigma_factor"]
+    assert (factor[1:] > 0).all()
+    assert factor[1:].std() > 0.01
+
+
+def test_lifters_that_say_nothing_are_not_calibrated(trained, tiny_store, tmp_path) -> None:
+    with pytest.raises(InputError, match="train one with `loss` nll, and calibrate that"):
+        run("calibrate", trained / "best.safetensors", "--data", tiny_store, "-o", tmp_path / "c.safetensors")
+    assert not (tmp_path / "c.safetensors").exists()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 import rich_click as click
@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from msgspec import Meta
 
 from evolift.cli.recipe_file import RecipeCommand
-from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.cli.settings_options import flat_fields, settings_options, taken_settings
 from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import COCO17, H36M17, Skeleton
@@ -19,6 +19,9 @@ class Inner(Settings, frozen=True, kw_only=True):
 
 
 class Example(Settings, frozen=True, kw_only=True):
+    derived: ClassVar[frozenset[str]] = frozenset({"is_settled"})
+
+    is_settled: bool = False
     ratio: Annotated[float, Meta(gt=1, description="Of sizes.")] = 2.0
     max_count: Annotated[int, Meta(ge=1, description="At most so many.")] | None = None
     kind: Annotated[Literal["a", "b"], Meta(description="Which.")] = "a"
@@ -104,3 +107,10 @@ def test_a_type_that_no_option_can_have_is_our_mistake() -> None:
 
     with pytest.raises(TypeError, match="give it a special type"):
         settings_options(Odd)
+
+
+def test_no_option_is_made_of_a_derived_field() -> None:
+    assert "is_settled" not in [field.name for field in flat_fields(Example)]
+    refused = made_from("--is-settled")
+    assert refused.exit_code == 2
+    assert "No such option" in refused.output

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolift.drawing.colours import HALO_COLOUR, LEFT_COLOUR, RIGHT_COLOUR, TORSO_COLOUR
-from evolift.drawing.overlay import draw_box, draw_joints
+from evolift.drawing.overlay import draw_box, draw_joints, sigma_in_pixels
 from evolift.posedata.skeleton import H36M17, LSP14
 
 _NAMES = {
@@ -18,6 +18,7 @@ _NAMES = {
     "left_elbow": (230, 130), "left_wrist": (235, 180), "right_shoulder": (115, 85), "right_elbow": (90, 130),
     "right_wrist": (85, 180),
 }  # fmt: skip
+WRIST = H36M17.index("right_wrist")
 JOINTS = np.array([_NAMES[name] for name in H36M17.joints], np.float32)
 
 
@@ -155,3 +156,36 @@ def test_a_label_is_written_inside_the_box_and_always_inside_the_image() -> None
             assert all_of_it.min() < across.min() <= across.max() < all_of_it.max()
         assert np.ptp(rows) < 40
     assert not black.any()
+
+
+def test_sigma_is_a_translucent_disc_of_its_radius_below_the_skeleton_told_in_words() -> None:
+    sigma = np.full(17, np.nan)
+    sigma[WRIST] = 30.0
+    plain = draw_joints(_black(), JOINTS, H36M17)
+    drawn = draw_joints(_black(), JOINTS, H36M17, sigma_px=sigma)
+    assert _at(drawn, JOINTS[WRIST]) == RIGHT_COLOUR
+    u, v = JOINTS[WRIST]
+    inside, outside = _at(drawn, np.array([u - 27, v])), _at(drawn, np.array([u - 33, v]))
+    assert inside == pytest.approx(0.4 * np.array(RIGHT_COLOUR), abs=1)
+    assert outside == (0, 0, 0)
+    changed = (drawn != plain).any(-1)
+    assert changed[295:, :200].any(), "the words"
+    changed[290:] = False
+    rows, columns = np.nonzero(changed)
+    assert (rows.max() - rows.min(), columns.max() - columns.min()) == pytest.approx((60, 60), abs=2)
+    assert (draw_joints(_black(), JOINTS, H36M17, sigma_px=np.full(17, 1e9)) != 0).any(-1).all()
+
+
+def test_sigma_has_the_scale_of_its_person() -> None:
+    joints_3d = np.random.default_rng(0).normal(0, 300, (2, 17, 3)).astype(np.float32)
+    scale = np.array([0.25, 0.1])
+    joints_2d = joints_3d[..., :2] * scale[:, None, None] + [[[400, 300]], [[50, 90]]]
+    joints_2d[0, 3] = np.nan
+    sigma = np.random.default_rng(1).uniform(5, 200, (2, 17)).astype(np.float32)
+    found = sigma_in_pixels(joints_2d, joints_3d, sigma)
+    assert found is not None
+    np.testing.assert_allclose(found, sigma * scale[:, None], rtol=1e-4)
+    unknown = sigma_in_pixels(joints_2d, np.full_like(joints_3d, np.nan), sigma)
+    assert unknown is not None
+    assert np.isnan(unknown).all()
+    assert sigma_in_pixels(joints_2d, joints_3d, None) is None

@@ -280,6 +280,35 @@ def test_camera_and_grid_can_be_hidden(shown: HeadlessPage) -> None:
     )
 
 
+def test_sigma_is_shown_as_discs_with_their_meaning_where_it_is_known(
+    browser: HeadlessPage, tmp_path: Path
+) -> None:
+    sigma = np.full(17, 0.0)
+    sigma[H36M17.index("left_wrist")] = 150.04
+    for name, values in (("sure", sigma), ("silent", None)):
+        write_pose_page(tmp_path / f"{name}.html", [_item(sigma_mm=values)], title="t")
+    browser.errors.clear()
+    browser.open(tmp_path / "silent.html")
+    hidden = (
+        "['sigma-control', 'sigma-meaning', 'sigma-head'].map((id) => document.getElementById(id).hidden)"
+    )
+    assert browser.evaluate(hidden) == [True] * 3
+    cells = "[...document.querySelectorAll('#joints tr')].map((row) => row.children.length)"
+    assert browser.evaluate(cells) == [5] * 17
+    plain = browser.canvas("#pose")
+    browser.open(tmp_path / "sure.html")
+    assert browser.evaluate(hidden) == [False] * 3
+    assert browser.evaluate(cells) == [6] * 17
+    told = f"document.querySelectorAll('#joints tr')[{H36M17.index('left_wrist')}].children[4].textContent"
+    assert browser.evaluate(told) == "150"
+    drawn = browser.canvas("#pose")
+    assert (drawn != plain).any()
+    assert (abs(drawn.astype(int) - LEFT_COLOUR) < 4).all(-1).any()
+    browser.click("#show-sigma")
+    assert (browser.canvas("#pose") == plain).all()
+    assert browser.errors == []
+
+
 def test_values_outside_their_range_are_marked(browser: HeadlessPage, tmp_path: Path) -> None:
     readings = [
         Reading("a", 160.0, 0.0, 150.0),

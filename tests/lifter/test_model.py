@@ -26,6 +26,7 @@ EVERY_KIND = [
     LifterSettings(**SMALL, architecture="semgcn-graph", non_local=True),
     LifterSettings(**SMALL, non_local=True, grouping="consecutive", joint_order="published"),
     LifterSettings(**SMALL, architecture="cascade", joint_order=tuple(reversed(H36M17.joints))),
+    LifterSettings(**SMALL, uncertainty=True),
     LifterSettings(**SMALL, architecture="modulated-gcn", non_local=True, skeleton=BODY25),
     LifterSettings(**SMALL, architecture="graformer", target="z", joint_order="published"),
     *(LifterSettings(**SMALL, architecture=architecture) for architecture in FORMS),
@@ -64,7 +65,7 @@ def test_saved_and_loaded_lifters_agree(kind, tmp_path) -> None:
 def test_output_is_root_relative_and_of_the_target(kind) -> None:
     model = LifterModel(kind).eval()
     out = model.lift(pixels(model), None, SIZE)
-    assert out.shape == (3, len(kind.skeleton), kind.output_axes)
+    assert out.shape == (3, len(kind.skeleton), kind.target_axes)
     assert bool((out[:, kind.skeleton.root] == 0).all())
     assert float(out.detach().abs().max()) > 1  # mm, not metres
 

@@ -65,6 +65,23 @@ def test_the_file_lifts_as_the_lifter_does(tmp_path: Path, settings: dict[str, o
         assert np.ptp(found) > 10, "the network says something"
 
 
+@pytest.mark.parametrize("target", ["xyz", "z"])
+def test_the_file_says_how_sure_the_lifter_is(tmp_path: Path, target: str) -> None:
+    model = settled_lifter(normalisation="box", architecture="martinez", target=target, uncertainty=True)
+    path = tmp_path / "lifter.onnx"
+    assert list(write_onnx(path, lifter_graph(model)))[1:] == ["sigma"]
+    session = onnxruntime.InferenceSession(str(path))
+    joints = np.random.default_rng(0).normal(400, 90, (5, 17, 2)).astype(np.float32)
+    visibility = np.full((5, 17), 2, np.uint8)
+    sigma = session.run(["sigma"], {"joints_2d": joints, "visibility": visibility})[0]
+    expected = model.lift_with_sigma(torch.from_numpy(joints)).sigma
+    assert expected is not None
+    assert_same_answers(sigma, expected, extent=1000.0)
+    header = json.loads(session.get_modelmeta().custom_metadata_map["evolift"])
+    assert header["units"]["sigma"] == "mm"
+    assert "0 of the pelvis" in header["outputs"]["sigma"]
+
+
 def test_a_folded_lifter_is_refused() -> None:
     folded = settled_lifter(normalisation="box").folded()
     for graph in (lambda: lifter_graph(folded), lambda: chain_graph(ChainModel(settled_detector(), folded))):

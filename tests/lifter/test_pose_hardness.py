@@ -34,7 +34,7 @@ class Straight(Lifter):
         self.settings = LifterSettings(**settings)  # type: ignore[arg-type]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return torch.zeros(len(inputs), 17, self.settings.output_axes)
+        return torch.zeros(len(inputs), 17, self.settings.target_axes)
 
 
 @pytest.fixture

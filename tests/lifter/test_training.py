@@ -13,7 +13,13 @@ from evolift.lifter.data.detection_errors import DetectionErrors, save_detection
 from evolift.lifter.data.pose_source import Mixture
 from evolift.lifter.evaluation import evaluate_lifters, markdown_report, open_test_set, predict
 from evolift.lifter.model import LifterModel
-from evolift.lifter.settings import LifterSettings, LifterTrainingSettings, PairSettings, Split
+from evolift.lifter.settings import (
+    LifterSettings,
+    LifterTrainingSettings,
+    PairSettings,
+    RefinerTrainingSettings,
+    Split,
+)
 from evolift.lifter.symmetry_loss import symmetry_loss
 from evolift.lifter.training import LifterModule, open_data, train_lifter
 from evolift.posedata.bone_loss import bone_loss
@@ -241,7 +247,7 @@ def test_what_cannot_be_trained_is_refused(tiny_store, tmp_path) -> None:
         open_data([tiny_store], H36M17, QUICK.replaced(store_weights=(1.0, 2.0)))
     with pytest.raises(InputError, match="there is nothing to validate on"):
         run(tiny_store, tmp_path / "a", split=NONE)
-    with pytest.raises(InputError, match="`loss` must be one of mse, l1, not 'l7'"):
+    with pytest.raises(InputError, match="`loss` must be one of mse, l1, nll, not 'l7'"):
         LifterTrainingSettings(loss="l7")
     with pytest.raises(InputError, match=r"`bone_weight` must be a number of at least 0, not -0\.1"):
         LifterTrainingSettings(bone_weight=-0.1)
@@ -307,3 +313,48 @@ def test_validation_stores_are_validated_on_and_everything_else_trains(tiny_stor
     assert sum(len(part) for part in opened.mixture.parts) == 32
     with pytest.raises(InputError, match="not both"):
         open_data([tiny_store], H36M17, QUICK, [tmp_path / "held.h5"])
+
+
+@pytest.mark.parametrize("lifter", [SMALL, SMALL.replaced(architecture="cascade", target="z", input_axes=3)])
+def test_the_loss_nll_trains_a_lifter_that_says_how_sure_it_is(tiny_store, tmp_path, lifter) -> None:
+    history = run(tiny_store, tmp_path / "nll", lifter=lifter, loss="nll", steps=30, learning_rate=0.01)
+    assert np.isfinite(history[["loss", "mpjpe"]].to_numpy()).all()
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+    model = LifterModel.load(tmp_path / "nll" / "last.safetensors")
+    assert model.settings == lifter.replaced(uncertainty=True)
+    assert json.loads((tmp_path / "nll" / "settings.json").read_text())["settings"]["uncertainty"] is True
+    further = run(
+        tiny_store,
+        tmp_path / "further",
+        lifter=lifter,
+        loss="nll",
+        start_from=tmp_path / "nll" / "last.safetensors",
+    )
+    assert further["loss"].iloc[0] < history["loss"].iloc[0]
+
+
+def test_bones_are_learnt_with_the_loss_nll_too(tiny_store, tmp_path) -> None:
+    losses = [
+        run(tiny_store, tmp_path / str(weight), loss="nll", steps=2, bone_weight=weight)["loss"].iloc[0]
+        for weight in (0.0, 1.0)
+    ]
+    assert losses[1] > losses[0] + 0.1
+
+
+def test_a_loss_that_does_not_fit_the_lifter_is_refused(tiny_store, tmp_path) -> None:
+    LifterModel(SMALL).save(tmp_path / "silent.safetensors")
+    LifterModel(SMALL.replaced(uncertainty=True)).save(tmp_path / "sure.safetensors")
+    with pytest.raises(InputError) as plain:
+        run(tiny_store, tmp_path / "a", lifter=SMALL.replaced(uncertainty=True))
+    assert str(plain.value) == (
+        "this lifter says how sure it is of each joint (`uncertainty`), which `loss` l1 does not teach: train with `loss` nll"
+    )
+    with pytest.raises(InputError) as silent:
+        run(tiny_store, tmp_path / "b", loss="nll", start_from=tmp_path / "silent.safetensors")
+    assert str(silent.value) == (
+        f"{tmp_path / 'silent.safetensors'}: this lifter does not say how sure it is of each joint, and `loss` nll trains one that does: leave out `start_from`, or train with another `loss`"
+    )
+    assert not (tmp_path / "a").exists()
+    assert not (tmp_path / "b").exists()
+    with pytest.raises(InputError, match="`loss` must be one of mse, l1, not 'nll'"):
+        RefinerTrainingSettings(loss="nll")  # type: ignore[arg-type]

@@ -185,3 +185,12 @@ def test_a_depth_lifter_trains_and_validates_without_it(
         [tiny_store, noseless_store], tmp_path / "run", lifter=lifter, training=QUICK.replaced(steps=2)
     )
     assert np.isfinite(history[["loss", "mpjpe"]].to_numpy()).all()
+
+
+def test_a_lifter_that_says_how_sure_it_is_learns_from_poses_without_some_joints(
+    tiny_store: Path, noseless_store: Path, tmp_path: Path
+) -> None:
+    history = train_lifter(
+        [tiny_store, noseless_store], tmp_path / "run", lifter=SMALL, training=QUICK.replaced(loss="nll")
+    )
+    assert np.isfinite(history[["loss", "mpjpe"]].to_numpy()).all()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -124,3 +124,16 @@ def test_a_wrong_field_of_settings_inside_is_named() -> None:
     assert Example(inner={"depth": 0.25}).inner == Inner(depth=0.25)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"`inner`: .*depth"):
         Example(inner={"depth": 2.0})  # type: ignore[arg-type]
+
+
+def test_a_file_from_before_a_derived_field_came_is_read() -> None:
+    class Derived(Settings, frozen=True, kw_only=True):
+        derived: ClassVar[frozenset[str]] = frozenset({"is_new"})
+        size: int = 3
+        is_new: bool = False
+
+    assert Derived.from_dict({"size": 4}) == Derived(size=4)
+    assert Derived.from_dict(Derived(is_new=True).to_dict()) == Derived(is_new=True)
+    for wrong in ({"is_new": True}, {"size": 4, "other": 1}):
+        with pytest.raises(InputError, match="Derived must have exactly is_new, size"):
+            Derived.from_dict(wrong)

@@ -103,3 +103,23 @@ def test_lifters_may_be_files_and_shipped_names(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_refused(keypoints, arguments, message) -> None:
     with pytest.raises(InputError, match=message):
         lift(keypoints, **{"skeleton": "COCO17", "lifter": BOX} | arguments)
+
+
+@pytest.mark.parametrize("camera", [None, Camera.from_focal_length(900.0, 640, 480, name="c")])
+@pytest.mark.parametrize("normalisation", ["box", "camera"])
+def test_poses_tell_how_sure_the_lifter_is(camera: Camera | None, normalisation: str) -> None:
+    if normalisation == "camera" and camera is None:
+        return
+    sure = settled_lifter(normalisation=normalisation, uncertainty=True)
+    scored = np.concatenate([frames(), np.ones((4, 17, 1))], -1)
+    scored[1, 3:, 2] = 0
+    found = lift(scored, "COCO17", camera=camera, lifter=sure)
+    assert found.sigma_mm is not None
+    assert np.isnan(found.sigma_mm[1]).all()
+    whole = lift(frames(), "COCO17", camera=camera, lifter=sure).sigma_mm
+    assert whole is not None
+    assert_same_answers(found.sigma_mm[[0, 2, 3]], whole[[0, 2, 3]], extent=1000.0)
+    assert (whole[:, 0] == 0).all()
+    assert (whole[:, 1:] > 0).all()
+    assert whole[:, 1:].std() > 1
+    assert lift(frames(), "COCO17", lifter=BOX).sigma_mm is None

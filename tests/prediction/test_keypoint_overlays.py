@@ -89,3 +89,16 @@ def test_frames_that_the_video_lacks_are_named(tmp_path: Path) -> None:
     assert results.failed == [
         f"k.json: 1 of its frames, such as 7, are not among the 1 of {tmp_path / 'film.mp4'}: give the video that it is of"
     ]
+
+
+def test_sigma_is_drawn_with_the_joints(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), GREY)
+    drawn = []
+    for sigma in (None, np.full((1, 17), 100, np.float32)):
+        out = tmp_path / f"out {sigma is None}"
+        out.mkdir()
+        given = replace(predictions(("a.png",)), sigma_mm=sigma)
+        draw_keypoints(given, "k.json", tmp_path / "images", out / "k_overlay.mp4", PredictionResults())
+        drawn.append(read_image(out / "a_overlay.png"))
+    assert (drawn[0] != drawn[1]).any()

@@ -80,6 +80,16 @@ def test_everybody_is_lifted_as_keypoints_are() -> None:
     np.testing.assert_array_equal(pipeline.predict(IMAGE).joints_3d, poses[0].joints_3d)
 
 
+def test_poses_tell_how_sure_the_lifter_is() -> None:
+    sure = settled_lifter(normalisation="box", uncertainty=True)
+    pose = LiftingPipeline(Scripted(person(20, 60)), sure).predict(IMAGE)
+    wanted = evolift.lift((BODY + np.array([20, 60]))[None], COCO17, lifter=sure).sigma_mm
+    assert pose.sigma_mm is not None
+    assert wanted is not None
+    np.testing.assert_allclose(pose.sigma_mm, wanted[0], rtol=1e-4)
+    assert pipeline_of(person(20, 60)).predict(IMAGE).sigma_mm is None
+
+
 def test_the_person_in_a_box_is_asked_for() -> None:
     pipeline = pipeline_of(person(20, 60))
     pose = pipeline.predict(IMAGE, (10, 50, 60, 60))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import torch
 from evolift.chain.model import ChainModel
 from evolift.lifter.lifter import FoldedLifter
 from evolift.lifter.refiner import Refined, RefinerModel, RefinerSettings
+from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.predictions.prediction_files import read_predictions
 from evolift.posedata.video_file import VideoWriter
+from evolift.prediction.image_prediction import with_people
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.settings import FrameChoice
 from tests.same_answers import assert_same_answers
@@ -95,3 +98,25 @@ def test_a_lifter_for_a_rig_is_warned_of_once(caplog: pytest.LogCaptureFixture) 
         pipeline.predict([image, image])
     assert len(caplog.messages) == 1
     assert "this lifter was trained for a known rig" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("camera", [None, Camera.from_focal_length(150.0, 120, 90)])
+def test_a_pose_tells_how_sure_the_lifter_is(tmp_path: Path, camera: Camera | None) -> None:
+    chain = ChainModel(settled_detector(), settled_lifter(normalisation="box", uncertainty=True)).eval()
+    image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    pose = Pipeline(chain).predict(image, (20, 10, 60, 70), camera)
+    assert pose.sigma_mm is not None
+    assert pose.sigma_px is not None
+    if camera is None:
+        wanted = chain.lifter.lift_with_sigma(torch.from_numpy(pose.joints_2d)[None]).sigma
+        assert wanted is not None
+        assert_same_answers(pose.sigma_mm, wanted[0], extent=1000.0)
+    assert (pose.sigma_mm[1:] > 0).all()
+    pose.save(tmp_path / "pose.json")
+    read = read_predictions(tmp_path / "pose.json").sigma_mm
+    assert read is not None
+    np.testing.assert_allclose(read[0], pose.sigma_mm, atol=1e-3)
+    assert pose.to_dict()["people"][0]["sigma_mm"][0] == 0
+    drawn, plain = (with_people(image, [one]) for one in (pose, replace(pose, sigma_mm=None)))
+    assert (drawn != plain).any()
+    assert pose.plot(image).axes

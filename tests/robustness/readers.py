@@ -396,7 +396,8 @@ def _predictions(suffix: str, format: str) -> Callable[[Path, Bodies], Sample]:
         from tests.posedata.predictions.test_prediction_files import made
 
         path = folder / f"predictions{suffix}"
-        write_predictions(path, made(skeleton=COCO17))
+        sigma = np.random.default_rng(0).uniform(1, 300, (3, 17)).astype(np.float32)
+        write_predictions(path, made(skeleton=COCO17, sigma_mm=sigma))
         return Sample(path, lambda: read_predictions(path), format, lambda values: nonsense_of(values, 1e9))
 
     return make

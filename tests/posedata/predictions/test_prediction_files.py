@@ -71,7 +71,9 @@ def assert_same(read: Predictions, written: Predictions, *, exact: bool) -> None
         assert (one.distortion == other.distortion).all()
     for name in ROW_FIELDS:
         got, expected = getattr(read, name), getattr(written, name)
-        if isinstance(expected, tuple):
+        if expected is None:
+            assert got is None
+        elif isinstance(expected, tuple):
             assert got == expected
         elif exact or expected.dtype.kind == "i":
             np.testing.assert_array_equal(got, expected)
@@ -87,6 +89,52 @@ def test_round_trip(suffix: str, rows: int, tmp_path: Path) -> None:
     path = tmp_path / f"poses{suffix}"
     write_predictions(path, written)
     assert_same(read_predictions(path), written, exact=suffix == ".npz")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_sigma_comes_back_where_it_is_told(suffix: str, tmp_path: Path) -> None:
+    sigma = np.random.default_rng(0).uniform(0, 300, (3, 17)).astype(np.float32)
+    sigma[0, 3], sigma[2], sigma[1, 0] = np.nan, np.nan, 0
+    written = made(sigma_mm=sigma)
+    path = tmp_path / f"poses{suffix}"
+    write_predictions(path, written)
+    assert_same(read_predictions(path), written, exact=suffix == ".npz")
+    assert_same(written[1:], made(sigma_mm=sigma)[1:], exact=True)
+    assert written[1:].sigma_mm is not None
+    assert len(written[1:].sigma_mm) == 2
+
+
+def test_files_without_sigma_do_not_name_it(tmp_path: Path) -> None:
+    for suffix in SUFFIXES:
+        write_predictions(tmp_path / f"p{suffix}", made())
+        raw = (tmp_path / f"p{suffix}").read_bytes()
+        assert b"sigma" not in raw
+    write_predictions(tmp_path / "sure.json", made(sigma_mm=np.ones((3, 17), np.float32)))
+    values = json.loads((tmp_path / "sure.json").read_text(encoding="utf-8"))
+    assert values["units"]["sigma_mm"] == "mm"
+    assert values["people"][0]["sigma_mm"] == [1.0] * 17
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_negative_sigma_is_refused(suffix: str, tmp_path: Path) -> None:
+    sigma = np.ones((3, 17), np.float32)
+    sigma[1, 4] = -2.5
+    path = tmp_path / f"p{suffix}"
+    write_predictions(path, made(sigma_mm=sigma))
+    with pytest.raises(InputError) as caught:
+        read_predictions(path)
+    assert str(caught.value) == (
+        f"{path}: sigma_mm of person 1 of 3 holds -2.5, and a standard deviation is never below 0: predict again"
+    )
+
+
+def test_predictions_with_and_without_sigma_can_be_joined() -> None:
+    sure, silent = made(2, sigma_mm=np.ones((2, 17), np.float32)), made(1)
+    joined = Predictions.concatenate([silent, sure])
+    assert joined.sigma_mm is not None
+    assert np.isnan(joined.sigma_mm[0]).all()
+    assert (joined.sigma_mm[1:] == 1).all()
+    assert Predictions.concatenate([silent, silent]).sigma_mm is None
 
 
 _NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
