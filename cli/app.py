@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evolift.prediction.upload_server import Answer, UploadServer
 
 
-CHECKPOINTS, FILES = ("chain", "lifter", "refiner"), ("person_weights", "intrinsics")
+CHECKPOINTS, FILES = ("chain", "lifter", "refiner", "temporal"), ("person_weights", "intrinsics")
 
 
 @click.command(cls=RecipeCommand)
@@ -55,7 +55,7 @@ def app(**options: Any) -> None:
     require_extra("app", "starlette", "uvicorn")
     with lasting_imports():
         from evolift.prediction.cameras.camera_choice import CameraRule
-        from evolift.prediction.model_loading import image_pipeline
+        from evolift.prediction.model_loading import image_pipeline, temporal_lifting
         from evolift.prediction.persons.people_finder import people_finder
         from evolift.prediction.reports import Held
         from evolift.prediction.upload_prediction import predict_upload
@@ -66,6 +66,7 @@ def app(**options: Any) -> None:
     weights = Held(lambda sentence: click.echo(sentence, err=True))
     finder = people_finder(settings.people, device=settings.models.device)
     pipeline = image_pipeline(settings.models, settings.people, weights.hold)
+    temporal = temporal_lifting(settings.models)
     people = pipeline.everybody(finder, settings.people.box)
     cameras = CameraRule.of_settings(settings.camera, pipeline.lifter.settings.normalisation)
     frames = settings.uploads.max_frames
@@ -78,6 +79,7 @@ def app(**options: Any) -> None:
             name,
             frames,
             is_smooth=settings.smooth,
+            temporal=temporal,
             images=settings.images,
             people=people,
             box=settings.people.box,

@@ -1,4 +1,4 @@
-"""`evolift lifter train | train-refiner | evaluate | calibrate | convert`."""
+"""`evolift lifter train | train-refiner | evaluate | evaluate-clips | calibrate | convert`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ from evolift.cli.options import (
 )
 from evolift.cli.settings_options import settings_options, taken_settings
 from evolift.cli.start_options import settings_of_start, start_from_option
+from evolift.cli.temporal_options import (
+    clip_options,
+    frames_option,
+    take_temporal_options,
+    temporal_options,
+    temporal_training_options,
+)
 from evolift.lifter.settings import (
     EVALUATION_PAIRS,
     LifterSettings,
@@ -63,37 +70,58 @@ _validation_option = click.option(
 @output_option("Run folder")
 @use_option
 @settings_options(LifterSettings, special=LIFTER_TYPES)
+@frames_option
+@temporal_options
 @start_from_option
 @_validation_option
 @settings_options(LifterTrainingSettings, special=PAIR_TYPES)
+@temporal_training_options
 @overwrite_option
 @resume_option
 @click.pass_context
 def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Train a lifter on pairs made on the fly from STORES of 3D poses.
 
+    With --frames it sees so many frames of a clip together. STORES are then of clips, whose frame numbers tell what follows what;
+    evolved poses are left out.
+
     \b
     Example:
       evolift lifter train cmu.h5 evolved.h5 -o runs/lifter --validation-share 0.1 --steps 20000
       evolift lifter train cmu.h5 evolved.h5 -o runs/photos --for photos
+      evolift lifter train cmu_30fps.h5 -o runs/temporal --for photos --frames 27
     """
     from evolift.lifter.model import LifterModel
     from evolift.lifter.training import train_lifter
     from evolift.training.process_rank import is_first_process
 
     start = options["start_from"]
-    settings = (
-        taken_settings(LifterSettings, options)
-        if start is None
-        else settings_of_start(ctx, options, LifterModel.load(start).settings, start)
-    )
-    history = train_lifter(
-        stores,
-        output,
-        lifter=settings,
-        training=taken_settings(LifterTrainingSettings, options),
-        **options,
-    )
+    settings: LifterSettings
+    if take_temporal_options(ctx, options):
+        from evolift.lifter.temporal.model import TemporalLifter
+        from evolift.lifter.temporal.settings import TemporalSettings, TemporalTrainingSettings
+        from evolift.lifter.temporal.training import train_temporal_lifter
+
+        settings = temporal = (
+            taken_settings(TemporalSettings, options)
+            if start is None
+            else settings_of_start(ctx, options, TemporalLifter.load(start).settings, start)
+        )
+        training = taken_settings(TemporalTrainingSettings, options)
+        history = train_temporal_lifter(stores, output, lifter=temporal, training=training, **options)
+    else:
+        settings = (
+            taken_settings(LifterSettings, options)
+            if start is None
+            else settings_of_start(ctx, options, LifterModel.load(start).settings, start)
+        )
+        history = train_lifter(
+            stores,
+            output,
+            lifter=settings,
+            training=taken_settings(LifterTrainingSettings, options),
+            **options,
+        )
     if is_first_process():
         best = _best(history)
         click.echo(
@@ -301,6 +329,71 @@ def calibrate(
     click.echo(
         f"{output}: expected calibration error {after:.1f} mm on these poses, {before:.1f} mm before calibration"
     )
+
+
+@lifter.command("evaluate-clips", cls=RecipeCommand)
+@click.argument("checkpoints", nargs=-1, required=True, type=ExistingCheckpoint)
+@click.option("--data", type=ExistingFile, required=True, help="Pose store with the clips to evaluate on.")
+@click.option(
+    "-o", "--output", type=AnyPath, help="Folder for scores.csv and scores.md, beside what is printed."
+)
+@clip_options
+@settings_options(PairSettings, leave_out=FIXED_IN_EVALUATION, special=PAIR_TYPES)
+@settings_options(Split, only=("subjects", "actions"))
+@click.option("--flip-test", is_flag=True, help="Average with the prediction of the mirrored input.")
+@seed_option
+@overwrite_option
+@click.pass_context
+def evaluate_clips(
+    ctx: click.RichContext, /, checkpoints: tuple[Path, ...], data: Path, output: Path | None, **options: Any
+) -> None:
+    """Score lifter CHECKPOINTS side by side on the clips of a store, seen by fixed cameras.
+
+    Lifters of one frame and of several go together; those of one frame are scored as they are and smoothed by the One Euro filter,
+    as `evolift predict --smooth` does. Acceleration errors are in mm/frame^2, and in m/s^2, which compares between frame rates.
+    Each camera stands still for ten seconds at most.
+
+    Example: evolift lifter evaluate-clips runs/temporal/best.safetensors runs/lifter/best.safetensors --data test.h5
+    """
+    from evolift.lifter.temporal.evaluation import (
+        evaluate_clips,
+        lifter_of_file,
+        markdown_report,
+        open_test_clips,
+        rate_of_lifters,
+    )
+    from evolift.posedata.errors import InputError
+    from evolift.posedata.output_file import write_text
+
+    models = {_name(path, checkpoints): lifter_of_file(path) for path in checkpoints}
+    skeletons = {model.skeleton for model in models.values()}
+    if len(skeletons) > 1:
+        raise InputError("the checkpoints are of different skeletons: evaluate them one by one")
+    tests = open_test_clips(
+        data,
+        skeletons.pop(),
+        taken_settings(PairSettings, options | FIXED_IN_EVALUATION),
+        rate=rate_of_lifters(list(models.values()), options["frames_per_second"]),
+        store_fps=options["store_fps"],
+        seed=options["seed"],
+        subjects=options["subjects"],
+        actions=options["actions"],
+    )
+    folder: contextlib.AbstractContextManager[None] = (
+        contextlib.nullcontext()
+        if output is None
+        else run_folder(ctx, output, overwrite=options["overwrite"])
+    )
+    with folder:
+        scores = evaluate_clips(models, tests, flip_test=options["flip_test"])
+        if output is not None:
+            write_text(output / "scores.csv", scores.to_csv(index=False))
+            write_text(output / "scores.md", markdown_report(scores, tests))
+    click.echo(tests.in_words())
+    for _, row in scores[scores["name"] == "overall"].iterrows():
+        click.echo(
+            f"{row['checkpoint']}: MPJPE {row['mpjpe']:.1f} mm, P-MPJPE {row['p_mpjpe']:.1f} mm, acceleration {row['acceleration']:.2f} mm/frame^2 ({row['acceleration_m_s2']:.2f} m/s^2)"
+        )
 
 
 @lifter.command(cls=RecipeCommand)

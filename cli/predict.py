@@ -22,7 +22,7 @@ from evolift.posedata.errors import InputError
 from evolift.prediction.settings import OUTPUT, PredictSettings
 
 STREAM = (Path("-"),)
-CHECKPOINTS = ("chain", "lifter", "refiner")
+CHECKPOINTS = ("chain", "lifter", "refiner", "temporal")
 FILES = ("person_weights", "mapping", "intrinsics")
 SPECIAL: dict[str, click.ParamType[Any]] = {
     **dict.fromkeys(CHECKPOINTS, CheckpointName),
@@ -101,6 +101,7 @@ def predict(
       evolift predict photo.jpg
       evolift predict photo.jpg --chain runs/chain/best.safetensors -o poses
       evolift predict video.mp4 --chain runs/chain/best.safetensors --smooth -o poses
+      evolift predict video.mp4 --temporal runs/temporal/best.safetensors -o poses
       evolift predict team.jpg --persons torchvision --max-people 5 -o poses
       evolift predict team.jpg --detector rtmlib -o poses
       evolift predict keypoints.json --lifter runs/lifter/best.safetensors -o poses
@@ -113,9 +114,9 @@ def predict(
         is_written = any(
             ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in ("formats", "output")
         )
-        if is_written or settings.smooth or webcam is not None:
+        if is_written or settings.smooth or settings.models.temporal is not None or webcam is not None:
             raise InputError(
-                "a stream goes to standard output as JSON lines as it comes: leave out --output, --write, --smooth and --webcam"
+                "a stream goes to standard output as JSON lines as it comes: leave out --output, --write, --smooth, --temporal and --webcam"
             )
         ctx.exit(_answer_stream(settings, report))
     if STREAM[0] in inputs:

@@ -22,6 +22,7 @@ from evolift.lifter.settings import (
     RefinerSettings,
     RefinerTrainingSettings,
 )
+from evolift.lifter.temporal.settings import TemporalSettings, TemporalTrainingSettings
 from evolift.posedata.file_limits import FileLimits
 from evolift.posedata.importers.settings import CmuSettings, PoseBaselineSettings
 from evolift.posedata.settings import Settings, allowed
@@ -36,6 +37,8 @@ CLASSES: dict[type[Settings], str] = {
     AppSettings: "evolift app",
     LifterSettings: "evolift lifter train",
     LifterTrainingSettings: "evolift lifter train",
+    TemporalSettings: "evolift lifter train --frames",
+    TemporalTrainingSettings: "evolift lifter train --frames",
     ProtocolSettings: "evolift lifter evaluate",
     RefinerSettings: "evolift lifter train-refiner",
     RefinerTrainingSettings: "evolift lifter train-refiner",

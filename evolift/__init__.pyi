@@ -31,6 +31,12 @@ from .lifter.refiner import RefinerModel as RefinerModel
 from .lifter.refiner_training import train_refiner as train_refiner
 from .lifter.settings import LifterSettings as LifterSettings
 from .lifter.settings import LifterTrainingSettings as LifterTrainingSettings
+from .lifter.temporal.evaluation import evaluate_clips as evaluate_clips
+from .lifter.temporal.evaluation import open_test_clips as open_test_clips
+from .lifter.temporal.model import TemporalLifter as TemporalLifter
+from .lifter.temporal.settings import TemporalSettings as TemporalSettings
+from .lifter.temporal.settings import TemporalTrainingSettings as TemporalTrainingSettings
+from .lifter.temporal.training import train_temporal_lifter as train_temporal_lifter
 from .lifter.training import train_lifter as train_lifter
 from .posedata.camera import Camera as Camera
 from .posedata.skeleton import BODY25 as BODY25
@@ -46,9 +52,9 @@ from .posedata.skeleton import Skeleton as Skeleton
 from .posedata.store import PoseStore as PoseStore
 from .prediction.array_lifting import lift as lift
 from .prediction.file_prediction import predict_files as predict_files
+from .prediction.frame_choice import FrameChoice as FrameChoice
 from .prediction.lifting_pipeline import LiftingPipeline as LiftingPipeline
 from .prediction.pipeline import Pipeline as Pipeline
-from .prediction.settings import FrameChoice as FrameChoice
 from .prediction.settings import PredictSettings as PredictSettings
 
 __version__: str

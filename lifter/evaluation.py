@@ -237,7 +237,7 @@ def markdown_report(scores: pd.DataFrame) -> str:
     overall = scores[scores["group"] == "all"]
     lines = ["# Lifters compared", "", *protocol_lines(scores), ""]
     lines += ["Errors in mm, PCK@150 and AUC from 0 to 1.", ""]
-    lines += _table(
+    lines += markdown_table(
         ["checkpoint", "mean over", "poses", *COLUMNS],
         [
             [str(row["checkpoint"]), str(row["name"]), str(row["poses"]), *_cells(row)]
@@ -250,7 +250,7 @@ def markdown_report(scores: pd.DataFrame) -> str:
         for metric in ("mpjpe", "p_mpjpe"):
             wide = part.pivot_table(index="name", columns="checkpoint", values=metric, sort=False)
             lines += ["", f"## {metric} per {group}, mm", ""]
-            lines += _table(
+            lines += markdown_table(
                 [group, *names],
                 [[str(name), *(f"{wide.loc[name, column]:.1f}" for column in names)] for name in wide.index],
             )
@@ -261,6 +261,7 @@ def _cells(row: pd.Series) -> list[str]:
     return [f"{row[column]:.1f}" if "mpjpe" in column else f"{row[column]:.3f}" for column in COLUMNS]
 
 
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+def markdown_table(header: list[str], rows: list[list[str]]) -> list[str]:
+    """The lines of a table of Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]

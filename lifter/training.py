@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -83,6 +83,11 @@ class PoseModule(StageModule):
         """The answers that are trained, each (batch, joints, out)."""
         return (self.model(inputs),)
 
+    def answer(self, inputs: Tensor) -> Tensor:
+        """The answer that is validated."""
+        answer: Tensor = self.model(inputs)
+        return answer
+
     def loss(
         self, prediction: Float[Tensor, "batch joints out"], target: Float[Tensor, "batch joints out"]
     ) -> Float[Tensor, ""]:
@@ -118,7 +123,7 @@ class PoseModule(StageModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the MPJPE of one validation batch in mm, or its mean error of depth if only that is predicted."""
-        prediction, target = self.model(batch["inputs"]), batch["target"]
+        prediction, target = self.answer(batch["inputs"]), batch["target"]
         # The mean is of known joints: what is predicted without being a number must show.
         known = target.isfinite().all(-1)
         self.log(
@@ -190,11 +195,13 @@ def open_data(
     skeleton: Skeleton,
     training: PoseTrainingSettings,
     validation: Sequence[Path] = (),
+    part_of: Callable[[Path, Int64[np.ndarray, "rows"]], PosePart] | None = None,
 ) -> LifterData:
     """Parts of some stores, in one skeleton: rows to train on, with weights, and rows to validate on.
 
     With `validation`, all rows of `stores` that the split's `subjects` and `actions` name train, and all rows of these
-    other stores that were not bred validate.
+    other stores that were not bred validate. `part_of` makes a part of rows of a store, a `PosePart` in the skeleton if left
+    out.
 
     Raises:
         InputError: a store does not fit, or evolved poses are asked for and there are none.
@@ -205,6 +212,7 @@ def open_data(
     weights = training.store_weights or (1.0,) * len(stores)
     if len(weights) != len(stores):
         raise InputError(f"`store_weights` must be one per store: {len(weights)} for {len(stores)}")
+    make_part = part_of or (lambda path, rows: PosePart(path, rows, skeleton))
     split = training.split
     if validation and (split.validation_subjects or split.validation_actions):
         raise InputError(
@@ -225,16 +233,16 @@ def open_data(
             (original, training_rows if bred is None else training_rows[~bred[training_rows]]),
             (evolved, training_rows[:0] if bred is None else training_rows[bred[training_rows]]),
         ):
-            if len(rows):
-                parts.append((PosePart(path, rows, skeleton), weight * len(rows)))
+            if len(rows) and not (parts is evolved and training.evolved_share == 0):
+                parts.append((make_part(path, rows), weight * len(rows)))
         if len(validation_rows):
-            held_out.append(PosePart(path, validation_rows, skeleton))
+            held_out.append(make_part(path, validation_rows))
     for path in validation:
         with PoseStore(path) as store:
             tell_levelled(store)
             table = store.table()
         unbred = table["generation"].to_numpy() == 0 if "generation" in table else np.ones(len(table), bool)
-        held_out.append(PosePart(path, np.flatnonzero(unbred), skeleton))
+        held_out.append(make_part(path, np.flatnonzero(unbred)))
     if training.evolved_share is not None or (original and evolved):
         share = EVOLVED_SHARE if training.evolved_share is None else training.evolved_share
         original, evolved = _shared(original, evolved, share)
@@ -252,6 +260,8 @@ def _shared(
     original: list[tuple[PosePart, float]], evolved: list[tuple[PosePart, float]], share: float
 ) -> tuple[list[tuple[PosePart, float]], list[tuple[PosePart, float]]]:
     if share == 0:
+        if not original:
+            raise InputError("all poses are evolved ones, of which an `evolved_share` of 0 takes none")
         return original, []
     if not evolved:
         raise InputError(
@@ -271,6 +281,7 @@ def validation_batches(
     parts: Sequence[PosePart],
     training: PoseTrainingSettings,
     to_batch: Callable[[PosePart, int, torch.Generator], Batch],
+    size: int = VALIDATION_BATCH,
 ) -> list[Batch]:
     """The same batches at every call.
 
@@ -278,6 +289,7 @@ def validation_batches(
         parts: rows to validate on.
         training: its seed and number of validation poses.
         to_batch: so many poses of a part as one batch; the generator is for their noise.
+        size: of the batches that these are cut into.
 
     Raises:
         InputError: there are no rows to validate on.
@@ -294,9 +306,7 @@ def validation_batches(
         batch = to_batch(part, share, generator)
         batches += [
             dict(zip(batch, values, strict=True))
-            for values in zip(
-                *(torch.split(value, VALIDATION_BATCH) for value in batch.values()), strict=True
-            )
+            for values in zip(*(torch.split(value, size) for value in batch.values()), strict=True)
         ]
     return batches
 

@@ -66,6 +66,25 @@ def n_mpjpe(
     return mpjpe(scale_align(prediction, truth), truth)
 
 
+def acceleration_errors(
+    prediction: Float[Tensor, "frames joints 3"], truth: Float[Tensor, "frames joints 3"]
+) -> Float[Tensor, "inner joints"]:
+    r"""Distance of each joint's acceleration to the true one, mm/frame^2, as HMMR and VIBE report it (Kanazawa et al. 2019).
+
+    .. math:: \| (\hat x_{t-1} - 2 \hat x_t + \hat x_{t+1}) - (x_{t-1} - 2 x_t + x_{t+1}) \|
+
+    Times the square of the frames per second it is mm/s^2; numbers of other frame rates do not compare otherwise.
+
+    Args:
+        prediction, truth: consecutive frames of one clip, mm.
+
+    Returns:
+        For all frames but the first and the last one; none where there are fewer than three.
+    """
+    errors: Tensor = torch.linalg.vector_norm(torch.diff(prediction - truth, n=2, dim=0), dim=-1)
+    return errors
+
+
 def pck(errors: Float[Tensor, "*shape"], threshold: float = PCK_THRESHOLD) -> Float[Tensor, ""]:
     """Share of joint errors (mm) below a threshold, 0 to 1; an error that is not a number is not below."""
     return (errors < threshold).double().mean()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from evolift.posedata.errors import InputError
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.prediction.one_euro import smoothed_predictions
+from evolift.prediction.temporal_lifting import TemporalLifting
 
 
 def no_track(problem: str, format: str) -> InputError:
@@ -19,6 +20,11 @@ def no_smoothing(problem: str) -> InputError:
     return InputError(f"{problem}, which smoothing needs: leave out `smooth`")
 
 
+def no_temporal(problem: str) -> InputError:
+    """What to raise where poses are to be lifted over time and people are no tracks."""
+    return InputError(f"{problem}, which a temporal lifter needs: leave out `temporal`")
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """What was predicted of one input.
@@ -29,6 +35,7 @@ class Clip:
         frames_per_second: of its frames; of a single one it means nothing.
         problem: why the people are no tracks over time, None if they are.
         is_mendable: whether the user can mend the problem.
+        min_joint_confidence: 2D joints of a lower one are lifted from the others.
     """
 
     label: str
@@ -36,6 +43,7 @@ class Clip:
     frames_per_second: float
     problem: str | None = None
     is_mendable: bool = True
+    min_joint_confidence: float = 0.0
 
     @property
     def is_over_time(self) -> bool:
@@ -61,3 +69,14 @@ class Clip:
         if self.problem is not None:
             raise no_smoothing(self.problem)
         return replace(self, predictions=smoothed_predictions(self.predictions, self.frames_per_second))
+
+    def lifted_over_time(self, temporal: TemporalLifting) -> tuple[Clip, list[str]]:
+        """The clip with 3D poses that a temporal lifter makes of its 2D joints, and sentences on that.
+
+        Raises:
+            InputError: its people are no tracks over time, or the lifter is not for them.
+        """
+        if self.problem is not None:
+            raise no_temporal(self.problem)
+        lifted = temporal(self.predictions, self.frames_per_second, self.min_joint_confidence)
+        return replace(self, predictions=lifted.predictions), list(lifted.notes)

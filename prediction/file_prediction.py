@@ -21,7 +21,7 @@ from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.image_prediction import ImagePrediction
 from evolift.prediction.input_kinds import PAGE, overlay_names, prediction_inputs
 from evolift.prediction.keypoint_file_prediction import predict_keypoint_file
-from evolift.prediction.model_loading import image_pipeline, keypoint_lifter
+from evolift.prediction.model_loading import image_pipeline, keypoint_lifter, temporal_lifting
 from evolift.prediction.persons.people_finder import people_finder
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.reports import Held, Report, report_nothing
@@ -69,7 +69,12 @@ def predict_files(
     if not spelt.inputs and webcam is None:
         raise InputError("give images, videos or files of keypoints, or `webcam` NUMBER")
     record = run_record("evolift predict", settings, inputs=paths, webcam=webcam, output=output)
-    results = PredictionResults(is_smooth=settings.smooth, notes=spelt.notes, failed=spelt.problems)
+    results = PredictionResults(
+        is_smooth=settings.smooth,
+        temporal=temporal_lifting(settings.models),
+        notes=spelt.notes,
+        failed=spelt.problems,
+    )
     kinds = {"video"} if webcam is not None else set()
     kinds.update(one.kind for one in spelt.inputs)
     if kinds <= {"keypoints"}:

@@ -25,11 +25,11 @@ from evolift.posedata.video_file import VideoReader, VideoWriter
 from evolift.prediction.cameras.camera_choice import RIG_LIFTER, CameraRule, ChosenCamera
 from evolift.prediction.clip import Clip
 from evolift.prediction.everybody import Everybody
+from evolift.prediction.frame_choice import FrameChoice
 from evolift.prediction.pipeline import ImagePipeline
 from evolift.prediction.pose_prediction import NobodyError, OutOfSightError, PosePrediction, predictions_of
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.reports import nothing
-from evolift.prediction.settings import FrameChoice
 from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
 
 MIN_SIDE = 16
@@ -233,17 +233,18 @@ class ImagePrediction:
             rate: frames per second that the file tells.
             stride: frames from one that was looked at to the next.
         """
+        lowest = self.pipeline.min_joint_confidence
         if len(times) < 2 or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
             known = predictions.frame / rate if stride > 1 else np.full(len(predictions), np.nan)
-            return Clip(label, replace(predictions, time=known), rate / stride)
+            return Clip(label, replace(predictions, time=known), rate / stride, min_joint_confidence=lowest)
         if is_even(times, numbers, rate):
-            return Clip(label, predictions, rate / stride)
+            return Clip(label, predictions, rate / stride, min_joint_confidence=lowest)
         shortest = rate_of(times)
         steps = np.diff(times)
         self.results.note(
             f"{label}: its frame rate varies, frames last {1e3 * steps.min():.0f} to {1e3 * steps.max():.0f} ms: poses are at the times of its container, and bvh files have {shortest:.4g} frames per second; the overlay shows each frame for the same time, at {rate / stride:.4g} frames per second."
         )
-        return Clip(label, predictions, shortest)
+        return Clip(label, predictions, shortest, min_joint_confidence=lowest)
 
     def _poses(
         self, image: Image, path: str, label: str, camera: Camera | None

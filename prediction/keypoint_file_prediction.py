@@ -16,7 +16,7 @@ from evolift.posedata.keypoint_formats.keypoint_files import read_keypoints
 from evolift.posedata.keypoint_formats.keypoints import Keypoints
 from evolift.posedata.keypoint_formats.name_mapping import read_name_mapping
 from evolift.prediction.cameras.camera_choice import RIG_LIFTER, CameraRule, unknown_camera
-from evolift.prediction.clip import Clip, no_smoothing, no_track
+from evolift.prediction.clip import Clip, no_smoothing, no_temporal, no_track
 from evolift.prediction.keypoint_lifting import lift_keypoints
 from evolift.prediction.keypoint_overlays import draw_keypoints
 from evolift.prediction.prediction_results import TRACK_FORMATS, PredictionResults
@@ -67,6 +67,8 @@ def predict_keypoint_file(
     rate = settings.frames_per_second or _rate(keypoints)
     problem = _no_tracks(path, keypoints, rate)
     if problem is not None:
+        if results.temporal is not None:
+            raise no_temporal(problem)
         _require_untracked(problem, keypoints.is_tracked, formats, is_smooth=results.is_smooth)
     before_lifting()
     chosen = cameras.of_keypoints(keypoints.image_size, str(path))
@@ -81,7 +83,12 @@ def predict_keypoint_file(
         min_joint_confidence=settings.min_joint_confidence,
     )
     results.failed += lifted.skipped
-    clip = Clip(label, lifted.predictions, rate or _RATE_UNKNOWN)
+    clip = Clip(
+        label,
+        lifted.predictions,
+        rate or _RATE_UNKNOWN,
+        min_joint_confidence=settings.min_joint_confidence,
+    )
     if clip.is_over_time:
         clip = replace(clip, problem=problem, is_mendable=keypoints.is_tracked)
     if chosen.sentence == unknown_camera("screen") and len(lifted.predictions):

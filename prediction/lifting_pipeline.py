@@ -32,6 +32,7 @@ from evolift.prediction.keypoint_lifting import lift_keypoints, require_pose_lif
 from evolift.prediction.persons.box_geometry import box_of_joints
 from evolift.prediction.pipeline import ImagePipeline
 from evolift.prediction.pose_prediction import NobodyError, OutOfSightError, PosePrediction
+from evolift.prediction.settings import KeypointSettings
 from evolift.training.device import on_device
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class LiftingPipeline(ImagePipeline):
             something else, or there is no such device.
         CheckpointError: the lifter's file is damaged or of another stage.
     """
+
+    min_joint_confidence = KeypointSettings().min_joint_confidence
 
     def __init__(
         self,

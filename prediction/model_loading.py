@@ -7,12 +7,14 @@ from evolift.chain.model import ChainModel
 from evolift.lifter.lifter import Lifter
 from evolift.lifter.model import LifterModel
 from evolift.lifter.refiner import Refined, RefinerModel
+from evolift.lifter.temporal.model import TemporalLifter
 from evolift.posedata.errors import InputError
 from evolift.prediction.detectors.detector_choice import load_people_detector
 from evolift.prediction.lifting_pipeline import LiftingPipeline
 from evolift.prediction.pipeline import ImagePipeline, Pipeline
 from evolift.prediction.reports import Report, report_nothing
 from evolift.prediction.settings import ModelSettings, PersonSettings
+from evolift.prediction.temporal_lifting import TemporalLifting
 from evolift.training.device import on_device
 
 
@@ -83,6 +85,22 @@ def keypoint_lifter(models: ModelSettings, report: Report = report_nothing) -> L
     if refiner := _refiner(models):
         lifter = Refined(lifter, refiner)
     return on_device(lifter, models.device)
+
+
+def temporal_lifting(models: ModelSettings) -> TemporalLifting | None:
+    """What lifts tracks over time, with the refiner on its output; None if no temporal lifter was asked for.
+
+    Raises:
+        InputError: the refiner is of another skeleton, the lifter cannot be used, or there is no such device.
+        CheckpointError: one is damaged or of another stage.
+    """
+    if models.temporal is None:
+        return None
+    path = weights_file(models.temporal)
+    lifter: Lifter = TemporalLifter.load(path)
+    if refiner := _refiner(models):
+        lifter = Refined(lifter, refiner)
+    return TemporalLifting(on_device(lifter, models.device), path.name)
 
 
 def _refiner(models: ModelSettings) -> RefinerModel | None:

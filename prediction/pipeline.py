@@ -36,10 +36,10 @@ from evolift.posedata.video_file import VideoReader
 from evolift.prediction.cameras.camera_choice import RIG_LIFTER
 from evolift.prediction.cameras.camera_lifting import PlacedPose, lift_in_camera
 from evolift.prediction.everybody import Everybody, everybody_in_boxes
+from evolift.prediction.frame_choice import FrameChoice
 from evolift.prediction.keypoint_lifting import require_pose_lifter
 from evolift.prediction.persons.person_search import find_people, find_person
 from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
-from evolift.prediction.settings import FrameChoice
 from evolift.prediction.tracking.person_following import PersonFollower
 from evolift.training.checkpoint import CheckpointedModel
 from evolift.training.device import on_device
@@ -72,9 +72,11 @@ class ImagePipeline(abc.ABC):
     Attributes:
         lifter: in evaluation mode.
         is_warned: it was said that the lifter is not for unknown cameras; it is said once.
+        min_joint_confidence: 2D joints of a lower one are lifted from the others.
     """
 
     lifter: Lifter
+    min_joint_confidence: float = 0.0
     is_warned: bool = False
 
     @overload

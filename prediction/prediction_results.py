@@ -16,6 +16,7 @@ from evolift.prediction.frame_sample import FrameSample
 if TYPE_CHECKING:
     from evolift.drawing.pose_page import EmbeddedImage
     from evolift.drawing.prediction_page import FrameKey
+    from evolift.prediction.temporal_lifting import TemporalLifting
 
 MAX_SENTENCES = 10
 """An error tells at most so many things that could not be done, and how many more there are."""
@@ -30,6 +31,7 @@ class PredictionResults:
 
     Args:
         is_smooth: 3D poses are smoothed over the frames of each clip that is added.
+        temporal: lifts the tracks of each clip over time that is added; None to keep its poses.
         clips: in the order of the inputs.
         images: an even sample of the frames that people were found in.
         notes: sentences to go with the results.
@@ -43,6 +45,7 @@ class PredictionResults:
     """
 
     is_smooth: bool = False
+    temporal: TemporalLifting | None = None
     clips: list[Clip] = field(default_factory=list)
     images: FrameSample[FrameKey, EmbeddedImage] = field(default_factory=FrameSample)
     notes: list[str] = field(default_factory=list)
@@ -58,8 +61,12 @@ class PredictionResults:
         """Keep a clip if it has anybody in it.
 
         Raises:
-            InputError: it shall be smoothed and its people are no tracks over time.
+            InputError: it shall be smoothed or lifted over time, and its people are no tracks.
         """
+        if self.temporal is not None and clip.is_over_time:
+            clip, notes = clip.lifted_over_time(self.temporal)
+            for note in notes:
+                self.note(f"{clip.label}: {note}")
         clip = clip.smoothed() if self.is_smooth else clip
         if not len(clip.predictions):
             return

@@ -5,10 +5,8 @@ Paths are texts, as JSON and recipes have them. This file imports nothing slow, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +16,7 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import Skeleton
+from evolift.prediction.frame_choice import FrameChoice
 
 FORMATS = ("json", "jsonl", "csv", "npz", "h5", "bvh", "sleap")
 """Files of poses that can be written."""
@@ -28,7 +27,6 @@ MAX_FOCAL = 1_000_000
 RTMLIB, MEDIAPIPE, ONNX = "rtmlib", "mediapipe", ".onnx"
 """Detectors of joints that are not ours: of two packages, and of files; see `evolift.prediction.detectors`."""
 
-Frame = TypeVar("Frame")
 Pixels = Annotated[int, Meta(ge=1)]
 Smooth = Annotated[
     bool,
@@ -112,6 +110,15 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    temporal: (
+        Annotated[
+            str,
+            Meta(
+                description="Temporal lifter checkpoint of `evolift lifter train --frames`, which sees neighbouring frames: lifts the tracks of videos and keypoints instead of the other lifter."
+            ),
+        ]
+        | None
+    ) = None
     device: Annotated[
         str, Meta(description="cpu, cuda, mps, ..., or auto: the accelerator if there is one.")
     ] = "cpu"
@@ -146,7 +153,7 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
     @property
     def files(self) -> list[Path]:
         """The checkpoints and files of detectors that were given."""
-        given = [self.chain, self.detector, self.lifter, self.refiner]
+        given = [self.chain, self.detector, self.lifter, self.refiner, self.temporal]
         if self.other_detector in (RTMLIB, MEDIAPIPE):
             given[1:2] = self.detector_weights
         return [weights_file(path) if is_shipped(path) else Path(path) for path in given if path is not None]
@@ -252,36 +259,6 @@ class PersonSettings(Settings, frozen=True, kw_only=True):
         if self.persons is not None and self.persons.lower().endswith(".onnx"):
             files.append(Path(self.persons))
         return files
-
-
-class FrameChoice(Settings, frozen=True, kw_only=True):
-    """Which frames of videos are looked at."""
-
-    start: Annotated[int, Meta(ge=0, description="First frame of videos that is looked at, from 0.")] = 0
-    stride: Annotated[int, Meta(ge=1, description="Look at every nth frame of videos.")] = 1
-    max_frames: (
-        Annotated[
-            int,
-            Meta(
-                ge=1,
-                description="Stop videos and webcam after so many frames.",
-                extra={"flag": "frames"},
-            ),
-        ]
-        | None
-    ) = None
-
-    def of(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The chosen of some frames."""
-        return islice(frames, self.start, self._stop, self.stride)
-
-    def count(self, frames: int) -> int:
-        """How many are chosen of so many frames."""
-        return len(range(frames)[self.start : self._stop : self.stride])
-
-    @property
-    def _stop(self) -> int | None:
-        return None if self.max_frames is None else self.start + self.stride * (self.max_frames - 1) + 1
 
 
 class KeypointSettings(Settings, frozen=True, kw_only=True):

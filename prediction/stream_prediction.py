@@ -58,6 +58,10 @@ def predict_stream(
         CheckpointError: a checkpoint is damaged or of another stage.
     """
     keypoints.require_stream()
+    if models.temporal is not None:
+        raise InputError(
+            "a stream is lifted as it comes, without its neighbours in time: leave out `temporal`"
+        )
     weights = Held(report)
     lifter = keypoint_lifter(models, weights.hold)
     rule = CameraRule.of_settings(camera, lifter.settings.normalisation)

@@ -9,12 +9,13 @@ from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.progress import Progress, no_progress
 from evolift.prediction.cameras.camera_choice import CameraRule
 from evolift.prediction.everybody import Everybody
+from evolift.prediction.frame_choice import FrameChoice
 from evolift.prediction.image_prediction import ImagePrediction
 from evolift.prediction.input_kinds import prediction_inputs
 from evolift.prediction.pipeline import ImagePipeline
 from evolift.prediction.prediction_results import PredictionResults
 from evolift.prediction.result_page import write_result_page
-from evolift.prediction.settings import FrameChoice
+from evolift.prediction.temporal_lifting import TemporalLifting
 from evolift.prediction.upload_server import Answer
 
 FORMATS = ("json", "csv")
@@ -29,6 +30,7 @@ def predict_upload(
     frames: int,
     *,
     is_smooth: bool = False,
+    temporal: TemporalLifting | None = None,
     images: ImageSettings = ImageSettings(),
     people: Everybody | None = None,
     box: Sequence[float] | None = None,
@@ -45,6 +47,7 @@ def predict_upload(
         name: that the user knows it by.
         frames: maximum number of frames of a video.
         is_smooth: smooth the poses of videos over time.
+        temporal: lifts the tracks of videos over time.
         images: how large images and frames may be.
         people: finds everybody; None for the pose detector's own search.
         box: (left, top, width, height) of the one person, pixels; None to search.
@@ -56,7 +59,7 @@ def predict_upload(
     """
     is_video = prediction_inputs([path]).inputs[0].kind == "video"
     output = path.with_name("output")
-    results = PredictionResults(is_smooth=is_smooth)
+    results = PredictionResults(is_smooth=is_smooth, temporal=temporal)
     prediction = ImagePrediction(
         pipeline,
         cameras,

@@ -24,7 +24,7 @@ if "--benchmark-enable" not in sys.argv:
 import torch
 
 from evolift.posedata.poses import Poses, labelled
-from evolift.posedata.skeleton import H36M17
+from evolift.posedata.skeleton import H36M17, Skeleton
 from evolift.posedata.store import PoseStoreWriter, Provenance
 
 torch.set_num_threads(1)
@@ -36,6 +36,8 @@ REAL_DATA_FILES = (
     "cmu_actions.npz",
     "lspet_subset.zip",
 )
+
+WriteClips = Callable[..., Path]
 
 # A standing person, mm, z up, facing +x (so its left is +y), feet on the ground.
 _STANDING = {
@@ -111,6 +113,51 @@ def tiny_store(make_poses: Callable[..., Poses], tmp_path_factory: pytest.TempPa
     with PoseStoreWriter(path, H36M17, "world", Provenance("test")) as writer:
         writer.append(make_poses(64))
     return path
+
+
+@pytest.fixture(scope="session")
+def write_clips(standing_pose: np.ndarray) -> WriteClips:
+    """`write_clips(path, {(subject, action): frame numbers})`: people who sway and swing their arms, by the frame numbers."""
+
+    def write(
+        path: Path,
+        clips: dict[tuple[str, str], np.ndarray | list[int]],
+        *,
+        command: str = "test",
+        skeleton: Skeleton = H36M17,
+        unlabelled: tuple[str, ...] = (),
+    ) -> Path:
+        subjects = list(dict.fromkeys(subject for subject, _ in clips))
+        actions = list(dict.fromkeys(action for _, action in clips))
+        joints, who, what, numbers = [], [], [], []
+        for number, ((subject, action), frames) in enumerate(clips.items()):
+            time = np.asarray(frames, float)[:, None]
+            pose = np.repeat(standing_pose[None].astype(float), len(time), 0)
+            swing = 200 * np.sin(time / (5 + number))
+            for joint, sign in (
+                ("left_wrist", 1),
+                ("right_wrist", -1),
+                ("left_ankle", -0.5),
+                ("right_ankle", 0.5),
+            ):
+                pose[:, H36M17.index(joint), 0] += sign * swing[:, 0]
+            pose[..., 0] += 3 * time
+            joints.append(pose[:, [H36M17.index(name) for name in skeleton.joints]])
+            who += [subjects.index(subject)] * len(time)
+            what += [actions.index(action)] * len(time)
+            numbers += list(frames)
+        poses = Poses(
+            labelled(np.array(who, np.int32), subjects),
+            labelled(np.array(what, np.int32), actions),
+            np.array(numbers, np.int64),
+            np.concatenate(joints).astype(np.float32),
+        )
+        made = Provenance(command)
+        with PoseStoreWriter(path, skeleton, "world", made, unlabelled=unlabelled) as writer:
+            writer.append(poses)
+        return path
+
+    return write
 
 
 class Finished(NamedTuple):

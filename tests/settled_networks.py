@@ -9,6 +9,8 @@ from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.settings import DetectorSettings
 from evolift.lifter.model import LifterModel
 from evolift.lifter.settings import LifterSettings
+from evolift.lifter.temporal.model import TemporalLifter
+from evolift.lifter.temporal.settings import TemporalSettings
 
 
 def settled_detector(**settings: object) -> DetectorModel:
@@ -35,6 +37,20 @@ def settled_lifter(**settings: object) -> LifterModel:
     torch.manual_seed(0)
     small: dict[str, object] = {"hidden": 16, "blocks": 1}
     model = LifterModel(LifterSettings(**(small | settings)))  # type: ignore[arg-type]
+    _settle(model)
+    return model.eval()
+
+
+def settled_temporal_lifter(**settings: object) -> TemporalLifter:
+    """A temporal lifter of 9 frames, 8 channels and one block."""
+    torch.manual_seed(0)
+    small: dict[str, object] = {"hidden": 8, "blocks": 1, "frames": 9, "normalisation": "box"}
+    model = TemporalLifter(TemporalSettings(**(small | settings)))  # type: ignore[arg-type]
+    _settle(model)
+    return model.eval()
+
+
+def _settle(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -45,4 +61,3 @@ def settled_lifter(**settings: object) -> LifterModel:
         for name, parameter in model.named_parameters():
             if name.endswith(("modulation", "adjacency")):  # which begin as ones, zeros or the identity
                 parameter.add_(torch.randn_like(parameter) * 0.2)
-    return model.eval()

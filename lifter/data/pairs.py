@@ -79,14 +79,14 @@ def seen(part: PosePart, bodies: Bodies, views: ViewSettings, generator: torch.G
         InputError: cameras of the store are asked for and a row has none.
     """
     if views.cameras in ("ring", "random"):
-        joints = _filled(part, bodies.joints)
+        joints = filled(part, bodies.joints)
         root = part.skeleton.root
         if views.cameras == "ring":
-            return _projected(part, bodies, sample_ring(views.ring, joints, root, generator))
-        return _projected(part, bodies, sample_random(views.random, joints, root, generator))
+            return projected(part, bodies, sample_ring(views.ring, joints, root, generator))
+        return projected(part, bodies, sample_random(views.random, joints, root, generator))
     if part.cameras is None or bool((bodies.camera < 0).any()):
         raise InputError(f"{part.path}: a pose has no camera: sample `cameras` (ring or random) instead")
-    pairs = _projected(part, bodies, part.cameras[bodies.camera])
+    pairs = projected(part, bodies, part.cameras[bodies.camera])
     if bodies.pixels is None or bodies.visibility is None:
         return pairs
     return Pairs(bodies.pixels, bodies.visibility, pairs.joints, pairs.cameras)
@@ -155,16 +155,23 @@ def with_noise(
 def _with_swapped_sides(
     pixels: Tensor, visibility: Tensor, probability: float, skeleton: Skeleton, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Left and right taken for each other, in each pair of limbs by itself: hips and below, shoulders and below."""
+    """Left and right taken for each other, in each pair of limbs by itself."""
     mirror = torch.tensor(skeleton.mirror)
-    for names in _SIDES:
-        its = [place for place, joint in enumerate(skeleton.joints) if joint.endswith(names)]
-        is_in_pair = torch.zeros(len(mirror), dtype=torch.bool)
-        is_in_pair[its] = True
+    for is_in_pair in pairs_of_limbs(skeleton):
         swapped = (torch.rand((len(pixels), 1), generator=generator) < probability) & is_in_pair
         pixels = torch.where(swapped[..., None], pixels[:, mirror], pixels)
         visibility = torch.where(swapped, visibility[:, mirror], visibility)
     return pixels, visibility
+
+
+def pairs_of_limbs(skeleton: Skeleton) -> list[Bool[Tensor, "joints"]]:
+    """Which joints may be taken for those of the other side together: hips and below, shoulders and below."""
+    pairs = []
+    for names in _SIDES:
+        is_in_pair = torch.zeros(len(skeleton), dtype=torch.bool)
+        is_in_pair[[place for place, joint in enumerate(skeleton.joints) if joint.endswith(names)]] = True
+        pairs.append(is_in_pair)
+    return pairs
 
 
 def free_limbs(skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
@@ -276,12 +283,12 @@ def _fixed_views(
         return seen(part, bodies, views, generator), rows
     which = torch.arange(RING_CAMERAS).repeat(len(bodies))
     bodies = bodies[torch.arange(len(bodies)).repeat_interleave(RING_CAMERAS)]
-    joints = _filled(part, bodies.joints)
+    joints = filled(part, bodies.joints)
     cameras = sample_ring(views.ring, joints, part.skeleton.root, generator, which)
-    return _projected(part, bodies, cameras), rows.repeat(RING_CAMERAS)
+    return projected(part, bodies, cameras), rows.repeat(RING_CAMERAS)
 
 
-def _filled(part: PosePart, joints: Float[Tensor, "bodies joints 3"]) -> Float[Tensor, "bodies joints 3"]:
+def filled(part: PosePart, joints: Float[Tensor, "bodies joints 3"]) -> Float[Tensor, "bodies joints 3"]:
     """Joints without NaN, the unlabelled ones at the root's place: where cameras look does not depend on them."""
     if not part.lacking:
         return joints
@@ -290,8 +297,9 @@ def _filled(part: PosePart, joints: Float[Tensor, "bodies joints 3"]) -> Float[T
     return filled
 
 
-def _projected(part: PosePart, bodies: Bodies, cameras: CameraBatch) -> Pairs:
-    pixels, in_camera = cameras.project(_filled(part, bodies.joints))
+def projected(part: PosePart, bodies: Bodies, cameras: CameraBatch) -> Pairs:
+    """Bodies as the cameras of each see them."""
+    pixels, in_camera = cameras.project(filled(part, bodies.joints))
     visibility = torch.full(pixels.shape[:-1], VISIBLE, dtype=torch.uint8)
     if part.lacking:
         pixels[:, part.lacking] = 0

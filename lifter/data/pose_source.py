@@ -192,8 +192,12 @@ class PosePart:
     def evenly(self, count: int) -> tuple[Bodies, Int64[np.ndarray, "bodies"]]:
         """Up to `count` bodies, evenly spread over the rows, and their row numbers in the store."""
         picked = self._rows[np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64)]
+        return self.bodies_of(picked), picked
+
+    def bodies_of(self, rows: Int64[np.ndarray, "chosen"]) -> Bodies:
+        """The bodies of rows of the store, whichever are this part's."""
         try:
-            return self._bodies(self._store.read(picked)), picked
+            return self._bodies(self._store.read(rows))
         finally:
             self._store.close()
 

@@ -12,10 +12,14 @@ from click.testing import CliRunner
 
 from evolift.chain.model import ChainModel
 from evolift.cli.lifter import lifter
+from evolift.cli.settings_options import taken_settings
+from evolift.cli.temporal_options import take_temporal_options
 from evolift.lifter.data.detection_errors import DetectionErrors, save_detection_errors
 from evolift.lifter.model import LifterModel
 from evolift.lifter.refiner import RefinerModel
 from evolift.lifter.settings import LifterSettings, LifterTrainingSettings, lifter_settings_for
+from evolift.lifter.temporal.model import TemporalLifter
+from evolift.lifter.temporal.settings import TemporalSettings, TemporalTrainingSettings
 from evolift.posedata.errors import CheckpointError, InputError, OutputError
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.skeleton import H36M17
@@ -291,3 +295,47 @@ def test_lifters_that_say_nothing_are_not_calibrated(trained, tiny_store, tmp_pa
     with pytest.raises(InputError, match="train one with `loss` nll, and calibrate that"):
         run("calibrate", trained / "best.safetensors", "--data", tiny_store, "-o", tmp_path / "c.safetensors")
     assert not (tmp_path / "c.safetensors").exists()
+
+
+def test_temporal_lifters_are_trained_and_scored_beside_others(trained, write_clips, tmp_path) -> None:
+    store = write_clips(tmp_path / "clips.h5", {(who, "walk"): range(24) for who in ("ann", "bob")})
+    sizes = [*SMALL, "--frames", "9", "--batch-size", "4", "--validation-poses", "8"]
+    common = [*sizes, "--store-fps", "25", "--fps", "25", "--causal", "--validation-subject", "bob"]
+    result = run("train", store, "-o", tmp_path / "run", *common, "--for", "photos")
+    assert "mm on the validation poses at step 2" in result.output
+    settings = TemporalLifter.load(tmp_path / "run" / "best.safetensors").settings
+    assert settings == TemporalSettings(
+        frames=9, causal=True, frames_per_second=25, hidden=8, blocks=1, normalisation="box"
+    )
+    run("train", "--resume", "-o", tmp_path / "run", "--steps", "4")
+    assert list(pd.read_csv(tmp_path / "run" / "history.csv")["step"]) == [2, 4]
+    start = ["--start-from", tmp_path / "run" / "best.safetensors"]
+    run("train", store, "-o", tmp_path / "further", *common, *start, "--normalisation", "box")
+
+    checkpoints = [tmp_path / "run" / "best.safetensors", trained / "last.safetensors"]
+    out = tmp_path / "scores"
+    words = ("evaluate-clips", *checkpoints, "--data", store, "--store-fps", "25", "--subject", "bob")
+    printed = run(*words, "-o", out).output
+    assert [line.split(":")[0] for line in printed.splitlines()] == [
+        "4 clips of 1 person, 96 frames at 25 a second; cameras", "best", "last", "last + One Euro",
+    ]  # fmt: skip
+    assert set(pd.read_csv(out / "scores.csv")["checkpoint"]) == {"best", "last", "last + One Euro"}
+    assert (out / "scores.md").read_text().startswith("# Lifters compared over time")
+    assert run(*words).output == printed
+
+
+def test_options_of_temporal_lifters_belong_to_them(tiny_store, tmp_path) -> None:
+    for options in (["--causal"], ["--fps", "25"], ["--store-fps", "30"]):
+        with pytest.raises(InputError, match=f"{options[0]} belongs to a lifter of several --frames"):
+            run("train", tiny_store, "-o", tmp_path / "a", *SMALL, *options)
+    with pytest.raises(InputError, match="--architecture must be semgcn for a lifter of several --frames"):
+        run("train", tiny_store, "-o", tmp_path / "a", *SMALL, "--frames", "9", "--architecture", "martinez")
+
+
+def test_the_defaults_of_temporal_lifters_are_those_of_their_settings() -> None:
+    command = lifter.commands["train"]
+    context = command.make_context("train", ["x.h5", "-o", "run", "--frames", "27"], resilient_parsing=True)
+    options = dict(context.params)
+    assert take_temporal_options(context, options)
+    assert taken_settings(TemporalSettings, options) == TemporalSettings()
+    assert taken_settings(TemporalTrainingSettings, options) == TemporalTrainingSettings()

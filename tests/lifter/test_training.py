@@ -57,10 +57,10 @@ def run(store, output, *, lifter=SMALL, resume=False, start_from=None, **trainin
     )
 
 
-def require_same_weights(first: Path, second: Path) -> None:
+def require_same_weights(first: Path, second: Path, stage: str = "lifter") -> None:
     """Checkpoints alike to the last bit, but for what may change when a run is resumed."""
     for name in ("best.safetensors", "last.safetensors"):
-        one, other = (load_checkpoint(folder / name, "lifter") for folder in (first, second))
+        one, other = (load_checkpoint(folder / name, stage) for folder in (first, second))
         assert one.tensors.keys() == other.tensors.keys()
         assert all(torch.equal(one.tensors[key], other.tensors[key]) for key in one.tensors)
         for checkpoint in (one, other):

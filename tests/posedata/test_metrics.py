@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from evolift.posedata.metrics import (
+    acceleration_errors,
     auc,
     joint_errors,
     mpjpe,
@@ -51,6 +52,29 @@ def test_p_mpjpe_of_a_turned_pose_is_zero_and_of_a_mirrored_one_is_not() -> None
     rotated = truth @ torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]) * 0.5
     assert p_mpjpe(rotated, truth).max() < 1e-3
     assert p_mpjpe(truth * torch.tensor([-1.0, 1, 1]), truth).min() > 30
+
+
+def test_acceleration_errors_against_a_slow_loop() -> None:
+    prediction, truth = random_poses(0, 7), random_poses(1, 7)
+    found = acceleration_errors(prediction, truth)
+    assert found.shape == (5, 17)
+    for frame in range(1, 6):
+        for joint in range(17):
+            of_both = [
+                one[frame - 1, joint] - 2 * one[frame, joint] + one[frame + 1, joint]
+                for one in (prediction, truth)
+            ]
+            expected = float((of_both[0] - of_both[1]).norm())
+            assert float(found[frame - 1, joint]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_steady_error_is_no_error_of_acceleration() -> None:
+    truth = random_poses(0, 6)
+    drift = torch.arange(6.0)[:, None, None] * 5 + 100
+    torch.testing.assert_close(
+        acceleration_errors(truth + drift, truth), torch.zeros(4, 17), rtol=0, atol=1e-3
+    )
+    assert acceleration_errors(truth[:2], truth[:2]).shape == (0, 17)
 
 
 def test_pck_and_auc_against_their_definition() -> None:

@@ -12,11 +12,12 @@ import pytest
 from evolift.chain.model import ChainModel
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_settings import ImageSettings
+from evolift.posedata.one_euro import OneEuroFilter
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.video_file import VideoReader, VideoWriter
 from evolift.prediction.file_prediction import predict_files
-from evolift.prediction.one_euro import OneEuroFilter
-from evolift.prediction.settings import FrameChoice, ModelSettings, PersonSettings, PredictSettings
+from evolift.prediction.frame_choice import FrameChoice
+from evolift.prediction.settings import ModelSettings, PersonSettings, PredictSettings
 from tests.posedata.keypoint_samples import csv_text, points
 from tests.settled_networks import settled_detector, settled_lifter
 from tests.variable_rate_video import with_durations

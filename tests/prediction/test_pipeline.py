@@ -16,9 +16,9 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.predictions.prediction_files import read_predictions
 from evolift.posedata.video_file import VideoWriter
+from evolift.prediction.frame_choice import FrameChoice
 from evolift.prediction.image_prediction import with_people
 from evolift.prediction.pipeline import Pipeline
-from evolift.prediction.settings import FrameChoice
 from tests.same_answers import assert_same_answers
 from tests.settled_networks import settled_detector, settled_lifter
 
