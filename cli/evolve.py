@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -20,15 +20,20 @@ from evolift.cli.options import (
     write_settings,
 )
 from evolift.cli.settings_options import settings_options, taken_settings
+from evolift.evolution.clips.settings import ClipSettings
 from evolift.evolution.settings import EvolutionSettings
 from evolift.lifter.loop_settings import LoopSettings
 from evolift.posedata.errors import InputError
 from evolift.prediction.settings import ModelSettings
 
+if TYPE_CHECKING:
+    from evolift.evolution.job.block_workers import BlockWorkers
+
 EXAMPLE = """
 Example:  evolift evolve train.h5 -o evolved.h5 --ratio 10 --limits anatomical
 
 Example:  evolift evolve train.h5 -o runs/loop --loop 5 --validation validation.h5
+Example:  evolift evolve clips.h5 -o motions.h5 --clips --fps 30 --preview motions.html
 """
 
 
@@ -74,6 +79,14 @@ Example:  evolift evolve train.h5 -o runs/loop --loop 5 --validation validation.
     help="Store of poses that are not trained on: its error ends the loop and chooses the round that is kept; repeatable. The poses of SOURCE themselves if left out.",
 )
 @settings_options(LoopSettings, leave_out=("rounds",))
+@click.option(
+    "--clips",
+    "is_of_clips",
+    is_flag=True,
+    panel=ClipSettings.panel,
+    help="Breed motions instead of single poses: children are clips, with the options of single poses left out.",
+)
+@settings_options(ClipSettings)
 @num_workers_option
 @settings_options(ModelSettings, only=("device",))
 @click.option(
@@ -98,6 +111,7 @@ def evolve(
     coverage_of: Path | None,
     rounds: int | None,
     validation: tuple[Path, ...],
+    is_of_clips: bool,
     **options: Any,
 ) -> None:
     """Grow the pose store SOURCE by crossover, mutation and selection under joint-angle limits (Algorithm 1).
@@ -107,6 +121,8 @@ def evolve(
 
     With --loop the output is a folder: evolved.h5 and lifter.safetensors of the round that erred least, rounds.csv, report.html,
     and the store and training of each round.
+
+    With --clips, children are motions: clips of consecutive frames.
     """
     from evolift.cli.progress import progress_bar
     from evolift.evolution.job.algorithm import evolve as run
@@ -117,6 +133,25 @@ def evolve(
     from evolift.posedata.store import PoseStore
 
     settings = taken_settings(EvolutionSettings, options)
+    clips = taken_settings(ClipSettings, options)
+    if is_of_clips:
+        why = "is of single poses, which clips are not: leave it out"
+        _require_none(
+            why,
+            rounds=rounds,
+            donors=donors,
+            hardness=hardness,
+            coverage_of=coverage_of,
+            validation=validation,
+        )
+        if device != "cpu":
+            raise InputError("`device`: clips are bred on the CPU: leave it out")
+        with block_workers(num_workers, cluster) as who:
+            _evolve_clips(ctx, source, output, settings, clips, preview, overwrite, resume, who)
+        return
+    for name, value in clips.flat().items():
+        if value != ClipSettings().flat()[name]:
+            raise InputError(f"`{name}` is of motions: add `is_of_clips`, or leave it out")
     loop = taken_settings(LoopSettings, options, **({} if rounds is None else {"rounds": rounds}))
     if rounds is not None:
         why = (
@@ -225,3 +260,48 @@ def _evolve_in_loop(
         f"{output / STORE}, {output / LIFTER}: round {kept['round']}, {kept['gain, %']:.1f} % better than the first"
     )
     click.echo(f"{output / PAGE}: where it gained")
+
+
+def _evolve_clips(
+    ctx: click.RichContext,
+    source: Path,
+    output: Path,
+    settings: EvolutionSettings,
+    clips: ClipSettings,
+    preview: Path | None,
+    overwrite: bool,
+    resume: bool,
+    workers: BlockWorkers,
+) -> None:
+    """Breed motions, and say what selection did."""
+    from evolift.cli.progress import progress_bar
+    from evolift.evolution.clips.clip_evolution import evolve_clips, number_of_children
+    from evolift.evolution.clips.clip_preview import write_clip_preview
+    from evolift.posedata.output_file import check_output
+    from evolift.posedata.store import PoseStore
+
+    check_output(output, overwrite=overwrite or resume, inputs=(source,))
+    if preview is not None:
+        check_output(preview, overwrite=overwrite or resume, inputs=(source,))
+    with PoseStore(source, validate=False) as store:
+        children = number_of_children(settings, clips, len(store))
+    with progress_bar("breeding clips", children) as progress:
+        report = evolve_clips(
+            source,
+            output,
+            settings,
+            clips,
+            overwrite=overwrite,
+            resume=resume,
+            workers=workers,
+            progress=progress,
+        )
+    write_settings(ctx, output, {"report": report.to_dict()})
+    if preview is not None:
+        write_clip_preview(output, preview, overwrite=overwrite or resume)
+    click.echo(report.table().to_string(index=False, float_format="{:.4f}".format))
+    for reason, times in report.reasons().items():
+        click.echo(f"  refused by {reason}: {times}")
+    click.echo(
+        f"{output}: {report.originals} clips of {clips.clip_frames} frames in the source ({report.originals_within_limits} within the limits) and {report.children} children"
+    )

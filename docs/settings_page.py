@@ -12,6 +12,7 @@ from evolift.chain.settings import ChainTrainingSettings
 from evolift.cli.settings_options import flag_of
 from evolift.detector2d.evaluation_settings import DetectorEvaluationSettings
 from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings
+from evolift.evolution.clips.settings import ClipSettings
 from evolift.evolution.settings import EvolutionSettings, FitSettings
 from evolift.lifter.judge_settings import JudgeSettings
 from evolift.lifter.loop_settings import LoopSettings
@@ -48,6 +49,7 @@ CLASSES: dict[type[Settings], str] = {
     ChainTrainingSettings: "evolift finetune",
     EvolutionSettings: "evolift evolve",
     LoopSettings: "evolift evolve --loop",
+    ClipSettings: "evolift evolve --clips",
     JudgeSettings: "evolift judge",
     FitSettings: "evolift limits fit",
     ActorSettings: "evolift data actors",

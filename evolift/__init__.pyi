@@ -19,6 +19,8 @@ from .detector2d.model import DetectorModel as DetectorModel
 from .detector2d.settings import DetectorSettings as DetectorSettings
 from .detector2d.settings import DetectorTrainingSettings as DetectorTrainingSettings
 from .detector2d.training import train_detector as train_detector
+from .evolution.clips.clip_evolution import evolve_clips as evolve_clips
+from .evolution.clips.settings import ClipSettings as ClipSettings
 from .evolution.job.array_evolution import evolve as evolve
 from .evolution.limits.limit_sources import joint_limits as joint_limits
 from .evolution.settings import EvolutionSettings as EvolutionSettings

@@ -15,10 +15,10 @@ import evolift
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = {
-    "BODY25", "COCO17", "Camera", "ChainModel", "ChainTrainingSettings", "DetectorModel", "DetectorSettings",
+    "BODY25", "COCO17", "Camera", "ChainModel", "ChainTrainingSettings", "ClipSettings", "DetectorModel", "DetectorSettings",
     "DetectorTrainingSettings", "EvolutionSettings", "FrameChoice", "H36M16", "H36M17", "HALPE26", "LSP14", "LifterModel",
     "LifterSettings", "LifterTrainingSettings", "LiftingPipeline", "MEDIAPIPE33", "MPII16", "Martinez", "Pipeline", "PoseStore", "PredictSettings", "RefinerModel",
-    "SMPL22", "SemGCN", "Skeleton", "TemporalLifter", "TemporalSettings", "TemporalTrainingSettings", "__version__", "evaluate_chain", "evaluate_clips", "evaluate_detector", "evaluate_lifters", "evolve",
+    "SMPL22", "SemGCN", "Skeleton", "TemporalLifter", "TemporalSettings", "TemporalTrainingSettings", "__version__", "evaluate_chain", "evaluate_clips", "evaluate_detector", "evaluate_lifters", "evolve", "evolve_clips",
     "finetune", "joint_limits", "lift", "open_test_clips", "open_test_set", "predict_files", "sample_poses", "train_detector", "train_lifter", "train_refiner", "train_temporal_lifter",
 }  # fmt: skip
 

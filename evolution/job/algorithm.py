@@ -161,7 +161,7 @@ def evolve(
     if (hardness is None) == (settings.sampling == "hardness"):
         raise InputError('the sampling "hardness" and a function that scores poses must be given together')
     with PoseStore(source) as store:
-        _require_world(store)
+        require_world(store)
         store.require_labelled("evolution")
         tree = KinematicTree(store.skeleton)
         limits = joint_limits(settings.limits, tree.skeleton)
@@ -176,7 +176,7 @@ def evolve(
         folder = job.work_folder()
         with folder.lock(target):
             if target.exists() and not overwrite:  # resumed, or finished by another process a moment ago
-                report = _finished(target, provenance, len(store), size) if resume else None
+                report = finished_report(target, provenance, len(store), size) if resume else None
                 if report is None and resume:
                     raise OutputError(
                         f"{target} was bred with other settings or of another source: choose another output or add `overwrite`"
@@ -221,7 +221,9 @@ def evolve(
     return report
 
 
-def _finished(target: Path, provenance: Provenance, originals: int, size: int) -> EvolutionReport | None:
+def finished_report(
+    target: Path, provenance: Provenance, originals: int, size: int
+) -> EvolutionReport | None:
     """The report of a store that this very run has written; None if it is another one."""
     try:
         with PoseStore(target) as store:
@@ -253,7 +255,12 @@ def _identity(provenance: Provenance, job: Job, block: int) -> dict[str, Any]:
     return same
 
 
-def _require_world(store: PoseStore) -> None:
+def require_world(store: PoseStore) -> None:
+    """Refuse a store whose poses evolution cannot take.
+
+    Raises:
+        StoreError: they are not 3D, or in the frames of cameras and no predictions.
+    """
     if store.coordinate_frame == "none":
         raise StoreError(f"{store.path}: it has no 3D poses, so there is nothing to evolve")
     if store.coordinate_frame != "world" and not is_predicted(store):

@@ -17,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -56,6 +57,10 @@ class Job:
     settings: EvolutionSettings
     device: str = "cpu"
 
+    def breed_block(self, block: Block) -> Tally:
+        """Breed one block and store it in the work folder."""
+        return breed_block(self, block)
+
     def work_folder(self) -> WorkFolder:
         """The work folder that holds the run's columns and its log of finished blocks."""
         joints = 3 * len(self.tree.skeleton)
@@ -79,6 +84,18 @@ class Block:
     quota: int
 
 
+@runtime_checkable
+class BlockJob(Protocol):
+    """What workers need of a job: of poses (`Job`), or of clips (`evolift.evolution.clips.clip_job`)."""
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+
+    def breed_block(self, block: Block) -> Tally:
+        """Breed one block and store it in the work folder."""
+
+
 class BlockWorkers:
     """Breeds blocks in this process; subclasses have others do it.
 
@@ -96,10 +113,10 @@ class BlockWorkers:
         _opened.cache_clear()
         _held.clear()
 
-    def breed(self, job: Job, blocks: Sequence[Block]) -> Iterator[Tally]:
+    def breed(self, job: BlockJob, blocks: Sequence[Block]) -> Iterator[Tally]:
         """Breed the blocks of one generation into the work folder; yields in their order as they are finished."""
         for block in blocks:
-            yield breed_block(job, block)
+            yield job.breed_block(block)
 
 
 class ProcessWorkers(BlockWorkers):
@@ -122,14 +139,14 @@ class ProcessWorkers(BlockWorkers):
         """End the worker processes; blocks that have not begun are cancelled."""
         self._pool.shutdown(cancel_futures=True)
 
-    def breed(self, job: Job, blocks: Sequence[Block]) -> Iterator[Tally]:
+    def breed(self, job: BlockJob, blocks: Sequence[Block]) -> Iterator[Tally]:
         """As `BlockWorkers.breed`.
 
         Raises:
             OutputError: a process died.
         """
         try:
-            futures: list[Future[Tally]] = [self._pool.submit(breed_block, job, block) for block in blocks]
+            futures: list[Future[Tally]] = [self._pool.submit(job.breed_block, block) for block in blocks]
             for future in futures:
                 yield future.result()
         except BrokenProcessPool:

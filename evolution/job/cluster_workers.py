@@ -14,7 +14,7 @@ from distributed import Client, KilledWorker
 from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 
-from evolift.evolution.job.block_workers import Block, BlockWorkers, Job, breed_block
+from evolift.evolution.job.block_workers import Block, BlockJob, BlockWorkers
 from evolift.evolution.job.breeding import Tally
 from evolift.posedata.errors import InputError, OutputError
 
@@ -47,14 +47,14 @@ class ClusterWorkers(BlockWorkers):
         super().close()
         self._client.close(timeout=2)  # type: ignore[no-untyped-call]  # as above
 
-    def breed(self, job: Job, blocks: Sequence[Block]) -> Iterator[Tally]:
+    def breed(self, job: BlockJob, blocks: Sequence[Block]) -> Iterator[Tally]:
         """As `BlockWorkers.breed`.
 
         Raises:
             OutputError: the cluster is gone, or a block killed several workers.
         """
         try:
-            futures = [self._client.submit(breed_block, job, block, pure=False) for block in blocks]
+            futures = [self._client.submit(job.breed_block, block, pure=False) for block in blocks]
             for future in futures:
                 tally: Tally = future.result()
                 yield tally

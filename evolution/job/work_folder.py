@@ -43,6 +43,16 @@ COLUMNS: dict[str, type[np.generic]] = {
     "person": np.int32,
     "lowest": np.float32,
 }
+CLIP_COLUMNS: dict[str, type[np.generic]] = {
+    "joints": np.float32,
+    "rows": np.int64,
+    "parent_a": np.int64,
+    "parent_b": np.int64,
+    "mother": np.int64,
+    "operator": np.uint8,
+    "person": np.int32,
+}
+"""Columns of a run whose rows are clips."""
 
 
 _log = logging.getLogger(__name__)
@@ -62,13 +72,21 @@ class WorkFolder:
     Args:
         path: of the folder.
         rows: poses of the result.
-        widths: numbers per pose of the columns `genes` and `joints`.
+        widths: numbers per pose of the columns that have more than one.
+        columns: with the type of their numbers.
     """
 
-    def __init__(self, path: Path, rows: int, widths: dict[str, int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rows: int,
+        widths: dict[str, int],
+        columns: dict[str, type[np.generic]] = COLUMNS,
+    ) -> None:
         self.path = path
         self.rows = rows
-        self.widths = dict.fromkeys(COLUMNS, 1) | widths
+        self.columns = columns
+        self.widths = dict.fromkeys(columns, 1) | widths
 
     @staticmethod
     def beside(target: Path) -> Path:
@@ -106,7 +124,7 @@ class WorkFolder:
             self.remove()
         try:
             self.path.mkdir(parents=True)
-            for name in COLUMNS:
+            for name in self.columns:
                 with (self.path / name).open("wb") as file:
                     _reserve(file.fileno(), self.rows * self._row_bytes(name))
             (self.path / LOG).touch()
@@ -116,7 +134,7 @@ class WorkFolder:
         except (OSError, OutputError) as error:
             shutil.rmtree(self.path, ignore_errors=True)
             why = error.strerror if isinstance(error, OSError) else error
-            need = sum(self.rows * self._row_bytes(name) for name in COLUMNS) / 1e9
+            need = sum(self.rows * self._row_bytes(name) for name in self.columns) / 1e9
             raise OutputError(
                 f"{self.path}: the run needs {need:.1f} GB of disk there until the store is written: {why}"
             ) from None
@@ -129,7 +147,8 @@ class WorkFolder:
                 return False
             self._require(before, run)
             return (self.path / LOG).is_file() and all(
-                (self.path / name).stat().st_size == self.rows * self._row_bytes(name) for name in COLUMNS
+                (self.path / name).stat().st_size == self.rows * self._row_bytes(name)
+                for name in self.columns
             )
         except (OSError, ValueError, RecursionError):
             return False
@@ -147,7 +166,7 @@ class WorkFolder:
         Raises:
             OutputError: it is something else.
         """
-        names = {MARKER, LOG, PARENTS, TEMPLATES, DONORS, DONOR_PARENTS, *COLUMNS}
+        names = {MARKER, LOG, PARENTS, TEMPLATES, DONORS, DONOR_PARENTS, *COLUMNS, *CLIP_COLUMNS}
         if not self.path.is_dir():
             raise OutputError(f"{self.path} is no folder that a run made: move it away")
         strange = [
@@ -160,19 +179,19 @@ class WorkFolder:
         shutil.rmtree(self.path)
 
     def _row_bytes(self, name: str) -> int:
-        return self.widths[name] * np.dtype(COLUMNS[name]).itemsize
+        return self.widths[name] * np.dtype(self.columns[name]).itemsize
 
     def column(self, name: str) -> np.ndarray:
         """A column mapped for reading, (rows, width), or (rows,) if it is one number wide."""
         width = self.widths[name]
         shape = (self.rows,) if width == 1 else (self.rows, width)
-        return np.memmap(self.path / name, COLUMNS[name], "r", shape=shape)
+        return np.memmap(self.path / name, self.columns[name], "r", shape=shape)
 
     def read(self, name: str, start: int, end: int) -> np.ndarray:
         """Rows of a column, copied into memory."""
         with (self.path / name).open("rb") as file:
             file.seek(start * self._row_bytes(name))
-            values = np.fromfile(file, COLUMNS[name], (end - start) * self.widths[name])
+            values = np.fromfile(file, self.columns[name], (end - start) * self.widths[name])
         return values if self.widths[name] == 1 else values.reshape(end - start, -1)
 
     def write(self, name: str, start: int, values: np.ndarray) -> None:
@@ -184,7 +203,7 @@ class WorkFolder:
         try:
             with (self.path / name).open("r+b") as file:
                 file.seek(start * self._row_bytes(name))
-                file.write(np.ascontiguousarray(values, COLUMNS[name]).data)
+                file.write(np.ascontiguousarray(values, self.columns[name]).data)
         except OSError as error:
             raise OutputError(_refused(self.path / name, error)) from None
 

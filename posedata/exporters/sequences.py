@@ -25,12 +25,14 @@ class Sequence:
         subject, action: their labels.
         frame: numbers, in order.
         joints: millimetres, world, z up.
+        row: of the store, that each pose is from.
     """
 
     subject: str
     action: str
     frame: Int64[np.ndarray, "frames"]
     joints: Float32[np.ndarray, "frames joints 3"]
+    row: Int64[np.ndarray, "frames"]
 
 
 def sequences_of(store: PoseStore, progress: Progress = no_progress) -> list[Sequence]:
@@ -54,7 +56,13 @@ def sequences_of(store: PoseStore, progress: Progress = no_progress) -> list[Seq
     )
     ordered = table[~is_seen_again].sort_values(["subject", "action", "frame"], kind="stable")
     return [
-        Sequence(str(subject), str(action), part["frame"].to_numpy(np.int64), joints[part["row"].to_numpy()])
+        Sequence(
+            str(subject),
+            str(action),
+            part["frame"].to_numpy(np.int64),
+            joints[part["row"].to_numpy()],
+            part["row"].to_numpy(np.int64),
+        )
         for (subject, action), part in ordered.groupby(["subject", "action"])
     ]
 
@@ -80,6 +88,10 @@ def _world_joints(store: PoseStore, progress: Progress) -> Float32[np.ndarray, "
 
 
 def is_bred(store: PoseStore) -> bool:
-    """Whether some of a store's poses are evolved, so that one does not follow another in time."""
+    """Whether some of a store's poses are evolved one by one, so that they do not follow one another in time as evolved clips do."""
     table: pd.DataFrame = store.table()
-    return "generation" in table and bool((table["generation"] > 0).any())
+    if "generation" not in table:
+        return False
+    is_child = table["generation"] > 0
+    # Such a child has the labels and the frame number of its parent.
+    return bool((is_child & table.duplicated(["subject", "action", "frame"], keep=False)).any())

@@ -52,6 +52,7 @@ STAGES = [
         "detector evaluate", "evolift.detector2d.evaluation.evaluate_detector", (DETECTOR, "--data", STORE)
     ),
     Stage("evolve", "evolift.evolution.job.algorithm.evolve", (STORE, "-o", OUTPUT)),
+    Stage("evolve", "evolift.evolution.clips.clip_evolution.evolve_clips", (STORE, "-o", OUTPUT, "--clips")),
     Stage("limits fit", "evolift.evolution.limits.fitting.fit_store", (STORE, "-o", OUTPUT)),
     Stage("data actors", "evolift.synthetic.acting.actors.write_actor_store", ("-o", OUTPUT)),
     Stage("data render", "evolift.synthetic.rendering.people.render_store", (STORE, "-o", OUTPUT)),

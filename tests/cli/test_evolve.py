@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from evolift.cli.data import export as export_data
 from evolift.cli.evolve import evolve
 from evolift.cli.limits import limits
 from evolift.evolution.settings import ALGORITHM_1
@@ -18,6 +19,7 @@ from evolift.posedata.poses import Poses
 from evolift.posedata.skeleton import H36M16, H36M17
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 from tests.conftest import Finished
+from tests.evolution.clips.made_clips import write_clips
 
 
 def run(command, *arguments: object) -> Result:
@@ -93,3 +95,43 @@ def test_the_recipe_of_the_report_is_its_algorithm(tiny_store: Path, tmp_path: P
     with PoseStore(target) as store:
         provenance = store.provenance
     assert {**provenance.parameters, "report": None} == {**ALGORITHM_1.to_dict(), "report": None}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clips(tmp_path_factory.mktemp("clips") / "clips.h5")
+
+
+def test_motions_are_bred_with_their_preview(clips: Path, tmp_path: Path) -> None:
+    target, page = tmp_path / "motions.h5", tmp_path / "motions.html"
+    few = ("--clips", "--clip-frames", 27, "--ratio", 1.2, "--generations", 1)
+    result = run(evolve, clips, "-o", target, *few, "--preview", page)
+    assert result.exit_code == 0, result.output
+    assert "63 clips of 27 frames in the source" in result.output
+    assert "and 8 children" in result.output
+    assert "<canvas" in page.read_text()
+    record = json.loads((tmp_path / "motions.h5.settings.json").read_text())
+    assert record["settings"]["clip_frames"] == 27
+    assert record["report"]["children"] == 8
+    exported = run(export_data, target, "-o", tmp_path / "bvh", "--fps", 20)
+    assert exported.exit_code == 0, exported.output
+    assert len(list((tmp_path / "bvh").glob("*_child_*.bvh"))) == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--clip-frames", 27), "`clip_frames` is of motions: add `is_of_clips`, or leave it out"),
+        (("--clips", "--criterion", "ground"), "`criteria` is of single poses, which clips are not: leave it out"),
+        (("--clips", "--coverage-of", "SOURCE"), "`coverage_of` is of single poses, which clips are not: leave it out"),
+        (("--clips", "--clip-frames", 81), "no clip has 81 frames in a row, the longest has 53: lower `clip_frames`"),
+    ],
+)  # fmt: skip
+def test_options_of_motions_and_of_poses_are_told_apart(
+    clips: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    given = [clips if option == "SOURCE" else option for option in options]
+    refused = run(evolve, clips, "-o", tmp_path / "motions.h5", *given)
+    assert isinstance(refused.exception, InputError)
+    assert message in str(refused.exception)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,1 @@
+"""Evolution of motion: individuals are clips, windows of so many frames of one person."""
