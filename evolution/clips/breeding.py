@@ -158,8 +158,10 @@ def breed_clips(
         done += len(rows)
         if tally.candidates > 2 / HOPELESS and done < HOPELESS * tally.candidates:
             raise InputError(_hopeless(tally, nature))
-    joints, mother, *rest = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    return ClipChildren(joints, mother, *rest, parents.person[mother], tally)
+    joints, mother, father, frame_a, frame_b, operator = (
+        np.concatenate(parts) for parts in zip(*kept, strict=True)
+    )
+    return ClipChildren(joints, mother, father, frame_a, frame_b, operator, parents.person[mother], tally)
 
 
 def make_candidates(

@@ -162,7 +162,8 @@ def slide_of(
     """Most that a standing foot of each clip moves along the floor from a frame to the next, mm."""
     stands = feet_of(joints, tree, frames_per_second).stands
     moved = joints[:, :, ankles_of(tree), :2].diff(dim=1).norm(dim=-1)
-    return (moved * stands).amax((1, 2))
+    most: Tensor = (moved * stands).amax((1, 2))
+    return most
 
 
 def _headings(

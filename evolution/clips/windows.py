@@ -71,7 +71,8 @@ def windows_of(store: PoseStore, sequences: list[Sequence], frames: int) -> Wind
     """
     steps = [_usual_step(store, one) for one in sequences]
     _require_one_rate(store, sequences, steps)
-    rows, left_out, longest = [], [], 0
+    rows: list[np.ndarray] = []
+    left_out, longest = [], 0
     for one, step in zip(sequences, steps, strict=True):
         before = len(rows)
         for run in np.split(one.row, np.flatnonzero(np.diff(one.frame) > GAP * step) + 1):

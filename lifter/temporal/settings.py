@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from evolift.lifter.settings import Architecture, LifterSettings, LifterTrainingSettings
+from evolift.lifter.architecture import Architecture
+from evolift.lifter.settings import LifterSettings, LifterTrainingSettings
 from evolift.posedata.errors import InputError
 
 FRAMES = (9, 27, 81)

@@ -121,10 +121,10 @@ def test_motions_are_bred_with_their_preview(clips: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--clip-frames", 27), "`clip_frames` is of motions: add `is_of_clips`, or leave it out"),
-        (("--clips", "--criterion", "ground"), "`criteria` is of single poses, which clips are not: leave it out"),
-        (("--clips", "--coverage-of", "SOURCE"), "`coverage_of` is of single poses, which clips are not: leave it out"),
-        (("--clips", "--clip-frames", 81), "no clip has 81 frames in a row, the longest has 53: lower `clip_frames`"),
+        (("--clip-frames", 27), "--clip-frames is of motions: add --clips, or leave it out"),
+        (("--clips", "--criterion", "ground"), "--criterion is of single poses, which clips are not: leave it out"),
+        (("--clips", "--coverage-of", "SOURCE"), "--coverage-of is of single poses, which clips are not: leave it out"),
+        (("--clips", "--clip-frames", 81), "no clip has 81 frames in a row, the longest has 53: lower --clip-frames"),
     ],
 )  # fmt: skip
 def test_options_of_motions_and_of_poses_are_told_apart(

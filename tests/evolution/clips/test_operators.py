@@ -62,7 +62,8 @@ def test_tempo_begins_and_ends_with_the_parent_and_never_goes_back() -> None:
     torch.testing.assert_close(times[:, [0, -1]], torch.tensor([[0.0, 39.0]]).repeat(305, 1))
     steps = times.diff()
     assert steps.min() > 0
-    assert steps[:300].log().std() == pytest.approx(0.2, rel=0.3)
+    # The tempo of a clip as a whole is lost: both ends are the parent's.
+    assert 0.08 < steps[:300].log().std() < 0.2
 
 
 def test_bones_between_frames() -> None:
