@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 
 from evolift.lifter.lifter import Lifter
-from evolift.lifter.temporal.clips import MAX_MISSING, places_between
+from evolift.lifter.temporal.frame_rate import MAX_MISSING, places_between
 from evolift.lifter.temporal.settings import TemporalSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.joint_mapping import UNLABELLED, VISIBLE

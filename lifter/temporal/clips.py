@@ -20,6 +20,7 @@ from torch import Tensor
 
 from evolift.lifter.data.pose_source import ROWS_IN_MEMORY, Bodies, PosePart
 from evolift.lifter.protocol import frame_gap
+from evolift.lifter.temporal.frame_rate import MAX_MISSING, places_between
 from evolift.lifter.temporal.settings import TemporalSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.importers.cmu_clips import CMU_FPS
@@ -27,16 +28,12 @@ from evolift.posedata.joint_mapping import UNLABELLED
 from evolift.posedata.seeds import numpy_generator_at
 from evolift.posedata.store import PoseStore
 
-MAX_MISSING = 5
-"""Frames in a row that may be missing of a clip: they are interpolated."""
 SLOWEST = 0.75
 """Part of a lifter's frame rate below which a store is refused: between so few frames nobody moves on straight lines."""
 STEPS_PER_WINDOW = 1000
 """Training steps for which the same clips of a store are held that is too large for memory."""
 NUMBERED = {"evolift data import cmu": float(CMU_FPS), "evolift data import human36m": 50.0}
 """Frames a second that the frame numbers of stores count, by the command that made them."""
-_WHOLE = 1e-4
-"""Parts of the time between two rows that are not told from none."""
 
 _log = logging.getLogger(__name__)
 
@@ -122,26 +119,6 @@ def clip_frames(
         )
         length += count
     return ClipFrames(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def places_between(
-    seconds: np.ndarray, rate: float
-) -> tuple[Int64[np.ndarray, "frames"], Float32[np.ndarray, "frames"]]:
-    """Where the frames of a rate lie between given times.
-
-    Args:
-        seconds: increasing, from 0.
-        rate: frames a second, of which the first is at 0 and the last not behind the last time.
-
-    Returns:
-        The number of the time at or before each frame, and how far it is on the way to the next one, from 0 to below 1.
-    """
-    frames = np.arange(int(np.floor(seconds[-1] * rate + _WHOLE)) + 1) / rate
-    at = np.searchsorted(seconds, frames + _WHOLE / rate, side="right") - 1
-    following = np.minimum(at + 1, len(seconds) - 1)
-    between = seconds[following] - seconds[at]
-    share = (frames - seconds[at]) / np.where(between > 0, between, 1)
-    return at.astype(np.int64), np.where(share < _WHOLE, 0, share).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -85,7 +85,7 @@ def test_every_setting_can_be_reached(evolift, passed: list[PredictSettings], tm
     assert everything.returncode == 0, everything.stderr
     model = tmp_path / "pose.onnx"
     model.touch()
-    last = ("--min-confidence", 0.2, "--images", file, "--min-joint-confidence", 0.4)
+    last = ("--min-confidence", 0.2, "--images", file, "--min-joint-confidence", 0.4, "--temporal", file)
     others_detector = (
         "--detector",
         "rtmlib:feet",
@@ -119,6 +119,7 @@ def test_every_setting_can_be_reached(evolift, passed: list[PredictSettings], tm
         strict=True,
     )
     second = PredictSettings(
+        models=ModelSettings(temporal=name),
         people=PersonSettings(box=(1, 2, 3, 4), min_confidence=0.2),
         camera=CameraSettings(focal=900.0),
         keypoints=KeypointSettings(overlay_images=name, min_joint_confidence=0.4),

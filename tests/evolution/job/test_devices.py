@@ -25,7 +25,7 @@ TREE = KinematicTree(H36M17)
 POSES = 60
 EVERYTHING = EvolutionSettings(
     two_point_rate=0.5, crossed_lengths="swapped", length_rate=0.5, template_rate=0.5, immigrant_rate=0.2, min_change=2.0,
-    min_distance=1.0, criteria=("ground", "capsules"), sampling="novelty",
+    criteria=("ground", "capsules"), sampling="novelty",
 )  # fmt: skip
 
 

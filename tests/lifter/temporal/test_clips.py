@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from evolift.lifter.temporal.clips import ClipPart, clip_frames, places_between
+from evolift.lifter.temporal.clips import ClipPart, clip_frames
+from evolift.lifter.temporal.frame_rate import places_between
 from evolift.lifter.temporal.settings import TemporalSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.store import PoseStore
