@@ -24,6 +24,7 @@ from evolift.evolution.clips.settings import ClipSettings
 from evolift.evolution.settings import EvolutionSettings
 from evolift.lifter.loop_settings import LoopSettings
 from evolift.posedata.errors import InputError
+from evolift.posedata.settings import Settings
 from evolift.prediction.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -134,25 +135,17 @@ def evolve(
 
     settings = taken_settings(EvolutionSettings, options)
     clips = taken_settings(ClipSettings, options)
+    loop = taken_settings(LoopSettings, options, **({} if rounds is None else {"rounds": rounds}))
+    of_loop = _changed(loop) | {"rounds": rounds, "validation": validation}
     if is_of_clips:
         why = "is of single poses, which clips are not: leave it out"
-        _require_none(
-            why,
-            rounds=rounds,
-            donors=donors,
-            hardness=hardness,
-            coverage_of=coverage_of,
-            validation=validation,
-        )
+        _require_none(why, donors=donors, hardness=hardness, coverage_of=coverage_of, **of_loop)
         if device != "cpu":
             raise InputError("`device`: clips are bred on the CPU: leave it out")
         with block_workers(num_workers, cluster) as who:
             _evolve_clips(ctx, source, output, settings, clips, preview, overwrite, resume, who)
         return
-    for name, value in clips.flat().items():
-        if value != ClipSettings().flat()[name]:
-            raise InputError(f"`{name}` is of motions: add `is_of_clips`, or leave it out")
-    loop = taken_settings(LoopSettings, options, **({} if rounds is None else {"rounds": rounds}))
+    _require_none("is of motions: add `is_of_clips`, or leave it out", **_changed(clips))
     if rounds is not None:
         why = (
             "does not go with `rounds`, which weighs parents and writes a page itself: leave one of them out"
@@ -179,8 +172,7 @@ def evolve(
     check_output(output, overwrite=overwrite or resume, inputs=inputs)
     if preview is not None:
         check_output(preview, overwrite=overwrite or resume, inputs=inputs)
-    changed = {name: value for name, value in loop.flat().items() if value != LoopSettings().flat()[name]}
-    _require_none("belongs to `rounds`: give both or neither", validation=validation, **changed)
+    _require_none("belongs to `rounds`: give both or neither", **of_loop)
     with PoseStore(source, validate=False) as store:
         children = settings.size_from(len(store)) - len(store)
         if coverage_of is not None:
@@ -229,6 +221,12 @@ def evolve(
         click.echo(
             f"mean distance of the {covered.probes} poses of {coverage_of} to the nearest pose: {covered.before:.1f} mm before, {covered.after:.1f} mm after"
         )
+
+
+def _changed(settings: Settings) -> dict[str, Any]:
+    """Values that are not the defaults, by field."""
+    defaults = type(settings)().flat()
+    return {name: value for name, value in settings.flat().items() if value != defaults[name]}
 
 
 def _require_none(why: str, **options: Any) -> None:

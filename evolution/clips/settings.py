@@ -10,16 +10,17 @@ from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
 
-OF_POSES = (
-    "criteria", "sigma", "crossed_lengths", "length_rate", "template_rate", "immigrant_rate", "sampling", "min_change", "min_distance",
+OF_BOTH = (
+    "ratio", "target_size", "generations", "limits", "crossover_rate", "two_point_rate", "mutation_rate", "per_bone_rate", "rotation_rate", "body_rate",
+    "mirror_rate", "seed",
 )  # fmt: skip
-"""Fields of `EvolutionSettings` that are of single poses; clips refuse others than the defaults."""
+"""Fields of `EvolutionSettings` that clips are bred by too; all others are of single poses, and clips refuse what is not their default."""
 
 
 class ClipSettings(Settings, frozen=True, kw_only=True):
     """How clips are evolved, beside `EvolutionSettings`.
 
-    Of those, tilt and settle mean nothing here: clips stay upright, and their feet tell how high they are.
+    Of those, clips take `OF_BOTH`. They stay upright, and their feet tell how high they are: `tilt_sigma` and `settle` are not among them.
     """
 
     panel: ClassVar[str | None] = "Motion (--clips)"
@@ -84,6 +85,6 @@ def require_of_clips(settings: EvolutionSettings) -> None:
         InputError: naming the field.
     """
     standard = EvolutionSettings()
-    for name in OF_POSES:
-        if getattr(settings, name) != getattr(standard, name):
+    for name in settings.__struct_fields__:
+        if name not in OF_BOTH and getattr(settings, name) != getattr(standard, name):
             raise InputError(f"`{name}` is of single poses, which clips are not: leave it out")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from evolift.posedata.bvh_clip import FROM_WORLD, bvh_text, require_kinematic
 from evolift.posedata.errors import InputError
@@ -19,6 +21,27 @@ from evolift.posedata.skeleton import Skeleton
 
 _GAP = 1.5
 """Steps of so many times the median are gaps."""
+
+
+def cut_at_pauses(sequences: Iterable[Sequence], frames_per_second: float) -> list[Sequence]:
+    """Sequences without a pause of more than a second: what lies between is not known, and would be made up.
+
+    Args:
+        sequences: of any lengths.
+        frames_per_second: of their rows.
+    """
+    parts = []
+    for one in sequences:
+        steps = np.diff(one.frame)
+        if (
+            len(steps) == 0 or (steps == 0).any()
+        ):  # of the latter it is said what is wrong when they are written
+            parts.append(one)
+            continue
+        missing = steps / _usual_step(steps) - 1
+        for rows in np.split(np.arange(len(one.frame)), np.flatnonzero(missing > frames_per_second) + 1):
+            parts.append(replace(one, frame=one.frame[rows], joints=one.joints[rows], row=one.row[rows]))
+    return parts
 
 
 def write_bvh_clips(
@@ -63,6 +86,11 @@ def write_bvh_clips(
     return interpolated
 
 
+def _usual_step(steps: Int64[np.ndarray, "steps"]) -> float:
+    """The mean of the steps that are no gaps: 15 of 50 frames a second go in steps of 3, 3, 4, ..."""
+    return float(steps[steps < _GAP * np.median(steps)].mean())
+
+
 def _grid(sequence: Sequence) -> np.ndarray:
     """Place in the file of each pose, in frames from 0."""
     what = f"{sequence.subject} {sequence.action}"
@@ -71,7 +99,6 @@ def _grid(sequence: Sequence) -> np.ndarray:
         raise InputError(
             f"{what}: frame {sequence.frame[int((steps == 0).argmax())]} has two poses, so that it is no clip over time, which BVH is of: write .npz or .csv"
         )
-    usual = steps[steps < _GAP * np.median(steps)] if len(steps) else np.ones(1)
-    places: np.ndarray = (sequence.frame - sequence.frame[0]) / usual.mean()
+    places: np.ndarray = (sequence.frame - sequence.frame[0]) / (_usual_step(steps) if len(steps) else 1)
     require_near_frames(np.round(places).astype(np.int64), f"{what}, bvh")
     return places

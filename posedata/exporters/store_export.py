@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from evolift.posedata.errors import InputError, OutputError
-from evolift.posedata.exporters.bvh_clips import write_bvh_clips
+from evolift.posedata.exporters.bvh_clips import cut_at_pauses, write_bvh_clips
 from evolift.posedata.exporters.coco import write_coco
 from evolift.posedata.exporters.sequences import is_bred, sequences_of
 from evolift.posedata.exporters.table import write_table
@@ -76,6 +76,8 @@ def export_store(
                 f"{source}: evolved poses do not follow one another in time, so they are no clips, which BVH is of: write .npz or .csv"
             )
         sequences = sequences_of(store, progress)
+        if frames_per_second is not None:  # of BVH, see above
+            sequences = cut_at_pauses(sequences, frames_per_second)
         poses = sum(len(one.frame) for one in sequences)
         said = f"{poses:,} poses in {len(sequences):,} {'clips' if ending == '' else 'sequences'}"
         if ending == ".npz":

@@ -58,6 +58,9 @@ TRAIN_ACTIONS = (
 )
 TEST_ACTIONS = ("walk", "sit", "reach", "lunge", "dance", "run", "kick", "jumping_jack", "punch", "balance")
 
+PAUSE = 1000
+"""Frame numbers that are left out between two clips of one subject and action, so that nobody takes them for one."""
+
 CONTACT_RADII: dict[str, float] = {
     "ankle": 82.0,
     "knee": 62.0,
@@ -109,7 +112,7 @@ def write_actor_store(
     """Write a pose store (H36M17, world frame) of every subject doing every action.
 
     A clip depends on its seed, subject, action and number only: choosing other subjects or more clips does not
-    change it. `frame` counts on from clip to clip of the same subject and action.
+    change it. `frame` goes on from clip to clip of the same subject and action, after a `PAUSE`.
 
     Args:
         path: of the store.
@@ -152,7 +155,8 @@ def write_actor_store(
                     Poses(
                         subject=labelled(np.full(rows, s, np.int32), list(subjects)),
                         action=labelled(np.full(rows, a, np.int32), list(actions)),
-                        frame=np.arange(rows, dtype=np.int64),
+                        frame=np.arange(rows, dtype=np.int64)
+                        + PAUSE * np.repeat(np.arange(clips_per_action), frames),
                         joints_3d=np.concatenate(clips),
                     )
                 )

@@ -12,6 +12,8 @@ from evolift.lifter.temporal.frame_rate import places_between
 from evolift.lifter.temporal.settings import TemporalSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.store import PoseStore
+from evolift.synthetic.acting.actors import write_actor_store
+from evolift.synthetic.settings import ActorSettings
 from tests.conftest import WriteClips
 
 NINE = TemporalSettings(frames=9, hidden=8, blocks=1)
@@ -54,6 +56,13 @@ def test_few_missing_frames_are_interpolated_and_many_cut_a_clip(write_clips: Wr
     line = exact[3] + (exact[9] - exact[3]) * torch.arange(7)[:, None, None] / 6
     torch.testing.assert_close(found[3:10], line, rtol=0, atol=1e-3)
     assert torch.equal(found[[0, 3, 9, 12]], exact[[0, 3, 9, 12]])
+
+
+def test_the_clips_of_an_actor_are_not_one(tmp_path) -> None:
+    settings = ActorSettings(clips_per_action=3, frames=20, fps=30.0)
+    write_actor_store(tmp_path / "actors.h5", settings, subjects=["F1"], actions=["walk"])
+    part = part_of(tmp_path / "actors.h5")
+    assert (part.frames.last[part.frames.starts] - part.frames.starts + 1).tolist() == [20] * 3
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,25 @@ def test_frames_of_a_clip_lie_on_their_times(
     np.testing.assert_allclose(back[:, 0, 0], 100 * np.arange(frames), atol=0.1)
 
 
+@pytest.mark.parametrize(
+    ("missing", "files"),
+    [(0, {"S_go.bvh": 8}), (10, {"S_go.bvh": 18}), (11, {"S_go.bvh": 4, "S_go_2.bvh": 4})],
+)
+def test_where_more_than_a_second_is_missing_another_file_begins(
+    missing: int, files: dict[str, int], standing_pose: np.ndarray, tmp_path: Path
+) -> None:
+    # Every third frame was kept, at 10 a second.
+    frame = 3 * np.array([0, 1, 2, 3, 4 + missing, 5 + missing, 6 + missing, 7 + missing])
+    joints = np.broadcast_to(standing_pose, (8, 17, 3)).astype(np.float32)
+    write_store(tmp_path / "a.h5", [clip(joints, "S", "go", frame)])
+    said = export_store(tmp_path / "a.h5", tmp_path / "clips", frames_per_second=10)
+    assert said.startswith(f"8 poses in {len(files)} clips")
+    assert ("10 frames between are interpolated" in said) == (missing == 10)
+    for name, frames in files.items():
+        assert f"Frames: {frames}\n" in (tmp_path / "clips" / name).read_text()
+    assert {path.name for path in (tmp_path / "clips").glob("*.bvh")} == set(files)
+
+
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
     """Five people in 2D in three images; one has no image, one no labelled joint."""
@@ -310,7 +329,7 @@ def test_what_cannot_be_is_said_in_one_sentence(
         (lacking, "a.npz", {}, "its 3D poses lack nose, and this format needs all joints of H36M17"),
         (other, "a.npz", {}, "layout has the joints of H36M17, and these are of H36M16"),
         (twice, "clips", {"frames_per_second": 5}, "S a: frame 2 has two poses, so that it is no clip"),
-        (far, "clips", {"frames_per_second": 5}, "are too far apart for this format"),
+        (far, "clips", {"frames_per_second": 1e9}, "are too far apart for this format"),
         (walks, "walks.h5.csv/../walks.h5", {}, "its ending tells the format"),
     ):  # fmt: skip
         with pytest.raises(EvoliftError, match=message):

@@ -10,6 +10,7 @@ from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore
 from evolift.synthetic.acting.actors import (
     CONTACT_RADII,
+    PAUSE,
     TEST_ACTIONS,
     TEST_SUBJECTS,
     TRAIN_ACTIONS,
@@ -229,7 +230,8 @@ def test_a_clip_does_not_depend_on_what_else_is_written(tmp_path: Path):
         assert many.provenance.seed == 4
         counts = many.table().groupby(["subject", "action"], observed=True).size()
         assert (counts == 40).all()
-        assert list(many.table().query("subject == 'F1' and action == 'walk'")["frame"]) == list(range(40))
+        frames = many.table().query("subject == 'F1' and action == 'walk'")["frame"].to_list()
+        assert frames == [*range(20), *range(20 + PAUSE, 40 + PAUSE)], "between two clips there is a pause"
 
 
 def test_same_seed_same_bytes_other_seed_others(tmp_path: Path):
