@@ -43,6 +43,10 @@ EVOLVED_SHARE = 0.5
 VALIDATION_NOISE = (0, 0, 0, 2)
 
 
+class NoEvolvedPosesError(InputError):
+    """A share of evolved poses is asked for, and no store has any that can be taken."""
+
+
 @dataclass(frozen=True, eq=False)
 class LifterData:
     """Training mixture and validation parts of some stores."""
@@ -196,12 +200,13 @@ def open_data(
     training: PoseTrainingSettings,
     validation: Sequence[Path] = (),
     part_of: Callable[[Path, Int64[np.ndarray, "rows"]], PosePart] | None = None,
+    takes_evolved: Callable[[PoseStore], bool] = lambda store: True,
 ) -> LifterData:
     """Parts of some stores, in one skeleton: rows to train on, with weights, and rows to validate on.
 
     With `validation`, all rows of `stores` that the split's `subjects` and `actions` name train, and all rows of these
     other stores that were not bred validate. `part_of` makes a part of rows of a store, a `PosePart` in the skeleton if left
-    out.
+    out; `takes_evolved` says whether the evolved rows of a store train.
 
     Raises:
         InputError: a store does not fit, or evolved poses are asked for and there are none.
@@ -227,13 +232,14 @@ def open_data(
         with PoseStore(path) as store:
             tell_levelled(store)
             table = store.table()
+            is_evolved_taken = training.evolved_share != 0 and takes_evolved(store)
         training_rows, validation_rows = split_rows(table, split, training.seed)
         bred = table["generation"].to_numpy() > 0 if "generation" in table else None
         for parts, rows in (
             (original, training_rows if bred is None else training_rows[~bred[training_rows]]),
             (evolved, training_rows[:0] if bred is None else training_rows[bred[training_rows]]),
         ):
-            if len(rows) and not (parts is evolved and training.evolved_share == 0):
+            if len(rows) and (parts is original or is_evolved_taken):
                 parts.append((make_part(path, rows), weight * len(rows)))
         if len(validation_rows):
             held_out.append(make_part(path, validation_rows))
@@ -243,6 +249,8 @@ def open_data(
             table = store.table()
         unbred = table["generation"].to_numpy() == 0 if "generation" in table else np.ones(len(table), bool)
         held_out.append(make_part(path, np.flatnonzero(unbred)))
+    if not original and not evolved:
+        raise InputError("all poses are evolved ones, and none of them can be trained on: give recorded ones")
     if training.evolved_share is not None or (original and evolved):
         share = EVOLVED_SHARE if training.evolved_share is None else training.evolved_share
         original, evolved = _shared(original, evolved, share)
@@ -260,11 +268,9 @@ def _shared(
     original: list[tuple[PosePart, float]], evolved: list[tuple[PosePart, float]], share: float
 ) -> tuple[list[tuple[PosePart, float]], list[tuple[PosePart, float]]]:
     if share == 0:
-        if not original:
-            raise InputError("all poses are evolved ones, of which an `evolved_share` of 0 takes none")
         return original, []
     if not evolved:
-        raise InputError(
+        raise NoEvolvedPosesError(
             "an `evolved_share` is asked for, but no store has evolved poses: run `evolift evolve`"
         )
     if not original:

@@ -37,7 +37,7 @@ from evolift.evolution.limits.limit_sources import files_of_limits, joint_limits
 from evolift.evolution.operators.length_templates import length_templates
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import InputError, StoreError
-from evolift.posedata.exporters.sequences import sequences_of
+from evolift.posedata.exporters.sequences import child_action, sequences_of
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Lineage, Poses, labelled
@@ -320,7 +320,7 @@ def _write_block(
     ancestor[start:end] = ancestor[mother]
     rows = originals.windows.rows[ancestor[start:end]]
     named = originals.action[rows[:, 0]]
-    labels = [f"{name}_child_{job.first_row(start + place)}" for place, name in enumerate(named)]
+    labels = [child_action(str(name), job.first_row(start + place)) for place, name in enumerate(named)]
     lineage = Lineage(
         np.full(rows.size, originals.next_generation + block.generation, np.int32),
         parent_a.ravel(),

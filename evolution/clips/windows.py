@@ -16,12 +16,11 @@ from jaxtyping import Int64
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.exporters.sequences import Sequence
+from evolift.posedata.frame_rate import GAP, rows_per_second, usual_step
 from evolift.posedata.store import PoseStore
 
-GAP = 1.5
 SAME_RATE = 1.1
 """Usual steps of clips that differ by a larger factor are those of different rates, unless the store was imported at one rate."""
-RATE_KEYS = ("frames_per_second", "fps")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +42,12 @@ def rate_of_store(store: PoseStore, frames_per_second: float | None) -> float:
     Raises:
         InputError: neither is known.
     """
-    known = frames_per_second or _imported_rate(store)
+    known = frames_per_second or rows_per_second(store.provenance)
     if known is None:
         raise InputError(
             f"{store.path}: a store does not tell the time between its frames, which motion needs: give `frames_per_second`"
         )
     return known
-
-
-def _imported_rate(store: PoseStore) -> float | None:
-    for key in RATE_KEYS:
-        rate = store.provenance.parameters.get(key)
-        if isinstance(rate, (int, float)) and not isinstance(rate, bool) and rate > 0:
-            return float(rate)
-    return None
 
 
 def windows_of(store: PoseStore, sequences: list[Sequence], frames: int) -> Windows:
@@ -101,12 +92,11 @@ def _usual_step(store: PoseStore, one: Sequence) -> float:
         raise InputError(
             f"{store.path}: frame {one.frame[int((steps == 0).argmax())]} of {one.subject} {one.action} has two poses, so that it is no clip over time: evolve a store of clips, such as the one that its poses were bred from"
         )
-    # The mean, for frames that were kept in unequal steps: 15 of 50 a second are 3, 3, 4, ...
-    return float(steps[steps < GAP * np.median(steps)].mean()) if len(steps) else np.nan
+    return usual_step(steps) if len(steps) else np.nan
 
 
 def _require_one_rate(store: PoseStore, sequences: list[Sequence], steps: list[float]) -> None:
-    if _imported_rate(store) is not None or np.isnan(steps).all():
+    if rows_per_second(store.provenance) is not None or np.isnan(steps).all():
         return
     slow, fast = np.nanargmax(steps), np.nanargmin(steps)
     if steps[slow] > SAME_RATE * steps[fast]:

@@ -23,6 +23,7 @@ from evolift.lifter.protocol import frame_gap
 from evolift.lifter.temporal.frame_rate import MAX_MISSING, places_between
 from evolift.lifter.temporal.settings import TemporalSettings
 from evolift.posedata.errors import InputError
+from evolift.posedata.frame_rate import rows_per_second, usual_step
 from evolift.posedata.importers.cmu_clips import CMU_FPS
 from evolift.posedata.joint_mapping import UNLABELLED
 from evolift.posedata.seeds import numpy_generator_at
@@ -72,8 +73,10 @@ def clip_frames(
     path: Path,
     table: pd.DataFrame,
     rows: Int64[np.ndarray, "rows"],
-    numbered: float,
     rate: float,
+    *,
+    numbered: float | None = None,
+    per_second: float | None = None,
 ) -> ClipFrames:
     """The clips that some rows of a store make.
 
@@ -81,11 +84,12 @@ def clip_frames(
         path: of the store, for messages.
         table: of `PoseStore.table`.
         rows: of it, increasing.
-        numbered: frames a second that its frame numbers count.
         rate: frames a second that are wanted.
+        numbered: frames a second that its frame numbers count, whichever of them it holds.
+        per_second: rows of a clip in a second, from which the former follows.
 
     Raises:
-        InputError: a clip has two rows of one frame, or there are far fewer rows a second than are wanted.
+        InputError: none of the two is known, a clip has two rows of one frame, or there are far fewer rows a second than are wanted.
     """
     chosen = table.iloc[rows]
     labels = [chosen[name].cat.codes.to_numpy() for name in ("subject", "action")]
@@ -100,6 +104,12 @@ def clip_frames(
         row = table.iloc[rows[twice[0]]]
         raise InputError(
             f"{path}: frame {row['frame']} of {row['subject']}, {row['action']}, is there twice, so that its poses are no clip: give a store with one person and one camera in a clip"
+        )
+    if numbered is None and per_second is not None:
+        numbered = per_second * (usual_step(step[same]) if same.any() else 1)
+    if numbered is None:
+        raise InputError(
+            f"{path} does not tell how many frames a second its frame numbers count: give `store_fps`"
         )
     gap = frame_gap(chosen) or 1
     if numbered / gap < SLOWEST * rate:
@@ -193,11 +203,10 @@ class ClipPart(PosePart):
         with PoseStore(path, validate=False) as store:
             table = store.table()
             numbered = NUMBERED.get(store.provenance.command) if store_fps is None else store_fps
-        if numbered is None:
-            raise InputError(
-                f"{path} does not tell how many frames a second its frame numbers count: give `store_fps`"
-            )
-        self.frames = clip_frames(path, table, rows, numbered, lifter.frames_per_second)
+            per_second = rows_per_second(store.provenance)
+        self.frames = clip_frames(
+            path, table, rows, lifter.frames_per_second, numbered=numbered, per_second=per_second
+        )
         self.seen = np.arange(lifter.frames) - lifter.target_frame
         self._rows_held = rows_in_memory
         self._held: tuple[tuple[int, int], Footage] | None = None

@@ -122,7 +122,9 @@ def open_test_clips(
     if "generation" in table:
         rows = rows[table["generation"].to_numpy()[rows] == 0]
     if not len(rows):
-        raise InputError(f"{path}: all of its poses are evolved ones, which are single poses, not clips")
+        raise InputError(
+            f"{path}: all of its poses are evolved ones, which nothing is scored on: give the recorded ones"
+        )
     lifter = TemporalSettings(skeleton=skeleton, frames_per_second=rate)
     part = ClipPart(path, rows, lifter, store_fps)
     clips = tuple(_test_clips(part, table, pairs, rate, seed))

@@ -86,19 +86,7 @@ class TemporalTrainingSettings(LifterTrainingSettings, frozen=True, kw_only=True
     store_fps: Annotated[
         tuple[FramesPerSecond, ...],
         Meta(
-            description="How many frames a second the frame numbers of the stores count (CMU's 120, Human3.6M's 50, whichever of the frames they hold): one for all, or one per store, those of --validation last. Known of imports of these two.",
+            description="How many frames a second the frame numbers of the stores count (CMU's 120, Human3.6M's 50, whichever of the frames they hold): one for all, or one per store, those of --validation last. Known of imports of these two, and of stores that were made with a rate.",
             extra={"flag": "store-fps"},
         ),
     ] = ()
-
-    def check(self) -> None:
-        """Refuse evolved poses, which are no clips.
-
-        Raises:
-            InputError: a share of them is asked for.
-        """
-        super().check()
-        if self.evolved_share:
-            raise InputError(
-                "`evolved_share` must be left out or 0 for a lifter of several `frames`: evolved poses are single ones, not clips"
-            )

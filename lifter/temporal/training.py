@@ -17,11 +17,20 @@ from evolift.lifter.temporal.clips import ClipPart
 from evolift.lifter.temporal.model import TemporalLifter
 from evolift.lifter.temporal.settings import TemporalSettings, TemporalTrainingSettings
 from evolift.lifter.temporal.windows import WindowMaker, as_windows, fixed_windows
-from evolift.lifter.training import LifterData, PoseModule, open_data, started, validation_batches
+from evolift.lifter.training import (
+    LifterData,
+    NoEvolvedPosesError,
+    PoseModule,
+    open_data,
+    started,
+    validation_batches,
+)
 from evolift.posedata.errors import InputError
+from evolift.posedata.exporters.sequences import is_bred
 from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.output_file import hashes_of
 from evolift.posedata.settings import require_settings
+from evolift.posedata.store import PoseStore
 from evolift.training.run_folder import checkpoint_record, run_folder, run_record
 from evolift.training.trainer import Batch, StepData, train
 
@@ -61,7 +70,7 @@ def train_temporal_lifter(
 ) -> pd.DataFrame:
     """Train a temporal lifter; `output` then holds what `evolift.lifter.training.train_lifter` writes.
 
-    Evolved poses are left out: they are single ones, not clips.
+    Of evolved stores motions are taken (`evolift evolve --clips`), and single poses left out: they are no clips.
 
     Args:
         stores: of clips of 3D poses.
@@ -139,6 +148,14 @@ def open_clips(
     def part_of(path: Path, rows: Int64[np.ndarray, "rows"]) -> ClipPart:
         return ClipPart(path, rows, lifter, rate_of[path])
 
-    # Of bred poses none are neighbours in time.
-    unbred = training.replaced(evolved_share=0.0)
-    return open_data(stores, lifter.skeleton, unbred, validation, part_of)
+    try:
+        return open_data(stores, lifter.skeleton, training, validation, part_of, _has_motions)
+    except NoEvolvedPosesError:
+        raise InputError(
+            "an `evolved_share` is asked for, but no store has evolved motions: run `evolift evolve --clips`"
+        ) from None
+
+
+def _has_motions(store: PoseStore) -> bool:
+    """Whether its evolved rows follow one another in time."""
+    return not is_bred(store)

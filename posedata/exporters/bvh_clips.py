@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
 
 from evolift.posedata.bvh_clip import FROM_WORLD, bvh_text, require_kinematic
 from evolift.posedata.errors import InputError
 from evolift.posedata.exporters.sequences import Sequence
+from evolift.posedata.frame_rate import usual_step
 from evolift.posedata.output_file import SETTINGS, free_path, write_json, write_text
 from evolift.posedata.output_folder import output_folder
 from evolift.posedata.predictions.bvh_tracks import at_frames
 from evolift.posedata.predictions.predictions import require_near_frames
 from evolift.posedata.skeleton import Skeleton
-
-_GAP = 1.5
-"""Steps of so many times the median are gaps."""
 
 
 def cut_at_pauses(sequences: Iterable[Sequence], frames_per_second: float) -> list[Sequence]:
@@ -38,7 +35,7 @@ def cut_at_pauses(sequences: Iterable[Sequence], frames_per_second: float) -> li
         ):  # of the latter it is said what is wrong when they are written
             parts.append(one)
             continue
-        missing = steps / _usual_step(steps) - 1
+        missing = steps / usual_step(steps) - 1
         for rows in np.split(np.arange(len(one.frame)), np.flatnonzero(missing > frames_per_second) + 1):
             parts.append(replace(one, frame=one.frame[rows], joints=one.joints[rows], row=one.row[rows]))
     return parts
@@ -86,11 +83,6 @@ def write_bvh_clips(
     return interpolated
 
 
-def _usual_step(steps: Int64[np.ndarray, "steps"]) -> float:
-    """The mean of the steps that are no gaps: 15 of 50 frames a second go in steps of 3, 3, 4, ..."""
-    return float(steps[steps < _GAP * np.median(steps)].mean())
-
-
 def _grid(sequence: Sequence) -> np.ndarray:
     """Place in the file of each pose, in frames from 0."""
     what = f"{sequence.subject} {sequence.action}"
@@ -99,6 +91,6 @@ def _grid(sequence: Sequence) -> np.ndarray:
         raise InputError(
             f"{what}: frame {sequence.frame[int((steps == 0).argmax())]} has two poses, so that it is no clip over time, which BVH is of: write .npz or .csv"
         )
-    places: np.ndarray = (sequence.frame - sequence.frame[0]) / (_usual_step(steps) if len(steps) else 1)
+    places: np.ndarray = (sequence.frame - sequence.frame[0]) / (usual_step(steps) if len(steps) else 1)
     require_near_frames(np.round(places).astype(np.int64), f"{what}, bvh")
     return places

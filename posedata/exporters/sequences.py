@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from evolift.posedata.predictions.levelled_poses import levelled_or_none, tell_l
 from evolift.posedata.progress import Progress, no_progress
 from evolift.posedata.store import CHUNK_ROWS, PoseStore
 
+_CHILD = re.compile(r"_child_\d+$")
 SAME_POSE = 1.0
 """mm: rows of one frame that no joint of which is further apart are one pose, seen by several cameras."""
 
@@ -87,11 +89,21 @@ def _world_joints(store: PoseStore, progress: Progress) -> Float32[np.ndarray, "
     return joints
 
 
+def child_action(action: str, row: int) -> str:
+    """The action of an evolved clip: that of its first parent, and the row of the store at which the clip begins."""
+    return f"{action}_child_{row}"
+
+
 def is_bred(store: PoseStore) -> bool:
-    """Whether some of a store's poses are evolved one by one, so that they do not follow one another in time as evolved clips do."""
+    """Whether some of a store's poses are evolved one by one, so that they do not follow one another in time as evolved clips do.
+
+    Evolved clips are told by their actions (`child_action`), and by having no frame twice.
+    """
     table: pd.DataFrame = store.table()
     if "generation" not in table:
         return False
     is_child = table["generation"] > 0
-    # Such a child has the labels and the frame number of its parent.
-    return bool((is_child & table.duplicated(["subject", "action", "frame"], keep=False)).any())
+    # A child alone has the labels and the frame number of its parent, which may be one of an evolved clip.
+    is_twice = table.duplicated(["subject", "action", "frame"], keep=False)
+    is_of_clip = table["action"].astype(str).str.contains(_CHILD)
+    return bool((is_child & (is_twice | ~is_of_clip)).any())

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -156,6 +158,36 @@ def test_the_rate_of_known_sources_is_known(write_clips: WriteClips, tmp_path) -
     assert len(part_of(path, 30, None).frames.before) == 20
 
 
+@pytest.mark.parametrize(
+    ("parameters", "step", "numbered"),
+    [
+        ({"fps": 30}, 4, 120),  # every fourth of 120
+        ({"frames_per_second": 10.0}, 1, 10),
+        ({"fps": 15.0}, (3, 3, 4), 50),  # 15 of 50
+        ({"fps": None}, 1, None),
+        ({"fps": True}, 1, None),
+        ({"fps": 0}, 1, None),
+        ({}, 1, None),
+    ],
+)
+def test_a_rate_that_a_store_was_made_with_is_taken(
+    parameters: dict[str, object], step, numbered, write_clips: WriteClips, tmp_path
+) -> None:
+    steps = np.resize(step, 61)  # of which the first is no step between two
+    path = write_clips(tmp_path / "a.h5", {("ann", "walk"): np.cumsum(steps)})
+    with h5py.File(path, "r+") as file:
+        provenance = json.loads(file.attrs["provenance"])
+        file.attrs["provenance"] = json.dumps({**provenance, "parameters": parameters})
+    if numbered is None:
+        with pytest.raises(
+            InputError, match="does not tell how many frames a second its frame numbers count"
+        ):
+            part_of(path, 10, None)
+        return
+    told, given = (part_of(path, 10, fps).frames for fps in (None, numbered))
+    assert all(np.allclose(a, b, atol=1e-3) for a, b in zip(told, given, strict=True))
+
+
 def test_bad_clips_are_refused(write_clips: WriteClips, clip_store, tmp_path) -> None:
     with pytest.raises(
         InputError, match=r"clips.h5 does not tell how many frames a second.*give `store_fps`"
@@ -174,7 +206,7 @@ def test_rows_may_be_a_part_of_a_store(clip_store) -> None:
     with PoseStore(clip_store) as store:
         table = store.table()
     rows = np.array([0, 1, 2, 50, 51])
-    frames = clip_frames(clip_store, table, rows, 30, 30)
+    frames = clip_frames(clip_store, table, rows, 30, numbered=30)
     assert frames.before.tolist() == rows.tolist()
     assert frames.first.tolist() == [0, 0, 0, 3, 3]
     assert frames.last.tolist() == [2, 2, 2, 4, 4]

@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from evolift.evolution.clips.clip_evolution import evolve_clips
+from evolift.evolution.clips.settings import ClipSettings
+from evolift.evolution.settings import EvolutionSettings
 from evolift.lifter.settings import PairSettings, Split
 from evolift.lifter.temporal.evaluation import open_test_clips
 from evolift.lifter.temporal.model import TemporalLifter
@@ -15,6 +18,9 @@ from evolift.lifter.temporal.training import open_clips, train_temporal_lifter
 from evolift.posedata.errors import InputError
 from evolift.posedata.metrics import mpjpe
 from evolift.posedata.rig_settings import RingRig
+from evolift.posedata.store import PoseStore
+from evolift.synthetic.acting.actors import write_actor_store
+from evolift.synthetic.settings import ActorSettings
 from tests.conftest import WriteClips
 from tests.lifter.test_training import require_same_weights as same_weights_of_stage
 
@@ -111,13 +117,64 @@ def test_a_run_begins_with_the_weights_of_a_checkpoint(clip_store, tmp_path) -> 
     torch.testing.assert_close(after, begun.get_parameter("network.head.weight"), rtol=0, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def motions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two clips each of three actors at 20 a second, and as many that were bred of them."""
+    folder = tmp_path_factory.mktemp("motions")
+    source, target = folder / "source.h5", folder / "motions.h5"
+    settings = ActorSettings(clips_per_action=2, frames=40, fps=20.0)
+    write_actor_store(source, settings, subjects=["F1", "F2", "M1"], actions=["walk"])
+    evolve_clips(source, target, EvolutionSettings(ratio=2, generations=1), ClipSettings(clip_frames=27))
+    return source, target
+
+
+def test_evolved_motions_train_and_evolved_poses_do_not(
+    motions: tuple[Path, Path], evolved_store: Path
+) -> None:
+    source, target = motions
+    lifter = SMALL.replaced(frames_per_second=20.0)
+    settings = QUICK.replaced(store_fps=(), split=Split(validation_share=0.0), evolved_warm_up=10)
+    mixture = open_clips([target], lifter, settings).mixture
+    with PoseStore(target) as store:
+        bred = store.table()["generation"].to_numpy() > 0
+    assert [len(part.frames.before) for part in mixture.parts] == [(~bred).sum(), bred.sum()]
+    np.testing.assert_allclose(mixture.weights, [0.5, 0.5])
+    np.testing.assert_allclose(mixture.shares(5), [0.75, 0.25])
+    # Each child is a clip of its own, at the rate that the run was told.
+    recorded, children = mixture.parts
+    assert (children.frames.last[children.frames.starts] - children.frames.starts + 1 == 27).all()
+    assert (recorded.frames.share == 0).all()
+    assert len(recorded.frames.starts) == 6
+    assert len(open_clips([source], lifter, settings).mixture.parts) == 1
+    without = open_clips([target], lifter, settings.replaced(evolved_share=0.0)).mixture
+    assert [len(part.frames.before) for part in without.parts] == [(~bred).sum()]
+    # Of a store of bred poses only the recorded ones are taken.
+    (one,) = open_clips([evolved_store], SMALL, settings.replaced(store_fps=(60.0,))).mixture.parts
+    assert one.row_count == 40
+
+
+def test_evolved_motions_change_the_training(motions: tuple[Path, Path], tmp_path: Path) -> None:
+    settings = {"store_fps": (), "split": Split(validation_share=0.2), "evolved_warm_up": 0}
+    lifter = SMALL.replaced(frames_per_second=20.0)
+    for name, share in (("with", 0.5), ("again", None), ("without", 0.0)):
+        run(motions[1], tmp_path / name, lifter=lifter, evolved_share=share, **settings)
+    head = "network.head.weight"
+    weights = [
+        TemporalLifter.load(tmp_path / name / "last.safetensors").get_parameter(head)
+        for name in ("with", "again", "without")
+    ]
+    assert torch.equal(weights[0], weights[1]), "half of the draws if nothing else is said"
+    assert not torch.equal(weights[0], weights[2])
+
+
 def test_bad_input_is_refused(clip_store, tiny_store, evolved_store, tmp_path) -> None:
     with pytest.raises(InputError, match="`store_fps` must be one for all or one per store: 2 for 1"):
         run(clip_store, tmp_path / "a", store_fps=(30.0, 60.0))
-    with pytest.raises(
-        InputError, match="`evolved_share` must be left out or 0 for a lifter of several `frames`"
-    ):
-        QUICK.replaced(evolved_share=0.5)
+    for store in (clip_store, evolved_store):  # of the latter only single poses were bred
+        with pytest.raises(InputError, match="no store has evolved motions: run `evolift evolve --clips`"):
+            run(
+                store, tmp_path / "a", evolved_share=0.5, split=Split(validation_share=0.2), store_fps=(60.0,)
+            )
     with pytest.raises(InputError, match="it has 10 frames a second, and the lifter sees 30"):
         run(clip_store, tmp_path / "a", store_fps=(10.0,))
     with pytest.raises(InputError, match="there is nothing to validate on"):
