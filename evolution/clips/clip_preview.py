@@ -22,6 +22,8 @@ from evolift.posedata.exporters.sequences import sequences_of
 from evolift.posedata.output_file import check_output
 from evolift.posedata.store import PoseStore
 
+STRIP = 12
+"""Frames of a family that are shown on paper."""
 SHOWN = 4
 SAMPLE = 512
 
@@ -109,7 +111,12 @@ def _add_family(
         ]
     )
     strip = [(caption, joints, _standing(joints, tree, rate)) for caption, joints in shown]
-    report.image(film_strip(strip, store.skeleton), "The same on paper; numbers are frames")
+    frames = np.linspace(0, len(rows) - 1, STRIP).round().astype(int).tolist()
+    halves = (frames[: STRIP // 2], frames[STRIP // 2 :])  # beside each other where there is room
+    report.images(
+        [film_strip(strip, store.skeleton, half) for half in halves],
+        [f"The same on paper, frames {half[0]} to {half[-1]}" for half in halves],
+    )
 
 
 def _standing(

@@ -27,6 +27,7 @@ from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.skeleton import H36M17
 from evolift.posedata.store import PoseStore, PoseStoreWriter, Provenance
 from tests.evolution.clips.made_clips import CLIPS, FRAMES, LENGTH, RATE, SETTINGS, TREE, windows, write_clips
+from tests.headless_chromium import HeadlessPage
 
 evolve_clips = partial(clip_evolution.evolve_clips, settings=SETTINGS, clips=CLIPS, block=8)
 ROWS = 7 * 3 * LENGTH
@@ -207,6 +208,31 @@ def test_the_preview_shows_families_in_motion(evolved: Path, tmp_path: Path) -> 
     assert page.count("<canvas") >= 8
     for text in ("first parent: ", "child: ", "a standing foot slides", "originals", "left_wrist"):
         assert text in page, text
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_preview_moves_in_a_browser(width: int, evolved: Path, tmp_path: Path) -> None:
+    write_clip_preview(evolved, tmp_path / "page.html")
+    pictures = "[...document.querySelectorAll('canvas')].map((one) => one.toDataURL())"
+
+    def moving() -> int:
+        before = page.evaluate(pictures)
+        page.evaluate("new Promise((done) => setTimeout(done, 400))")
+        return sum(one != other for one, other in zip(before, page.evaluate(pictures), strict=True))
+
+    with HeadlessPage(width, 1000) as page:
+        page.open(tmp_path / "page.html")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing scrolls sideways"
+        assert moving() >= 2, "parent and child, which are in view"
+        # As wide as the telephone, so that the six bodies of a strip can be told from one another.
+        widths = page.evaluate(
+            "[...document.querySelectorAll('.panels img')].map((one) => one.getBoundingClientRect().width)"
+        )
+        assert min(widths) > (300 if width == 390 else 400)
+        page.click("button")
+        assert moving() == 0
+        assert page.errors == []
+        assert [one for one in page.requests if not one.startswith(("file:", "data:"))] == []
 
 
 def test_a_store_of_single_poses_has_no_motions_to_preview(source: Path, tmp_path: Path) -> None:
