@@ -230,6 +230,7 @@ def test_the_preview_moves_in_a_browser(width: int, evolved: Path, tmp_path: Pat
         )
         assert min(widths) > (300 if width == 390 else 400)
         page.click("button")
+        moving()  # what scrolled into view with the button is drawn once more
         assert moving() == 0
         assert page.errors == []
         assert [one for one in page.requests if not one.startswith(("file:", "data:"))] == []
