@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int64
 
+from evolift.posedata.importers.cmu_clips import CMU_FPS
 from evolift.posedata.store_layout import Provenance
 
 GAP = 1.5
 """Steps between frame numbers of over so many times the median are gaps."""
+NUMBERED = {"evolift data import cmu": float(CMU_FPS), "evolift data import human36m": 50.0}
+"""Frames a second that the frame numbers of stores count, by the command that made them."""
 _KEYS = ("frames_per_second", "fps")
 
 
@@ -18,7 +21,7 @@ def rows_per_second(provenance: Provenance) -> float | None:
         rate = provenance.parameters.get(key)
         if isinstance(rate, (int, float)) and not isinstance(rate, bool) and 0 < rate < float("inf"):
             return float(rate)
-    return None
+    return NUMBERED.get(provenance.command)  # all frames were kept
 
 
 def usual_step(steps: Int64[np.ndarray, "steps"]) -> float:

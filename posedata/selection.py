@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from evolift.posedata.errors import InputError
+from evolift.posedata.frame_rate import rows_per_second
 from evolift.posedata.joint_mapping import VISIBLE, JointMapping, mapping_between
 from evolift.posedata.output_file import check_output, sha256_of
 from evolift.posedata.poses import Poses
@@ -62,7 +63,7 @@ def select_rows(
         InputError: a name is not in the store, no row is left, some rows were bred, or no mapping to the skeleton is declared.
         StoreError, OutputError: a file is not sound, or cannot be written.
     """
-    parameters = {
+    parameters: dict[str, object] = {
         "subjects": list(subjects),
         "actions": list(actions),
         "without_subjects": list(without_subjects),
@@ -97,6 +98,8 @@ def select_rows(
             raise InputError(f"{source}: the `share` is all of it, so its `complement` has no row: take less")
         if is_predicted(store):
             parameters[PARAMETER] = store.provenance.parameters[PARAMETER]
+        if share == 1 and (rate := rows_per_second(store.provenance)) is not None:
+            parameters["frames_per_second"] = rate  # what is chosen at random has none
         provenance = Provenance("evolift data select", parameters, None, {source.name: sha256_of(source)})
         image_root = str(store.image_folder.resolve()) if "image" in store.columns else ""
         mapping = mapping_between(store.skeleton, skeleton or store.skeleton)

@@ -23,8 +23,7 @@ from evolift.lifter.protocol import frame_gap
 from evolift.lifter.temporal.frame_rate import MAX_MISSING, places_between
 from evolift.lifter.temporal.settings import TemporalSettings
 from evolift.posedata.errors import InputError
-from evolift.posedata.frame_rate import rows_per_second, usual_step
-from evolift.posedata.importers.cmu_clips import CMU_FPS
+from evolift.posedata.frame_rate import NUMBERED, rows_per_second, usual_step
 from evolift.posedata.joint_mapping import UNLABELLED
 from evolift.posedata.seeds import numpy_generator_at
 from evolift.posedata.store import PoseStore
@@ -33,8 +32,6 @@ SLOWEST = 0.75
 """Part of a lifter's frame rate below which a store is refused: between so few frames nobody moves on straight lines."""
 STEPS_PER_WINDOW = 1000
 """Training steps for which the same clips of a store are held that is too large for memory."""
-NUMBERED = {"evolift data import cmu": float(CMU_FPS), "evolift data import human36m": 50.0}
-"""Frames a second that the frame numbers of stores count, by the command that made them."""
 
 _log = logging.getLogger(__name__)
 

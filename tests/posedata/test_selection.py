@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evolift.posedata.errors import InputError, OutputError
+from evolift.posedata.frame_rate import rows_per_second
 from evolift.posedata.poses import Lineage, Poses
 from evolift.posedata.selection import select_rows
 from evolift.posedata.skeleton import COCO17, H36M16, H36M17, HALPE26, LSP14, MPII16, Skeleton
@@ -187,3 +188,27 @@ def test_a_share_and_its_complement_are_a_split(tiny_store: Path, tmp_path: Path
     ):
         part("none.h5", complement=True)
     assert not (tmp_path / "none.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "parameters", "rate"),
+    [
+        ("evolift data import bvh", {"fps": 30.0}, 30.0),
+        ("evolift data import cmu", {"fps": None}, 120.0),
+        ("evolift data import bvh", {"fps": None}, None),
+    ],
+)
+def test_a_selection_knows_the_frame_rate_that_its_source_knows(
+    make_poses, tmp_path: Path, command: str, parameters: dict[str, object], rate: float | None
+) -> None:
+    with PoseStoreWriter(tmp_path / "a.h5", H36M17, "world", Provenance(command, parameters)) as writer:
+        writer.append(make_poses(40))
+
+    def rate_of(target: str, source: str = "a.h5", **choice: Any) -> float | None:
+        select_rows(tmp_path / source, tmp_path / target, **choice)
+        with PoseStore(tmp_path / target) as store:
+            return rows_per_second(store.provenance)
+
+    assert rate_of("b.h5", subjects=["bob"]) == rate
+    assert rate_of("c.h5", "b.h5", subjects=["bob"]) == rate
+    assert rate_of("d.h5", share=0.5) is None, "rows chosen at random are not one as far as the next"
