@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from evolift.detector2d.settings import DetectorTrainingSettings, HeadLearningRate, WarmUp
+from evolift.detector2d.settings import BatchNorm, DetectorTrainingSettings, HeadLearningRate, WarmUp
 from evolift.posedata.errors import InputError
 from evolift.training.settings import GradientClip, Schedule, Steps, ValidateEvery
 
@@ -21,6 +21,7 @@ class ChainTrainingSettings(DetectorTrainingSettings, frozen=True, kw_only=True)
     lifter_learning_rate: Annotated[float, Meta(ge=0, description="Of the lifter, 0 to freeze it.")] = 1e-4
     schedule: Schedule = "cosine"
     warm_up: WarmUp = 0.05
+    batch_norm: BatchNorm = "keep"
     weight_3d: Annotated[
         float, Meta(ge=0, description="Of the 3D loss: L1, metres, summed over joints and axes.")
     ] = 1.0

@@ -25,6 +25,7 @@ from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.metrics import joint_errors
 from evolift.posedata.settings import require_settings
 from evolift.posedata.skeleton import Skeleton
+from evolift.training.batch_norm import settled_batch_norms
 from evolift.training.learning_rate import with_schedule
 from evolift.training.run_folder import checkpoint_record, run_folder, run_record
 from evolift.training.trainer import Batch, StageModule, StepData, train
@@ -48,6 +49,7 @@ class ChainModule(StageModule):
     ) -> None:
         super().__init__()
         self.model, self.settings, self.record = model, training, record or {}
+        self._settled = settled_batch_norms(model) if training.batch_norm == "keep" else []
         self._layout = torch.channels_last if training.channels_last else torch.contiguous_format
         model.detector.to(memory_format=self._layout)
         model.detector.freeze(training.freeze)
@@ -63,8 +65,10 @@ class ChainModule(StageModule):
             self.model.detector.freeze_unused()
 
     def train(self, mode: bool = True) -> ChainModule:
-        """As torch's; a frozen lifter stays in evaluation mode."""
+        """As torch's; a frozen lifter, and BatchNorm that is to keep its statistics, stay in evaluation mode."""
         super().train(mode)
+        for layer in self._settled:
+            layer.eval()
         if self.settings.lifter_learning_rate == 0:
             self.model.lifter.eval()
         return self

@@ -161,6 +161,14 @@ class OcclusionSettings(Settings, frozen=True, kw_only=True):
                 raise InputError(f"`min_{what}` {low} is above `max_{what}` {high}")
 
 
+BatchNorm = Annotated[
+    Literal["learn", "keep"],
+    Meta(
+        description="Statistics of BatchNorm in a network that was trained before: go on learning them, as a long training should, or keep them, as a few hundred steps should."
+    ),
+]
+
+
 class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
     """How a detector learns."""
 
@@ -200,6 +208,7 @@ class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
             description="Fixed part of the detector: none, stem, a block's name, all-but-last-block (row U), all-but-head, all."
         ),
     ] = "none"
+    batch_norm: BatchNorm = "learn"
     bone_weight: Annotated[float, _weight("Of the bone loss (row B).")] = 0.0
     spread_weight: Annotated[float, _weight("Of the heatmap regulariser; helps on small data.")] = 0.0
     boxes: Boxes = "joints"

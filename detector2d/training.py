@@ -24,6 +24,7 @@ from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
 from evolift.posedata.output_file import SKIPPED_IMAGES, write_text
 from evolift.posedata.settings import require_settings
+from evolift.training.batch_norm import settled_batch_norms
 from evolift.training.learning_rate import with_schedule
 from evolift.training.process_rank import is_first_process
 from evolift.training.run_folder import checkpoint_record, run_folder, run_record
@@ -56,6 +57,7 @@ class DetectorModule(StageModule):
         super().__init__()
         require_fitting(model.settings, training)
         self.settings, self.names, self.record = training, tuple(names), record or {}
+        self._settled = settled_batch_norms(model) if training.batch_norm == "keep" else []
         layout = torch.channels_last if training.channels_last else torch.contiguous_format
         self.model = model.to(memory_format=layout)
         self.model.freeze(training.freeze)
@@ -63,6 +65,14 @@ class DetectorModule(StageModule):
             depthwise_in_float32(self.model)
         self._layout = layout
         self._scores: list[dict[str, Tensor]] = []
+        self.train()  # loaded checkpoints come in evaluation mode
+
+    def train(self, mode: bool = True) -> DetectorModule:
+        """As torch's; BatchNorm that is to keep its statistics stays in evaluation mode."""
+        super().train(mode)
+        for layer in self._settled:
+            layer.eval()
+        return self
 
     def setup(self, stage: str) -> None:
         """Lightning's hook before processes begin to train together."""

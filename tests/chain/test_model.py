@@ -594,3 +594,24 @@ def test_a_chain_learns_how_sure_it_is_without_a_loss_of_joints_by_it() -> None:
     frozen = ChainModule(model, ChainTrainingSettings(lifter_learning_rate=0.0))
     assert "sigma_3d" not in frozen.losses(batch)
     assert "sigma_3d" not in ChainModule(small_chain(), ChainTrainingSettings()).losses(batch)
+
+
+@pytest.mark.parametrize("lifter", ["loaded", "fresh"])
+def test_fine_tuning_keeps_the_statistics_of_networks_that_were_trained(
+    lifter: str, image_store: Path, tmp_path: Path
+) -> None:
+    model = small_chain()
+    if lifter == "fresh":
+        model.lifter.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    finetune(
+        image_store, tmp_path / "run", chain=model, validation=image_store,
+        training=ChainTrainingSettings(steps=2, validate_every=1, batch_size=4, accelerator="cpu", progress=False),
+    )  # fmt: skip
+    after = ChainModel.load(tmp_path / "run" / "last.safetensors").state_dict()
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert any(name.startswith("detector.head") for name in moved)
+    assert any(name.startswith("lifter") for name in moved)
+    statistics = {name for name in moved if "running" in name}
+    assert not [name for name in statistics if name.startswith("detector")]
+    assert bool(statistics) == (lifter == "fresh")

@@ -336,3 +336,23 @@ def test_validation_crops_are_plain() -> None:
 def test_bad_settings(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         DetectorTrainingSettings(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("is_loaded", "batch_norm"), [(True, "learn"), (True, "keep"), (False, "keep")])
+def test_what_training_further_does_to_the_statistics_of_batch_norm(
+    is_loaded: bool, batch_norm: str, image_store: Path, tmp_path: Path
+) -> None:
+    training = short(batch_norm=batch_norm)
+    model = tiny(feature_dropout=0.5)
+    if is_loaded:
+        model.save(tmp_path / "start.safetensors", {"command": "test"})
+        model = DetectorModel.load(tmp_path / "start.safetensors")
+    before = {name: value.clone() for name, value in model.state_dict().items() if "running" in name}
+    module = DetectorModule(model, training)
+    dropouts = [part for part in module.modules() if isinstance(part, torch.nn.Dropout2d | torch.nn.Dropout)]
+    assert dropouts
+    assert all(part.training for part in dropouts), "features are dropped in further training too"
+    train_detector(image_store, tmp_path / "run", validation=image_store, detector=model, training=training)
+    after = DetectorModel.load(tmp_path / "run" / "last.safetensors").state_dict()
+    kept = [torch.equal(after[name], before[name]) for name in before]
+    assert all(kept) if is_loaded and batch_norm == "keep" else not any(kept)
