@@ -48,9 +48,9 @@ if TYPE_CHECKING:
 @click.option(
     "--seeds",
     type=click.IntRange(1),
-    default=2,
+    default=1,
     show_default=True,
-    help="Seeds of the lifters: the page shows how far they are apart; each more takes over a minute longer.",
+    help="Seeds of the lifters: with several, the page shows how far they are apart; each more takes three minutes longer.",
 )
 @seed_option
 @overwrite_option

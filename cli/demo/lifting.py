@@ -91,13 +91,12 @@ def _trainings(plan: DemoPlan) -> list[Training]:
 
 def train_one(plan: DemoPlan, one: Training) -> None:
     """Train one lifter into a folder of its own."""
-    from evolift.lifter.settings import LifterTrainingSettings, PairSettings
+    from evolift.lifter.settings import LifterTrainingSettings
     from evolift.lifter.training import train_lifter
 
     training = LifterTrainingSettings(
         steps=plan.lifter_steps,
         validate_every=plan.lifter_steps,
-        pairs=PairSettings(batch_size=plan.lifter_batch),
         seed=one.seed,
         evolved_share=EVOLVED_SHARE if one.poses == WITH else None,
         accelerator="cpu",

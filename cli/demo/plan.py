@@ -25,7 +25,6 @@ class DemoPlan:
         num_workers: processes.
         photos: of the user, predicted first.
         lifter_steps, detector_steps, chain_steps: of the trainings.
-        lifter_batch: poses in a step of the lifters: half of the default, so that two seeds fit into the time.
         images: rendered for training, validation and test.
         clip_frames: of the filmed motion, 10 a second.
     """
@@ -36,7 +35,6 @@ class DemoPlan:
     num_workers: int
     photos: tuple[Path, ...] = ()
     lifter_steps: int = 3000
-    lifter_batch: int = 32
     detector_steps: int = 100
     chain_steps: int = 100
     images: tuple[int, int, int] = (600, 60, 200)
