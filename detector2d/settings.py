@@ -164,7 +164,7 @@ class OcclusionSettings(Settings, frozen=True, kw_only=True):
 BatchNorm = Annotated[
     Literal["learn", "keep"],
     Meta(
-        description="Statistics of BatchNorm in a network that was trained before: go on learning them, as a long training should, or keep them, as a few hundred steps should."
+        description="Statistics of BatchNorm in a network that was trained before: go on learning them, or keep them, which a few hundred steps should."
     ),
 ]
 

@@ -79,6 +79,7 @@ def from_public_state(state: Mapping[str, Tensor]) -> LifterModel:
     if first is None or first.ndim != 3 or not numbers:
         raise CheckpointError("its tensors are not those of the public SemGCN (gconv_input.0.gconv.W, ...)")
     settings = LifterSettings(
+        architecture="semgcn",
         skeleton=H36M16,
         input_axes=int(first.shape[1]),
         hidden=int(first.shape[2]),

@@ -53,7 +53,7 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
         Meta(
             description="The network: graphs (semgcn, modulated-gcn), attention and graphs (graformer), or perceptrons; semgcn-graph is semgcn by torch-geometric's messages along the bones: the same numbers, more slowly."
         ),
-    ] = "semgcn"
+    ] = "modulated-gcn"
     skeleton: Annotated[Skeleton, Meta(description="Joints of input and output.")] = H36M17
     target: Annotated[
         Literal["xyz", "z"],

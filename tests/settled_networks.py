@@ -33,9 +33,9 @@ def settled_detector(**settings: object) -> DetectorModel:
 
 
 def settled_lifter(**settings: object) -> LifterModel:
-    """A lifter of 16 channels and one block."""
+    """A SemGCN of 16 channels and one block."""
     torch.manual_seed(0)
-    small: dict[str, object] = {"hidden": 16, "blocks": 1}
+    small: dict[str, object] = {"architecture": "semgcn", "hidden": 16, "blocks": 1}
     model = LifterModel(LifterSettings(**(small | settings)))  # type: ignore[arg-type]
     _settle(model)
     return model.eval()

@@ -37,7 +37,7 @@ class Network:
 
 SEMGCN, MARTINEZ = "semgcn", "martinez"
 NETWORKS = {
-    SEMGCN: Network("SemGCN", LifterSettings(), (WITHOUT, WITH)),
+    SEMGCN: Network("SemGCN", LifterSettings(architecture="semgcn"), (WITHOUT, WITH)),
     # The best of those tried on the held-out clips (docs/results.md); the published dropout of a half is for millions of poses.
     MARTINEZ: Network(
         "Martinez MLP", LifterSettings(architecture="martinez", hidden=512, dropout=0.25), (WITH,)

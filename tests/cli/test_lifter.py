@@ -278,7 +278,7 @@ def test_a_lifter_that_says_how_sure_it_is_is_trained_calibrated_and_scored(tiny
     )
     assert before.startswith("best, sigma: joints are off by ")
     assert after.startswith("c, sigma: joints are off by ")
-    assert float(after.split()[6]) == pytest.approx(1, abs=0.05)
+    assert float(after.split()[6]) == pytest.approx(1, abs=0.1)
     assert float(after.split()[-2]) < float(before.split()[-2])
 
 

@@ -145,7 +145,7 @@ def test_bad_settings_are_refused() -> None:
         ),
         ({"input_axes": 4}, "`input_axes` must be a whole number of at least 2 and at most 3, not 4"),
         ({"dropout": 1.0}, "`dropout` must be a number of at least 0 and below 1 or left out, not 1.0"),
-        ({"stages": 2}, "`stages` must be 1 for semgcn, not 2"),
+        ({"stages": 2}, "`stages` must be 1 for modulated-gcn, not 2"),
         (
             {"hidden": "many"},
             "`hidden` must be a whole number of at least 1 and at most 16384 or left out, not 'many'",

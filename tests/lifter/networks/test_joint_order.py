@@ -10,6 +10,7 @@ from evolift.lifter.model import LifterModel
 from evolift.lifter.networks.cascade import Cascade
 from evolift.lifter.networks.joint_groups import groups_by_name, joint_order
 from evolift.lifter.networks.martinez import Martinez
+from evolift.lifter.networks.modulated_graph_convolution import ModulatedGraphConvolution
 from evolift.lifter.networks.non_local import NonLocalBlock
 from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution
 from evolift.lifter.settings import LifterSettings
@@ -44,6 +45,10 @@ def carried_over(plain: LifterModel, other: LifterModel) -> None:
             dense[mine.adjacency] = mine.edge_logits.detach()
             with torch.no_grad():
                 theirs.edge_logits.copy_(dense[order][:, order][theirs.adjacency])
+        if isinstance(mine, ModulatedGraphConvolution):
+            with torch.no_grad():
+                theirs.modulation.copy_(mine.modulation[order])
+                theirs.learnt_adjacency.copy_(mine.learnt_adjacency[order][:, order])
 
 
 def inputs(joints: int = 17) -> Tensor:
@@ -53,8 +58,11 @@ def inputs(joints: int = 17) -> Tensor:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("grouping", [None, *NAMED], ids=str)
 @pytest.mark.parametrize("order", ["published", SHUFFLED], ids=["published", "own"])
-def test_an_order_only_permutes_the_parameters(order, grouping, training) -> None:
-    more = {} if grouping is None else {"non_local": True, "grouping": grouping}
+@pytest.mark.parametrize("architecture", ["semgcn", "modulated-gcn"])
+def test_an_order_only_permutes_the_parameters(architecture, order, grouping, training) -> None:
+    more = {"architecture": architecture} | (
+        {} if grouping is None else {"non_local": True, "grouping": grouping}
+    )
     plain = randomised(LifterModel(LifterSettings(hidden=6, blocks=1, dropout=0.0, **more)))
     other = LifterModel(LifterSettings(hidden=6, blocks=1, dropout=0.0, joint_order=order, **more)).double()
     carried_over(plain, other)
