@@ -2,7 +2,7 @@
 Train a lifter on the sample
 ============================
 
-A SemGCN learns from two people of the sample and is scored on the third, once with recorded poses alone and once with
+A lifter learns from two people of the sample and is scored on the third, once with recorded poses alone and once with
 evolved ones. 150 steps show how it is done; those of the results page have 15,000.
 """
 
