@@ -115,8 +115,8 @@ def tune(plan: DemoPlan) -> TuningResult:
         training=ChainTrainingSettings(
             steps=plan.chain_steps,
             validate_every=plan.chain_steps,
+            **_GENTLY | {"learning_rate": 3e-4},
             lifter_learning_rate=3e-4,
-            **_GENTLY,
             seed=plan.seed,
             accelerator="cpu",
             progress=False,
