@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 SHOWN = 3
-_GENTLY: dict[str, Any] = {
-    "freeze": "blocks.1",
-    "batch_norm": "keep",
-    "learning_rate": 1e-3,
-    "backbone_factor": 0.2,
-}
+_GENTLY: dict[str, Any] = {"freeze": "blocks.1", "batch_norm": "keep", "backbone_factor": 0.2}
 """The head learns five times as fast as the backbone, which is half fixed."""
 
 
@@ -96,6 +91,7 @@ def tune(plan: DemoPlan) -> TuningResult:
             warm_up=0.05,
             spread_weight=0.1,
             gradient_clip=5.0,
+            learning_rate=1e-3,
             **_GENTLY,
             seed=plan.seed,
             accelerator="cpu",
@@ -115,8 +111,9 @@ def tune(plan: DemoPlan) -> TuningResult:
         training=ChainTrainingSettings(
             steps=plan.chain_steps,
             validate_every=plan.chain_steps,
-            **_GENTLY | {"learning_rate": 3e-4},
+            learning_rate=3e-4,
             lifter_learning_rate=3e-4,
+            **_GENTLY,
             seed=plan.seed,
             accelerator="cpu",
             progress=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -68,12 +67,15 @@ def test_children_of_a_device_are_those_of_the_cpu(
     who = parents(settings)
     expected = breed(who, 50, kept, settings, (1, 2), criteria)
     numbers.cache_clear()
-    with pretended_device() as device, nullcontext() if is_compared else suppress(InputError):
-        children = breed(replace(who, device=device), 50, kept, settings, (1, 2), criteria)
-    if not is_compared:
-        return
+    try:
+        with pretended_device() as device:
+            children = breed(replace(who, device=device), 50, kept, settings, (1, 2), criteria)
+    except InputError as error:
+        if is_compared or "nearly all" not in str(error):
+            raise
+        return  # none survived what was read
     assert len(children.joints) == 50
-    for name, value in vars(expected).items():
+    for name, value in vars(expected).items() if is_compared else ():
         found = getattr(children, name)
         if name == "tally":
             assert found == value
