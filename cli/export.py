@@ -26,12 +26,12 @@ def export(checkpoint: Path, refiner: Path | None, output: Path, overwrite: bool
     """Write a trained detector, lifter or chain as one ONNX file.
 
     CHECKPOINT is of `evolift detector train`, `evolift lifter train` or `evolift finetune`; the file itself tells which.
-    The ONNX file takes batches of any size, and holds what its user has to know: meaning of inputs and outputs, skeleton,
+    The ONNX file takes batches of any size (of a temporal lifter: clips of any length), and holds what its user has to know: meaning of inputs and outputs, skeleton,
     units, frame, size of crops (JSON under the metadata key evolift). Colours are scaled and joints normalised inside it:
 
     \b
       detector  crop, image_from_crop [, ...]     -> joints_2d, confidence [, depth]
-      lifter    joints_2d, visibility [, image_size]  -> joints_3d [, sigma]
+      lifter    joints_2d, visibility [, image_size]  -> joints_3d [, sigma]; a temporal one for batches takes frames
       chain     crop, image_from_crop [, image_size]  -> joints_3d, joints_2d, confidence [, sigma]
 
     image_size is taken by lifters of normalisation `screen`, sigma is given by those of --loss nll. The file is run with onnxruntime before it is kept, with
@@ -85,6 +85,13 @@ def _graph(checkpoint: Path, refiner_file: Path | None) -> OnnxGraph:
         from evolift.lifter.refiner import Refined, RefinerModel
 
         return lifter_graph(Refined(lifter, RefinerModel.load(refiner_file)))
+    if stage == "temporal-lifter":
+        from evolift.lifter.refiner import RefinerModel
+        from evolift.lifter.temporal.model import TemporalLifter
+        from evolift.lifter.temporal.onnx_graph import clip_graph
+
+        refiner = None if refiner_file is None else RefinerModel.load(refiner_file)
+        return clip_graph(TemporalLifter.load(checkpoint), refiner)
     if stage == "chain":
         from evolift.chain.model import ChainModel
         from evolift.chain.onnx_graph import chain_graph

@@ -61,14 +61,16 @@ class TemporalLifter(Lifter, CheckpointedModel):
         self._check(inputs)
         if not len(inputs):
             return inputs.new_zeros(0, len(self.skeleton), 3)
-        target, span = self.settings.target_frame, self.settings.frames - 1
-        place = torch.arange(-target, len(inputs) + span - target, device=inputs.device)
-        padded = inputs[place.clamp(0, len(inputs) - 1)]
+        padded, span = self._padded(inputs), self.settings.frames - 1
         parts = [
             self.network.over(padded[at : at + FRAMES_AT_ONCE + span])
             for at in range(0, len(inputs), FRAMES_AT_ONCE)
         ]
         return self._relative_mm(torch.cat(parts))
+
+    def at_once(self, inputs: Float[Tensor, "frames joints axes"]) -> Float[Tensor, "frames joints 3"]:
+        """As `forward`, of all frames together: at least one, and memory grows with them."""
+        return self._relative_mm(self.network.over(self._padded(inputs)))
 
     def windows(self, inputs: Float[Tensor, "batch frames joints axes"]) -> Float[Tensor, "batch joints 3"]:
         """As `forward`, of the one frame of each window that is answered for (`settings.target_frame`); for training.
@@ -91,6 +93,12 @@ class TemporalLifter(Lifter, CheckpointedModel):
         result = copy.deepcopy(self)
         result.network.fold()
         return FoldedLifter(result)
+
+    def _padded(self, inputs: Tensor) -> Tensor:
+        """The frames that are seen for the answers to some frames."""
+        target, span = self.settings.target_frame, self.settings.frames - 1
+        before, behind = inputs[:1].expand(target, -1, -1), inputs[-1:].expand(span - target, -1, -1)
+        return torch.cat([before, inputs, behind])
 
     def _check(self, inputs: Tensor) -> None:
         expected = (len(self.skeleton), self.settings.input_axes)

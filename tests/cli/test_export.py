@@ -14,7 +14,7 @@ from evolift.lifter.refiner import RefinerModel
 from evolift.lifter.settings import RefinerSettings
 from evolift.posedata.output_file import sha256_of
 from tests.same_answers import assert_same_answers
-from tests.settled_networks import settled_detector, settled_lifter
+from tests.settled_networks import settled_detector, settled_lifter, settled_temporal_lifter
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     detector, lifter = settled_detector(), settled_lifter(normalisation="screen")
     detector.save(folder / "detector.safetensors")
     lifter.save(folder / "lifter.safetensors")
+    settled_temporal_lifter().save(folder / "temporal-lifter.safetensors")
     ChainModel(detector, lifter).save(folder / "chain.safetensors")
     RefinerModel(RefinerSettings(hidden=8, code=4)).save(folder / "refiner.safetensors")
     return folder
@@ -34,6 +35,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("detector", ["crop", "image_from_crop"], ["joints_2d", "confidence"]),
         ("lifter", ["joints_2d", "visibility", "image_size"], ["joints_3d"]),
+        ("temporal-lifter", ["joints_2d", "visibility"], ["joints_3d"]),
         ("chain", ["crop", "image_from_crop", "image_size"], ["joints_3d", "joints_2d", "confidence"]),
     ],
 )
