@@ -26,12 +26,13 @@ def export(checkpoint: Path, refiner: Path | None, output: Path, overwrite: bool
     """Write a trained detector, lifter or chain as one ONNX file.
 
     CHECKPOINT is of `evolift detector train`, `evolift lifter train` or `evolift finetune`; the file itself tells which.
-    The ONNX file takes batches of any size (of a temporal lifter: clips of any length), and holds what its user has to know: meaning of inputs and outputs, skeleton,
-    units, frame, size of crops (JSON under the metadata key evolift). Colours are scaled and joints normalised inside it:
+    The ONNX file takes batches of any size, that of a temporal lifter clips of any length, and holds what its user has to know:
+    meaning of inputs and outputs, skeleton, units, frame, size of crops (JSON under the metadata key evolift). Colours are scaled
+    and joints normalised inside it:
 
     \b
       detector  crop, image_from_crop [, ...]     -> joints_2d, confidence [, depth]
-      lifter    joints_2d, visibility [, image_size]  -> joints_3d [, sigma]; a temporal one for batches takes frames
+      lifter    joints_2d, visibility [, image_size]  -> joints_3d [, sigma]
       chain     crop, image_from_crop [, image_size]  -> joints_3d, joints_2d, confidence [, sigma]
 
     image_size is taken by lifters of normalisation `screen`, sigma is given by those of --loss nll. The file is run with onnxruntime before it is kept, with

@@ -161,18 +161,20 @@ class DetectorModel(CheckpointedModel):
 
         Alone they do no harm, but processes that train together would wait for their gradients.
         """
-        was_training = self.training
         image = torch.zeros(1, 3, self.settings.input_height, self.settings.input_width)
         learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if not learning:
             return
+        training = [module for module in self.modules() if module.training]
         self.eval()
         joints = self(image.to(self.image_mean)).joints.sum()
         for parameter, gradient in zip(
             learning, torch.autograd.grad(joints, learning, allow_unused=True), strict=True
         ):
             parameter.requires_grad_(gradient is not None)
-        self.train(was_training)
+        # Not `self.train()`, which would also begin to learn the statistics that a training keeps.
+        for module in training:
+            module.training = True
 
     def train(self, mode: bool = True) -> DetectorModel:
         """As torch's; what is frozen stays in evaluation mode, so that BatchNorm statistics do not drift."""

@@ -27,6 +27,8 @@ from evolift.lifter.model import LifterModel
 from evolift.lifter.networks.semgcn import SemGCN
 from evolift.lifter.networks.skeleton_graph import adjacency
 from evolift.lifter.settings import LifterSettings, PairSettings
+from evolift.lifter.temporal.model import TemporalLifter
+from evolift.lifter.temporal.settings import TemporalSettings
 from evolift.posedata.skeleton import H36M17
 from evolift.training.memory_allocator import reuse_freed_memory
 from tests.benchmarks.interleaved_timing import time_interleaved
@@ -83,6 +85,22 @@ def test_inference_of_whole_lifters(benchmark, settings: LifterSettings, batch: 
     x = torch.randn(batch, 17, 2)
     networks = {"eval": lifter, "folded": lifter.folded()}
     interleaved(benchmark, rounds, {name: answering(network, x) for name, network in networks.items()})
+
+
+@pytest.mark.parametrize("seen", [9, 27, 81])
+def test_a_clip_of_ten_seconds_through_a_temporal_lifter(benchmark, seen: int) -> None:
+    """Window after window, as it is trained, and each layer once for each frame."""
+    lifter = TemporalLifter(TemporalSettings(frames=seen)).eval()
+    clip = torch.randn(300, 17, 2)
+    place = torch.arange(300)[:, None] + torch.arange(seen) - lifter.settings.target_frame
+    windows = clip[place.clamp(0, 299)]
+    functions = {
+        "windows": torch.no_grad()(lambda: torch.cat([lifter.windows(some) for some in windows.split(64)])),
+        "clip": answering(lifter, clip),
+        "folded": answering(lifter.folded(), clip),
+    }
+    torch.testing.assert_close(functions["windows"](), functions["clip"](), rtol=1e-3, atol=0.05)
+    interleaved(benchmark, 7, functions)
 
 
 @pytest.mark.parametrize("cameras", ["ring", "random"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +103,42 @@ def test_the_stages_are_split_off_bit_for_bit_and_go_on_alone(evolift, folder: P
     more = ("--validation", people, "--start-from", detector, "-o", tmp_path / "detector", *SMALL)
     result = evolift("detector", "train", people, *more)
     assert result.returncode == 0, result.stderr
+
+
+def _as_a_process(*arguments: object) -> Finished:
+    command = [sys.executable, "-m", "evolift", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.slow
+def test_two_processes_fine_tune_as_one_with_twice_the_batches(folder: Path, tmp_path: Path) -> None:
+    """BatchNorm as it was learnt, so that the gradient does not depend on how a batch is divided."""
+    from evolift.lifter.model import LifterModel
+    from evolift.lifter.settings import LifterSettings
+
+    lifter = tmp_path / "lifter.safetensors"
+    LifterModel(LifterSettings(hidden=8, blocks=1, normalisation="box", dropout=0.0)).save(lifter)
+
+    plain = ("--no-augment", "--schedule", "constant")
+
+    def learnt(name: str, *more: object) -> dict[str, torch.Tensor]:
+        # Not the fixture that runs in this process: a training of several processes starts its own command again.
+        result = finetune(_as_a_process, folder, tmp_path / name, "--lifter", lifter, *plain, *more)
+        assert result.returncode == 0, result.stderr
+        return load_checkpoint(tmp_path / name / "last.safetensors", "chain").tensors
+
+    def furthest(others: dict[str, torch.Tensor]) -> float:
+        return max(float((two[name] - others[name]).abs().max()) for name in two)
+
+    two, one = learnt("two", "--devices", 2), learnt("one", "--devices", 1, "--accumulate", 2)
+    assert furthest(one) < 5e-5
+    assert furthest(learnt("half", "--devices", 1)) > 2e-4
+    before = load_checkpoint(folder / "detector.safetensors", "detector").tensors
+    statistics = [name for name in before if name.endswith("running_mean")]
+    assert statistics
+    for name in statistics:
+        assert torch.equal(two["detector." + name], before[name]), name
 
 
 @pytest.mark.parametrize(
