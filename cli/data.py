@@ -252,13 +252,13 @@ def export(
 def info(store: Path) -> None:
     """Check every row of STORE and tell what it holds."""
     from evolift.posedata.store import PoseStore
-    from evolift.posedata.store_summary import subjects_by_actions, summary_lines
+    from evolift.posedata.store_summary import rows_listed, summary_lines
 
     with PoseStore(store) as opened:
         for line in summary_lines(opened):
             click.echo(line)
         click.echo()
-        click.echo(subjects_by_actions(opened).to_string())
+        click.echo(rows_listed(opened))
 
 
 @data.command(

@@ -9,13 +9,31 @@ import pandas as pd
 
 from evolift.posedata.store import CHUNK_ROWS, PoseStore
 
+MOST_LISTED = 60
+"""Subjects or actions that are listed one by one, those of most rows; more are told together."""
+MOST_ACROSS = 12
+MOST_SAID = 300
+"""Characters of one parameter; reports of evolution are longer, and whole in the store alone."""
 
-def subjects_by_actions(store: PoseStore) -> pd.DataFrame:
-    """Rows of each subject (down) in each action (across), with sums in the margins."""
+
+def rows_listed(store: PoseStore) -> str:
+    """Rows of each subject in each action, with sums; whichever are more go down, so that the table stays narrow."""
     table = store.table()
-    return pd.crosstab(
-        table["subject"].astype(str), table["action"].astype(str), margins=True, margins_name="all"
-    )
+    labels = [table[name].astype(str) for name in ("action", "subject")]
+    down, across = sorted(labels, key=lambda names: -names.nunique())
+    counts = pd.crosstab(down, across)
+    sums = counts.sum(axis=1)
+    left_out = sums.sort_values(ascending=False, kind="stable").index[MOST_LISTED:]
+    # One column says what the sums say, and very many are wider than any screen.
+    narrow = 1 < across.nunique() <= MOST_ACROSS
+    shown = (counts if narrow else pd.DataFrame(index=counts.index)).assign(all=sums)
+    rest = shown.loc[left_out].sum().rename(f"{len(left_out)} more")
+    shown = shown.drop(index=left_out)
+    total = shown.sum() + rest
+    if len(left_out):
+        shown.loc[str(rest.name)] = rest
+    shown.loc["all"] = total
+    return str(shown.astype(int).rename_axis(index=down.name, columns=None).to_string())
 
 
 def summary_lines(store: PoseStore) -> list[str]:
@@ -34,9 +52,15 @@ def summary_lines(store: PoseStore) -> list[str]:
     if "visibility" in store.columns:
         lines.append(_visibility(store))
     lines.append(f"made by: {provenance.command} (evolift {provenance.version}, seed {provenance.seed})")
-    lines.append(f"parameters: {json.dumps(provenance.parameters, ensure_ascii=False)}")
+    said = ", ".join(f"{json.dumps(name)}: {_said(value)}" for name, value in provenance.parameters.items())
+    lines.append(f"parameters: {{{said}}}")
     lines += [f"input: {name} (SHA-256 {digest})" for name, digest in provenance.inputs.items()]
     return lines
+
+
+def _said(value: object) -> str:
+    said = json.dumps(value, ensure_ascii=False)
+    return said if len(said) <= MOST_SAID else f"... ({len(said):,} characters)"
 
 
 def _cameras(store: PoseStore) -> str:
