@@ -9,13 +9,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from evolift.lifter.lifter import FoldedLifter, Lifter
+from evolift.lifter.networks.modulated_graph_convolution import ModulatedGraphConvolution
+from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution
+from evolift.lifter.networks.semgcn import Convolution
 from evolift.lifter.networks.skeleton_graph import adjacency
 from evolift.lifter.normalisation import MM_PER_M
-from evolift.lifter.temporal.network import TemporalSemGCN
+from evolift.lifter.temporal.network import TemporalGraphNetwork
 from evolift.lifter.temporal.settings import FRAMES, TemporalSettings
 from evolift.posedata.errors import InputError
 from evolift.training.checkpoint import CheckpointedModel
 
+_CONVOLUTIONS: dict[str, Convolution] = {
+    "modulated-gcn": ModulatedGraphConvolution,
+    "semgcn": SemanticGraphConvolution,
+}
 FRAMES_AT_ONCE = 128
 """Answers of a clip that are computed together, so that memory does not grow with the clip."""
 
@@ -38,10 +45,11 @@ class TemporalLifter(Lifter, CheckpointedModel):
         super().__init__()
         self.settings = settings
         hidden, blocks, dropout = settings.sizes
-        self.network = TemporalSemGCN(
+        self.network = TemporalGraphNetwork(
             settings.input_axes,
             settings.output_axes,
             adjacency(settings.skeleton),
+            _CONVOLUTIONS[settings.architecture],
             levels=FRAMES.index(settings.frames) + 2,
             hidden=hidden,
             blocks=blocks,

@@ -1,8 +1,8 @@
-"""SemGCN through time: graph convolutions in space, and dilated convolutions of each joint's features over frames.
+"""Graph networks through time: graph convolutions in space, and dilated convolutions of each joint's features over frames.
 
 The levels over time are the residual blocks of VideoPose3D (Pavllo et al. 2019), with a graph layer where it has a layer over
-all joints at once, so that the parameters do not grow with the skeleton. Behind them the residual blocks of SemGCN work on the
-one frame that is left.
+all joints at once, so that the parameters do not grow with the skeleton. Behind them the residual blocks of SemGCN, or of
+Modulated GCN, work on the one frame that is left.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evolift.lifter.networks.dropout import dropout
-from evolift.lifter.networks.semantic_graph_convolution import SemanticGraphConvolution
-from evolift.lifter.networks.semgcn import GraphLayer, ResidualBlock
+from evolift.lifter.networks.graph_convolution import GraphConvolution
+from evolift.lifter.networks.semgcn import Convolution, GraphLayer, ResidualBlock
 
 
 class TemporalLevel(nn.Module):
@@ -30,16 +30,23 @@ class TemporalLevel(nn.Module):
         channels: of x and y.
         adjacency: of the skeleton.
         dropout: after each ReLU.
+        convolution: of the graph layer.
         causal: whether y is of the last of the three frames, not of the middle one.
     """
 
     def __init__(
-        self, channels: int, adjacency: Bool[Tensor, "joints joints"], dropout: float, *, causal: bool
+        self,
+        channels: int,
+        adjacency: Bool[Tensor, "joints joints"],
+        dropout: float,
+        convolution: Convolution,
+        *,
+        causal: bool,
     ) -> None:
         super().__init__()
         self.convolution = nn.Linear(3 * channels, channels)
         self.norm: nn.Module = nn.BatchNorm1d(channels)
-        self.graph: nn.Module = GraphLayer(channels, channels, adjacency, dropout, SemanticGraphConvolution)
+        self.graph: nn.Module = GraphLayer(channels, channels, adjacency, dropout, convolution)
         self.dropout, self.kept = dropout, 2 if causal else 1
 
     def forward(
@@ -78,12 +85,13 @@ class TemporalLevel(nn.Module):
         self.norm, self.graph = nn.Identity(), cast(GraphLayer, self.graph).folded()
 
 
-class TemporalSemGCN(nn.Module):
+class TemporalGraphNetwork(nn.Module):
     """An input layer, levels over time, residual blocks and an output convolution.
 
     Args:
         in_channels, out_channels: per joint, for example 2 and 3.
         adjacency: of the skeleton, see `skeleton_graph`.
+        convolution: SemGCN's, or that of another network of its form.
         levels: over time; 3 to the power of so many frames are seen together.
         hidden: channels inside.
         blocks: residual blocks.
@@ -96,6 +104,7 @@ class TemporalSemGCN(nn.Module):
         in_channels: int,
         out_channels: int,
         adjacency: Bool[Tensor, "joints joints"],
+        convolution: Convolution,
         *,
         levels: int,
         hidden: int = 128,
@@ -104,13 +113,14 @@ class TemporalSemGCN(nn.Module):
         causal: bool = False,
     ) -> None:
         super().__init__()
-        form = SemanticGraphConvolution
-        self.entry: nn.Module = GraphLayer(in_channels, hidden, adjacency, dropout, form)
+        self.entry: nn.Module = GraphLayer(in_channels, hidden, adjacency, dropout, convolution)
         self.levels = nn.ModuleList(
-            TemporalLevel(hidden, adjacency, dropout, causal=causal) for _ in range(levels)
+            TemporalLevel(hidden, adjacency, dropout, convolution, causal=causal) for _ in range(levels)
         )
-        self.blocks = nn.Sequential(*(ResidualBlock(hidden, adjacency, dropout, form) for _ in range(blocks)))
-        self.head: nn.Module = form(hidden, out_channels, adjacency)
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(hidden, adjacency, dropout, convolution) for _ in range(blocks))
+        )
+        self.head: nn.Module = convolution(hidden, out_channels, adjacency)
 
     def forward(self, windows: Float[Tensor, "batch frames joints in"]) -> Float[Tensor, "batch joints out"]:
         """One answer for each window; how it is trained.
@@ -144,5 +154,5 @@ class TemporalSemGCN(nn.Module):
         for level in self.levels:
             cast(TemporalLevel, level).fold()
         self.blocks = nn.Sequential(*(cast(ResidualBlock, block).folded() for block in self.blocks))
-        self.head = cast(SemanticGraphConvolution, self.head).folded()
+        self.head = cast(GraphConvolution, self.head).folded()
         self.eval().requires_grad_(False)

@@ -16,8 +16,9 @@ from evolift.posedata.errors import InputError
 
 FRAMES = (9, 27, 81)
 """Numbers of frames that can be seen together: each level of the network joins three of them."""
+GRAPHS = ("modulated-gcn", "semgcn")
+"""Architectures that can be given frames."""
 _FIXED: dict[str, Any] = {
-    "architecture": "semgcn",
     "target": "xyz",
     "input_axes": 2,
     "non_local": False,
@@ -32,8 +33,8 @@ FramesPerSecond = Annotated[float, Meta(gt=0, le=1000)]
 class TemporalSettings(LifterSettings, frozen=True, kw_only=True):
     """What rebuilds a temporal lifter; stored with its weights. Of the settings of a lifter it takes some as they are by default."""
 
-    architecture: Annotated[Architecture, Meta(description="The graph network; semgcn alone so far.")] = (
-        "semgcn"
+    architecture: Annotated[Architecture, Meta(description="The graph network: modulated-gcn or semgcn.")] = (
+        "modulated-gcn"
     )
     frames: Annotated[
         int,
@@ -66,6 +67,10 @@ class TemporalSettings(LifterSettings, frozen=True, kw_only=True):
         super().check()
         if self.frames not in FRAMES:
             raise InputError(f"`frames` must be 9, 27 or 81, not {self.frames}")
+        if self.architecture not in GRAPHS:
+            raise InputError(
+                f"`architecture` must be {' or '.join(GRAPHS)} for a lifter of several `frames`, not {self.architecture}"
+            )
         for name, value in _FIXED.items():
             if getattr(self, name) != value:
                 raise InputError(

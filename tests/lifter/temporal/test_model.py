@@ -7,7 +7,7 @@ from evolift.lifter.lifter import FoldedLifter
 from evolift.lifter.model import LifterModel, parameter_count
 from evolift.lifter.temporal import model as model_file
 from evolift.lifter.temporal.model import TemporalLifter
-from evolift.lifter.temporal.settings import TemporalSettings
+from evolift.lifter.temporal.settings import GRAPHS, TemporalSettings
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.skeleton import COCO17, H36M16, LSP14
 from tests.same_answers import assert_same_answers
@@ -27,8 +27,9 @@ def windows_of(clip: torch.Tensor, settings: TemporalSettings) -> torch.Tensor:
 
 @BOTH
 @pytest.mark.parametrize("frames", [9, 27])
-def test_a_clip_is_lifted_as_its_windows_are(frames: int, causal: bool) -> None:
-    model = settled_temporal_lifter(frames=frames, causal=causal)
+@pytest.mark.parametrize("architecture", GRAPHS)
+def test_a_clip_is_lifted_as_its_windows_are(architecture: str, frames: int, causal: bool) -> None:
+    model = settled_temporal_lifter(architecture=architecture, frames=frames, causal=causal)
     clip = torch.randn(31, 17, 2)
     with torch.no_grad():
         expected = model.windows(windows_of(clip, model.settings))
@@ -63,19 +64,20 @@ def test_an_answer_depends_on_its_window_alone(causal: bool, seen: range) -> Non
 
 @pytest.mark.parametrize("skeleton", [H36M16, LSP14, COCO17])
 def test_other_skeletons_take_the_same_number_of_weights_but_for_edges(skeleton) -> None:
-    model = settled_temporal_lifter(skeleton=skeleton)
+    model = settled_temporal_lifter(skeleton=skeleton, architecture="semgcn")
     with torch.no_grad():
         assert model(torch.randn(5, len(skeleton), 2)).shape == (5, len(skeleton), 3)
     edges = [name for name, _ in model.named_parameters() if name.endswith("edge_logits")]
     count = sum(model.get_parameter(name).numel() for name in edges)
-    other = settled_temporal_lifter()
+    other = settled_temporal_lifter(architecture="semgcn")
     assert parameter_count(model) - count == parameter_count(other) - sum(
         other.get_parameter(name).numel() for name in edges
     )
 
 
-def test_the_size_of_the_default() -> None:
-    assert parameter_count(TemporalLifter(TemporalSettings())) == 515_584
+def test_the_sizes() -> None:
+    assert parameter_count(TemporalLifter(TemporalSettings())) == 544_867
+    assert parameter_count(TemporalLifter(TemporalSettings(architecture="semgcn"))) == 515_584
 
 
 def test_a_mirrored_clip_has_the_mirrored_answer_in_a_flip_test() -> None:
@@ -119,7 +121,7 @@ def test_a_folded_one_is_for_inference_alone() -> None:
         ({"frames": 243}, "`frames` must be a whole number of at least 9 and at most 81, not 243"),
         ({"frames_per_second": 0}, "`frames_per_second` must be a number above 0 and at most 1000, not 0"),
         ({"target": "z"}, "`target` must be xyz for a lifter of several `frames`, not z"),
-        ({"architecture": "martinez"}, "`architecture` must be semgcn for a lifter of several `frames`, not martinez"),
+        ({"architecture": "martinez"}, "`architecture` must be modulated-gcn or semgcn for a lifter of several `frames`, not martinez"),
         ({"non_local": True}, "`non_local` must be False for a lifter of several `frames`, not True"),
     ],
 )  # fmt: skip
