@@ -77,7 +77,7 @@ Example:  evolift evolve clips.h5 -o motions.h5 --clips --fps 30 --preview motio
     multiple=True,
     type=ExistingFile,
     panel=LoopSettings.panel,
-    help="Store of poses that are not trained on: its error ends the loop and chooses the round that is kept; repeatable. The poses of SOURCE themselves if left out.",
+    help="Store of poses that are not trained on, best of another person: its error ends the loop and chooses what is kept; a loop needs one, repeatable.",
 )
 @settings_options(LoopSettings, leave_out=("rounds",))
 @click.option(
@@ -120,8 +120,9 @@ def evolve(
     The result holds the poses of SOURCE first, then the children. Evolve training subjects only: a child's limbs may
     be those of any subject in SOURCE. An interrupted run leaves a folder beside the output and goes on with --resume.
 
-    With --loop the output is a folder: evolved.h5 and lifter.safetensors of the round that erred least, rounds.csv, report.html,
-    and the store and training of each round.
+    With --loop the output is a folder: evolved.h5 and lifter.safetensors of what erred least, rounds.csv, report.html,
+    and the stores and trainings of each round. So far neither pressure has paid on other people: it
+    measures whether one does on yours.
 
     With --clips, children are motions: clips of consecutive frames.
     """
@@ -162,6 +163,7 @@ def evolve(
                 overwrite=overwrite,
                 resume=resume,
                 workers=who,
+                device=device,
             )
         return
     if (hardness is None) == (settings.sampling == "hardness"):
@@ -244,19 +246,23 @@ def _evolve_in_loop(
     source: Path, output: Path, evolution: EvolutionSettings, loop: LoopSettings, **options: Any
 ) -> None:
     """Run the loop, and say what each round did."""
-    from evolift.lifter.evolution_loop import LIFTER, PAGE, STORE, evolve_in_loop
+    from evolift.lifter.evolution_loop import LIFTER, STORE, evolve_in_loop
+    from evolift.lifter.loop_report import PAGE, kept_row, pressure_gains
 
     def tell(row: Mapping[str, Any]) -> None:
         click.echo(
-            f"round {row['round']}: {row['children']} children, MPJPE {row['mpjpe']:.1f} mm, P-MPJPE {row['p_mpjpe']:.1f} mm, "
+            f"round {row['round']}, {row['sampling']}: {row['children']} children, MPJPE {row['mpjpe']:.1f} mm, P-MPJPE {row['p_mpjpe']:.1f} mm, "
             f"hardness of the originals {row['hardness']:.1f} mm, of the hardest tenth {row['hardest tenth']:.1f} mm"
         )
 
     rounds = evolve_in_loop(source, output, evolution, loop, on_round=tell, **options)
-    kept = rounds[rounds["kept"]].iloc[0]
-    click.echo(
-        f"{output / STORE}, {output / LIFTER}: round {kept['round']}, {kept['gain, %']:.1f} % better than the first"
-    )
+    kept = kept_row(rounds)
+    click.echo(f"{output / STORE}, {output / LIFTER}: round {kept['round']}, {kept['sampling']}")
+    over = "parents drawn alike" if loop.control else "the first round"
+    for gain in pressure_gains(rounds).to_dict("records"):
+        click.echo(
+            f"{gain['sampling']} over {over}: {gain['gain, %']:.1f} % less error, mean of {gain['rounds']} rounds ({gain['from']:.1f} to {gain['to']:.1f})"
+        )
     click.echo(f"{output / PAGE}: where it gained")
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
+from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
 
 
@@ -22,6 +23,19 @@ class LoopSettings(Settings, frozen=True, kw_only=True):
             extra={"flag": "loop"},
         ),
     ] = 5
+    pressures: Annotated[
+        tuple[Literal["hardness", "novelty"], ...],
+        Meta(
+            description="Parents from the second round on: more often those that the lifter of the round before gets wrong (hardness), or those far from others (novelty); repeatable, each is bred and scored.",
+            extra={"flag": "pressure"},
+        ),
+    ] = ("hardness",)
+    control: Annotated[
+        bool,
+        Meta(
+            description="Breed and train as much with parents drawn alike in each of these rounds, and tell what a pressure gains over that; without, over the first round."
+        ),
+    ] = True
     use: Annotated[
         Literal["rig", "photos"],
         Meta(description="What the lifters are for, which says their settings: as lifter train takes it."),
@@ -45,3 +59,23 @@ class LoopSettings(Settings, frozen=True, kw_only=True):
         int,
         Meta(ge=1, description="Poses at most of each store that the lifters are scored on, evenly spread."),
     ] = 1000
+
+    def check(self) -> None:
+        """Refuse rounds that nothing sets apart, and a pressure named twice.
+
+        Raises:
+            InputError: naming the field.
+        """
+        if not self.pressures or len(set(self.pressures)) < len(self.pressures):
+            raise InputError(
+                f"`pressures` must be one or more ways to draw parents, each once, not {list(self.pressures)}"
+            )
+
+    def samplings(self, number: int) -> tuple[Literal["uniform", "hardness", "novelty"], ...]:
+        """How parents are drawn in a round, the control first; all alike in the first, which has no lifter yet.
+
+        Args:
+            number: of the round, from 1 on.
+        """
+        control: tuple[Literal["uniform"], ...] = ("uniform",) if self.control or number == 1 else ()
+        return control if number == 1 else (*control, *self.pressures)
