@@ -21,9 +21,11 @@ from evolift.cli.options import (
 )
 from evolift.cli.settings_options import settings_options, taken_settings
 from evolift.evolution.clips.settings import ClipSettings
+from evolift.evolution.job.worker_server import start_worker_server
 from evolift.evolution.settings import EvolutionSettings
 from evolift.lifter.loop_settings import LoopSettings
 from evolift.posedata.errors import InputError
+from evolift.posedata.garbage_collection import lasting_imports
 from evolift.posedata.settings import Settings
 from evolift.prediction.settings import ModelSettings
 
@@ -126,13 +128,16 @@ def evolve(
 
     With --clips, children are motions: clips of consecutive frames.
     """
-    from evolift.cli.progress import progress_bar
-    from evolift.evolution.job.algorithm import evolve as run
-    from evolift.evolution.job.coverage import coverage_of as coverage
-    from evolift.evolution.job.coverage import require_probes
-    from evolift.evolution.job.workers import block_workers
-    from evolift.posedata.output_file import check_output
-    from evolift.posedata.store import PoseStore
+    if num_workers and cluster is None:
+        start_worker_server()  # its imports take as long as ours: both at a time
+    with lasting_imports():
+        from evolift.cli.progress import progress_bar
+        from evolift.evolution.job.algorithm import evolve as run
+        from evolift.evolution.job.coverage import coverage_of as coverage
+        from evolift.evolution.job.coverage import require_probes
+        from evolift.evolution.job.workers import block_workers
+        from evolift.posedata.output_file import check_output
+        from evolift.posedata.store import PoseStore
 
     settings = taken_settings(EvolutionSettings, options)
     clips = taken_settings(ClipSettings, options)

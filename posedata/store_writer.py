@@ -209,7 +209,9 @@ class PoseStoreWriter:
                     shuffle=True,
                 )
             dataset = self._datasets[name]  # kept: to look one up takes as long as to pack a column
-            dataset.resize(self._rows + len(values), axis=0)
+            dataset.id.set_extent(
+                (self._rows + len(values), *values.shape[1:])
+            )  # `resize` asks for much first
             if values.dtype != object and values.size and len(values) == CHUNK_ROWS:
                 place = (self._rows, *(0 for _ in values.shape[1:]))
                 dataset.id.write_direct_chunk(place, _compressed(values))

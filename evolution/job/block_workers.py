@@ -10,7 +10,6 @@ import functools
 import multiprocessing
 import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +26,7 @@ from evolift.evolution.criteria.criterion_sources import criteria_by_names
 from evolift.evolution.criteria.near_duplicates import duplicate_filter
 from evolift.evolution.job.breeding import Parents, Tally, breed
 from evolift.evolution.job.work_folder import WorkFolder
+from evolift.evolution.job.worker_server import worker_processes
 from evolift.evolution.kinematics.gene_pool import GenePool
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
 from evolift.evolution.limits.joint_limits import JointLimits
@@ -131,9 +131,7 @@ class ProcessWorkers(BlockWorkers):
 
     def __init__(self, num_workers: int) -> None:
         require_workers(num_workers)
-        self._pool = ProcessPoolExecutor(
-            num_workers, multiprocessing.get_context("spawn"), _end_with_the_parent, (os.getpid(),)
-        )
+        self._pool = ProcessPoolExecutor(num_workers, worker_processes(), _end_with_the_parent)
 
     def close(self) -> None:
         """End the worker processes; blocks that have not begun are cancelled."""
@@ -155,12 +153,13 @@ class ProcessWorkers(BlockWorkers):
             ) from None
 
 
-def _end_with_the_parent(parent: int) -> None:
+def _end_with_the_parent() -> None:
     """Workers whose parent was killed end themselves; they would wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # a pool started this process
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -290,7 +290,7 @@ def make_candidates(
     mutated = drawn(settings.mutation_rate)
     rotated = draw_rotated(tree, mutated, generator, per_bone_rate=settings.per_bone_rate or None)
     child = rotate_bones(child, rotated, tree, generator, sigma=math.radians(settings.sigma))
-    mutated = rotated.any(-1)
+    mutated = torch.from_numpy(rotated.numpy().any(1))  # torch takes twenty times as long
     headed = drawn(settings.rotation_rate)
     if settings.rotation_rate:
         child = rotate_bodies(child, headed, generator, tilt_sigma=math.radians(settings.tilt_sigma))
@@ -353,7 +353,7 @@ def _draw_parents(parents: Parents, n: int, generator: torch.Generator) -> tuple
     else:
         first, second = draw_weighted_pairs(torch.from_numpy(parents.cumulative), n, generator)
     rows = torch.from_numpy(parents.rows)
-    return rows[first], rows[second]
+    return rows.index_select(0, first), rows.index_select(0, second)
 
 
 def _is_copy(
@@ -387,7 +387,7 @@ def select(
     changed = operated & ~candidates.copies
     measured = to_local(limits.tree, candidates.joints)
     verdicts = limits.check_measured(measured)
-    valid = verdicts.all(-1)
+    valid = verdicts.view(torch.uint8).amin(-1).bool()  # `all` takes ten times as long
     tally.candidates += len(valid)
     tally.unchanged += int((~operated).sum())
     tally.copies += int((operated & candidates.copies).sum())

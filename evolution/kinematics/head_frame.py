@@ -72,8 +72,8 @@ def head_frame(tree: KinematicTree, local: LocalBones) -> HeadFrame:
     bones = nose_and_head(tree)
     assert bones is not None  # the caller asked
     nose, head = head_in_torso_frame(tree, local, *bones)
-    lengths = (
-        local.lengths.reshape(-1, local.lengths.shape[-1]).index_select(1, numbers(bones, nose.device)).T
+    lengths = local.lengths.reshape(-1, local.lengths.shape[-1]).T.index_select(
+        0, numbers(bones, nose.device)
     )
     fallback = torch.tensor([_UP, _FORWARD]).to(nose)[..., None]
     up, _ = unit(nose * lengths[0] + head * lengths[1], fallback[0])

@@ -192,13 +192,29 @@ def _bones_of(tree: KinematicTree, upper: bool) -> tuple[int, ...]:
 
 
 def picked(planes: Float[Tensor, "3 bones n"], bones: tuple[int, ...]) -> Float[Tensor, "3 k n"]:
-    """Planes of some bones or joints, in their order: five times as fast as indexing by a list."""
-    return planes.index_select(1, numbers(bones, planes.device))
+    """Planes of some bones or joints, in their order, not to be changed: those that are evenly spaced are not copied."""
+    span = _span(bones)
+    return planes.index_select(1, numbers(bones, planes.device)) if span is None else planes[:, span]
 
 
 def put(planes: Float[Tensor, "3 bones n"], bones: tuple[int, ...], values: Float[Tensor, "3 k n"]) -> None:
     """Set the planes of some bones, in place."""
-    planes.index_copy_(1, numbers(bones, planes.device), values)
+    span = _span(bones)
+    if span is None:
+        planes.index_copy_(1, numbers(bones, planes.device), values)
+    else:
+        planes[:, span] = values
+
+
+@cache
+def _span(numbers: tuple[int, ...]) -> slice | None:
+    """Evenly spaced, rising numbers as a slice."""
+    if not numbers:
+        return None
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    if step < 1 or numbers != tuple(range(numbers[0], numbers[-1] + 1, step)):
+        return None
+    return slice(numbers[0], numbers[-1] + 1, step)
 
 
 @cache

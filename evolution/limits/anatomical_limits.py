@@ -95,6 +95,7 @@ class AnatomicalLimits(JointLimits):
         turned = picked(planes, balls)
         if self._head is not None:
             frame = head_frame(self.tree, local)
+            turned = turned.clone()
             turned[:, self.ball_bones.index(self._head[1])] = frame.up
         verdict.index_copy_(0, numbers(balls, planes.device), self.in_ball_ranges(turned))
         if self._head is not None:

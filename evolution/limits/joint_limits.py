@@ -60,7 +60,10 @@ class JointLimits(ABC):
     def check_measured(self, local: LocalBones) -> Bool[Tensor, "*batch bones"]:
         """`check` for poses that `local_bones.to_local` has measured already."""
         unlimited = ~torch.tensor(self.limited).to(local.lengths.device)
-        return unlimited | (self.check_local(local) & (local.lengths > 0)) | local.lengths.isnan()
+        verdict = unlimited | self.check_local(local)
+        if local.lengths.numel() and local.lengths.amin().item() > 0:  # none is NaN
+            return verdict
+        return verdict & (unlimited | (local.lengths > 0)) | local.lengths.isnan()
 
     def accepts(self, joints: Float[Tensor, "*batch joints 3"]) -> Bool[Tensor, "*batch"]:
         """For each pose whether all of its bones keep their limits."""

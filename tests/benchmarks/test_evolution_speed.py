@@ -2,7 +2,8 @@
 
 Method: one core, CPU time of the fastest of the rounds that pytest-benchmark makes after a warm-up; both sides run in
 the same session over the same population (3,000 made-up bodies, limits fitted on them), and print
-`children_per_second` among their extra information. The loop makes 20 children a round, the batches 16,384.
+`children_per_second` among their extra information. The loop makes 20 children a round, the batches 16,384. The group
+"choosing" has the choice between the directions of two parents for 8,192 children, bit by bit and by `torch.where`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from evolift.evolution.job.breeding import Parents, breed
+from evolift.evolution.kinematics.direction import chosen
 from evolift.evolution.kinematics.direction_cells import cell_of
 from evolift.evolution.kinematics.gene_pool import GenePool
 from evolift.evolution.kinematics.kinematic_tree import KinematicTree
@@ -69,6 +71,15 @@ def test_one_pose_at_a_time(benchmark, population) -> None:  # type: ignore[no-u
     benchmark(lambda: [child_of_a_loop(joints, limits, rng) for _ in range(children)])
     if benchmark.stats is not None:
         benchmark.extra_info["children_per_second"] = round(children / benchmark.stats.stats.min)
+
+
+@pytest.mark.benchmark(group="choosing", timer=time.process_time)
+@pytest.mark.parametrize("choose", [chosen, torch.where], ids=["chosen", "where"])
+def test_choosing(benchmark, choose) -> None:  # type: ignore[no-untyped-def]
+    bones = len(TREE.names)
+    first, second = (torch.randn(3, bones, 8192).permute(2, 1, 0) for _ in range(2))
+    taken = (torch.rand(bones, 8192) < 0.3).T[..., None]
+    benchmark(lambda: choose(taken, second, first))
 
 
 def child_of_a_loop(joints: np.ndarray, limits: FittedLimits, rng: np.random.Generator) -> np.ndarray:
