@@ -74,10 +74,15 @@ class EvolutionSettings(Settings, frozen=True, kw_only=True):
         Literal["kept", "swapped"],
         Meta(description="Whose bone lengths an exchanged limb has: the receiver's or the giver's."),
     ] = "kept"
-    length_rate: Annotated[float, _share("Share of candidates whose bone lengths are scaled.")] = 0.0
+    length_rate: Annotated[
+        float,
+        _share(
+            "Share of candidates whose bones are scaled, each by itself, because data sets put their joints in other places than people differ."
+        ),
+    ] = 0.5
     length_spread: Annotated[
         float, Meta(ge=0, lt=1, description="Largest relative change of a bone length.")
-    ] = 0.1
+    ] = 0.2
     template_rate: Annotated[
         float, _share("Share of candidates that get all bone lengths of a random subject of the source.")
     ] = 0.0
@@ -165,6 +170,7 @@ ALGORITHM_1 = EvolutionSettings(
     sigma=10.0,
     rotation_rate=0.0,
     tilt_sigma=0.0,
+    length_rate=0.0,
     body_rate=0.0,
     immigrant_rate=0.0,
     mirror_rate=0.0,

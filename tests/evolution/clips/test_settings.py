@@ -34,7 +34,7 @@ OTHERS: dict[str, Any] = {
     "rotation_rate": 0.0,
     "tilt_sigma": 0.0,
     "crossed_lengths": "swapped",
-    "length_rate": 0.5,
+    "length_rate": 0.1,
     "length_spread": 0.3,
     "template_rate": 0.5,
     "body_rate": 0.0,

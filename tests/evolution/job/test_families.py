@@ -29,7 +29,7 @@ def _evolved(few: Path, name: str, **changes: object) -> PoseStore:
     evolve(
         few,
         target,
-        EvolutionSettings(ratio=5, generations=2, **({"body_rate": 0.0} | changes)),
+        EvolutionSettings(ratio=5, generations=2, **({"body_rate": 0.0, "length_rate": 0.0} | changes)),
         overwrite=True,
     )  # type: ignore[arg-type]
     return PoseStore(target)

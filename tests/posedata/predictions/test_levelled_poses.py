@@ -73,7 +73,7 @@ def test_people_stand_as_they_stood(tmp_path: Path, is_placed: bool) -> None:
 
 def test_one_predicted_pose_is_evolved_by_mutation(tmp_path: Path) -> None:
     _predicted(tmp_path / "p.h5", 1, is_placed=False)
-    settings = EvolutionSettings(target_size=20, generations=1, body_rate=0.0)
+    settings = EvolutionSettings(target_size=20, generations=1, body_rate=0.0, length_rate=0.0)
     evolve(tmp_path / "p.h5", tmp_path / "e.h5", settings)
     with PoseStore(tmp_path / "e.h5") as store:
         assert (len(store), store.coordinate_frame) == (20, "world")
