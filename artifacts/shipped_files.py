@@ -13,6 +13,8 @@ PHOTO_POSE = "photo_pose"
 """Name of the chain checkpoint that predicts poses from images."""
 KEYPOINT_LIFTER = "keypoint_lifter"
 """Name of the lifter checkpoint for 2D keypoints of any detector."""
+TEMPORAL_LIFTER = "temporal_lifter"
+"""Name of the temporal lifter checkpoint for tracks of 2D keypoints."""
 
 
 def shipped_weights(name: str) -> Path:

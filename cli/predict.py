@@ -101,7 +101,7 @@ def predict(
       evolift predict photo.jpg
       evolift predict photo.jpg --chain runs/chain/best.safetensors -o poses
       evolift predict video.mp4 --chain runs/chain/best.safetensors --smooth -o poses
-      evolift predict video.mp4 --temporal runs/temporal/best.safetensors -o poses
+      evolift predict video.mp4 --temporal temporal_lifter -o poses
       evolift predict team.jpg --persons torchvision --max-people 5 -o poses
       evolift predict team.jpg --detector rtmlib -o poses
       evolift predict keypoints.json --lifter runs/lifter/best.safetensors -o poses

@@ -114,7 +114,7 @@ class ModelSettings(Settings, frozen=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                description="Temporal lifter checkpoint of `evolift lifter train --frames`, which sees neighbouring frames: lifts the tracks of videos and keypoints instead of the other lifter."
+                description="Temporal lifter checkpoint, or temporal_lifter, which comes with evolift; it sees neighbouring frames, and lifts the tracks of videos and keypoints instead of the other lifter."
             ),
         ]
         | None
