@@ -57,7 +57,7 @@ def test_models_tells_of_all_that_is_shipped_and_shows_cards() -> None:
         about = card.read_text(encoding="utf-8").splitlines()[2]
         assert about in text
     assert text.count("\nLicence\n") == len(shipped_cards())
-    assert text.count("\nScores\n") == 2
+    assert text.count("\nScores\n") == 3
     assert "## Known failures" not in text
     assert "## Known failures" in printed(models, "photo_pose")
     with pytest.raises(
