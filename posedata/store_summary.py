@@ -33,7 +33,8 @@ def rows_listed(store: PoseStore) -> str:
     if len(left_out):
         shown.loc[str(rest.name)] = rest
     shown.loc["all"] = total
-    return str(shown.astype(int).rename_axis(index=down.name, columns=None).to_string())
+    shown.index.name, shown.columns.name = down.name, None
+    return str(shown.astype(int).to_string())
 
 
 def summary_lines(store: PoseStore) -> list[str]:
