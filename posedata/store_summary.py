@@ -19,7 +19,7 @@ MOST_SAID = 300
 def rows_listed(store: PoseStore) -> str:
     """Rows of each subject in each action, with sums; whichever are more go down, so that the table stays narrow."""
     table = store.table()
-    labels = [table[name].astype(str) for name in ("action", "subject")]
+    labels = [table[name].astype(str) for name in ("subject", "action")]
     down, across = sorted(labels, key=lambda names: -names.nunique())
     counts = pd.crosstab(down, across)
     sums = counts.sum(axis=1)

@@ -328,7 +328,9 @@ def test_options_of_temporal_lifters_belong_to_them(tiny_store, tmp_path) -> Non
     for options in (["--causal"], ["--fps", "25"], ["--store-fps", "30"]):
         with pytest.raises(InputError, match=f"{options[0]} belongs to a lifter of several --frames"):
             run("train", tiny_store, "-o", tmp_path / "a", *SMALL, *options)
-    with pytest.raises(InputError, match="--architecture must be semgcn for a lifter of several --frames"):
+    with pytest.raises(
+        InputError, match="--architecture must be modulated-gcn or semgcn for a lifter of several --frames"
+    ):
         run("train", tiny_store, "-o", tmp_path / "a", *SMALL, "--frames", "9", "--architecture", "martinez")
 
 
