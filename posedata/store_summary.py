@@ -24,9 +24,10 @@ def rows_listed(store: PoseStore) -> str:
     counts = pd.crosstab(down, across)
     sums = counts.sum(axis=1)
     left_out = sums.sort_values(ascending=False, kind="stable").index[MOST_LISTED:]
-    # One column says what the sums say, and very many are wider than any screen.
-    narrow = 1 < across.nunique() <= MOST_ACROSS
-    shown = (counts if narrow else pd.DataFrame(index=counts.index)).assign(all=sums)
+    # One column is the sums itself, and very many are wider than any screen.
+    shown = counts if across.nunique() <= MOST_ACROSS else counts.iloc[:, :0]
+    if across.nunique() != 1:
+        shown = shown.assign(all=sums)
     rest = shown.loc[left_out].sum().rename(f"{len(left_out)} more")
     shown = shown.drop(index=left_out)
     total = shown.sum() + rest
