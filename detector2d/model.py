@@ -16,8 +16,8 @@ from evolift.detector2d.backbone import InputScaling, build_backbone
 from evolift.detector2d.deconvolution_head import DeconvolutionHead, LightHead, levels_to
 from evolift.detector2d.freezing import frozen_parts
 from evolift.detector2d.regression_head import RegressionHead
-from evolift.detector2d.settings import DetectorSettings
-from evolift.detector2d.soft_argmax import hard_argmax, soft_argmax
+from evolift.detector2d.settings import Decoding, DetectorSettings
+from evolift.detector2d.soft_argmax import hard_argmax, mode, soft_argmax
 from evolift.posedata.errors import InputError
 from evolift.training.checkpoint import CheckpointedModel
 
@@ -79,18 +79,29 @@ class DetectorModel(CheckpointedModel):
         self.register_buffer("confidence_extent", torch.zeros(len(settings.skeleton)))
         self._frozen: list[nn.Module] = []
 
-    def resized(self, width: int, height: int) -> DetectorModel:
-        """A copy of this network for crops of another size; a network of convolutions knows none.
+    def adapted(
+        self,
+        *,
+        input_width: int | None = None,
+        input_height: int | None = None,
+        decoding: Decoding | None = None,
+    ) -> DetectorModel:
+        """A copy of this network with settings that its weights do not depend on: for crops of another size, or another decoding.
 
         Training first on small crops and then on larger ones reaches the same accuracy in less time (Howard 2018).
 
         Args:
-            width, height: of the crops, pixels.
+            input_width, input_height: of the crops, pixels.
+            decoding: of the heatmaps.
+            Any of them as it is if None.
 
         Raises:
-            InputError: the backbone does not take the size, or its weights belong to one.
+            InputError: the backbone does not take the size, or its weights belong to one; or there are no heatmaps to decode.
         """
-        settings = self.settings.replaced(input_width=width, input_height=height)
+        changes = {"input_width": input_width, "input_height": input_height, "decoding": decoding}
+        settings = self.settings.replaced(
+            **{name: value for name, value in changes.items() if value is not None}
+        )
         other = DetectorModel(settings)
         try:
             other.load_state_dict(self.state_dict())
@@ -119,7 +130,7 @@ class DetectorModel(CheckpointedModel):
 
         Args:
             images: in the model's own scaling (`scale_images`).
-            hard: largest cell instead of the expectation; for evaluation.
+            hard: largest cell instead of what the settings' `decoding` says; for evaluation.
 
         Raises:
             InputError: `hard` with the regression head.
@@ -131,12 +142,21 @@ class DetectorModel(CheckpointedModel):
                 raise InputError("the regression head has no heatmaps whose largest cell could be taken")
             joints = self.head(features).float()
             return DetectorOutput(joints, torch.ones_like(joints[..., 0]), None, ())
-        heatmaps = self.heatmap_dropout(self.head(features))
-        find = hard_argmax if hard else soft_argmax
-        found = find(heatmaps, self.settings.dimensions)
-        return DetectorOutput(
-            found.positions, self._calibrated(found.confidence, found.positions), heatmaps, found.marginals
-        )
+        return self.decoded(self.heatmap_dropout(self.head(features)), hard=hard)
+
+    def decoded(
+        self, heatmaps: Float[Tensor, "batch joints *cells"], *, hard: bool = False
+    ) -> DetectorOutput:
+        """Joints of heatmaps, by the decoding of the settings.
+
+        Args:
+            heatmaps: logits.
+            hard: largest cell instead; for evaluation.
+        """
+        decode = {"expectation": soft_argmax, "mode": mode}[self.settings.decoding]
+        found = (hard_argmax if hard else decode)(heatmaps, self.settings.dimensions)
+        confidence = self._calibrated(found.confidence, found.positions)
+        return DetectorOutput(found.positions, confidence, heatmaps, found.marginals)
 
     def _calibrated(
         self, confidence: Float[Tensor, "batch joints"], positions: Float[Tensor, "batch joints axes"]

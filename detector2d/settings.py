@@ -14,6 +14,7 @@ from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import H36M17, Skeleton
 from evolift.training.settings import RunSettings, Schedule, Steps, ValidateEvery, require_weights
 
+Decoding = Literal["expectation", "mode"]
 HeadLearningRate = Annotated[
     float, Meta(gt=0, description="Of the detector's head, at the top of the schedule.")
 ]
@@ -68,6 +69,12 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
             extra={"flag": "head-width"},
         ),
     ] = (256, 256, 256)
+    decoding: Annotated[
+        Decoding,
+        Meta(
+            description="Of a heatmap: its expectation (Sun et al.), or where most of it is close by, so that a joint that may be in two places is not put between them."
+        ),
+    ] = "expectation"
     feature_dropout: Annotated[
         float, Meta(ge=0, lt=1, description="Probability of dropping a feature, in training.")
     ] = 0.0
@@ -86,6 +93,8 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
         require_weights(16 * sum(a * b for a, b in pairwise(self.head_widths)), "head_widths")
         if self.head == "regression" and self.heatmap_dropout:
             raise InputError("the regression head has no heatmaps: leave `heatmap_dropout` at 0")
+        if self.head == "regression" and self.decoding != "expectation":
+            raise InputError("the regression head has no heatmaps: leave `decoding` at expectation")
 
     @property
     def dimensions(self) -> int:
@@ -209,6 +218,10 @@ class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
         ),
     ] = "none"
     batch_norm: BatchNorm = "learn"
+    joint_weight: Annotated[float, _weight("Of L1 on the expectation of the joints (Sun et al.).")] = 1.0
+    heatmap_weight: Annotated[
+        float, _weight("Of the divergence of heatmaps from a Gaussian around the truth; for decoding mode.")
+    ] = 0.0
     bone_weight: Annotated[float, _weight("Of the bone loss (row B).")] = 0.0
     spread_weight: Annotated[float, _weight("Of the heatmap regulariser; helps on small data.")] = 0.0
     boxes: Boxes = "joints"
@@ -230,5 +243,7 @@ def require_fitting(detector: DetectorSettings, training: DetectorTrainingSettin
     Raises:
         InputError: naming the field.
     """
-    if training.spread_weight and detector.head == "regression":
-        raise InputError("the regression head has no heatmaps: leave `spread_weight` at 0")
+    if detector.head == "regression":
+        for field in ("spread_weight", "heatmap_weight"):
+            if getattr(training, field):
+                raise InputError(f"the regression head has no heatmaps: leave `{field}` at 0")

@@ -1,4 +1,4 @@
-r"""From heatmaps to joints: the expected position under a softmax, computed from its axis marginals.
+r"""From heatmaps to joints: the expected position under a softmax, computed from its axis marginals; or its mode.
 
 Conventions: a heatmap has its axes in the order (depth, height, width); joints are (u, v[, z]). Positions are
 fractions of the crop's extent, cell i of n lying at (i + 1/2) / n - 1/2: the answer does not depend on the
@@ -26,7 +26,7 @@ CLOSE = 0.05
 
 
 class Joints(NamedTuple):
-    """What `soft_argmax` and `hard_argmax` find.
+    """What `soft_argmax`, `mode` and `hard_argmax` find.
 
     Args:
         positions: (u, v) or (u, v, z) in fractions of the crop.
@@ -55,8 +55,61 @@ def soft_argmax(heatmaps: Float[Tensor, "*maps"], dimensions: int = 2) -> Joints
         ValueError: `dimensions` is not 2 or 3, or there are too few axes.
     """
     marginals = axis_marginals(heatmaps, dimensions)
-    positions = torch.stack([(m * cell_centres(m.shape[-1], m)).sum(-1) for m in marginals], -1)
+    positions = expectation(marginals)
     return Joints(positions, _confidence(marginals, positions), marginals)
+
+
+def expectation(marginals: tuple[Tensor, ...]) -> Float[Tensor, "*batch joints axes"]:
+    """Expected positions, fractions of the crop, by the probability per column, per row and (3D) per depth bin."""
+    return torch.stack([(m * cell_centres(m.shape[-1], m)).sum(-1) for m in marginals], -1)
+
+
+def mode(heatmaps: Float[Tensor, "*maps"], dimensions: int = 2) -> Joints:
+    r"""Where most of each heatmap's softmax is close by.
+
+    .. math:: c = \arg\max_i \sum_j m(j)\, K(p_j - p_i), \qquad
+        \hat p = \frac{\sum_j p_j\, m(j)\, K(p_j - c)}{\sum_j m(j)\, K(p_j - c)}
+
+    over the cells of rows and columns, with a Gaussian :math:`K` of standard deviation `CLOSE`: the largest cell of the smoothed
+    distribution, and from there one step of mean shift (Comaniciu and Meer 2002). The expectation of a joint that is here or
+    there, as those of people seen from behind are, lies between the two; this one is here or there. Depth is expected
+    under the same weights. The gradient is that of the step. Confidence is the mass that is close to the position, as counted by
+    :math:`K`.
+
+    Args, Raises: as `soft_argmax`.
+    """
+    with torch.autocast(heatmaps.device.type, enabled=False):
+        return _mode(heatmaps.to(_working_dtype(heatmaps)), dimensions)
+
+
+def _mode(heatmaps: Tensor, dimensions: int) -> Joints:
+    marginals = axis_marginals(heatmaps, dimensions)
+    probability = heatmaps.flatten(-dimensions).softmax(-1).reshape(heatmaps.shape)
+    plane = probability if dimensions == 2 else probability.sum(-3)
+    height, width = plane.shape[-2:]
+    down, right = cell_centres(height, plane), cell_centres(width, plane)
+    smooth = _kernel(down[:, None] - down) @ plane.detach() @ _kernel(right[:, None] - right)
+    cell = smooth.flatten(-2).argmax(-1)
+    rows = _kernel(down - down[cell // width][..., None])
+    columns = _kernel(right - right[cell % width][..., None])
+    in_columns = (rows[..., None, :] @ plane).squeeze(-2) * columns
+    in_rows = (plane @ columns[..., None]).squeeze(-1) * rows
+    near = in_rows.sum(-1, keepdim=True).clamp_min(torch.finfo(plane.dtype).tiny)
+    found = [(in_columns * right).sum(-1, keepdim=True) / near, (in_rows * down).sum(-1, keepdim=True) / near]
+    if dimensions == 3:
+        weighted = (probability * (rows[..., None] * columns[..., None, :]).unsqueeze(-3)).sum((-2, -1))
+        deep = cell_centres(weighted.shape[-1], weighted)
+        found.append((weighted * deep).sum(-1, keepdim=True) / near)
+    positions = torch.cat(found, -1)
+    close_rows, close_columns = (
+        _kernel(centres - positions[..., axis, None]) for axis, centres in ((1, down), (0, right))
+    )
+    confidence = ((close_rows[..., None, :] @ plane).squeeze(-2) * close_columns).sum(-1)
+    return Joints(positions, confidence, marginals)
+
+
+def _kernel(away: Tensor) -> Tensor:
+    return torch.exp(-0.5 * (away / CLOSE) ** 2)
 
 
 def hard_argmax(heatmaps: Float[Tensor, "*maps"], dimensions: int = 2) -> Joints:
@@ -177,5 +230,5 @@ def _confidence(marginals: tuple[Tensor, ...], positions: Tensor) -> Tensor:
     confidence = torch.ones_like(positions[..., 0])
     for m, position in zip(marginals, positions.unbind(-1), strict=True):
         away = cell_centres(m.shape[-1], m) - position[..., None]
-        confidence = confidence * (m * torch.exp(-0.5 * (away / CLOSE) ** 2)).sum(-1)
+        confidence = confidence * (m * _kernel(away)).sum(-1)
     return confidence

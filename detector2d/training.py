@@ -13,12 +13,11 @@ from torch import Tensor
 from evolift.detector2d.crop import crop_to_image
 from evolift.detector2d.depthwise import depthwise_in_float32
 from evolift.detector2d.image_source import ImageSource, read_source, skipped_table, without_unreadable
-from evolift.detector2d.losses import joint_loss, spread_loss
+from evolift.detector2d.losses import detection_losses, joint_loss
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
 from evolift.detector2d.occluder_choice import Occluders, chosen_occluders, told_occluders
 from evolift.detector2d.samples import MixedBatches, batches_in_order, crop_settings
 from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings, require_fitting
-from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_path, as_paths
 from evolift.posedata.keypoint_metrics import correct_keypoints, torso_diameter
@@ -82,20 +81,9 @@ class DetectorModule(StageModule):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Every part of the loss and their sum `loss`."""
         output = self.model(batch["image"].contiguous(memory_format=self._layout))
-        joints, weight = batch["joints"], batch["weight"]
-        parts = {"joint_loss": joint_loss(output.joints, joints, weight)}
-        total = parts["joint_loss"]
-        if self.settings.bone_weight:
-            axes = output.joints.shape[-1]
-            bones = bone_loss(
-                output.joints, joints[..., :axes], self.model.settings.skeleton, weight[..., :axes]
-            )
-            parts["bone_loss"] = bones.mean()
-            total = total + self.settings.bone_weight * parts["bone_loss"]
-        if self.settings.spread_weight and output.marginals:
-            parts["spread_loss"] = spread_loss(output.marginals, joints, weight)
-            total = total + self.settings.spread_weight * parts["spread_loss"]
-        return parts | {"loss": total}
+        skeleton = self.model.settings.skeleton
+        parts = detection_losses(output, batch["joints"], batch["weight"], skeleton, self.settings)
+        return parts | {"loss": torch.stack(list(parts.values())).sum()}
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The loss of one training batch, a scalar that lightning minimises."""

@@ -63,9 +63,9 @@ def _require_extra(stage: Stage) -> None:
     if stage.command == "data render":
         require_installed("render", "pyvista")
     if stage.options.get("pretrained") == "package":
-        from evolift.detector2d.backbone import lite0_package_file
+        from evolift.detector2d.backbone import packaged_weights
 
-        lite0_package_file()
+        packaged_weights(str(stage.options.get("backbone")))
 
 
 def run_plan(

@@ -19,8 +19,9 @@ from evolift.detector2d.flip_test import detect_crops
 from evolift.detector2d.image_source import read_source
 from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.samples import CropSettings, batches_in_order
-from evolift.detector2d.settings import DetectorSettings
+from evolift.detector2d.settings import Decoding, DetectorSettings
 from evolift.posedata.skeleton import H36M17
+from tests.settled_networks import settled_detector
 
 
 @pytest.fixture
@@ -127,7 +128,9 @@ def test_reduced_precision_and_layout(model: DetectorModel, image_store: Path) -
     assert not np.array_equal(half["error"], plain["error"])
 
 
-def test_mirrored_crop_gives_the_mirrored_answer(model: DetectorModel) -> None:
+@pytest.mark.parametrize("decoding", ["expectation", "mode"])
+def test_mirrored_crop_gives_the_mirrored_answer(decoding: Decoding) -> None:
+    model = settled_detector(depth_bins=8, decoding=decoding)
     images = torch.randn(2, 3, 64, 64)
     joints, confidence = detect_crops(model, images, flip_test=True)
     mirrored, mirrored_confidence = detect_crops(model, images.flip(-1), flip_test=True)
@@ -135,6 +138,27 @@ def test_mirrored_crop_gives_the_mirrored_answer(model: DetectorModel) -> None:
     torch.testing.assert_close(mirrored[:, order] * torch.tensor([-1.0, 1, 1]), joints)
     torch.testing.assert_close(mirrored_confidence[:, order], confidence)
     assert not torch.allclose(joints, detect_crops(model, images)[0])
+
+
+def test_flip_test_of_expectations_is_their_mean(model: DetectorModel) -> None:
+    images = torch.randn(2, 3, 64, 64)
+    order = list(H36M17.mirror)
+    mirrored = model.eval()(images.flip(-1)).joints[:, order] * torch.tensor([-1.0, 1, 1])
+    joints, _ = detect_crops(model, images, flip_test=True)
+    torch.testing.assert_close(joints, (model(images).joints + mirrored) / 2)
+
+
+def test_flip_test_of_modes_takes_one_of_two_places(
+    model: DetectorModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As seen, the joint is at the left; mirrored, it is less surely at the right of the image as seen."""
+    model = model.adapted(decoding="mode").eval()
+    as_seen, mirrored = (torch.full((1, 17, 16, 16, 16), -20.0) for _ in range(2))
+    as_seen[..., 8, 3], mirrored[..., 8, 3] = 9, 2
+    maps = iter([as_seen, mirrored])
+    monkeypatch.setattr(model, "forward", lambda images, hard: model.decoded(next(maps), hard=hard))
+    joints, _ = detect_crops(model, torch.zeros(1, 3, 64, 64), flip_test=True)
+    torch.testing.assert_close(joints[..., 0], torch.full((1, 17), 3.5 / 16 - 0.5), atol=1e-4, rtol=0)
 
 
 def test_evaluation_of_photographs_has_no_depth_scores(photograph_store: Path) -> None:

