@@ -82,7 +82,8 @@ class ChainModule(StageModule):
         """Every part of the loss and their sum `loss`."""
         output = self._run(batch)
         skeleton, settings = self.model.skeleton, self.settings
-        found = detection_losses(output.detection, batch["joints"], batch["weight"], skeleton, settings)
+        detector = self.model.detector.settings
+        found = detection_losses(output.detection, batch["joints"], batch["weight"], detector, settings)
         parts = {f"2d_{name}": loss * settings.weight_2d for name, loss in found.items()}
         target, known = batch["joints_3d"], batch["has_3d"]
         parts["3d"] = joint_loss_3d(output.joints_3d, target, known) * settings.weight_3d

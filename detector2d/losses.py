@@ -13,40 +13,38 @@ from evolift.posedata.bone_loss import bone_loss
 
 if TYPE_CHECKING:
     from evolift.detector2d.model import DetectorOutput
-    from evolift.detector2d.settings import DetectorTrainingSettings
-    from evolift.posedata.skeleton import Skeleton
+    from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings
 
 
 def detection_losses(
     output: DetectorOutput,
     target: Float[Tensor, "batch joints 3"],
     weight: Float[Tensor, "batch joints 3"],
-    skeleton: Skeleton,
-    settings: DetectorTrainingSettings,
+    detector: DetectorSettings,
+    training: DetectorTrainingSettings,
 ) -> dict[str, Tensor]:
     """The parts of a detector's loss by their names, each times its weight in the settings; those of weight 0 are left out.
 
-    Joints and bones are those of the expectation of the heatmaps, also where the detector says their mode (`soft_argmax.mode`): the mode's
-    gradient knows nothing of what lies elsewhere in the map.
+    The joints of a detector that says the expectation of its heatmaps are taught by `joint_loss`, those of one that says their mode
+    by `heatmap_loss`; the mode's own gradient knows nothing of what lies elsewhere in the map. Bones are those of the expectation.
 
     Args:
         output: of the detector.
         target, weight: as in batches.
-        skeleton: of the joints.
-        settings: the weights.
+        detector, training: its settings.
     """
     joints = expectation(output.marginals) if output.marginals else output.joints
     parts = {}
-    if settings.joint_weight:
-        parts["joint_loss"] = settings.joint_weight * joint_loss(joints, target, weight)
-    if settings.heatmap_weight and output.heatmaps is not None:
-        parts["heatmap_loss"] = settings.heatmap_weight * heatmap_loss(output.heatmaps, target, weight)
-    if settings.bone_weight:
+    if detector.decoding == "mode" and output.heatmaps is not None:
+        parts["heatmap_loss"] = heatmap_loss(output.heatmaps, target, weight)
+    else:
+        parts["joint_loss"] = joint_loss(joints, target, weight)
+    if training.bone_weight:
         axes = joints.shape[-1]
-        bones = bone_loss(joints, target[..., :axes], skeleton, weight[..., :axes])
-        parts["bone_loss"] = settings.bone_weight * bones.mean()
-    if settings.spread_weight and output.marginals:
-        parts["spread_loss"] = settings.spread_weight * spread_loss(output.marginals, target, weight)
+        bones = bone_loss(joints, target[..., :axes], detector.skeleton, weight[..., :axes])
+        parts["bone_loss"] = training.bone_weight * bones.mean()
+    if training.spread_weight and output.marginals:
+        parts["spread_loss"] = training.spread_weight * spread_loss(output.marginals, target, weight)
     return parts
 
 
@@ -101,7 +99,8 @@ def _heatmap_loss(logits: Tensor, target: Tensor, weight: Tensor, cells: float) 
     )
     cross_entropy = -((rows[..., None, :] @ log_found).squeeze(-2) * columns).sum(-1)
     entropy = -torch.special.xlogy(columns, columns).sum(-1) - torch.special.xlogy(rows, rows).sum(-1)
-    return ((cross_entropy - entropy) * known).sum() / target.shape[0]
+    total: Tensor = ((cross_entropy - entropy) * known).sum() / target.shape[0]
+    return total
 
 
 def spread_loss(

@@ -72,7 +72,7 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
     decoding: Annotated[
         Decoding,
         Meta(
-            description="Of a heatmap: its expectation (Sun et al.), or where most of it is close by, so that a joint that may be in two places is not put between them."
+            description="Of a heatmap: its expectation, learnt by L1 (Sun et al.); or its mode, where most of it is close by, learnt by its divergence from a Gaussian: a joint that may be in two places is not put between them."
         ),
     ] = "expectation"
     feature_dropout: Annotated[
@@ -218,10 +218,6 @@ class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
         ),
     ] = "none"
     batch_norm: BatchNorm = "learn"
-    joint_weight: Annotated[float, _weight("Of L1 on the expectation of the joints (Sun et al.).")] = 1.0
-    heatmap_weight: Annotated[
-        float, _weight("Of the divergence of heatmaps from a Gaussian around the truth; for decoding mode.")
-    ] = 0.0
     bone_weight: Annotated[float, _weight("Of the bone loss (row B).")] = 0.0
     spread_weight: Annotated[float, _weight("Of the heatmap regulariser; helps on small data.")] = 0.0
     boxes: Boxes = "joints"
@@ -243,7 +239,5 @@ def require_fitting(detector: DetectorSettings, training: DetectorTrainingSettin
     Raises:
         InputError: naming the field.
     """
-    if detector.head == "regression":
-        for field in ("spread_weight", "heatmap_weight"):
-            if getattr(training, field):
-                raise InputError(f"the regression head has no heatmaps: leave `{field}` at 0")
+    if training.spread_weight and detector.head == "regression":
+        raise InputError("the regression head has no heatmaps: leave `spread_weight` at 0")

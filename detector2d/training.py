@@ -81,8 +81,7 @@ class DetectorModule(StageModule):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Every part of the loss and their sum `loss`."""
         output = self.model(batch["image"].contiguous(memory_format=self._layout))
-        skeleton = self.model.settings.skeleton
-        parts = detection_losses(output, batch["joints"], batch["weight"], skeleton, self.settings)
+        parts = detection_losses(output, batch["joints"], batch["weight"], self.model.settings, self.settings)
         return parts | {"loss": torch.stack(list(parts.values())).sum()}
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -106,7 +105,7 @@ class DetectorModule(StageModule):
         torso = torso_diameter(batch["joints_2d"], visibility, skeleton)
         correct = correct_keypoints(pixels, batch["joints_2d"], visibility, torso)
         scores = {"correct": correct, "source": batch["source"]}
-        loss = joint_loss(output.joints, batch["joints"], batch["weight"])
+        loss = joint_loss(output.joints, batch["joints"], batch["weight"])  # one that compares detectors
         scores["loss"] = loss.expand(len(correct))
         if output.joints.shape[-1] == 3:
             away = (output.joints[..., 2] - batch["joints"][..., 2]).abs() * DEPTH_RANGE

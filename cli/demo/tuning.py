@@ -89,7 +89,6 @@ def tune(plan: DemoPlan) -> TuningResult:
             validate_every=plan.detector_steps,
             schedule="cosine",
             warm_up=0.05,
-            spread_weight=0.1,
             gradient_clip=5.0,
             learning_rate=1e-3,
             **_GENTLY,

@@ -8,6 +8,7 @@ from evolift.detector2d.losses import detection_losses, heatmap_loss, joint_loss
 from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.settings import DetectorSettings, DetectorTrainingSettings
 from evolift.detector2d.soft_argmax import axis_marginals, soft_argmax
+from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.skeleton import H36M17
 
 
@@ -99,20 +100,22 @@ def test_heatmap_loss_of_maps_far_off_is_finite_and_so_is_its_gradient() -> None
     assert bool(heatmaps.grad.isfinite().all())
 
 
-def test_parts_of_the_loss_have_their_weights_and_the_mode_is_taught_by_its_expectation() -> None:
+def test_parts_of_the_loss_have_their_weights_and_the_decoding_says_what_teaches_the_joints() -> None:
     settings = DetectorSettings(
         backbone="test_resnet", input_width=64, input_height=64, head="light", decoding="mode"
     )
-    model = DetectorModel(settings)
-    output = model(torch.randn(2, 3, 64, 64))
+    output = DetectorModel(settings)(torch.randn(2, 3, 64, 64))
     target, weight = torch.rand(2, 17, 3) - 0.5, torch.ones(2, 17, 3)
-    training = DetectorTrainingSettings(joint_weight=2, heatmap_weight=3, bone_weight=5, spread_weight=7)
-    parts = detection_losses(output, target, weight, H36M17, training)
+    training = DetectorTrainingSettings(bone_weight=5, spread_weight=7)
+    parts = detection_losses(output, target, weight, settings, training)
     expected = soft_argmax(output.heatmaps).positions
     assert not torch.allclose(expected, output.joints)
-    torch.testing.assert_close(parts["joint_loss"], 2 * joint_loss(expected, target, weight))
-    torch.testing.assert_close(parts["heatmap_loss"], 3 * heatmap_loss(output.heatmaps, target, weight))
+    torch.testing.assert_close(parts["heatmap_loss"], heatmap_loss(output.heatmaps, target, weight))
     torch.testing.assert_close(parts["spread_loss"], 7 * spread_loss(output.marginals, target, weight))
-    assert set(parts) == {"joint_loss", "heatmap_loss", "bone_loss", "spread_loss"}
-    only = DetectorTrainingSettings(joint_weight=0, heatmap_weight=1)
-    assert set(detection_losses(output, target, weight, H36M17, only)) == {"heatmap_loss"}
+    bones = bone_loss(expected, target[..., :2], H36M17, weight[..., :2]).mean()
+    torch.testing.assert_close(parts["bone_loss"], 5 * bones)
+    assert set(parts) == {"heatmap_loss", "bone_loss", "spread_loss"}
+    of_expectation = settings.replaced(decoding="expectation")
+    only = detection_losses(output, target, weight, of_expectation, DetectorTrainingSettings())
+    assert set(only) == {"joint_loss"}
+    torch.testing.assert_close(only["joint_loss"], joint_loss(expected, target, weight))
