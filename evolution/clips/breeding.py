@@ -1,7 +1,8 @@
 """One block of children that are clips: parents, operators and natural selection, batched.
 
 A child has the body, the place and the way of its first parent. A sub-tree's trajectory may come from a second one, at the first one's
-tempo; bones may be bent by smooth curves; it may be faster here and slower there, have another body, another heading, or be mirrored.
+tempo; bones may be bent by smooth curves; it may be faster here and slower there, have another body or
+longer and shorter bones, another heading, or be mirrored.
 Lengths are constant over a clip: the medians of the parent's. Then its feet are put where they stand, and it is judged: joint limits in
 every frame, limits of speed, feet.
 
@@ -33,7 +34,7 @@ from evolift.evolution.kinematics.local_bones import LocalBones, to_joints, to_l
 from evolift.evolution.limits.joint_limits import JointLimits
 from evolift.evolution.operators.anthropometry import give_bodies
 from evolift.evolution.operators.crossover import draw_pairs, draw_subtrees, exchange
-from evolift.evolution.operators.mutation import draw_rotated
+from evolift.evolution.operators.mutation import draw_rotated, scale_lengths
 from evolift.evolution.settings import EvolutionSettings
 from evolift.posedata.errors import InputError
 from evolift.posedata.seeds import generator_at
@@ -187,6 +188,7 @@ def make_candidates(
     warped = some(clips.tempo_rate)
     headed, mirrored = some(settings.rotation_rate), some(settings.mirror_rate)
     given = some(settings.body_rate)
+    scaled = some(settings.length_rate)
 
     first = parents.take(mother, frames)
     floor = standing_height(first[:, :, ankles_of(tree)])
@@ -198,7 +200,11 @@ def make_candidates(
     every = _every_frame(warped.nonzero()[:, 0], frames)
     child = _put(child, every, at_times(child[every], times[warped]))
     feet = feet.at(times)
-    child, scale = _give_bodies(child, given, parents, mother, tree, generator, frames, floor)
+    people = torch.from_numpy(parents.templates[parents.person[mother.numpy()]])
+    before = child[slice(None, None, frames)]
+    bodies = give_bodies(before, tree, given, people, generator)
+    bodies = scale_lengths(bodies, tree, scaled, generator, spread=settings.length_spread)
+    child, scale = _with_bodies(child, before, bodies, given | scaled, tree, floor)
     joints, footing = keep_feet(
         to_joints(tree, child).reshape(n, frames, -1, 3), feet.scaled(scale), floor, tree, rate
     )
@@ -207,7 +213,7 @@ def make_candidates(
     joints = mirror_clips(joints, tree, mirrored)
 
     operator = torch.zeros(n, dtype=torch.uint8)
-    for bit, applied in enumerate((crossed, bent.any(-1), warped, headed, given, mirrored)):
+    for bit, applied in enumerate((crossed, bent.any(-1), warped, headed, given | scaled, mirrored)):
         operator |= applied.to(torch.uint8) << bit
     frame_a = times.round().long()
     frame_b = aligned.round().long().gather(1, frame_a)
@@ -265,25 +271,30 @@ def _put(bones: LocalBones, rows: Int64[Tensor, "k"], others: LocalBones) -> Loc
     return LocalBones(*(getattr(bones, name).index_copy(0, rows, getattr(others, name)) for name in names))
 
 
-def _give_bodies(
+def _with_bodies(
     child: LocalBones,
-    given: Bool[Tensor, "n"],
-    parents: ClipParents,
-    mother: Int64[Tensor, "n"],
+    before: LocalBones,
+    bodies: LocalBones,
+    changed: Bool[Tensor, "n"],
     tree: KinematicTree,
-    generator: torch.Generator,
-    frames: int,
     floor: Float[Tensor, "n"],
 ) -> tuple[LocalBones, Float[Tensor, "n"]]:
-    """New bodies, whose ways and heights grow with their legs; and by how much."""
-    before = child[slice(None, None, frames)]
-    subjects = torch.from_numpy(parents.templates[parents.person[mother.numpy()]])
-    lengths = give_bodies(before, tree, given, subjects, generator).lengths
-    scale = torch.where(given, _leg(lengths, tree) / _leg(before.lengths, tree), 1)
-    root = child.root.reshape(len(given), frames, 3)
+    """Clips with the lengths of other bodies, whose ways and heights grow with their legs; and by how much.
+
+    Args:
+        child: a row per frame.
+        before, bodies: a row per clip, as it was and as it is to be.
+        changed: where they differ.
+        floor: height of each clip's, mm.
+    """
+    clips, frames = len(changed), len(child) // len(changed)
+    scale = torch.where(changed, _leg(bodies.lengths, tree) / _leg(before.lengths, tree), 1)
+    root = child.root.reshape(clips, frames, 3)
     start = torch.cat([root[:, :1, :2], floor[:, None, None]], -1)
-    root = torch.where(given[:, None, None], start + (root - start) * scale[:, None, None], root)
-    return child.with_values(root=root.flatten(0, 1), lengths=lengths.repeat_interleave(frames, 0)), scale
+    root = torch.where(changed[:, None, None], start + (root - start) * scale[:, None, None], root)
+    return child.with_values(
+        root=root.flatten(0, 1), lengths=bodies.lengths.repeat_interleave(frames, 0)
+    ), scale
 
 
 def _leg(lengths: Float[Tensor, "n bones"], tree: KinematicTree) -> Float[Tensor, "n"]:

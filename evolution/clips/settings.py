@@ -11,8 +11,8 @@ from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
 
 OF_BOTH = (
-    "ratio", "target_size", "generations", "limits", "crossover_rate", "two_point_rate", "mutation_rate", "per_bone_rate", "rotation_rate", "body_rate",
-    "mirror_rate", "seed",
+    "ratio", "target_size", "generations", "limits", "crossover_rate", "two_point_rate", "mutation_rate", "per_bone_rate", "rotation_rate", "length_rate",
+    "length_spread", "body_rate", "mirror_rate", "seed",
 )  # fmt: skip
 """Fields of `EvolutionSettings` that clips are bred by too; all others are of single poses, and clips refuse what is not their default."""
 

@@ -17,7 +17,7 @@ from evolift.synthetic.settings import ActorSettings
 TREE = KinematicTree(H36M17)
 RATE, FRAMES, LENGTH = 20.0, 27, 53
 """Frames per second of the clips, frames of a window, and of a clip: it has three windows."""
-SETTINGS = EvolutionSettings(ratio=2, generations=2, seed=4)
+SETTINGS = EvolutionSettings(length_rate=0.2, ratio=2, generations=2, seed=4)
 CLIPS = ClipSettings(clip_frames=FRAMES)
 ACTIONS = ("walk", "wave", "lunge")
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from evolift.evolution.clips import clip_evolution
-from evolift.evolution.clips.breeding import ClipParents, Nature, make_candidates
+from evolift.evolution.clips.breeding import OPERATORS, ClipParents, Nature, make_candidates
 from evolift.evolution.clips.clip_preview import write_clip_preview
 from evolift.evolution.clips.feet import ankles_of, feet_of
 from evolift.evolution.clips.speed_limits import SpeedLimits, peaks_of
@@ -32,6 +32,9 @@ from tests.headless_chromium import HeadlessPage
 evolve_clips = partial(clip_evolution.evolve_clips, settings=SETTINGS, clips=CLIPS, block=8)
 ROWS = 7 * 3 * LENGTH
 CHILDREN = round(ROWS / FRAMES)
+WITHOUT_CHANGE = dict.fromkeys(
+    ("mutation_rate", "rotation_rate", "length_rate", "body_rate", "mirror_rate"), 0
+)
 
 
 @pytest.fixture(scope="module")
@@ -151,15 +154,37 @@ def twins(source: Path) -> tuple[torch.Tensor, ClipParents, Nature]:
 
 def test_a_clip_crossed_with_itself_is_itself(twins: tuple[torch.Tensor, ClipParents, Nature]) -> None:
     one, parents, nature = twins
-    settings = EvolutionSettings(
-        crossover_rate=1, mutation_rate=0, rotation_rate=0, body_rate=0, mirror_rate=0
-    )
+    settings = EvolutionSettings(crossover_rate=1, **WITHOUT_CHANGE)
     crossed = make_candidates(parents, 20, nature, settings, torch.Generator().manual_seed(0))
     assert (crossed.operator == 1).all()
     # The actor's nose is up to 0.4 mm nearer than in the median of the clip.
     torch.testing.assert_close(crossed.joints, one.expand(20, -1, -1, -1), atol=0.4, rtol=0)
     assert torch.equal(crossed.frame_b, torch.arange(FRAMES).repeat(20, 1))
     assert crossed.footing.slides.max() < 0.1
+
+
+def test_scaled_bones_are_constant_alike_on_both_sides_and_take_the_way_along(
+    twins: tuple[torch.Tensor, ClipParents, Nature],
+) -> None:
+    one, parents, nature = twins
+    settings = EvolutionSettings(
+        crossover_rate=0, **(WITHOUT_CHANGE | {"length_rate": 1, "length_spread": 0.3})
+    )
+    scaled = make_candidates(parents, 20, nature, settings, torch.Generator().manual_seed(0))
+    assert (scaled.operator == 1 << OPERATORS.index("lengths")).all()
+    before = to_local(TREE, one[0]).lengths.median(0).values
+    lengths = to_local(TREE, scaled.joints.flatten(0, 1)).lengths.reshape(20, FRAMES, -1)
+    assert (lengths.amax(1) - lengths.amin(1)).max() < 0.01
+    factors = lengths[:, 0] / before
+    torch.testing.assert_close(factors, factors[:, list(TREE.mirror)], atol=1e-3, rtol=0)
+    assert factors.min() > 0.69
+    assert factors.max() < 1.31
+    assert factors.std(0).min() > 0.05
+    legs = [TREE.bone(name) for name in ("left_knee", "left_ankle")]
+    ways = scaled.joints[:, :, 0, :2] - scaled.joints[:, :1, 0, :2]
+    longer = lengths[:, 0, legs].sum(1) / before[legs].sum()
+    way = (one[0, :, 0, :2] - one[0, :1, 0, :2]).norm(dim=-1)[-1]
+    torch.testing.assert_close(ways.norm(dim=-1)[:, -1], way * longer, atol=60.0, rtol=0)
 
 
 class Interrupted(BlockWorkers):
