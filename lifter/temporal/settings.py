@@ -27,8 +27,6 @@ _FIXED: dict[str, Any] = {
     "joint_order": "declared",
 }
 
-FramesPerSecond = Annotated[float, Meta(gt=0, le=1000)]
-
 
 class TemporalSettings(LifterSettings, frozen=True, kw_only=True):
     """What rebuilds a temporal lifter; stored with its weights. Of the settings of a lifter it takes some as they are by default."""
@@ -51,8 +49,10 @@ class TemporalSettings(LifterSettings, frozen=True, kw_only=True):
         ),
     ] = False
     frames_per_second: Annotated[
-        FramesPerSecond,
+        float,
         Meta(
+            gt=0,
+            le=1000,
             description="Of the clips that a temporal lifter sees; others are resampled to it, in training and prediction.",
             extra={"flag": "fps"},
         ),
@@ -89,9 +89,9 @@ class TemporalTrainingSettings(LifterTrainingSettings, frozen=True, kw_only=True
     panels: ClassVar[Mapping[str, str | None]] = {**LifterTrainingSettings.panels, "store_fps": "Data"}
 
     store_fps: Annotated[
-        tuple[FramesPerSecond, ...],
+        tuple[Annotated[float, Meta(ge=0, le=1000)], ...],
         Meta(
-            description="How many frames a second the frame numbers of the stores count (CMU's 120, Human3.6M's 50, whichever of the frames they hold): one for all, or one per store, those of --validation last. Known of imports of these two, and of stores that were made with a rate.",
+            description="How many frames a second the frame numbers of the stores count (CMU's 120, Human3.6M's 50, whichever of the frames they hold): one for all, or one per store, those of --validation last, 0 for a store that tells it. Known of imports of these two, and of stores that were made with a rate.",
             extra={"flag": "store-fps"},
         ),
     ] = ()

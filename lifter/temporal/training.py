@@ -140,13 +140,13 @@ def open_clips(
         StoreError: a store is not sound.
     """
     every = [*stores, *validation]
-    rates: tuple[float | None, ...] = training.store_fps or (None,)
+    rates = training.store_fps or (0.0,)
     if len(rates) not in (1, len(every)):
         raise InputError(f"`store_fps` must be one for all or one per store: {len(rates)} for {len(every)}")
     rate_of = dict(zip(every, rates * (len(every) // len(rates)), strict=True))
 
     def part_of(path: Path, rows: Int64[np.ndarray, "rows"]) -> ClipPart:
-        return ClipPart(path, rows, lifter, rate_of[path])
+        return ClipPart(path, rows, lifter, rate_of[path] or None)
 
     try:
         return open_data(stores, lifter.skeleton, training, validation, part_of, _has_motions)

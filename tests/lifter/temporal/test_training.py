@@ -151,6 +151,11 @@ def test_evolved_motions_train_and_evolved_poses_do_not(
     # Of a store of bred poses only the recorded ones are taken.
     (one,) = open_clips([evolved_store], SMALL, settings.replaced(store_fps=(60.0,))).mixture.parts
     assert one.row_count == 40
+    # The one store tells its rate, the other does not.
+    both, slow = [target, evolved_store], SMALL.replaced(frames_per_second=20.0)
+    assert len(open_clips(both, slow, settings.replaced(store_fps=(0.0, 60.0))).mixture.parts) == 3
+    with pytest.raises(InputError, match="does not tell how many frames a second"):
+        open_clips(both, slow, settings.replaced(store_fps=(60.0, 0.0)))
 
 
 def test_evolved_motions_change_the_training(motions: tuple[Path, Path], tmp_path: Path) -> None:
