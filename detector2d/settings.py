@@ -35,6 +35,7 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
     """All that rebuilds a detector's architecture."""
 
     panel: ClassVar[str | None] = "Network"
+    later: ClassVar[frozenset[str]] = frozenset({"decoding"})
 
     backbone: Annotated[str, Meta(description="Any timm name, or alexnet.")] = "resnet50"
     skeleton: Annotated[Skeleton, Meta(description="Joints of the output.")] = H36M17

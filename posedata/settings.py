@@ -38,8 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         panel: title that the fields' options have above them in a command's help; none for that of all options.
         panels: titles of single fields, where they differ.
-        derived: fields that follow from other settings: no option is made of them, and a file from before they came lacks them,
-            which means their defaults.
+        derived: fields that follow from other settings: no option is made of them, and files may lack them as they may `later` ones.
+        later: fields that came after files were written; a file that lacks them means their defaults.
 
     Raises:
         InputError: naming the field, what it may be and what it was.
@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     panel: ClassVar[str | None] = None
     panels: ClassVar[Mapping[str, str | None]] = {}
     derived: ClassVar[frozenset[str]] = frozenset()
+    later: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(type(self)):
@@ -94,7 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             InputError: a key is missing or unknown, or a value cannot be.
         """
         known = {field.name for field in msgspec.structs.fields(cls)}
-        if not isinstance(values, Mapping) or not known - cls.derived <= set(values) <= known:
+        if not isinstance(values, Mapping) or not known - cls.derived - cls.later <= set(values) <= known:
             raise InputError(f"{cls.__name__} must have exactly {', '.join(sorted(known))}")
         try:
             return cls(**values)

@@ -126,14 +126,23 @@ def test_a_wrong_field_of_settings_inside_is_named() -> None:
         Example(inner={"depth": 2.0})  # type: ignore[arg-type]
 
 
-def test_a_file_from_before_a_derived_field_came_is_read() -> None:
-    class Derived(Settings, frozen=True, kw_only=True):
-        derived: ClassVar[frozenset[str]] = frozenset({"is_new"})
-        size: int = 3
-        is_new: bool = False
+class Derived(Settings, frozen=True, kw_only=True):
+    derived: ClassVar[frozenset[str]] = frozenset({"is_new"})
+    size: int = 3
+    is_new: bool = False
 
-    assert Derived.from_dict({"size": 4}) == Derived(size=4)
-    assert Derived.from_dict(Derived(is_new=True).to_dict()) == Derived(is_new=True)
+
+class Later(Settings, frozen=True, kw_only=True):
+    later: ClassVar[frozenset[str]] = frozenset({"is_new"})
+    size: int = 3
+    is_new: bool = False
+
+
+@pytest.mark.parametrize("settings", [Derived, Later])
+def test_a_file_from_before_a_field_came_is_read(settings: type[Derived] | type[Later]) -> None:
+
+    assert settings.from_dict({"size": 4}) == settings(size=4)
+    assert settings.from_dict(settings(is_new=True).to_dict()) == settings(is_new=True)
     for wrong in ({"is_new": True}, {"size": 4, "other": 1}):
-        with pytest.raises(InputError, match="Derived must have exactly is_new, size"):
-            Derived.from_dict(wrong)
+        with pytest.raises(InputError, match=f"{settings.__name__} must have exactly is_new, size"):
+            settings.from_dict(wrong)
