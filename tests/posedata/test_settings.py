@@ -140,7 +140,6 @@ class Later(Settings, frozen=True, kw_only=True):
 
 @pytest.mark.parametrize("settings", [Derived, Later])
 def test_a_file_from_before_a_field_came_is_read(settings: type[Derived] | type[Later]) -> None:
-
     assert settings.from_dict({"size": 4}) == settings(size=4)
     assert settings.from_dict(settings(is_new=True).to_dict()) == settings(is_new=True)
     for wrong in ({"is_new": True}, {"size": 4, "other": 1}):
