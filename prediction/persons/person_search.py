@@ -39,7 +39,7 @@ KEPT = (3, 1)
 """How many boxes of one person are kept after each round."""
 KEPT_OF_ALL = (8, 6)
 """The same of everybody."""
-MIN_CONFIDENCE = 0.55
+MIN_CONFIDENCE = 0.6
 """Mean confidence of the joints of further people: whoever is less is taken for a part of the background or of another person."""
 MAX_OVERLAP = 0.6
 """Of two people, of whom more than this part of the smaller one's box lies in the other's, the one of the higher confidence is kept.

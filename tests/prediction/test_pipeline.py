@@ -54,7 +54,7 @@ def test_a_pipeline_says_what_it_holds() -> None:
     refiner = RefinerModel(RefinerSettings(hidden=8, code=4))
     assert repr(Pipeline(chain, refiner=refiner)).endswith(inside.format(", refined"))
     assert repr(Pipeline.from_pretrained()).startswith(
-        "<Pipeline 'photo_pose': detector tf_efficientnet_lite0 "
+        "<Pipeline 'photo_pose': detector tf_efficientnet_lite2 "
     )
 
 
