@@ -129,7 +129,7 @@ def test_motions_are_bred_with_their_preview(clips: Path, tmp_path: Path) -> Non
         (("--clips", "--donor-rate", 0.2), "--donor-rate is of single poses, which clips are not: leave it out"),
         (("--clips", "--donor", "SOURCE"), "--donor is of single poses, which clips are not: leave it out"),
         (("--clips", "--immigrant-density", 1), "--immigrant-density is of single poses, which clips are not: leave it out"),
-        (("--clips", "--length-spread", 0.3), "--length-spread is of single poses, which clips are not: leave it out"),
+        (("--clips", "--template-rate", 0.3), "--template-rate is of single poses, which clips are not: leave it out"),
         (("--clips", "--loop", 2), "--loop is of single poses, which clips are not: leave it out"),
         (("--clips", "--steps-per-round", 10), "--steps-per-round is of single poses, which clips are not: leave it out"),
         (("--clips", "--validation", "SOURCE"), "--validation is of single poses, which clips are not: leave it out"),
