@@ -184,7 +184,7 @@ def test_scaled_bones_are_constant_alike_on_both_sides_and_take_the_way_along(
     ways = scaled.joints[:, :, 0, :2] - scaled.joints[:, :1, 0, :2]
     longer = lengths[:, 0, legs].sum(1) / before[legs].sum()
     way = (one[0, :, 0, :2] - one[0, :1, 0, :2]).norm(dim=-1)[-1]
-    torch.testing.assert_close(ways.norm(dim=-1)[:, -1], way * longer, atol=60.0, rtol=0)
+    torch.testing.assert_close(ways.norm(dim=-1)[:, -1], way * longer, atol=30.0, rtol=0)
 
 
 class Interrupted(BlockWorkers):
