@@ -73,7 +73,7 @@ def test_models_tells_of_all_that_is_shipped_and_shows_cards() -> None:
 def test_recipes_are_listed_and_shown() -> None:
     text = printed(recipes)
     assert all(f"{name}\n    evolift " in text for name in shipped_recipes())
-    assert 'backbone = "tf_efficientnet_lite0"' in printed(recipes, "photos-small")
+    assert 'backbone = "tf_efficientnet_lite2"' in printed(recipes, "photos-small")
     with pytest.raises(InputError, match="there is no recipe 'x': choose one of evolve-report"):
         printed(recipes, "x")
     with pytest.raises(

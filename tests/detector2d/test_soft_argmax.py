@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolift.detector2d.soft_argmax import CLOSE, axis_marginals, cell_centres, hard_argmax, mode, soft_argmax
+from evolift.detector2d.soft_argmax import (
+    CLOSE,
+    Joints,
+    axis_marginals,
+    cell_centres,
+    hard_argmax,
+    mode,
+    soft_argmax,
+)
+
+Find = Callable[..., Joints]
 
 
 def expected_position(heatmap: np.ndarray) -> np.ndarray:
@@ -90,7 +102,7 @@ def test_shift_of_the_map_shifts_the_answer_and_a_constant_does_not(
 
 
 @pytest.mark.parametrize("find", [soft_argmax, hard_argmax, mode])
-def test_single_cell(find) -> None:  # type: ignore[no-untyped-def]
+def test_single_cell(find: Find) -> None:
     heatmaps = torch.zeros(1, 1, 3, 4, 5)
     heatmaps[0, 0, 2, 1, 3] = 90
     found = find(heatmaps, 3)
@@ -180,7 +192,7 @@ def test_confidence_is_the_expected_closeness() -> None:
 
 @pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("find", [soft_argmax, mode])
-def test_low_precision_is_computed_in_float32(find, low: torch.dtype) -> None:  # type: ignore[no-untyped-def]
+def test_low_precision_is_computed_in_float32(find: Find, low: torch.dtype) -> None:
     heatmaps = (torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(6)) * 30 + 200).to(low)
     heatmaps.requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
