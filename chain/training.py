@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evolift.chain.model import ChainModel, ChainOutput
 from evolift.chain.settings import ChainTrainingSettings
-from evolift.detector2d.depthwise import depthwise_in_float32
+from evolift.detector2d.depthwise import speed_up_depthwise
 from evolift.detector2d.losses import detection_losses
 from evolift.detector2d.occluder_choice import Occluders, chosen_occluders, told_occluders
 from evolift.detector2d.samples import MixedBatches, batches_in_order, crop_settings
@@ -54,7 +54,7 @@ class ChainModule(StageModule):
         model.detector.to(memory_format=self._layout)
         model.detector.freeze(training.freeze)
         if training.precision == "bf16-mixed":
-            depthwise_in_float32(model.detector)
+            speed_up_depthwise(model.detector)
         model.lifter.requires_grad_(training.lifter_learning_rate > 0)
         self._errors: list[Tensor] = []
         self.train()  # loaded checkpoints come in evaluation mode

@@ -90,14 +90,20 @@ class EfficientNetLite(nn.Module):
 class SameConv2d(nn.Conv2d):
     """A convolution that pads as TensorFlow's "SAME": ceil(size / stride) cells, and an odd pixel of padding at right and bottom."""
 
-    def forward(self, input: Float[Tensor, "batch channels height width"]) -> Tensor:
-        """The padded convolution."""
+    def padded(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height_out width_out"]:
+        """What the convolution itself, which pads no more, goes over."""
         padding: list[int] = []
         for axis in (1, 0):  # F.pad begins with the last
-            size, kernel, stride = input.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
+            size, kernel, stride = images.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
             missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             padding += [missing // 2, missing - missing // 2]
-        return super().forward(F.pad(input, padding))
+        return F.pad(images, padding)
+
+    def forward(self, input: Tensor) -> Tensor:  # torch names it so
+        """The padded convolution."""
+        return super().forward(self.padded(input))
 
 
 class _Block(nn.Sequential):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evolift.detector2d.crop import crop_to_image
-from evolift.detector2d.depthwise import depthwise_in_float32
+from evolift.detector2d.depthwise import speed_up_depthwise
 from evolift.detector2d.image_source import ImageSource, read_source, skipped_table, without_unreadable
 from evolift.detector2d.losses import detection_losses, joint_loss
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
@@ -61,7 +61,7 @@ class DetectorModule(StageModule):
         self.model = model.to(memory_format=layout)
         self.model.freeze(training.freeze)
         if training.precision == "bf16-mixed":
-            depthwise_in_float32(self.model)
+            speed_up_depthwise(self.model)
         self._layout = layout
         self._scores: list[dict[str, Tensor]] = []
         self.train()  # loaded checkpoints come in evaluation mode

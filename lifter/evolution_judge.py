@@ -108,6 +108,7 @@ def judge_evolution(
                         steps=settings.steps,
                         validate_every=settings.steps,
                         seed=seed,
+                        precision=settings.precision,
                         split=Split(validation_share=0.0),
                         evolved_share=None if arm == WITHOUT else settings.evolved_share,
                     ),

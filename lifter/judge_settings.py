@@ -10,6 +10,7 @@ from evolift.lifter.architecture import Architecture
 from evolift.lifter.settings import LifterSettings
 from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import H36M17, Skeleton
+from evolift.training.settings import Precision
 
 
 class JudgeSettings(Settings, frozen=True, kw_only=True):
@@ -36,6 +37,7 @@ class JudgeSettings(Settings, frozen=True, kw_only=True):
     ] = H36M17
     steps: Annotated[int, Meta(ge=1, description="Optimiser steps of each training.")] = 3000
     seeds: Annotated[int, Meta(ge=1, description="Trainings of each arm: seeds from 0 on.")] = 1
+    precision: Precision = "32-true"
     evolved_share: Annotated[
         float, Meta(gt=0, lt=1, description="Share of evolved poses among the draws.")
     ] = 0.5

@@ -66,6 +66,9 @@ Schedule = Annotated[
 Seed = Annotated[
     int, Meta(ge=0, lt=2**32, description="Seed of everything random; the same seed gives the same bytes.")
 ]
+Precision = Annotated[
+    Literal["32-true", "bf16-mixed", "16-mixed", "64-true"], Meta(description="Arithmetic of the network.")
+]
 NumWorkers = Annotated[
     int, Meta(ge=0, description="Processes that work beside this one; their number never changes the result.")
 ]
@@ -89,10 +92,7 @@ class RunSettings(Settings, frozen=True, kw_only=True):
     accelerator: Annotated[str, Meta(description="cpu, gpu, mps, ...: as lightning takes it.")] = "auto"
     devices: Annotated[str, Meta(description="How many devices, or which: as lightning takes it.")] = "auto"
     nodes: Annotated[int, Meta(ge=1, description="Machines.")] = 1
-    precision: Annotated[
-        Literal["32-true", "bf16-mixed", "16-mixed", "64-true"],
-        Meta(description="Arithmetic of the network."),
-    ] = "32-true"
+    precision: Precision = "32-true"
     compile: Annotated[
         Literal["none", "default", "reduce-overhead"],
         Meta(

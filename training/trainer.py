@@ -26,6 +26,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
+from torch.utils import deterministic
 from torch.utils.data import DataLoader, Dataset
 
 from evolift.drawing.charts import learning_curves
@@ -62,7 +63,7 @@ class StageModule(lightning.LightningModule):
     """A model in training.
 
     Validation must log the metric named by `monitor` (`self.log(..., sync_dist=True)`). The optimiser is to be a fused
-    one only if `may_fuse`: lightning does not clip the gradients of those in mixed precision. `train` sets it.
+    one only if `may_fuse`: gradients that float16 has scaled cannot be clipped before one. `train` sets it.
 
     Attributes:
         model: what is trained, and kept in the checkpoints.
@@ -78,6 +79,19 @@ class StageModule(lightning.LightningModule):
     def networks(self) -> Sequence[nn.Module]:
         """What training calls, and what is compiled if that is asked for."""
         return (self.model,)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as lightning does, but for fused optimisers in bfloat16 too, which it refuses although nothing is scaled there."""
+        if not self.may_fuse:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val:
+            learnt = [weight for group in optimizer.param_groups for weight in group["params"]]
+            torch.nn.utils.clip_grad_norm_(learnt, gradient_clip_val)
 
 
 class _Steps(Dataset[Batch]):
@@ -237,7 +251,9 @@ def train(
         OutputError: a file cannot be written.
     """
     reuse_freed_memory()
-    module.may_fuse = not settings.precision.endswith("-mixed")
+    # Deterministic algorithms would fill every new tensor first, a tenth of a lifter's step; none is read before it is written.
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    module.may_fuse = settings.precision != "16-mixed"
     lightning.seed_everything(settings.seed, verbose=False)
     average = MovingAverage(settings.average_decay) if settings.average_decay else None
     keep = _KeepCheckpoints(folder, average)

@@ -121,6 +121,25 @@ def test_accumulation_takes_several_batches_per_step(tmp_path: Path) -> None:
     assert history["step"].tolist() == [2, 4]
 
 
+class Downhill(Line):
+    """Moves by its gradient, so that the way of one step is the gradient's length."""
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=1.0, fused=self.may_fuse)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("limit", [0.0, 0.01])
+def test_gradients_are_clipped_before_a_fused_optimiser(precision: str, limit: float, tmp_path: Path) -> None:
+    module = Downhill()
+    before = torch.cat([weight.detach().clone().flatten() for weight in module.parameters()])
+    run(tmp_path / "a", module=module, steps=1, precision=precision, gradient_clip=limit)
+    assert module.may_fuse
+    after = torch.cat([weight.detach().flatten() for weight in module.parameters()])
+    way = float((after - before).norm())
+    assert way == pytest.approx(limit, rel=1e-3) if limit else way > 0.1
+
+
 def test_workers_and_interruptions_change_no_byte(tmp_path: Path) -> None:
     run(tmp_path / "whole")
     run(tmp_path / "workers", num_workers=2)
