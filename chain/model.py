@@ -11,13 +11,14 @@ pose of `evolift.detector2d.samples`. For crops that are neither rotated nor mir
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from evolift.detector2d.crop import crop_to_image
+from evolift.detector2d.flip_test import detect_crops
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel, DetectorOutput
 from evolift.detector2d.settings import DetectorSettings
 from evolift.lifter.lifter import Lifter
@@ -32,8 +33,11 @@ from evolift.training.checkpoint import Checkpoint, CheckpointedModel
 class ChainSettings(Settings, frozen=True, kw_only=True):
     """What rebuilds a chain; stored with its weights."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"flip_test"})
+
     detector: DetectorSettings
     lifter: LifterSettings
+    flip_test: bool = False
 
 
 class ChainOutput(NamedTuple):
@@ -62,6 +66,8 @@ class ChainModel(CheckpointedModel):
 
     Args:
         detector, lifter: the two stages, on the same skeleton.
+        flip_test: but in training, the detector's heatmaps are averaged with those of the mirrored crops (`detect_crops`), which
+            takes it twice the time.
 
     Raises:
         InputError: their skeletons differ, or the lifter wants depth that the detector does not give, or the camera.
@@ -71,7 +77,7 @@ class ChainModel(CheckpointedModel):
     settings_class = ChainSettings
     settings: ChainSettings
 
-    def __init__(self, detector: DetectorModel, lifter: Lifter) -> None:
+    def __init__(self, detector: DetectorModel, lifter: Lifter, *, flip_test: bool = False) -> None:
         super().__init__()
         if detector.settings.skeleton != lifter.skeleton:
             raise InputError(
@@ -83,7 +89,7 @@ class ChainModel(CheckpointedModel):
             )
         if lifter.settings.input_axes == 3 and detector.settings.dimensions == 2:
             raise InputError("the lifter takes depth as third input: chain it with a volumetric detector")
-        self.settings = ChainSettings(detector=detector.settings, lifter=lifter.settings)
+        self.settings = ChainSettings(detector=detector.settings, lifter=lifter.settings, flip_test=flip_test)
         self.detector = detector
         self.lifter = lifter
 
@@ -94,7 +100,9 @@ class ChainModel(CheckpointedModel):
         Raises:
             InputError: as of the class.
         """
-        return cls(DetectorModel(settings.detector), LifterModel(settings.lifter))
+        return cls(
+            DetectorModel(settings.detector), LifterModel(settings.lifter), flip_test=settings.flip_test
+        )
 
     def to_checkpoint(self, record: Mapping[str, object] | None = None) -> Checkpoint:
         """This chain as it is now; `record` says how it was made.
@@ -136,7 +144,8 @@ class ChainModel(CheckpointedModel):
             image_size: (batch, 2) width and height of the images, pixels.
             hard: largest heatmap cell instead of the expectation; not differentiable.
         """
-        detection = self.detector(images, hard=hard)
+        flip_test = self.settings.flip_test and not self.training
+        detection = detect_crops(self.detector, images, hard=hard, flip_test=flip_test)
         pixels = crop_to_image(detection.joints, image_from_crop, self.detector.settings.size)
         size = image_size.to(pixels.dtype)
         seen = rotate_with_crop(pixels, image_from_crop, size)

@@ -242,6 +242,7 @@ def finetune(
         stores=stores,
         validation=validation,
         chain=chain.origin,
+        flip_test=chain.settings.flip_test,
         detector=detector.origin,
         lifter=chain.lifter.origin,
         occluders=told_occluders(occluders),

@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 )
 @lifter_options
 @click.option(
+    "--flip-test/--no-flip-test",
+    default=None,
+    help="The chain's heatmaps are averaged with those of mirrored crops, but in training: about a point of PCK for twice the detector's time. [default: as --chain, else not]",
+)
+@click.option(
     "--validation",
     multiple=True,
     required=True,
@@ -71,7 +76,10 @@ def finetune(ctx: click.Context, /, stores: tuple[Path, ...], output: Path, **op
     from evolift.training.process_rank import is_first_process
 
     training = taken_settings(ChainTrainingSettings, options)
+    flip_test = options.pop("flip_test")
     chain = _start(ctx, options, training.seed)
+    if flip_test is not None:
+        chain.settings = chain.settings.replaced(flip_test=flip_test)
     history = run(stores, output, chain=chain, training=training, **options)
     if is_first_process():
         best = int(history["mpjpe"].to_numpy().argmin())

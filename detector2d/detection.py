@@ -55,9 +55,10 @@ def detect_joints(
     padding = model.settings.padding if padding is None else padding
     affines = [crop_from_image(box, size, padding=padding) for box in boxes]
     crops = torch.from_numpy(np.stack([warp_crop(image, affine, size) for affine in affines]))
-    joints, confidence = detect_crops(
+    found = detect_crops(
         model, model.scale_images(crops.to(model.image_mean.device)), hard=hard, flip_test=flip_test
     )
+    joints, confidence = found.joints, found.confidence
     back = torch.from_numpy(np.stack([invert_affine(affine) for affine in affines])).float()
     depth = (joints[..., 2] * DEPTH_RANGE).cpu().numpy() if joints.shape[-1] == 3 else None
     return DetectedJoints(crop_to_image(joints.cpu(), back, size).numpy(), confidence.cpu().numpy(), depth)

@@ -50,6 +50,7 @@ class EfficientNetLite(nn.Module):
 
     Attributes:
         channels, strides: of each feature map.
+        last: numbers of the stages that end in one.
     """
 
     def __init__(self, name: str) -> None:
@@ -68,9 +69,9 @@ class EfficientNetLite(nn.Module):
             before = after
         self.blocks = nn.Sequential(*stages)
         strides = [stride for _, _, stride, _ in _STAGES]
-        self._last = {n for n, (_, then) in enumerate(pairwise([*strides, 2])) if then > 1}
-        self.channels = tuple(_rounded(_STAGES[number][3] * width) for number in sorted(self._last))
-        self.strides = tuple(2 * math.prod(strides[: number + 1]) for number in sorted(self._last))
+        self.last = {n for n, (_, then) in enumerate(pairwise([*strides, 2])) if then > 1}
+        self.channels = tuple(_rounded(_STAGES[number][3] * width) for number in sorted(self.last))
+        self.strides = tuple(2 * math.prod(strides[: number + 1]) for number in sorted(self.last))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
@@ -82,7 +83,7 @@ class EfficientNetLite(nn.Module):
         features = []
         for number, stage in enumerate(self.blocks):
             maps = stage(maps)
-            if number in self._last:
+            if number in self.last:
                 features.append(maps)
         return features
 
@@ -106,21 +107,22 @@ class SameConv2d(nn.Conv2d):
         return super().forward(self.padded(input))
 
 
-class _Block(nn.Sequential):
+class ResidualBlock(nn.Sequential):
     """Layers one after the other; what they are given is added to what they give if it has the same shape."""
 
     is_residual = False
 
     def forward(self, input: Tensor) -> Tensor:
+        """What the layers give, and the input if this block is residual."""
         result = input
         for layer in self:
             result = layer(result)
         return result + input if self.is_residual else result
 
 
-def _separable(before: int, after: int, kernel: int, stride: int) -> _Block:
+def _separable(before: int, after: int, kernel: int, stride: int) -> ResidualBlock:
     """Depthwise convolution, then a pointwise one."""
-    block = _Block(
+    block = ResidualBlock(
         OrderedDict(
             conv_dw=_convolution(before, before, kernel, stride=stride, groups=before),
             bn1=_norm(before),
@@ -133,10 +135,10 @@ def _separable(before: int, after: int, kernel: int, stride: int) -> _Block:
     return block
 
 
-def _expanded(before: int, after: int, kernel: int, stride: int) -> _Block:
+def _expanded(before: int, after: int, kernel: int, stride: int) -> ResidualBlock:
     """Inverted residual: pointwise convolution to six times the channels, depthwise, and pointwise back."""
     inner = _rounded(before * _EXPANSION)
-    block = _Block(
+    block = ResidualBlock(
         OrderedDict(
             conv_pw=_convolution(before, inner, 1),
             bn1=_norm(inner),

@@ -90,7 +90,8 @@ def detect_in_batches(
     for batch in batches:
         images = batch["image"].to(device).contiguous(memory_format=layout)
         with reduced:
-            joints, confidence = detect_crops(model, images, hard=settings.hard, flip_test=settings.flip_test)
+            output = detect_crops(model, images, hard=settings.hard, flip_test=settings.flip_test)
+        joints, confidence = output.joints, output.confidence
         part = {name: batch[name] for name in ("row", "visibility", "joints_3d", "has_3d")}
         part["truth"], part["confidence"] = batch["joints_2d"], confidence.cpu()
         part["joints"] = crop_to_image(joints.cpu(), batch["image_from_crop"], model.settings.size)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from evolift.detector2d.model import DetectorModel
+from evolift.detector2d.model import DetectorModel, DetectorOutput
 
 
 def detect_crops(
@@ -18,22 +18,30 @@ def detect_crops(
     *,
     hard: bool = False,
     flip_test: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Joints (fractions) and confidence of crops, optionally averaged with their mirror images."""
-    output = model(images, hard=hard)
+) -> DetectorOutput:
+    """What a detector says of crops, optionally averaged with what it says of their mirror images.
+
+    Args:
+        model: the detector.
+        images: in its scaling.
+        hard: as of the detector.
+        flip_test: average; the regression head's joints, and of other heads the distributions, which the heatmaps then are logits of.
+    """
+    output: DetectorOutput = model(images, hard=hard)
     if not flip_test:
-        return output.joints, output.confidence
-    mirrored = model(images.flip(-1), hard=hard)
+        return output
+    # Not both in one batch: torch.export then takes the batch for a constant.
+    mirrored: DetectorOutput = model(images.flip(-1), hard=hard)
     order = list(model.settings.skeleton.mirror)
     if output.heatmaps is not None and mirrored.heatmaps is not None:
         # Distributions, not places: of two that disagree about left and right the mean place is neither.
         maps = (output.heatmaps, mirrored.heatmaps.flip(-1)[:, order])
         first, second = (_log_distribution(heatmaps) for heatmaps in maps)
-        both = model.decoded(torch.logaddexp(first, second), hard=hard)
-        return both.joints, both.confidence
+        return model.decoded(torch.logaddexp(first, second), hard=hard)
     back = mirrored.joints[:, order].clone()
     back[..., 0] *= -1
-    return (output.joints + back) / 2, (output.confidence + mirrored.confidence[:, order]) / 2
+    confidence = (output.confidence + mirrored.confidence[:, order]) / 2
+    return DetectorOutput((output.joints + back) / 2, confidence, None, ())
 
 
 def _log_distribution(heatmaps: Float[Tensor, "batch joints *cells"]) -> Tensor:

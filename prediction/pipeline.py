@@ -22,6 +22,7 @@ from evolift.chain.model import ChainModel, ChainOutput
 from evolift.detector2d.crop import crop_from_image, invert_affine, warp_crop
 from evolift.detector2d.folded_detector import folded
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
+from evolift.detector2d.onnx_heatmaps import use_onnxruntime
 from evolift.lifter.lifter import Lifter
 from evolift.lifter.model import LifterModel
 from evolift.lifter.refiner import Refined, RefinerModel
@@ -239,7 +240,8 @@ class Pipeline(ImagePipeline):
             _name(model.lifter),
             "" if refiner is None else ", refined",
         )
-        self.model = ChainModel(folded(whole.detector), self.lifter).eval()
+        fast = use_onnxruntime(folded(whole.detector))
+        self.model = ChainModel(fast, self.lifter, flip_test=whole.settings.flip_test).eval()
         self.device = str(next(self.model.parameters()).device)
 
     def __repr__(self) -> str:

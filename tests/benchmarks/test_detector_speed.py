@@ -20,6 +20,7 @@ from evolift.detector2d.depthwise import _in_float32, speed_up_depthwise
 from evolift.detector2d.folded_detector import folded
 from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.occlusion import synthetic_occluders
+from evolift.detector2d.onnx_heatmaps import use_onnxruntime
 from evolift.detector2d.samples import CropSettings, make_sample
 from evolift.detector2d.settings import AugmentationSettings, DetectorSettings, OcclusionSettings
 from evolift.posedata.skeleton import H36M17
@@ -141,4 +142,21 @@ def test_depthwise_convolutions_under_bf16(benchmark: BenchmarkFixture) -> None:
         times = time_interleaved(benchmark, ROUNDS, ways)
     for name in ("float32", "bfloat16", "depthwise in float32"):
         benchmark.extra_info[f"{name} / mixed"] = median(times[name]) / median(times["mixed"])
+    print(benchmark.extra_info)
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("crops", [1, 6])
+def test_heatmaps_by_onnxruntime(benchmark: BenchmarkFixture, crops: int) -> None:
+    """The shipped detector's network as a search runs it, by torch and by onnxruntime; two threads unless OMP_NUM_THREADS says otherwise."""
+    settings = DetectorSettings(
+        backbone="tf_efficientnet_lite2", head="light", head_widths=(128,), input_width=160, input_height=160
+    )
+    images = torch.randn(crops, 3, 160, 160).contiguous(memory_format=torch.channels_last)
+    model = DetectorModel(settings).eval()
+    with training_threads(), torch.no_grad():
+        by_torch, by_onnxruntime = folded(model), use_onnxruntime(folded(model))
+        ways = {"torch": lambda: by_torch(images), "onnxruntime": lambda: by_onnxruntime(images)}
+        times = time_interleaved(benchmark, 20, ways)
+    benchmark.extra_info["torch / onnxruntime"] = median(times["torch"]) / median(times["onnxruntime"])
     print(benchmark.extra_info)

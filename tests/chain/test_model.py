@@ -217,6 +217,40 @@ def test_checkpoint_round_trip_and_split(tmp_path: Path) -> None:
         ChainModel.load(path)
 
 
+@pytest.mark.parametrize("depth_bins", [1, 8])
+def test_a_flip_test_is_part_of_the_chain_but_not_of_its_training(depth_bins: int, tmp_path: Path) -> None:
+    plain = small_chain(depth_bins, input_axes=3 if depth_bins > 1 else 2)
+    flipped = ChainModel(plain.detector, plain.lifter, flip_test=True).eval()
+    images, back, extent = batch_for(plain)
+    both = plain.detector(torch.cat([images, images.flip(-1)])).heatmaps
+    shape = both.shape[1:]
+    seen, mirrored = both.flatten(2).softmax(-1).unflatten(2, shape[1:]).chunk(2)
+    expected = plain.detector.decoded(((seen + mirrored.flip(-1)[:, MIRROR]) / 2).log())
+    found = flipped(images, back, extent)
+    torch.testing.assert_close(found.detection.joints, expected.joints, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.confidence, expected.confidence, rtol=0, atol=1e-5)
+    assert not torch.allclose(found.joints_3d, plain(images, back, extent).joints_3d)
+    flipped.save(tmp_path / "chain.safetensors", {"command": "test"})
+    loaded = ChainModel.load(tmp_path / "chain.safetensors")
+    assert loaded.settings.flip_test
+    torch.testing.assert_close(loaded(images, back, extent).joints_3d, found.joints_3d, rtol=0, atol=0)
+    for chain in (plain, flipped):
+        chain.train()
+        chain.detector.eval()  # BatchNorm alike
+        chain.lifter.eval()
+    one, other = (chain(images, back, extent).joints_3d for chain in (plain, flipped))
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_chain_of_before_has_no_flip_test(tmp_path: Path) -> None:
+    model = small_chain()
+    settings = model.settings.to_dict()
+    del settings["flip_test"]
+    path = tmp_path / "chain.safetensors"
+    save_checkpoint(path, Checkpoint("chain", dict(model.state_dict()), settings, {}))
+    assert not ChainModel.load(path).settings.flip_test
+
+
 def test_losses_against_plain_sums() -> None:
     prediction, target = torch.randn(4, 17, 3), torch.randn(4, 17, 3)
     known = torch.tensor([True, False, True, True])

@@ -18,17 +18,24 @@ from tests.settled_networks import settled_detector, settled_lifter
 
 
 @pytest.mark.parametrize(
-    ("how", "depth_bins", "lifter"),
+    ("how", "detector", "lifter", "flip_test"),
     [
-        ("box", 1, {"non_local": True}),
-        ("screen", 8, {"architecture": "martinez", "input_axes": 3}),
+        ("box", {}, {"non_local": True}, False),
+        ("box", {"backbone": "tf_efficientnet_lite0", "decoding": "mode"}, {}, True),
+        ("screen", {"depth_bins": 8}, {"architecture": "martinez", "input_axes": 3}, False),
     ],
 )
 def test_real_photographs_give_the_same_poses(
-    tmp_path: Path, data_folder: Path, how: str, depth_bins: int, lifter: dict[str, object]
+    tmp_path: Path,
+    data_folder: Path,
+    how: str,
+    detector: dict[str, object],
+    lifter: dict[str, object],
+    flip_test: bool,
 ) -> None:
-    detector = settled_detector(depth_bins=depth_bins)
-    chain = ChainModel(detector, settled_lifter(normalisation=how, **lifter))
+    chain = ChainModel(
+        settled_detector(**detector), settled_lifter(normalisation=how, **lifter), flip_test=flip_test
+    )
     path = tmp_path / "chain.onnx"
     differences = write_onnx(path, chain_graph(chain))
     assert list(differences) == ["joints_3d", "joints_2d", "confidence"]
@@ -37,7 +44,7 @@ def test_real_photographs_give_the_same_poses(
         images = [decode_image(archive.read(name), name) for name in names]
     boxes = [(4.0, 6.0, image.shape[1] - 9.0, image.shape[0] - 11.0) for image in images]
     size = chain.detector.settings.size
-    maps = [crop_from_image(box, size, padding=detector.settings.padding) for box in boxes]
+    maps = [crop_from_image(box, size, padding=chain.detector.settings.padding) for box in boxes]
     given = {
         "crop": np.stack([warp_crop(image, one, size) for image, one in zip(images, maps, strict=True)]),
         "image_from_crop": np.stack([invert_affine(one) for one in maps]).astype(np.float32),

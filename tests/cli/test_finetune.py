@@ -54,7 +54,9 @@ def finetune(evolift: Callable[..., Finished], folder: Path, output: Path, *more
 
 def test_a_new_lifter_of_depth_learns_behind_a_frozen_detector(evolift, folder: Path, tmp_path: Path) -> None:
     new = ("--new-lifter", "--target", "z", "--hidden", 8, "--blocks", 1, "--normalisation", "box")
-    result = finetune(evolift, folder, tmp_path / "chain", *new, "--freeze", "all", "--input-axes", 3)
+    result = finetune(
+        evolift, folder, tmp_path / "chain", *new, "--freeze", "all", "--input-axes", 3, "--flip-test"
+    )
     assert result.returncode == 0, result.stderr
     chain = load_checkpoint(tmp_path / "chain/best.safetensors", "chain")
     before = load_checkpoint(folder / "detector.safetensors", "detector")
@@ -76,6 +78,7 @@ def test_a_new_lifter_of_depth_learns_behind_a_frozen_detector(evolift, folder: 
     history = pd.read_csv(tmp_path / "chain/history.csv")
     assert history["step"].tolist() == [1, 2, 3]
     assert list(history)[:3] == ["step", "loss", "mpjpe"]
+    assert load_checkpoint(tmp_path / "chain/last.safetensors", "chain").settings["flip_test"] is True
 
 
 def test_the_stages_are_split_off_bit_for_bit_and_go_on_alone(evolift, folder: Path, tmp_path: Path) -> None:
