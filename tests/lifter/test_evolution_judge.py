@@ -58,6 +58,7 @@ def test_nobody_is_tested_on_what_was_trained_on(
     def train(stores, run, tested, lifter, training, resume):  # type: ignore[no-untyped-def]
         assert (lifter.skeleton, lifter.architecture) == (H36M16, "graformer")
         assert lifter.hidden == 96  # its own size
+        assert training.precision == "bf16-mixed"
         trained.append(([store.name for store in stores], training.seed))
         return run
 
@@ -67,7 +68,9 @@ def test_nobody_is_tested_on_what_was_trained_on(
     monkeypatch.setattr("evolift.lifter.evolution_judge._trained", train)
     monkeypatch.setattr("evolift.lifter.evolution_judge.evaluate_lifters", score)
     monkeypatch.setattr("evolift.lifter.evolution_judge.direction_errors", lambda *_: pd.DataFrame())
-    settings = QUICK.replaced(train_on=train_on, seeds=2, skeleton=H36M16, architecture="graformer")
+    settings = QUICK.replaced(
+        train_on=train_on, seeds=2, skeleton=H36M16, architecture="graformer", precision="bf16-mixed"
+    )
     tests = sources[2:] if extra else []
     scores = pd.concat(judge_evolution(sources[:2], tmp_path, ARMS, settings, tests=tests))
     assert set(zip(scores["trained on"], scores["tested on"], strict=True)) == expected
