@@ -90,7 +90,7 @@ def tune(plan: DemoPlan) -> TuningResult:
             schedule="cosine",
             warm_up=0.05,
             gradient_clip=5.0,
-            learning_rate=1e-3,
+            learning_rate=3e-4,
             **_GENTLY,
             seed=plan.seed,
             accelerator="cpu",
@@ -100,6 +100,7 @@ def tune(plan: DemoPlan) -> TuningResult:
     chain = ChainModel(
         DetectorModel.load(plan.path("detector/last.safetensors")),
         LifterModel.load(shipped_weights(KEYPOINT_LIFTER)),
+        flip_test=shipped.settings.flip_test,
     )
     before = predict_chain(chain, test)
     finetune(

@@ -35,11 +35,11 @@ SMALL_WINDOW = 0.4
 """Side of the further windows in which everybody is looked for."""
 SQUARE = tuple((right, down) for down in (0.0, 0.5, 1.0) for right in (0.0, 0.5, 1.0))
 """Places of the further windows."""
-KEPT = (3, 1)
+KEPT = (6, 3)
 """How many boxes of one person are kept after each round."""
 KEPT_OF_ALL = (8, 6)
 """The same of everybody."""
-MIN_CONFIDENCE = 0.6
+MIN_CONFIDENCE = 0.65
 """Mean confidence of the joints of further people: whoever is less is taken for a part of the background or of another person."""
 MAX_OVERLAP = 0.6
 """Of two people, of whom more than this part of the smaller one's box lies in the other's, the one of the higher confidence is kept.
