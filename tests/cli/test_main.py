@@ -76,7 +76,7 @@ def test_predicting_a_photograph_imports_nothing_slow_but_torch(tmp_path) -> Non
         f"sys.argv = ['evolift', 'predict', {str(photo)!r}, '-o', {str(tmp_path / 'poses')!r}]\n"
         "try:\n    main()\nexcept SystemExit as end: assert not end.code\n"
         "slow = {'timm', 'torchvision', 'lightning', 'torchmetrics', 'torch_geometric', 'torch._dynamo', 'torch.onnx', 'sympy',"
-        " 'scipy', 'matplotlib', 'pyvista', 'onnx', 'onnxruntime'}\n"
+        " 'scipy', 'matplotlib', 'pyvista', 'onnxscript'}\n"
         "assert gc.get_freeze_count() > 100_000 and gc.isenabled()\n"
         "print('slow:', sorted(slow & set(sys.modules)))"
     )
