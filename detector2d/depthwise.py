@@ -70,7 +70,7 @@ class DepthwiseInBfloat16(torch.autograd.Function):
     """A depthwise convolution of bfloat16 images by float32 weights, without bias.
 
     Shapes:
-        images (batch, channels, height, width), weight (channels, 1, k, k), k odd.
+        images (batch, channels, height, width), weight (channels, 1, k, k).
     """
 
     @staticmethod

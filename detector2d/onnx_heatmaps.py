@@ -18,10 +18,10 @@ from evolift.detector2d.deconvolution_head import LightHead
 from evolift.detector2d.efficientnet_lite import EfficientNetLite, ResidualBlock, SameConv2d
 from evolift.detector2d.model import DetectorModel
 from evolift.posedata.extras import require_extra
+from evolift.training.onnx_file import OPSET
 
-OPSET = 18
 IR_VERSION = 9
-"""Of the graph; onnxruntime reads both since 1.16."""
+"""Of the graph; onnxruntime reads it since 1.16."""
 
 
 def use_onnxruntime(detector: DetectorModel) -> DetectorModel:

@@ -275,7 +275,7 @@ def _detector_and_chain(page: ReportPage, plan: DemoPlan, tuned: TuningResult) -
     page.paragraph(
         f"The shipped detector learnt {plan.detector_steps} steps more from {train} rendered images of subjects 01 and 03. Joints "
         f"found within a fifth of the torso in {test} images of subject 02: {tuned.shipped.pck:.1%} before, {tuned.before.pck:.1%} after. "
-        "It had learnt from 24,000 images of this kind before, so little is left to gain; people of another kind are where fine-tuning pays."
+        "It had learnt from many more images of this kind before, so little is left to gain."
     )
     page.heading("Detector and lifter as one network")
     page.paragraph(

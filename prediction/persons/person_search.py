@@ -1,7 +1,7 @@
 """Where the people of an image are, told by the pose detector itself: a search over windows of the image.
 
 A detector of the joints in a crop is at a loss where the person fills little of it. So it looks at the whole image
-and at windows of it, and then again into the boxes of the joints that it found there, each time only into those of
+and at windows of it, and then again into the boxes of the joints that it found there, in the end only into those of
 the highest confidence so far. That is the mean confidence of the joints, summed over the rounds.
 
 Windows of 0.65 of the longer side, five of them, told the right one as well as any on LSPET photographs (see docs/results.md,
