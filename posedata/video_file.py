@@ -21,6 +21,7 @@ from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.image_header import ImageHeader, require_decodable
 from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.input_file import require_regular_file
+from evolift.posedata.opencv_forks import join_with_opencv
 from evolift.posedata.opencv_quiet import quiet_opencv
 from evolift.posedata.output_file import PartialFile, escaped
 
@@ -129,7 +130,7 @@ class VideoReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        join_with_opencv(self._thread)
         self._capture.release()
 
 
@@ -193,7 +194,7 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._queue.put(None)
-        self._thread.join()
+        join_with_opencv(self._thread)
         with quiet_opencv():
             self._writer.release()
         if kind is not None or self._error is not None:
