@@ -192,6 +192,11 @@ def _best(history: pd.DataFrame) -> pd.Series[Any]:
 @click.option("--poses", type=click.IntRange(1), help="Evaluate at most so many poses, evenly spread.")
 @click.option("--flip-test", is_flag=True, help="Average with the prediction of the mirrored input.")
 @click.option(
+    "--rays",
+    is_flag=True,
+    help="Keep depths, and put the joints on the rays of their 2D joints by the test's cameras: better where those are nearly true.",
+)
+@click.option(
     "--refiner",
     type=ExistingCheckpoint,
     help="Score each lifter with this refiner on top too; of `evolift lifter train-refiner`.",
@@ -234,7 +239,7 @@ def evaluate(
     skeletons = {model.skeleton for model in models.values()}
     if len(skeletons) > 1:
         raise InputError("the checkpoints are of different skeletons: evaluate them one by one")
-    flip_test = options.pop("flip_test")
+    how = {name: options.pop(name) for name in ("flip_test", "rays")}
     skeleton = skeletons.pop()
     _take_cameras_of_protocol(ctx, options)
     tests = open_test_set(
@@ -253,12 +258,12 @@ def evaluate(
         else run_folder(ctx, output, overwrite=options["overwrite"])
     )
     with folder:
-        scores = evaluate_lifters(models, tests, flip_test=flip_test)
+        scores = evaluate_lifters(models, tests, **how)
         if output is not None:
             write_text(output / "scores.csv", scores.to_csv(index=False))
             write_text(output / "scores.md", markdown_report(scores))
             for name, model in models.items():
-                figure = case_figure(predict(model, tests, flip_test=flip_test), tests)
+                figure = case_figure(predict(model, tests, **how), tests)
                 file_name = "cases_" + "".join(c if c.isalnum() else "_" for c in name) + ".png"
                 write_image(output / file_name, figure, overwrite=True)
     click.echo("\n".join(protocol_lines(scores)))

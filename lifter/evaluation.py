@@ -123,17 +123,24 @@ def scored_pairs(pairs: PairSettings) -> PairSettings:
     return pairs.replaced(ring=EVALUATION_PAIRS.ring, flip=False, missing=0.0, missing_limbs=0.0, swapped=0.0)
 
 
-def predict(model: Lifter, tests: TestSet, *, flip_test: bool = False) -> Float[Tensor, "pairs joints 3"]:
+def predict(
+    model: Lifter, tests: TestSet, *, flip_test: bool = False, rays: bool = False
+) -> Float[Tensor, "pairs joints 3"]:
     """Root-relative joints, mm; a lifter of target `z` gets x and y from the truth, and so is scored on z alone.
 
+    Args:
+        model: of the tests' skeleton.
+        tests: the poses.
+        flip_test, rays: as `Lifter.lift` takes them.
+
     Raises:
-        InputError: the lifter is of another skeleton.
+        InputError: the lifter is of another skeleton, or `rays` do not go with its target.
     """
-    return _predicted(model, tests, flip_test=flip_test).joints
+    return _predicted(model, tests, flip_test=flip_test, rays=rays).joints
 
 
 @torch.no_grad()
-def _predicted(model: Lifter, tests: TestSet, *, flip_test: bool) -> LiftedJoints:
+def _predicted(model: Lifter, tests: TestSet, *, flip_test: bool = False, rays: bool = False) -> LiftedJoints:
     if model.skeleton != tests.skeleton:
         raise InputError(
             f"the lifter is for {model.skeleton.name}, the poses are {tests.skeleton.name}: open them in its skeleton"
@@ -150,6 +157,7 @@ def _predicted(model: Lifter, tests: TestSet, *, flip_test: bool) -> LiftedJoint
             pairs.cameras.size[at : at + BLOCK],
             pairs.lens.of_rows(slice(at, at + BLOCK)),
             flip_test=flip_test,
+            rays=rays,
         )
         for at in range(0, len(pairs), BLOCK)
     ]
@@ -172,7 +180,7 @@ def expected_and_error(
     Raises:
         InputError: the lifter is of another skeleton.
     """
-    return _expected_and_error(model, _predicted(model, tests, flip_test=False), tests)
+    return _expected_and_error(model, _predicted(model, tests), tests)
 
 
 def _expected_and_error(model: Lifter, lifted: LiftedJoints, tests: TestSet) -> tuple[Tensor, Tensor]:
@@ -186,7 +194,7 @@ def _expected_and_error(model: Lifter, lifted: LiftedJoints, tests: TestSet) -> 
 
 
 def evaluate_lifters(
-    models: Mapping[str, Lifter], tests: TestSet, *, flip_test: bool = False
+    models: Mapping[str, Lifter], tests: TestSet, *, flip_test: bool = False, rays: bool = False
 ) -> pd.DataFrame:
     """`evolift.posedata.metrics.score_table` of each lifter, one under the other with the column `checkpoint` first.
 
@@ -199,12 +207,15 @@ def evaluate_lifters(
     Args:
         models: by the name they are shown under.
         tests: the poses.
-        flip_test: average each prediction with that of the mirrored input.
+        flip_test, rays: as `Lifter.lift` takes them; `rays` with the cameras of the tests.
+
+    Raises:
+        InputError: a lifter is of another skeleton, or `rays` do not go with its target.
     """
     tables = []
     kept = [tests.skeleton.index(joint) for joint in tests.scored.joints]
     for name, model in models.items():
-        lifted = _predicted(model, tests, flip_test=flip_test)
+        lifted = _predicted(model, tests, flip_test=flip_test, rays=rays)
         table = score_table(
             lifted.joints[:, kept], tests.truth[:, kept], tests.subject, tests.action, tests.scored
         )
@@ -217,7 +228,7 @@ def evaluate_lifters(
             table.loc[is_overall, "error_over_expected"] = error.mean() / expected.mean()
             table.loc[is_overall, "calibration_error"] = calibration_error(reliability(expected, error))
         table.insert(0, "checkpoint", name)
-        tables.append(table.assign(**_how_lifted(model), flip_test=flip_test))
+        tables.append(table.assign(**_how_lifted(model), flip_test=flip_test, rays=rays))
     scores = pd.concat(tables, ignore_index=True)
     scores["mean_over"] = np.where(scores["name"] == ACTION_WISE, "actions", "poses")
     return scores.assign(**tests.protocol.columns())

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from evolift.lifter.joint_uncertainty import LiftedJoints
 from evolift.lifter.normalisation import normalise, turned
+from evolift.lifter.rays import on_rays
 from evolift.lifter.settings import CAMERA_NEEDED, LifterSettings
 from evolift.lifter.straight_view import Lens
 from evolift.posedata.errors import CheckpointError, InputError
@@ -52,6 +53,7 @@ class Lifter(nn.Module, abc.ABC):
         lens: Lens | None = None,
         *,
         flip_test: bool = False,
+        rays: bool = False,
     ) -> Float[Tensor, "batch joints out"]:
         """Root-relative joints, mm, from joints in pixels (see `normalisation.normalise`).
 
@@ -60,11 +62,15 @@ class Lifter(nn.Module, abc.ABC):
             lens: of each person's camera; only the normalisation `camera` needs it. Its answer is in the frame of that camera too,
                 and NaN for people whose joints no one camera can see.
             flip_test: average with the mirrored answer to the mirrored input.
+            rays: put the joints on the rays of their pixels (see `evolift.lifter.rays`), which needs the lens: for 2D joints that are
+                nearer to the truth than the lifter is.
 
         Raises:
-            InputError: what the normalisation needs is missing.
+            InputError: what the normalisation or `rays` need is missing, or the lifter gives depth alone, which has no rays.
         """
-        return self.lift_with_sigma(joints_2d_px, visibility, image_size, lens, flip_test=flip_test).joints
+        return self.lift_with_sigma(
+            joints_2d_px, visibility, image_size, lens, flip_test=flip_test, rays=rays
+        ).joints
 
     def lift_with_sigma(
         self,
@@ -74,12 +80,34 @@ class Lifter(nn.Module, abc.ABC):
         lens: Lens | None = None,
         *,
         flip_test: bool = False,
+        rays: bool = False,
     ) -> LiftedJoints:
         """As `lift`, with how sure the lifter is of each joint, if it tells; a flip test averages that too.
 
         Raises:
             InputError: as of `lift`.
         """
+        lifted = self._lift(joints_2d_px, visibility, image_size, lens, flip_test=flip_test)
+        if not rays:
+            return lifted
+        if self.settings.target == "z":
+            raise InputError(
+                "this lifter gives depth alone (target z), whose x and y are on the rays already: leave out `rays`"
+            )
+        if lens is None:
+            raise InputError("`rays` need the camera: give its intrinsics or its focal length")
+        joints = on_rays(lifted.joints, joints_2d_px, visibility, lens, self.skeleton.root)
+        return lifted._replace(joints=joints)
+
+    def _lift(
+        self,
+        joints_2d_px: Tensor,
+        visibility: Tensor | None,
+        image_size: Tensor | None,
+        lens: Lens | None,
+        *,
+        flip_test: bool,
+    ) -> LiftedJoints:
         how = self.settings.normalisation
         if how == "camera":
             return self._lift_turned(joints_2d_px, visibility, lens, flip_test=flip_test)

@@ -348,6 +348,7 @@ def protocol_lines(scores: pd.DataFrame) -> list[str]:
     inputs = [
         f"normalised by {row['normalisation']}, answer {row['answer']}"
         + (", flip test" if row["flip_test"] else "")
+        + (", put on the rays of the 2D joints" if row["rays"] else "")
         for _, row in of_inputs.iterrows()
     ]
     if len(set(inputs)) > 1:
