@@ -354,8 +354,7 @@ def evaluate_clips(
 ) -> None:
     """Score lifter CHECKPOINTS side by side on the clips of a store, seen by fixed cameras.
 
-    Lifters of one frame and of several go together; those of one frame are scored as they are and smoothed by the One Euro filter,
-    as `evolift predict --smooth` does. Acceleration errors are in mm/frame^2, and in m/s^2, which compares between frame rates.
+    Lifters of one frame and of several go together, each as it is and smoothed, as `evolift predict --smooth` does. Acceleration errors are in mm/frame^2, and in m/s^2, which compares between frame rates.
     Each camera stands still for ten seconds at most.
 
     Example: evolift lifter evaluate-clips runs/temporal/best.safetensors runs/lifter/best.safetensors --data test.h5

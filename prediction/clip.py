@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.predictions.predictions import Predictions
-from evolift.prediction.one_euro import smoothed_predictions
+from evolift.prediction.smoothing import smoothed_predictions
 from evolift.prediction.temporal_lifting import TemporalLifting
 
 

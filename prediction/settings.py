@@ -31,7 +31,7 @@ Pixels = Annotated[int, Meta(ge=1)]
 Smooth = Annotated[
     bool,
     Meta(
-        description="Smooth the 3D poses of videos and tracks over time (One Euro filter); 2D joints stay as found."
+        description="Smooth the 3D poses of videos and tracks over time, without lag; 2D joints stay as found."
     ),
 ]
 

@@ -28,17 +28,17 @@ from evolift.posedata.camera_rig import RING_CAMERAS
 from evolift.posedata.errors import InputError
 from evolift.posedata.input_file import FilePath, as_path
 from evolift.posedata.metrics import ACTION_WISE, acceleration_errors, score_table
-from evolift.posedata.one_euro import OneEuroFilter
 from evolift.posedata.predictions.levelled_poses import tell_levelled
 from evolift.posedata.seeds import generator_at
 from evolift.posedata.skeleton import Skeleton
+from evolift.posedata.smoothing import smoothed
 from evolift.posedata.store import PoseStore
 from evolift.training.checkpoint import stage_of
 
 SECONDS = 10
 """Longest piece of a clip that one camera sees: it stands still, and people walk on."""
 SCORES = ("mpjpe", "p_mpjpe", "acceleration", "acceleration_m_s2")
-SMOOTHED = " + One Euro"
+SMOOTHED = ", smoothed"
 """Behind the name of a lifter whose answers are smoothed."""
 MM_PER_M = 1000.0
 # End of the place of the random stream of a test clip; training batches have (step, rank), whose fourth number is 0.
@@ -158,7 +158,7 @@ def _test_clips(
 def evaluate_clips(
     models: Mapping[str, Lifter], tests: TestClips, *, flip_test: bool = False
 ) -> pd.DataFrame:
-    """Scores of lifters on clips, one under the other; of lifters of one frame also with their answers smoothed.
+    """Scores of lifters on clips, one under the other, as they are and smoothed.
 
     Args:
         models: by the name they are shown under, of one frame or of several.
@@ -180,8 +180,7 @@ def evaluate_clips(
 def _shown(models: Mapping[str, Lifter]) -> Iterator[tuple[str, Lifter]]:
     for name, model in models.items():
         yield name, model
-        if not isinstance(model, TemporalLifter):
-            yield name + SMOOTHED, model
+        yield name + SMOOTHED, model
 
 
 def _scores(name: str, model: Lifter, tests: TestClips, flip_test: bool) -> pd.DataFrame:
@@ -228,9 +227,7 @@ def lifted_clips(
         given = clip.pairs
         lifted = fast.lift(given.pixels, given.visibility, given.cameras.size, flip_test=flip_test)
         if is_smooth:
-            smooth = OneEuroFilter()
-            frames = [smooth(frame, at / tests.rate) for at, frame in enumerate(lifted.numpy())]
-            lifted = torch.from_numpy(np.stack(frames))
+            lifted = torch.from_numpy(smoothed(lifted.numpy(), np.arange(len(lifted)) / tests.rate))
         yield lifted
 
 

@@ -317,9 +317,14 @@ def test_temporal_lifters_are_trained_and_scored_beside_others(trained, write_cl
     words = ("evaluate-clips", *checkpoints, "--data", store, "--store-fps", "25", "--subject", "bob")
     printed = run(*words, "-o", out).output
     assert [line.split(":")[0] for line in printed.splitlines()] == [
-        "4 clips of 1 person, 96 frames at 25 a second; cameras", "best", "last", "last + One Euro",
+        "4 clips of 1 person, 96 frames at 25 a second; cameras", "best", "best, smoothed", "last", "last, smoothed",
     ]  # fmt: skip
-    assert set(pd.read_csv(out / "scores.csv")["checkpoint"]) == {"best", "last", "last + One Euro"}
+    assert set(pd.read_csv(out / "scores.csv")["checkpoint"]) == {
+        "best",
+        "best, smoothed",
+        "last",
+        "last, smoothed",
+    }
     assert (out / "scores.md").read_text().startswith("# Lifters compared over time")
     assert run(*words).output == printed
 

@@ -12,8 +12,8 @@ import pytest
 from evolift.chain.model import ChainModel
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_settings import ImageSettings
-from evolift.posedata.one_euro import OneEuroFilter
 from evolift.posedata.skeleton import H36M17
+from evolift.posedata.smoothing import smoothed
 from evolift.posedata.video_file import VideoReader, VideoWriter
 from evolift.prediction.file_prediction import predict_files
 from evolift.prediction.frame_choice import FrameChoice
@@ -154,8 +154,7 @@ def test_poses_of_a_video_of_varying_rate_are_at_the_times_of_its_container(
     assert raw.notes[-1] == "a_1.bvh: 10 of 16 frames are interpolated."
     before, after = (results.clips[0].predictions for results in (raw, smooth))
     np.testing.assert_allclose(before.time, times, atol=1e-6)
-    euro = OneEuroFilter()
-    by_hand = [euro(joints, time) for joints, time in zip(before.joints_3d, times, strict=True)]
+    by_hand = smoothed(before.joints_3d, np.array(times))
     np.testing.assert_allclose(after.joints_3d, by_hand, rtol=1e-5, atol=0.01)
     assert np.abs(after.joints_3d - before.joints_3d).max() > 1
     with VideoReader(tmp_path / "smooth True" / "a_overlay.mp4") as overlay:

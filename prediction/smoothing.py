@@ -1,4 +1,4 @@
-"""Smoothing of predictions over time by the One Euro filter."""
+"""Smoothing of predictions over time."""
 
 from __future__ import annotations
 
@@ -7,23 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.one_euro import OneEuroFilter
 from evolift.posedata.predictions.predictions import Predictions, places_in_time
+from evolift.posedata.smoothing import smoothed
 
 
-def smoothed_predictions(
-    predictions: Predictions,
-    frames_per_second: float,
-    *,
-    minimum_cutoff: float = 1.0,
-    beta: float = 0.005,
-) -> Predictions:
+def smoothed_predictions(predictions: Predictions, frames_per_second: float) -> Predictions:
     """Predictions whose 3D joints and root are smoothed over the frames of each person.
 
     Args:
         predictions: of the tracked people of one video, or of images that are frames of one, in any order of frames.
         frames_per_second: of the video.
-        minimum_cutoff, beta: of `OneEuroFilter`; beta is per mm/s.
 
     Raises:
         InputError: the frame rate is not positive, or a person is twice in one frame.
@@ -37,9 +30,7 @@ def smoothed_predictions(
             raise InputError(
                 f"person {person!r} is twice in one frame, so poses cannot be smoothed over time"
             )
-        of_joints, of_root = (OneEuroFilter(minimum_cutoff=minimum_cutoff, beta=beta) for _ in range(2))
         times = places_in_time(predictions, rows, frames_per_second) / frames_per_second
-        for row, time in zip(rows.tolist(), times.tolist(), strict=True):
-            joints[row] = of_joints(predictions.joints_3d[row], time)
-            roots[row] = of_root(predictions.root_3d[row], time)
+        joints[rows] = smoothed(predictions.joints_3d[rows], times)
+        roots[rows] = smoothed(predictions.root_3d[rows], times)
     return replace(predictions, joints_3d=joints, root_3d=roots)

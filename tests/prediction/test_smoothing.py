@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from evolift.posedata.errors import InputError
-from evolift.posedata.one_euro import OneEuroFilter
-from evolift.prediction.one_euro import smoothed_predictions
+from evolift.posedata.smoothing import smoothed
+from evolift.prediction.smoothing import smoothed_predictions
 from tests.posedata.predictions.test_prediction_files import made
 
 
@@ -17,9 +17,9 @@ def test_people_are_smoothed_apart_whatever_their_order() -> None:
     whole = made(rows, image=images, person=person, frame=frame)
     smooth = smoothed_predictions(whole, 25.0)
     only = [n for n in range(rows) if person[n] == "b"]
-    smoother = OneEuroFilter()
-    expected = np.stack([smoother(whole.joints_3d[n], frame[n] / 25) for n in only])
-    np.testing.assert_allclose(smooth.joints_3d[only], expected)
+    times = frame[only] / 25
+    np.testing.assert_array_equal(smooth.joints_3d[only], smoothed(whole.joints_3d[only], times))
+    np.testing.assert_array_equal(smooth.root_3d[only], smoothed(whole.root_3d[only], times))
     assert np.isnan(smooth.joints_3d[0, 3]).all()
     assert (smooth.joints_2d[1:] == whole.joints_2d[1:]).all()
     backwards = smoothed_predictions(whole[::-1], 25.0)[::-1]
