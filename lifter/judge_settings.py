@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from evolift.lifter.architecture import Architecture
-from evolift.lifter.settings import LifterSettings
+from evolift.lifter.settings import EVOLVED_SHARE, LifterSettings
 from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import H36M17, Skeleton
 from evolift.training.settings import Precision
@@ -40,7 +40,7 @@ class JudgeSettings(Settings, frozen=True, kw_only=True):
     precision: Precision = "32-true"
     evolved_share: Annotated[
         float, Meta(gt=0, lt=1, description="Share of evolved poses among the draws.")
-    ] = 0.5
+    ] = EVOLVED_SHARE
     test_poses: Annotated[int, Meta(ge=1, description="Poses at most of each test store, evenly spread.")] = (
         1000
     )

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
+from evolift.lifter.settings import EVOLVED_SHARE
 from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
 
@@ -45,7 +46,7 @@ class LoopSettings(Settings, frozen=True, kw_only=True):
     ] = 3000
     evolved_share: Annotated[
         float, Meta(gt=0, lt=1, description="Share of evolved poses among its draws.")
-    ] = 0.5
+    ] = EVOLVED_SHARE
     min_gain: Annotated[
         float,
         Meta(

@@ -36,6 +36,8 @@ from evolift.training.settings import (
 
 Normalisation = Literal["screen", "box", "camera"]
 CAMERA_NEEDED = "this lifter (normalisation `camera`) needs the camera: give its intrinsics or its focal length, or have it assumed"
+EVOLVED_SHARE = 0.25
+"""Share of evolved poses among the draws where none is asked for and there are any; chosen in docs/results.md, "Leave one source out"."""
 Probability = Annotated[float, Meta(ge=0, lt=1)]
 
 
@@ -419,7 +421,7 @@ class PoseTrainingSettings(RunSettings, frozen=True, kw_only=True):
             Meta(
                 ge=0,
                 lt=1,
-                description="Share of evolved poses among the draws; half if left out and there are any.",
+                description=f"Share of evolved poses among the draws; {EVOLVED_SHARE:g} if left out and there are any.",
             ),
         ]
         | None

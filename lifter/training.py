@@ -20,7 +20,12 @@ from evolift.lifter.joint_uncertainty import laplace_loss
 from evolift.lifter.model import LifterModel
 from evolift.lifter.networks.cascade import Cascade
 from evolift.lifter.normalisation import MM_PER_M
-from evolift.lifter.settings import LifterSettings, LifterTrainingSettings, PoseTrainingSettings
+from evolift.lifter.settings import (
+    EVOLVED_SHARE,
+    LifterSettings,
+    LifterTrainingSettings,
+    PoseTrainingSettings,
+)
 from evolift.lifter.symmetry_loss import symmetry_loss
 from evolift.posedata.bone_loss import bone_loss
 from evolift.posedata.errors import InputError
@@ -37,8 +42,6 @@ from evolift.training.run_folder import checkpoint_record, run_folder, run_recor
 from evolift.training.trainer import Batch, StageModule, StepData, train
 
 VALIDATION_BATCH = 1024
-EVOLVED_SHARE = 0.5
-"""Share of evolved poses where none is asked for and there are any."""
 # Place of a random stream; training batches have (step, rank), whose fourth number is 0.
 VALIDATION_NOISE = (0, 0, 0, 2)
 

@@ -14,6 +14,7 @@ from evolift.lifter.data.pose_source import Mixture
 from evolift.lifter.evaluation import evaluate_lifters, markdown_report, open_test_set, predict
 from evolift.lifter.model import LifterModel
 from evolift.lifter.settings import (
+    EVOLVED_SHARE,
     LifterSettings,
     LifterTrainingSettings,
     PairSettings,
@@ -203,8 +204,8 @@ def test_shares_of_evolved_poses(evolved_store) -> None:
 
     every = mixture()
     assert [len(part) for part in every.parts] == [40, 40]
-    np.testing.assert_allclose(every.weights, [0.5, 0.5])
-    np.testing.assert_allclose(mixture(evolved_share=0.25).weights, [0.75, 0.25])
+    np.testing.assert_allclose(every.weights, [1 - EVOLVED_SHARE, EVOLVED_SHARE])
+    np.testing.assert_allclose(mixture(evolved_share=0.4).weights, [0.6, 0.4])
     assert [len(part) for part in mixture(evolved_share=0.0).parts] == [40]
 
 
@@ -212,7 +213,8 @@ def test_stores_are_mixed_by_rows_and_weights(tiny_store, evolved_store) -> None
     settings = QUICK.replaced(split=NONE, store_weights=(2.0, 1.0))
     assert open_data([tiny_store], H36M17, settings.replaced(store_weights=())).mixture.weights == [64.0]
     mixture = open_data([tiny_store, evolved_store], H36M17, settings).mixture
-    np.testing.assert_allclose(mixture.weights, [0.5 * 128 / 168, 0.5 * 40 / 168, 0.5])
+    recorded = 1 - EVOLVED_SHARE
+    np.testing.assert_allclose(mixture.weights, [recorded * 128 / 168, recorded * 40 / 168, EVOLVED_SHARE])
 
 
 def test_the_share_of_evolved_poses_grows_over_the_warm_up(tiny_store, evolved_store) -> None:
