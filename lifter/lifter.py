@@ -59,14 +59,14 @@ class Lifter(nn.Module, abc.ABC):
 
         Args:
             joints_2d_px, visibility, image_size: as `normalise` takes them.
-            lens: of each person's camera; only the normalisation `camera` needs it. Its answer is in the frame of that camera too,
+            lens: of each person's camera; only the normalisation `camera` and `rays` need it. Its answer is in the frame of that camera too,
                 and NaN for people whose joints no one camera can see.
             flip_test: average with the mirrored answer to the mirrored input.
             rays: put the joints on the rays of their pixels (see `evolift.lifter.rays`), which needs the lens: for 2D joints that are
                 nearer to the truth than the lifter is.
 
         Raises:
-            InputError: what the normalisation or `rays` need is missing, or the lifter gives depth alone, which has no rays.
+            InputError: what the normalisation or `rays` need is missing, or the lifter gives depth alone.
         """
         return self.lift_with_sigma(
             joints_2d_px, visibility, image_size, lens, flip_test=flip_test, rays=rays
@@ -82,7 +82,7 @@ class Lifter(nn.Module, abc.ABC):
         flip_test: bool = False,
         rays: bool = False,
     ) -> LiftedJoints:
-        """As `lift`, with how sure the lifter is of each joint, if it tells; a flip test averages that too.
+        """As `lift`, with how sure the lifter is of each joint, if it tells; a flip test averages that too, `rays` leave it as it is.
 
         Raises:
             InputError: as of `lift`.
@@ -92,7 +92,7 @@ class Lifter(nn.Module, abc.ABC):
             return lifted
         if self.settings.target == "z":
             raise InputError(
-                "this lifter gives depth alone (target z), whose x and y are on the rays already: leave out `rays`"
+                "this lifter gives depth alone (target z), and `rays` move x and y: leave them out"
             )
         if lens is None:
             raise InputError("`rays` need the camera: give its intrinsics or its focal length")

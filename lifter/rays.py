@@ -15,7 +15,7 @@ from evolift.lifter.straight_view import Lens
 from evolift.posedata.camera import unproject
 
 _MIN_DEPTH = 100.0  # mm; a joint nearer than this, or behind the camera, was not seen by it
-_MIN_SPREAD = 1e-8  # of rays, squared tangents: less than a hundredth of a pixel for any lens
+_MIN_SPREAD = 1e-10  # of rays, squared tangents: a hundredth of a pixel at a focal length of 1,000
 
 
 def on_rays(
@@ -42,18 +42,19 @@ def on_rays(
         root: index of the root joint.
     """
     plane, depth = joints[..., :2].double(), joints[..., 2:].double()
-    seen = torch.ones_like(depth) if visibility is None else (visibility > 0)[..., None].double()
+    labelled = torch.ones_like(depth, dtype=torch.bool) if visibility is None else (visibility > 0)[..., None]
+    seen = labelled.double()
     count = seen.sum(1, keepdim=True).clamp(min=1)
     distortion = None if lens.distortion is None else lens.distortion.double()
-    at = torch.where(seen > 0, pixels[..., :2].double(), 0.0)
+    at = torch.where(labelled, pixels[..., :2].double(), 0.0)
     ray = unproject(at, torch.ones_like(at[..., 0]), lens.intrinsics.double(), distortion)[..., :2]
-    beside = ray * depth - plane  # which is t - r Z
+    beside = torch.where(labelled, ray * depth - plane, 0.0)  # which is t - r Z
     spread = seen * (ray - (ray * seen).sum(1, keepdim=True) / count)
     squares = (spread * spread).sum((1, 2), keepdim=True)
     distance = -(spread * beside).sum((1, 2), keepdim=True) / squares.clamp(min=_MIN_SPREAD)
-    place = ((beside + ray * distance) * seen).sum(1, keepdim=True) / count
-    placed = torch.where(seen > 0, ray * (depth + distance), plane + place)
+    place = (beside + seen * ray * distance).sum(1, keepdim=True) / count
+    placed = torch.where(labelled, ray * (depth + distance), plane + place)
     moved = torch.cat([placed - placed[:, root : root + 1], depth], -1)
-    is_before = ((depth + distance > _MIN_DEPTH) | (seen == 0)).all(1, keepdim=True)
+    is_before = ((depth + distance > _MIN_DEPTH) | ~labelled).all(1, keepdim=True)
     is_told = is_before & (squares > _MIN_SPREAD)
     return torch.where(is_told, moved.to(joints.dtype), joints)

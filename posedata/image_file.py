@@ -22,11 +22,8 @@ from evolift.posedata.image_header import (
 from evolift.posedata.image_settings import ImageSettings
 from evolift.posedata.input_file import reading, require_regular_file
 from evolift.posedata.jpeg_stream import JPEG, has_exif, is_cut_off, lacks_data
-from evolift.posedata.opencv_forks import keep_opencv_working_in_forks
 from evolift.posedata.opencv_quiet import quiet_opencv
 from evolift.posedata.output_file import whole_file
-
-keep_opencv_working_in_forks()
 
 JPEG_QUALITY = 95
 _PNG, _PNG_END = b"\x89PNG", b"IEND"

@@ -1,7 +1,8 @@
 """Forked processes in which OpenCV works: those that load batches, and any that a user forks.
 
 A fork copies OpenCV's locks as they are, without its threads. If one of them held a lock, whoever needs that in the copy
-waits for ever.
+waits for ever. So importing this ends OpenCV's pool before each fork of the process, unless another thread is at work in it; in
+the fork OpenCV keeps to one thread, as torch's workers do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import cv2
 
 _threads: list[int] = []
 """What the process that forks had set."""
+_LONGEST_END = 5.0  # seconds; the number of a thread may be another's by then
 
 
 def _end_pool() -> None:
@@ -26,10 +28,8 @@ def _set_back() -> None:
     cv2.setNumThreads(_threads.pop())
 
 
-def keep_opencv_working_in_forks() -> None:
-    """End OpenCV's threads before each fork of this process; in the fork OpenCV keeps to one thread, as torch's workers do."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_end_pool, after_in_parent=_set_back, after_in_child=_threads.clear)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_end_pool, after_in_parent=_set_back, after_in_child=_threads.clear)
 
 
 def join_with_opencv(thread: threading.Thread) -> None:
@@ -39,5 +39,6 @@ def join_with_opencv(thread: threading.Thread) -> None:
     Linux does, this is a plain join.
     """
     thread.join()
-    while Path(f"/proc/self/task/{thread.native_id}").exists():
+    until = time.monotonic() + _LONGEST_END
+    while Path(f"/proc/self/task/{thread.native_id}").exists() and time.monotonic() < until:
         time.sleep(0)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import cv2
 
+from evolift.posedata import opencv_forks  # noqa: F401 - whoever reads images or videos may be forked
+
 _FFMPEG_LEVEL, _SILENT = "OPENCV_FFMPEG_LOGLEVEL", "-8"
 
 

@@ -10,7 +10,8 @@ from evolift.posedata.errors import InputError
 
 CUTOFF = 4.0
 """Hz; people's joints move little faster, and what networks say of them jitters faster. Chosen in docs/results.md."""
-_FEWEST = 5  # that a smoothing spline can be put through
+FEWEST = 5
+"""Frames that a smoothing spline can be put through."""
 
 
 def smoothed(
@@ -20,7 +21,8 @@ def smoothed(
 
     .. math:: \min_f \sum_i (x_i - f(t_i))^2 + \lambda \int f''(t)^2 dt, \qquad \lambda = \frac{1}{(2 \pi f_c)^4 \, \Delta t}
 
-    which for even times is a low-pass without lag whose gain is 1/2 at the cutoff f_c (Woltring 1986, of markers on people; Silverman 1984).
+    with the median step :math:`\Delta t` between the frames in which a value is known. For even times this is a low-pass without lag whose gain is
+    1/2 at the cutoff f_c (Woltring 1986, of markers on people; Silverman 1984).
 
     Args:
         values: of each frame; those that are not finite stay so, and tell nothing.
@@ -36,19 +38,19 @@ def smoothed(
     """
     if not cutoff > 0:
         raise InputError(f"smoothing needs a positive cutoff (got {cutoff})")
-    steps = np.diff(times)
-    if not (steps > 0).all():
+    if not (np.diff(times) > 0).all():
         raise ValueError("times must grow")
     result = values.copy()
-    if len(values) < _FEWEST:
+    if len(values) < FEWEST:
         return result
-    curvature = 1 / ((2 * np.pi * cutoff) ** 4 * float(np.median(steps)))
     columns, into = values.reshape(len(values), -1), result.reshape(len(values), -1)
     known = np.isfinite(columns)
     # Values that are known in the same frames share one system of equations.
     for mask in np.unique(known, axis=1).T:
         same = (known == mask[:, None]).all(0)
-        if mask.sum() >= _FEWEST:
-            at, given = times[mask] - times[0], columns[np.ix_(mask, same)].astype(np.float64)
+        if mask.sum() >= FEWEST:
+            at = times[mask] - times[0]
+            curvature = 1 / ((2 * np.pi * cutoff) ** 4 * float(np.median(np.diff(at))))
+            given = columns[np.ix_(mask, same)].astype(np.float64)
             into[np.ix_(mask, same)] = make_smoothing_spline(at, given, lam=curvature)(at)
     return result

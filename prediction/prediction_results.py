@@ -12,6 +12,7 @@ from evolift.posedata.predictions.prediction_files import write_predictions
 from evolift.posedata.predictions.predictions import Predictions
 from evolift.prediction.clip import Clip
 from evolift.prediction.frame_sample import FrameSample
+from evolift.prediction.smoothing import smoothing_notes
 
 if TYPE_CHECKING:
     from evolift.drawing.pose_page import EmbeddedImage
@@ -74,7 +75,8 @@ class PredictionResults:
         if clip.is_over_time:
             self.frames_per_second = clip.frames_per_second
             if self.is_smooth:
-                self.note(f"{clip.label}: 3D poses are smoothed over time.")
+                for note in smoothing_notes(clip.predictions, clip.frames_per_second):
+                    self.note(f"{clip.label}: {note}")
 
     def note(self, sentence: str) -> None:
         """Add a sentence that is printed with the results, unless it is among them."""

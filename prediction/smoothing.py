@@ -8,7 +8,7 @@ import numpy as np
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.predictions.predictions import Predictions, places_in_time
-from evolift.posedata.smoothing import smoothed
+from evolift.posedata.smoothing import CUTOFF, FEWEST, smoothed
 
 
 def smoothed_predictions(predictions: Predictions, frames_per_second: float) -> Predictions:
@@ -19,7 +19,7 @@ def smoothed_predictions(predictions: Predictions, frames_per_second: float) -> 
         frames_per_second: of the video.
 
     Raises:
-        InputError: the frame rate is not positive, or a person is twice in one frame.
+        InputError: the frame rate is not positive, a person is twice in one frame, or times do not grow.
     """
     if not frames_per_second > 0:
         raise InputError(f"the frame rate must be positive (got {frames_per_second})")
@@ -31,6 +31,23 @@ def smoothed_predictions(predictions: Predictions, frames_per_second: float) -> 
                 f"person {person!r} is twice in one frame, so poses cannot be smoothed over time"
             )
         times = places_in_time(predictions, rows, frames_per_second) / frames_per_second
+        if not (np.diff(times) > 0).all():
+            raise InputError(
+                f"the times of person {person!r} do not grow from frame to frame, so poses cannot be smoothed over time"
+            )
         joints[rows] = smoothed(predictions.joints_3d[rows], times)
         roots[rows] = smoothed(predictions.root_3d[rows], times)
     return replace(predictions, joints_3d=joints, root_3d=roots)
+
+
+def smoothing_notes(predictions: Predictions, frames_per_second: float) -> list[str]:
+    """What smoothing does to these predictions, in sentences: also that it can do little, or nothing for some people."""
+    notes = ["3D poses are smoothed over time."]
+    tracks = predictions.tracks().values()
+    if short := sum(len(rows) < FEWEST for rows in tracks):
+        notes.append(f"{short} of {len(tracks)} tracks have fewer than {FEWEST} frames and stay as they are.")
+    if frames_per_second < 2.5 * CUTOFF:
+        notes.append(
+            f"at {frames_per_second:g} frames a second smoothing changes little: movement up to {CUTOFF:g} Hz stays."
+        )
+    return notes

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float32
 
 WITHOUT, WITH = "without", "with"
-EVOLVED_SHARE = 0.5
+SHARE_BRED = 0.5
 """Of the draws: 54 recorded poses and 1,026 bred ones drawn alike would hardly show the recorded ones."""
 
 
@@ -98,7 +98,7 @@ def train_one(plan: DemoPlan, one: Training) -> None:
         steps=plan.lifter_steps,
         validate_every=plan.lifter_steps,
         seed=one.seed,
-        evolved_share=EVOLVED_SHARE if one.poses == WITH else None,
+        evolved_share=SHARE_BRED if one.poses == WITH else None,
         accelerator="cpu",
         progress=False,
     )

@@ -163,7 +163,7 @@ def _lifters(page: ReportPage, results: DemoResults) -> None:
     page.heading("What evolved poses add to a lifter")
     page.paragraph(
         f"A lifter turns 2D joints into 3D ones. These learnt from {bred.originals} recorded poses, 1 % of subjects 01 and 03, without or "
-        f"with {bred.children:,} that evolution bred from them; {plan.lifter_steps:,} steps of SemGCN, else the default settings. "
+        f"with {bred.children:,} that evolution bred from them; {plan.lifter_steps:,} steps of SemGCN, half of the draws bred ones in the end, else the default settings. "
         f"Tested on all {lifted.test_poses:,} poses of subject 02, each as one of four cameras in the corners of a room sees it."
     )
     charts = [_bars(lifted, metric) for metric in ("mpjpe", "p_mpjpe")]

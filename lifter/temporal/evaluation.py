@@ -172,22 +172,19 @@ def evaluate_clips(
     Raises:
         InputError: a lifter is of another skeleton, frame rate or kind of answer.
     """
-    return pd.concat(
-        [_scores(name, model, tests, flip_test) for name, model in _shown(models)], ignore_index=True
-    )
-
-
-def _shown(models: Mapping[str, Lifter]) -> Iterator[tuple[str, Lifter]]:
+    tables = []
     for name, model in models.items():
-        yield name, model
-        yield name + SMOOTHED, model
+        _require_fit(model, tests)
+        answers = list(lifted_clips(model, tests, flip_test=flip_test))
+        tables.append(_scores(name, answers, tests))
+        tables.append(
+            _scores(name + SMOOTHED, [smoothed_clip(answer, tests.rate) for answer in answers], tests)
+        )
+    return pd.concat(tables, ignore_index=True)
 
 
-def _scores(name: str, model: Lifter, tests: TestClips, flip_test: bool) -> pd.DataFrame:
-    _require_fit(model, tests)
-    root = tests.skeleton.root
-    truths = [clip.pairs.root_relative(root) for clip in tests.clips]
-    answers = list(lifted_clips(model, tests, flip_test=flip_test, is_smooth=name.endswith(SMOOTHED)))
+def _scores(name: str, answers: list[Tensor], tests: TestClips) -> pd.DataFrame:
+    truths = [clip.pairs.root_relative(tests.skeleton.root) for clip in tests.clips]
     lengths = [len(truth) for truth in truths]
     labels = {
         label: np.repeat([getattr(clip, label) for clip in tests.clips], lengths)
@@ -219,16 +216,18 @@ def _of_frames(answer: Tensor, truth: Tensor) -> Float[Tensor, "frames"]:
 
 @torch.no_grad()
 def lifted_clips(
-    model: Lifter, tests: TestClips, *, flip_test: bool = False, is_smooth: bool = False
+    model: Lifter, tests: TestClips, *, flip_test: bool = False
 ) -> Iterator[Float[Tensor, "frames joints 3"]]:
-    """Root-relative joints of each clip, mm; smoothed over time if wanted, as `evolift predict --smooth` does."""
+    """Root-relative joints of each clip, mm."""
     fast = model.folded()
     for clip in tests.clips:
         given = clip.pairs
-        lifted = fast.lift(given.pixels, given.visibility, given.cameras.size, flip_test=flip_test)
-        if is_smooth:
-            lifted = torch.from_numpy(smoothed(lifted.numpy(), np.arange(len(lifted)) / tests.rate))
-        yield lifted
+        yield fast.lift(given.pixels, given.visibility, given.cameras.size, flip_test=flip_test)
+
+
+def smoothed_clip(joints: Float[Tensor, "frames joints 3"], rate: float) -> Float[Tensor, "frames joints 3"]:
+    """Joints of a clip smoothed over time as `evolift predict --smooth` does; `rate` in frames a second."""
+    return torch.from_numpy(smoothed(joints.numpy(), np.arange(len(joints)) / rate))
 
 
 def _require_fit(model: Lifter, tests: TestClips) -> None:

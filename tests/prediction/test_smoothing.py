@@ -5,7 +5,7 @@ import pytest
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.smoothing import smoothed
-from evolift.prediction.smoothing import smoothed_predictions
+from evolift.prediction.smoothing import smoothed_predictions, smoothing_notes
 from tests.posedata.predictions.test_prediction_files import made
 
 
@@ -31,3 +31,20 @@ def test_bad_settings() -> None:
         smoothed_predictions(made(), 0.0)
     with pytest.raises(InputError, match="person 'a' is twice in one frame"):
         smoothed_predictions(made(2, image=("v",) * 2, person=("a",) * 2, frame=np.zeros(2, np.int64)), 25.0)
+    times = np.array([0.0, 0.04, 0.04])
+    told = made(3, image=("v",) * 3, person=("a",) * 3, frame=np.arange(3, dtype=np.int64), time=times)
+    with pytest.raises(InputError, match="times of person 'a' do not grow"):
+        smoothed_predictions(told, 25.0)
+
+
+def test_where_smoothing_does_little_that_is_said() -> None:
+    rows = 10
+    person = tuple("aaab"[n % 4] for n in range(rows))
+    whole = made(rows, image=("v",) * rows, person=person, frame=np.arange(rows, dtype=np.int64))
+    assert smoothing_notes(whole, 25.0) == [
+        "3D poses are smoothed over time.",
+        "1 of 2 tracks have fewer than 5 frames and stay as they are.",
+    ]
+    only = [n for n in range(rows) if person[n] == "b"]
+    np.testing.assert_array_equal(smoothed_predictions(whole, 25.0).joints_3d[only], whole.joints_3d[only])
+    assert "at 5 frames a second smoothing changes little" in smoothing_notes(whole, 5.0)[-1]

@@ -10,7 +10,7 @@ import torch
 from evolift.evolution.clips.clip_evolution import evolve_clips
 from evolift.evolution.clips.settings import ClipSettings
 from evolift.evolution.settings import EvolutionSettings
-from evolift.lifter.settings import PairSettings, Split
+from evolift.lifter.settings import EVOLVED_SHARE, PairSettings, Split
 from evolift.lifter.temporal.evaluation import open_test_clips
 from evolift.lifter.temporal.model import TemporalLifter
 from evolift.lifter.temporal.settings import TemporalSettings, TemporalTrainingSettings
@@ -138,8 +138,8 @@ def test_evolved_motions_train_and_evolved_poses_do_not(
     with PoseStore(target) as store:
         bred = store.table()["generation"].to_numpy() > 0
     assert [len(part.frames.before) for part in mixture.parts] == [(~bred).sum(), bred.sum()]
-    np.testing.assert_allclose(mixture.weights, [0.5, 0.5])
-    np.testing.assert_allclose(mixture.shares(5), [0.75, 0.25])
+    np.testing.assert_allclose(mixture.weights, [1 - EVOLVED_SHARE, EVOLVED_SHARE])
+    np.testing.assert_allclose(mixture.shares(5), [1 - EVOLVED_SHARE / 2, EVOLVED_SHARE / 2])
     # Each child is a clip of its own, at the rate that the run was told.
     recorded, children = mixture.parts
     assert (children.frames.last[children.frames.starts] - children.frames.starts + 1 == 27).all()
@@ -161,14 +161,14 @@ def test_evolved_motions_train_and_evolved_poses_do_not(
 def test_evolved_motions_change_the_training(motions: tuple[Path, Path], tmp_path: Path) -> None:
     settings = {"store_fps": (), "split": Split(validation_share=0.2), "evolved_warm_up": 0}
     lifter = SMALL.replaced(frames_per_second=20.0)
-    for name, share in (("with", 0.5), ("again", None), ("without", 0.0)):
+    for name, share in (("with", EVOLVED_SHARE), ("again", None), ("without", 0.0)):
         run(motions[1], tmp_path / name, lifter=lifter, evolved_share=share, **settings)
     head = "network.head.weight"
     weights = [
         TemporalLifter.load(tmp_path / name / "last.safetensors").get_parameter(head)
         for name in ("with", "again", "without")
     ]
-    assert torch.equal(weights[0], weights[1]), "half of the draws if nothing else is said"
+    assert torch.equal(weights[0], weights[1]), "EVOLVED_SHARE of the draws if nothing else is said"
     assert not torch.equal(weights[0], weights[2])
 
 
