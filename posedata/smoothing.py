@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from scipy.interpolate import make_smoothing_spline
 
 from evolift.posedata.errors import InputError
 
@@ -36,6 +35,9 @@ def smoothed(
         InputError: the cutoff is not positive.
         ValueError: times do not grow.
     """
+    # Here, because scipy is slow to load and predicting a photograph smooths nothing.
+    from scipy.interpolate import make_smoothing_spline  # noqa: PLC0415
+
     if not cutoff > 0:
         raise InputError(f"smoothing needs a positive cutoff (got {cutoff})")
     if not (np.diff(times) > 0).all():
