@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from evolift.posedata.errors import InputError
@@ -68,7 +70,9 @@ class Clip:
         """
         if self.problem is not None:
             raise no_smoothing(self.problem)
-        return replace(self, predictions=smoothed_predictions(self.predictions, self.frames_per_second))
+        with self._named():
+            smooth = smoothed_predictions(self.predictions, self.frames_per_second)
+        return replace(self, predictions=smooth)
 
     def lifted_over_time(self, temporal: TemporalLifting) -> tuple[Clip, list[str]]:
         """The clip with 3D poses that a temporal lifter makes of its 2D joints, and sentences on that.
@@ -78,5 +82,14 @@ class Clip:
         """
         if self.problem is not None:
             raise no_temporal(self.problem)
-        lifted = temporal(self.predictions, self.frames_per_second, self.min_joint_confidence)
+        with self._named():
+            lifted = temporal(self.predictions, self.frames_per_second, self.min_joint_confidence)
         return replace(self, predictions=lifted.predictions), list(lifted.notes)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let refusals of the block name this input."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{self.label}: {error}") from error

@@ -19,7 +19,8 @@ def smoothed_predictions(predictions: Predictions, frames_per_second: float) -> 
         frames_per_second: of the video.
 
     Raises:
-        InputError: the frame rate is not positive, a person is twice in one frame, or times do not grow.
+        InputError: the frame rate is not positive, a person is twice in one frame, a frame is not later than the one before, or frames are so far
+            apart that their times cannot be told from each other.
     """
     if not frames_per_second > 0:
         raise InputError(f"the frame rate must be positive (got {frames_per_second})")
@@ -28,12 +29,15 @@ def smoothed_predictions(predictions: Predictions, frames_per_second: float) -> 
         frames = predictions.frame[rows]
         if (np.diff(frames) == 0).any():
             raise InputError(
-                f"person {person!r} is twice in one frame, so poses cannot be smoothed over time"
+                f"person {person!r} is twice in one frame, so poses cannot be smoothed over time: give people of a frame different names"
             )
-        times = places_in_time(predictions, rows, frames_per_second) / frames_per_second
+        places = places_in_time(predictions, rows, frames_per_second)
+        times = (
+            places - places[0]
+        ) / frames_per_second  # from 0, as large numbers of frames lose their last digits
         if not (np.diff(times) > 0).all():
             raise InputError(
-                f"the times of person {person!r} do not grow from frame to frame, so poses cannot be smoothed over time"
+                f"person {person!r}: frames {frames[0]} and {frames[-1]} are too far apart to be smoothed over time: number the frames without such gaps"
             )
         joints[rows] = smoothed(predictions.joints_3d[rows], times)
         roots[rows] = smoothed(predictions.root_3d[rows], times)

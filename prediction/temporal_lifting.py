@@ -66,7 +66,8 @@ class TemporalLifting:
             than its camera can see is kept.
 
         Raises:
-            InputError: the skeleton is another one, the lifter needs a camera that is not known, or a person is twice in one frame.
+            InputError: the skeleton is another one, the lifter needs a camera that is not known, a person is twice in one frame, or a frame is not
+                later than the one before.
         """
         settings = self.settings
         if predictions.skeleton != settings.skeleton:
@@ -164,7 +165,9 @@ def _pieces(
 ) -> list[tuple[Int64[np.ndarray, "rows"], Float[np.ndarray, "rows"]]]:
     """Rows of a track without large gaps and under one camera, each with its times in seconds, from 0."""
     if (np.diff(predictions.frame[rows]) == 0).any():
-        raise InputError(f"person {person!r} is twice in one frame, so poses cannot be lifted over time")
+        raise InputError(
+            f"person {person!r} is twice in one frame, so poses cannot be lifted over time: give people of a frame different names"
+        )
     place = places_in_time(predictions, rows, frames_per_second).astype(np.float64)
     step = np.diff(place)
     if not len(step):

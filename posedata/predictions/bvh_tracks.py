@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evolift.posedata.bvh_clip import FROM_CAMERA, bvh_text, require_kinematic
-from evolift.posedata.errors import OutputError
+from evolift.posedata.errors import InputError, OutputError
 from evolift.posedata.output_file import free_path, write_text
 from evolift.posedata.predictions.predictions import Predictions, places_in_time, require_near_frames
 
@@ -48,7 +48,7 @@ def write_bvh_tracks(
         frames_per_second: of the video.
 
     Raises:
-        InputError: frames of a person are too far apart.
+        InputError: frames of a person are too far apart, or one is not later than the one before.
         OutputError: the skeleton's bones cannot be rotated, a person is twice in one frame, a 3D joint is not known, or a
             file cannot be written.
     """
@@ -61,7 +61,10 @@ def write_bvh_tracks(
         what = f"person {person!r} of {name}"
         if (np.diff(frames) == 0).any() or not np.isfinite(joints).all():
             raise OutputError(f"{what} is twice in one frame or lacks 3D joints, which BVH cannot hold")
-        places = places_in_time(predictions, order, frames_per_second)
+        try:
+            places = places_in_time(predictions, order, frames_per_second)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
         first, last = (int(np.round(places[end])) for end in (0, -1))
         require_near_frames(np.round(places).astype(np.int64), f"{what}, bvh")
         root = predictions.root_3d[order].astype(np.float64)

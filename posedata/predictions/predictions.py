@@ -178,12 +178,20 @@ def places_in_time(
         frames_per_second: of the grid.
 
     Returns:
-        float64 or, of numbers, int64, which are exact however large they are.
+        float64 or, of numbers, int64, which are exact however large they are; growing if the frames of `rows` do.
+
+    Raises:
+        InputError: a frame is not later than the one before.
     """
     time = predictions.time
     is_known = len(time) and np.isfinite(time).all()
     if not is_known or is_even(time, predictions.frame, frames_per_second):
         return np.asarray(predictions.frame[rows])
+    if (back := np.flatnonzero(~(np.diff(time[rows]) > 0))).size:
+        before, after = (int(predictions.frame[rows[back[0] + n]]) for n in (0, 1))
+        raise InputError(
+            f"person {predictions.person[rows[0]]!r}: frame {after} is not later than frame {before} by the times given: mend these, or leave them out"
+        )
     return np.asarray(time[rows] * frames_per_second)
 
 

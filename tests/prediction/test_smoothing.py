@@ -5,6 +5,7 @@ import pytest
 
 from evolift.posedata.errors import InputError
 from evolift.posedata.smoothing import smoothed
+from evolift.prediction.clip import Clip
 from evolift.prediction.smoothing import smoothed_predictions, smoothing_notes
 from tests.posedata.predictions.test_prediction_files import made
 
@@ -33,7 +34,7 @@ def test_bad_settings() -> None:
         smoothed_predictions(made(2, image=("v",) * 2, person=("a",) * 2, frame=np.zeros(2, np.int64)), 25.0)
     times = np.array([0.0, 0.04, 0.04])
     told = made(3, image=("v",) * 3, person=("a",) * 3, frame=np.arange(3, dtype=np.int64), time=times)
-    with pytest.raises(InputError, match="times of person 'a' do not grow"):
+    with pytest.raises(InputError, match="person 'a': frame 2 is not later than frame 1 by the times given"):
         smoothed_predictions(told, 25.0)
 
 
@@ -48,3 +49,23 @@ def test_where_smoothing_does_little_that_is_said() -> None:
     only = [n for n in range(rows) if person[n] == "b"]
     np.testing.assert_array_equal(smoothed_predictions(whole, 25.0).joints_3d[only], whole.joints_3d[only])
     assert "at 5 frames a second smoothing changes little" in smoothing_notes(whole, 5.0)[-1]
+
+
+def test_large_numbers_of_frames_are_told_apart() -> None:
+    frame = np.arange(12, dtype=np.int64)
+    person, image = ("a",) * 12, ("v",) * 12
+    near, far = (made(12, image=image, person=person, frame=frame + first) for first in (0, 2**60))
+    np.testing.assert_array_equal(
+        smoothed_predictions(far, 25.0).joints_3d, smoothed_predictions(near, 25.0).joints_3d
+    )
+    frame[[0, -1]] = -(2**63), 2**63 - 1
+    with pytest.raises(
+        InputError, match="frames -9223372036854775808 and 9223372036854775807 are too far apart"
+    ):
+        smoothed_predictions(made(12, image=image, person=person, frame=frame), 25.0)
+
+
+def test_a_refusal_names_the_input() -> None:
+    frames = made(2, image=("v",) * 2, person=("a",) * 2, frame=np.arange(2), time=np.zeros(2))
+    with pytest.raises(InputError, match=r"^film\.csv: person 'a': frame 1 is not later than frame 0"):
+        Clip("film.csv", frames, 25.0).smoothed()

@@ -165,6 +165,9 @@ def test_what_cannot_be_lifted_is_refused() -> None:
         InputError, match="person 'person 1' is twice in one frame, so poses cannot be lifted over time"
     ):
         lifting()(clip, 30.0)
+    clip = replace(walking([0, 1, 2]), time=np.array([0.0, 0.2, 0.1]))
+    with pytest.raises(InputError, match="person 'person 1': frame 2 is not later than frame 1 by the times"):
+        lifting()(clip, 30.0)
     with pytest.raises(InputError, match="the temporal lifter is for H36M16, and the poses are H36M17"):
         lifting(skeleton=H36M16)(walking([0, 1]), 30.0)
     with pytest.raises(InputError, match=r"was trained for a known rig.*give `intrinsics`"):

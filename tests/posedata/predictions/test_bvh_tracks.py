@@ -85,5 +85,8 @@ def test_what_bvh_cannot_hold_is_refused(make_poses: Callable[..., Poses], tmp_p
         message = f"film, bvh: frames {frame[0]} and {frame[1]} are too far apart for this format"
         with pytest.raises(InputError, match=message):
             write_bvh_tracks(tmp_path, "film", replace(predictions, frame=np.array(frame)), 25.0)
+    still = replace(predictions, frame=np.array([0, 1]), time=np.array([0.3, 0.3]))
+    with pytest.raises(InputError, match="film: person '1': frame 1 is not later than frame 0 by the times"):
+        write_bvh_tracks(tmp_path, "film", still, 25.0)
     with pytest.raises(OutputError, match="COCO17 is a drawing tree"):
         write_bvh_tracks(tmp_path, "film", made(2, skeleton=COCO17), 25.0)
