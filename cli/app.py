@@ -45,7 +45,7 @@ def app(**options: Any) -> None:
 
     \b
       evolift app
-      evolift app --chain runs/chain/best.safetensors --smooth
+      evolift app --chain runs/chain/best.safetensors
     """
     import tempfile
 

@@ -79,7 +79,8 @@ def predict(
     and videos one person is searched for and followed, or with --persons everybody: person 1, 2, ... of an image from left to
     right, and tracks of a video. The output folder gets predictions.json (all poses, with skeleton, units
     and frame of reference), NAME_overlay.png or .mp4 for each image or video, and page.html, where the poses can be
-    rotated by mouse. Keypoints are drawn on their images with --images.
+    rotated by mouse. Keypoints are drawn on their images with --images. Poses of videos are smoothed over time, unless --no-smooth
+    is given.
 
     Joints of keypoints are told by their names in the file, else by --skeleton or --mapping, and only then by their number, which
     is said. Columns and keys that are not read, and joints that are not seen, are said too.
@@ -100,7 +101,7 @@ def predict(
     \b
       evolift predict photo.jpg
       evolift predict photo.jpg --chain runs/chain/best.safetensors -o poses
-      evolift predict video.mp4 --chain runs/chain/best.safetensors --smooth -o poses
+      evolift predict video.mp4 --chain runs/chain/best.safetensors -o poses
       evolift predict video.mp4 --temporal temporal_lifter -o poses
       evolift predict team.jpg --persons torchvision --max-people 5 -o poses
       evolift predict team.jpg --detector rtmlib -o poses

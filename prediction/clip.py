@@ -19,7 +19,7 @@ def no_track(problem: str, format: str) -> InputError:
 
 def no_smoothing(problem: str) -> InputError:
     """What to raise where poses are to be smoothed and people are no tracks over time."""
-    return InputError(f"{problem}, which smoothing needs: leave out `smooth`")
+    return InputError(f"{problem}, which smoothing needs: leave smoothing out")
 
 
 def no_temporal(problem: str) -> InputError:
@@ -38,6 +38,7 @@ class Clip:
         problem: why the people are no tracks over time, None if they are.
         is_mendable: whether the user can mend the problem.
         min_joint_confidence: 2D joints of a lower one are lifted from the others.
+        is_video: whether its frames follow one another in time, as a video's do.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Clip:
     problem: str | None = None
     is_mendable: bool = True
     min_joint_confidence: float = 0.0
+    is_video: bool = False
 
     @property
     def is_over_time(self) -> bool:

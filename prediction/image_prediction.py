@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -234,17 +235,18 @@ class ImagePrediction:
             stride: frames from one that was looked at to the next.
         """
         lowest = self.pipeline.min_joint_confidence
+        clip = partial(Clip, label, min_joint_confidence=lowest, is_video=True)
         if len(times) < 2 or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
             known = predictions.frame / rate if stride > 1 else np.full(len(predictions), np.nan)
-            return Clip(label, replace(predictions, time=known), rate / stride, min_joint_confidence=lowest)
+            return clip(replace(predictions, time=known), rate / stride)
         if is_even(times, numbers, rate):
-            return Clip(label, predictions, rate / stride, min_joint_confidence=lowest)
+            return clip(predictions, rate / stride)
         shortest = rate_of(times)
         steps = np.diff(times)
         self.results.note(
             f"{label}: its frame rate varies, frames last {1e3 * steps.min():.0f} to {1e3 * steps.max():.0f} ms: poses are at the times of its container, and bvh files have {shortest:.4g} frames per second; the overlay shows each frame for the same time, at {rate / stride:.4g} frames per second."
         )
-        return Clip(label, predictions, shortest, min_joint_confidence=lowest)
+        return clip(predictions, shortest)
 
     def _poses(
         self, image: Image, path: str, label: str, camera: Camera | None

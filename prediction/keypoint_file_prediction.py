@@ -69,7 +69,7 @@ def predict_keypoint_file(
     if problem is not None:
         if results.temporal is not None:
             raise no_temporal(problem)
-        _require_untracked(problem, keypoints.is_tracked, formats, is_smooth=results.is_smooth)
+        _require_untracked(problem, keypoints.is_tracked, formats, is_smooth=bool(results.is_smooth))
     before_lifting()
     chosen = cameras.of_keypoints(keypoints.image_size, str(path))
     lifted = lift_keypoints(

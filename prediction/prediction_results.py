@@ -31,7 +31,7 @@ class PredictionResults:
     """What a run has predicted so far.
 
     Args:
-        is_smooth: 3D poses are smoothed over the frames of each clip that is added.
+        is_smooth: whether 3D poses are smoothed over the frames of each clip that is added; None for those of videos.
         temporal: lifts the tracks of each clip over time that is added; None to keep its poses.
         clips: in the order of the inputs.
         images: an even sample of the frames that people were found in.
@@ -45,7 +45,7 @@ class PredictionResults:
         written: the files of poses, and the page.
     """
 
-    is_smooth: bool = False
+    is_smooth: bool | None = None
     temporal: TemporalLifting | None = None
     clips: list[Clip] = field(default_factory=list)
     images: FrameSample[FrameKey, EmbeddedImage] = field(default_factory=FrameSample)
@@ -68,14 +68,16 @@ class PredictionResults:
             clip, notes = clip.lifted_over_time(self.temporal)
             for note in notes:
                 self.note(f"{clip.label}: {note}")
-        clip = clip.smoothed() if self.is_smooth else clip
+        is_smooth = clip.is_video if self.is_smooth is None else self.is_smooth
+        clip = clip.smoothed() if is_smooth else clip
         if not len(clip.predictions):
             return
         self.clips.append(clip)
         if clip.is_over_time:
             self.frames_per_second = clip.frames_per_second
-            if self.is_smooth:
-                for note in smoothing_notes(clip.predictions, clip.frames_per_second):
+            if is_smooth:
+                is_asked = self.is_smooth is not None
+                for note in smoothing_notes(clip.predictions, clip.frames_per_second, is_asked=is_asked):
                     self.note(f"{clip.label}: {note}")
 
     def note(self, sentence: str) -> None:

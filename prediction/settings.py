@@ -29,9 +29,9 @@ RTMLIB, MEDIAPIPE, ONNX = "rtmlib", "mediapipe", ".onnx"
 
 Pixels = Annotated[int, Meta(ge=1)]
 Smooth = Annotated[
-    bool,
+    bool | None,
     Meta(
-        description="Smooth the 3D poses of videos and tracks over time, without lag; 2D joints stay as found."
+        description="Smooth 3D poses over time, without lag; 2D joints stay as found. If left out, those of videos are smoothed and those of files of keypoints are not."
     ),
 ]
 
@@ -411,7 +411,7 @@ class PredictSettings(Settings, frozen=True, kw_only=True):
     camera: CameraSettings = CameraSettings()
     images: ImageSettings = ImageSettings()
     frames: FrameChoice = FrameChoice()
-    smooth: Smooth = False
+    smooth: Smooth = None
     formats: Annotated[
         tuple[str, ...],
         Meta(
@@ -460,7 +460,7 @@ class AppSettings(Settings, frozen=True, kw_only=True):
     people: PersonSettings = PersonSettings()
     camera: CameraSettings = CameraSettings()
     images: ImageSettings = ImageSettings(max_megapixels=80.0)
-    smooth: Smooth = False
+    smooth: Smooth = None
     uploads: UploadSettings = UploadSettings()
 
     def check(self) -> None:

@@ -44,8 +44,12 @@ def smoothed_predictions(predictions: Predictions, frames_per_second: float) -> 
     return replace(predictions, joints_3d=joints, root_3d=roots)
 
 
-def smoothing_notes(predictions: Predictions, frames_per_second: float) -> list[str]:
-    """What smoothing does to these predictions, in sentences: also that it can do little, or nothing for some people."""
+def smoothing_notes(
+    predictions: Predictions, frames_per_second: float, *, is_asked: bool = True
+) -> list[str]:
+    """What smoothing does to these predictions, in sentences; if it was asked for, also that it can do little, or nothing for some people."""
+    if not is_asked:
+        return ["3D poses are smoothed over time, unless told not to (`smooth`)."]
     notes = ["3D poses are smoothed over time."]
     tracks = predictions.tracks().values()
     if short := sum(len(rows) < FEWEST for rows in tracks):

@@ -29,7 +29,7 @@ def predict_upload(
     name: str,
     frames: int,
     *,
-    is_smooth: bool = False,
+    is_smooth: bool | None = None,
     temporal: TemporalLifting | None = None,
     images: ImageSettings = ImageSettings(),
     people: Everybody | None = None,
@@ -46,7 +46,7 @@ def predict_upload(
         path: of the upload.
         name: that the user knows it by.
         frames: maximum number of frames of a video.
-        is_smooth: smooth the poses of videos over time.
+        is_smooth: whether the poses of videos are smoothed over time; None for yes.
         temporal: lifts the tracks of videos over time.
         images: how large images and frames may be.
         people: finds everybody; None for the pose detector's own search.

@@ -54,7 +54,6 @@ def predict_with_shipped_chain(plan: DemoPlan) -> ShippedChainResult:
     from evolift.posedata.video_file import VideoWriter
     from evolift.prediction.file_prediction import predict_files
     from evolift.prediction.pipeline import Pipeline
-    from evolift.prediction.settings import PredictSettings
     from evolift.synthetic.rendering.clip import render_clip
 
     pipeline = Pipeline.from_pretrained()
@@ -72,9 +71,7 @@ def predict_with_shipped_chain(plan: DemoPlan) -> ShippedChainResult:
         for image in film.images:
             video.write(image)
     photo_pose = pipeline.predict(photo.images[0])
-    film_poses = predict_files(
-        plan.path("film.mp4"), plan.path("film"), PredictSettings(smooth=True)
-    ).joined()
+    film_poses = predict_files(plan.path("film.mp4"), plan.path("film")).joined()
     return ShippedChainResult(
         film,
         photo,

@@ -225,7 +225,7 @@ def test_a_known_camera_is_told_and_videos_are_smoothed(chain: ChainModel, tmp_p
     pages = []
     for folder, rule, is_smooth in (
         ("a", CameraRule("box"), False),
-        ("b", CameraRule("box", focal=300.0), True),
+        ("b", CameraRule("box", focal=300.0), None),
     ):
         (tmp_path / folder).mkdir()
         upload = tmp_path / folder / "clip.mp4"

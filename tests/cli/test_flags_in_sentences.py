@@ -12,7 +12,8 @@ from evolift.cli.settings_options import with_flags
     ("sentence", "told"),
     [
         ("`frames_per_second` and `formats`", "--fps and --write"),
-        ("leave out `smooth`", "leave out --smooth"),
+        ("leave out `smooth`", "leave out --smooth or --no-smooth"),
+        ("leave out `strict`", "leave out --strict"),
         ("see `evolift limits check`, or `nothing`", "see `evolift limits check`, or `nothing`"),
         ("choose another `output`", "choose another --output"),
     ],

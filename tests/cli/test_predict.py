@@ -34,6 +34,7 @@ from evolift.prediction.image_prediction import ImagePrediction
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.pose_prediction import OutOfSightError
 from evolift.prediction.prediction_results import PredictionResults
+from evolift.prediction.smoothing import smoothed_predictions
 from evolift.prediction.tracking.person_following import PersonFollower
 from tests.headless_chromium import HeadlessPage
 from tests.posedata.keypoint_samples import csv_text
@@ -509,10 +510,21 @@ def test_a_video_becomes_a_track_an_overlay_and_a_page(
     assert "film.mp4: nobody was found in its 12 frames" in nobody.stderr
     assert not (tmp_path / "nobody").exists()
     given = ("predict", video, "--chain", checkpoints / "sure.safetensors", "--max-people", 1)
-    assert evolift(*given, "-o", tmp_path / "raw", "--focal", 1000).returncode == 0
+    unasked = evolift(*given, "-o", tmp_path / "unasked", "--focal", 1000)
+    assert unasked.returncode == 0
+    assert (
+        "film.mp4: 3D poses are smoothed over time, unless told not to (--smooth or --no-smooth)."
+        in unasked.stderr
+    )
+    raw = evolift(*given, "--no-smooth", "-o", tmp_path / "raw", "--focal", 1000)
+    assert (raw.returncode, "smoothed over time" in raw.stderr) == (0, False)
     result = evolift(*given, "--smooth", "--frames", 9, "--focal", 1000, "-o", tmp_path / "smooth")
     assert result.returncode == 0, result.stderr
-    raw, smooth = (read_predictions(tmp_path / name / "predictions.json") for name in ("raw", "smooth"))
+    raw, unasked, smooth = (
+        read_predictions(tmp_path / name / "predictions.json") for name in ("raw", "unasked", "smooth")
+    )
+    by_hand = smoothed_predictions(raw, 25.0)
+    np.testing.assert_allclose(unasked.joints_3d, by_hand.joints_3d, rtol=1e-5, atol=0.01)
     assert raw.frame.tolist() == list(range(12))
     assert smooth.frame.tolist() == list(range(9))
     assert smooth.provenance["frames_per_second"] == {"film.mp4": 25.0}
@@ -541,7 +553,8 @@ def test_keypoints_are_smoothed_only_if_people_and_times_are_told(
     assert (bvh.returncode, said in bvh.stderr, (tmp_path / "bvh").exists()) == (2, True, False)
     assert "npz keypoints of 1 person in 6 frames, COCO17" in bvh.stderr
     assert evolift(*given, tmp_path / "k.npz", "--fps", 25, "-o", tmp_path / "3").returncode == 0
-    assert evolift(*given[:-1], tmp_path / "k.npz", "-o", tmp_path / "4").returncode == 0
+    unasked = evolift(*given[:-1], tmp_path / "k.npz", "--fps", 25, "-o", tmp_path / "4")
+    assert (unasked.returncode, "smoothed over time" in unasked.stderr) == (0, False)
     smooth, raw = (read_predictions(tmp_path / n / "predictions.json").joints_3d for n in "34")
     assert np.abs(np.diff(smooth, axis=0)).mean() < np.abs(np.diff(raw, axis=0)).mean()
 
@@ -570,7 +583,7 @@ def test_shared_ids_are_numbers_and_no_tracks(evolift, checkpoints: Path, tmp_pa
     alone = evolift(*given, "--write", "bvh", "-o", tmp_path / "alone")
     assert (alone.returncode, "so there is no track for a bvh file" in alone.stderr) == (2, True)
     smooth = evolift(*given, "--smooth", "-o", tmp_path / "smooth")
-    assert (smooth.returncode, "which smoothing needs: leave out --smooth" in smooth.stderr) == (2, True)
+    assert (smooth.returncode, "which smoothing needs: leave smoothing out" in smooth.stderr) == (2, True)
 
 
 def test_frames_that_are_images_of_their_own_names_are_smoothed_and_become_one_bvh(
