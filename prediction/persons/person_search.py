@@ -15,7 +15,8 @@ and the earlier of two equal ones wins; a difference in the last digit is gone a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -25,7 +26,9 @@ from jaxtyping import Float, Int64, UInt8
 from evolift.detector2d.crop import Box
 from evolift.detector2d.detection import detect_joints
 from evolift.detector2d.model import DetectorModel
-from evolift.prediction.persons.box_geometry import box_of_joints, box_on_grid, shares_inside
+from evolift.prediction.persons.box_geometry import box_of_joints, box_on_grid, box_overlaps, shares_inside
+
+Overlaps = Callable[[Float[np.ndarray, "a 4"], Float[np.ndarray, "b 4"]], Float[np.ndarray, "a b"]]
 
 WINDOW = 0.65
 """Side of the windows in which one person is looked for, in longer sides of the image."""
@@ -35,12 +38,19 @@ SMALL_WINDOW = 0.4
 """Side of the further windows in which everybody is looked for."""
 SQUARE = tuple((right, down) for down in (0.0, 0.5, 1.0) for right in (0.0, 0.5, 1.0))
 """Places of the further windows."""
+LONG = 1.6
+"""Longer over shorter side of images, from which on everybody is looked for in squares of the shorter side as well, each half a side from the next."""
 KEPT = (6, 3)
 """How many boxes of one person are kept after each round."""
-KEPT_OF_ALL = (8, 6)
-"""The same of everybody."""
-MIN_CONFIDENCE = 0.65
-"""Mean confidence of the joints of further people: whoever is less is taken for a part of the background or of another person."""
+KEPT_OF_ALL = (16, 12)
+"""The same of everybody, at most."""
+MAX_UNION = 0.5
+"""Of two of everybody's boxes with a larger intersection over union only the better one is looked into again. One that lies in another is: what a
+window with several people shows may be a box around parts of all of them."""
+MIN_CONFIDENCE = 0.5
+"""Mean confidence of the joints of further people: whoever is less is taken for a part of the background."""
+MIN_CONFIDENCE_INSIDE = 0.5
+"""What is asked for more, times the part of a further person's box that lies in that of a better one: who overlaps somebody may be parts of them."""
 MAX_OVERLAP = 0.6
 """Of two people, of whom more than this part of the smaller one's box lies in the other's, the one of the higher confidence is kept.
 
@@ -104,12 +114,12 @@ def find_people(
     windows = search_windows(small.shape[1], small.shape[0], everybody=max_people != 1)
     seen = _seen(model, small, windows, np.zeros(len(windows), np.int64), padding=1.0)
     for kept in KEPT if max_people == 1 else KEPT_OF_ALL:
-        best = _best(seen, np.inf if max_people == 1 else MAX_OVERLAP)[:kept]
+        best = _best(seen) if max_people == 1 else _best(seen, box_overlaps, MAX_UNION)
+        best = best[:kept]
         seen = _seen(model, small, list(seen.boxes[best]), seen.counts[best])
-    best = _best(seen, MAX_OVERLAP)[:max_people]
-    best = best[:1] + [index for index in best[1:] if seen.confidence[index] >= MIN_CONFIDENCE]
     people = [
-        FoundPerson(_enlarged(seen.boxes[index], zoom), float(seen.confidence[index])) for index in best
+        FoundPerson(_enlarged(seen.boxes[index], zoom), float(seen.confidence[index]))
+        for index in _sure(seen, _best(seen, shares_inside, MAX_OVERLAP)[:max_people])
     ]
     return sorted(people, key=lambda person: -person.box[2] * person.box[3])
 
@@ -118,11 +128,18 @@ def search_windows(width: int, height: int, *, everybody: bool = False) -> list[
     """The whole image, and windows of it (left, top, width, height), pixels; windows may reach over a narrow one."""
     boxes: list[Box] = [(-0.5, -0.5, width, height)]
     for part, places in ((WINDOW, CROSS), (SMALL_WINDOW, SQUARE))[: 2 if everybody else 1]:
-        side = part * max(width, height)
-        boxes += [
-            ((width - side) * right - 0.5, (height - side) * down - 0.5, side, side) for right, down in places
-        ]
+        boxes += _squares(part * max(width, height), width, height, places)
+    if everybody and max(width, height) > LONG * min(width, height):
+        steps = math.ceil(2 * max(width, height) / min(width, height)) - 2
+        places = tuple((n / steps, n / steps) for n in range(steps + 1))
+        boxes += _squares(min(width, height), width, height, places)
     return boxes
+
+
+def _squares(side: float, width: int, height: int, places: Sequence[tuple[float, float]]) -> list[Box]:
+    return [
+        ((width - side) * right - 0.5, (height - side) * down - 0.5, side, side) for right, down in places
+    ]
 
 
 def _seen(
@@ -140,14 +157,27 @@ def _seen(
     return _Candidates(around, confidence, counts + np.rint(STEPS * confidence).astype(np.int64))
 
 
-def _best(seen: _Candidates, max_overlap: float) -> list[int]:
-    """Indices of candidates by confidence, without those that overlap a better one by more."""
-    overlaps = shares_inside(seen.boxes, seen.boxes)
+def _best(seen: _Candidates, measure: Overlaps | None = None, max_overlap: float = 0.0) -> list[int]:
+    """Indices of candidates by confidence; with a measure of boxes, without those that overlap a better one by more."""
+    order: list[int] = np.argsort(-seen.counts, kind="stable").tolist()
+    if measure is None:
+        return order
+    overlaps = measure(seen.boxes, seen.boxes)
     kept: list[int] = []
-    for index in np.argsort(-seen.counts, kind="stable").tolist():
+    for index in order:
         if not kept or overlaps[index, kept].max() <= max_overlap:
             kept.append(index)
     return kept
+
+
+def _sure(seen: _Candidates, best: list[int]) -> list[int]:
+    """The first of these candidates, and those of the others who are sure enough."""
+    overlaps = shares_inside(seen.boxes, seen.boxes)
+    sure = best[:1]
+    for index in best[1:]:
+        if seen.confidence[index] >= MIN_CONFIDENCE + MIN_CONFIDENCE_INSIDE * overlaps[index, sure].max():
+            sure.append(index)
+    return sure
 
 
 def _enlarged(box: Float[np.ndarray, "4"], zoom: float) -> tuple[float, float, float, float]:

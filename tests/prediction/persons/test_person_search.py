@@ -134,6 +134,47 @@ def test_everybody_is_found_the_largest_first() -> None:
     assert alone.box == find_person(DotDetector(), image)
 
 
+def test_a_row_of_people_is_found_from_end_to_end() -> None:
+    image = np.full((100, 900, 3), 40, np.uint8)
+    lefts = [20, 170, 300, 480, 640, 840]
+    for left in lefts:
+        image[20:84, left : left + 40] = (250, 20, 20)
+    found = sorted(person.box for person in find_people(DotDetector(), image))
+    np.testing.assert_allclose(found, [(left, 20, 40, 64) for left in lefts], atol=4)
+
+
+@pytest.mark.parametrize(
+    ("inside", "apart", "found"),
+    [(0.6, 0.48, "A"), (0.65, 0.48, "AB"), (0.6, 0.52, "AC"), (0.9, 0.9, "ABC")],
+)
+def test_of_whom_overlaps_a_better_one_more_confidence_is_asked(
+    monkeypatch: pytest.MonkeyPatch, inside: float, apart: float, found: str
+) -> None:
+    """A quarter of B's box lies in A's, so it takes 0.5 + 0.5 / 4; none of C's does, so 0.5 are enough."""
+    people = {
+        "A": ((20, 20, 40, 80), 0.95),
+        "B": ((50, 20, 40, 80), inside),
+        "C": ((140, 20, 40, 80), apart),
+    }
+
+    def detect(model, image, boxes, *, padding):
+        del model, image, padding
+        joints, confidence = [], []
+        for left, top, width, height in boxes:
+            middle = np.array([left + width / 2, top + height / 2])
+            (x, y, w, h), sure = min(
+                people.values(),
+                key=lambda one: np.abs(middle - [one[0][0] + one[0][2] / 2, one[0][1] + one[0][3] / 2]).sum(),
+            )
+            joints.append(np.array([x, y]) + UPRIGHT.numpy() * [w, h])
+            confidence.append(np.full(17, sure))
+        return DetectedJoints(np.array(joints), np.array(confidence), None)
+
+    monkeypatch.setattr("evolift.prediction.persons.person_search.detect_joints", detect)
+    boxes = sorted(person.box[0] for person in find_people(DotDetector(), np.zeros((120, 200, 3), np.uint8)))
+    np.testing.assert_allclose(boxes, [people[name][0][0] for name in found], atol=1)
+
+
 def test_without_anybody_there_is_one_person_of_low_confidence() -> None:
     found = find_people(DotDetector(), np.full((100, 140, 3), 40, np.uint8))
     assert len(found) == 1
@@ -143,10 +184,25 @@ def test_without_anybody_there_is_one_person_of_low_confidence() -> None:
 def test_windows_reach_all_sides() -> None:
     boxes = np.array(search_windows(200, 100))
     assert len(boxes) == 1 + len(CROSS)
-    assert len(search_windows(200, 100, everybody=True)) == 1 + len(CROSS) + len(SQUARE)
+    assert len(search_windows(160, 100, everybody=True)) == 1 + len(CROSS) + len(SQUARE)
     assert boxes[:, 0].min() == boxes[0, 1] == -0.5
     assert boxes[:, 1].min() == -30.5  # windows of 130 pixels over an image of 100
     assert (boxes[:, :2] + boxes[:, 2:]).max(0).tolist() == [199.5, 129.5]
+
+
+@pytest.mark.parametrize(("length", "is_tall"), [(170, False), (430, False), (1000, True)])
+def test_in_a_long_image_everybody_of_half_its_height_is_whole_in_a_square(
+    length: int, is_tall: bool
+) -> None:
+    size = (100, length) if is_tall else (length, 100)
+    squares = np.array(search_windows(*size, everybody=True)[1 + len(CROSS) + len(SQUARE) :])
+    along, across = (1, 0) if is_tall else (0, 1)
+    assert (squares[:, 2:] == 100).all()
+    assert (squares[:, across] == -0.5).all()
+    for start in np.arange(0, length - 49.9, 5) - 0.5:
+        assert ((squares[:, along] <= start + 1e-9) & (squares[:, along] + 100 >= start + 50 - 1e-9)).any(), (
+            start
+        )
 
 
 def test_a_detector_that_cannot_tell_its_confidence_looks_at_the_whole_image() -> None:
