@@ -175,6 +175,29 @@ def test_of_whom_overlaps_a_better_one_more_confidence_is_asked(
     np.testing.assert_allclose(boxes, [people[name][0][0] for name in found], atol=1)
 
 
+def test_a_box_around_parts_of_several_people_hides_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that show both people give such a box, with more confidence at first than theirs give."""
+    people, both = [(20, 20, 30, 60), (140, 20, 30, 60)], (20, 20, 150, 60)
+
+    def detect(model, image, boxes, *, padding):
+        del model, image
+        is_first = padding == 1.0
+        joints, confidence = [], []
+        for left, top, width, height in boxes:
+            del top, height
+            nearest = min(people, key=lambda one: abs(left + width / 2 - one[0] - one[2] / 2))
+            (x, y, w, h), sure = (both, 0.8 if is_first else 0.1) if width > 100 else (nearest, 0.7)
+            joints.append(np.array([x, y]) + UPRIGHT.numpy() * [w, h])
+            confidence.append(np.full(17, sure))
+        return DetectedJoints(np.array(joints), np.array(confidence), None)
+
+    monkeypatch.setattr("evolift.prediction.persons.person_search.detect_joints", detect)
+    found = sorted(
+        person.box for person in find_people(DotDetector(), np.zeros((120, 200, 3), np.uint8), max_people=2)
+    )
+    np.testing.assert_allclose(found, people, atol=1)
+
+
 def test_without_anybody_there_is_one_person_of_low_confidence() -> None:
     found = find_people(DotDetector(), np.full((100, 140, 3), 40, np.uint8))
     assert len(found) == 1
