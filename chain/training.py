@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from evolift.chain.model import ChainModel, ChainOutput
 from evolift.chain.settings import ChainTrainingSettings
 from evolift.detector2d.depthwise import speed_up_depthwise
+from evolift.detector2d.drop_path import drop_paths
 from evolift.detector2d.losses import detection_losses
 from evolift.detector2d.occluder_choice import Occluders, chosen_occluders, told_occluders
 from evolift.detector2d.samples import MixedBatches, batches_in_order, crop_settings
@@ -53,6 +54,7 @@ class ChainModule(StageModule):
         self._layout = torch.channels_last if training.channels_last else torch.contiguous_format
         model.detector.to(memory_format=self._layout)
         model.detector.freeze(training.freeze)
+        drop_paths(model.detector.backbone, training.drop_path)
         if training.precision == "bf16-mixed":
             speed_up_depthwise(model.detector)
         model.lifter.requires_grad_(training.lifter_learning_rate > 0)

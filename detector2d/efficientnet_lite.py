@@ -17,6 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evolift.detector2d.drop_path import dropped
+
 WIDTH_AND_DEPTH = {
     "tf_efficientnet_lite0": (1.0, 1.0),
     "tf_efficientnet_lite1": (1.0, 1.1),
@@ -108,16 +110,26 @@ class SameConv2d(nn.Conv2d):
 
 
 class ResidualBlock(nn.Sequential):
-    """Layers one after the other; what they are given is added to what they give if it has the same shape."""
+    """Layers one after the other; what they are given is added to what they give if it has the same shape.
+
+    Attributes:
+        is_residual: whether it is added.
+        drop_path: probability of giving only what was given, in training (see `drop_path.drop_paths`).
+    """
 
     is_residual = False
+    drop_path = 0.0
 
     def forward(self, input: Tensor) -> Tensor:
         """What the layers give, and the input if this block is residual."""
         result = input
         for layer in self:
             result = layer(result)
-        return result + input if self.is_residual else result
+        if not self.is_residual:
+            return result
+        if self.drop_path and self.training:
+            result = dropped(result, self.drop_path)
+        return result + input
 
 
 def _separable(before: int, after: int, kernel: int, stride: int) -> ResidualBlock:

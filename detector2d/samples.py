@@ -32,7 +32,13 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch.utils.data import DataLoader, Dataset
 
-from evolift.detector2d.augmentation import Augmentation, change_colours, draw_augmentation
+from evolift.detector2d.augmentation import (
+    Augmentation,
+    change_colours,
+    change_values,
+    draw_augmentation,
+    stretched,
+)
 from evolift.detector2d.backbone import InputScaling
 from evolift.detector2d.crop import (
     affine_of_resized,
@@ -159,8 +165,12 @@ def make_sample(
         angle=draw.angle,
         flip=draw.flip,
     )
+    if draw.stretch and not source.known_3d[index].any():
+        affine = stretched(affine, draw.stretch, draw.direction, settings.size)
     crop, image_size = _cut_out(source.paths[index], affine, settings.size)
     crop = change_colours(crop, draw.gains)
+    if draw.photometric is not None:
+        crop = change_values(crop, draw.photometric)
     order = np.array(settings.skeleton.mirror if draw.flip else range(len(settings.skeleton)))
     joints_2d, visibility = source.joints_2d[index][order], source.visibility[index][order]
     in_crop = apply_affine(affine, joints_2d.astype(np.float64))

@@ -138,6 +138,20 @@ class AugmentationSettings(Settings, frozen=True, kw_only=True):
         float,
         Meta(ge=0, lt=1, description="Each channel is multiplied by 1 - colour to 1 + colour, uniformly."),
     ] = 0.2
+    photometric: Annotated[
+        float,
+        _share(
+            "Of what other cameras do: at 1, half of the crops get another contrast and brightness, 4 of 10 less or more saturation or none, 2 of 10 are blurred, and 3 of 20 lose what JPEG loses."
+        ),
+    ] = 0.0
+    stretch: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=0.5,
+            description="Standard deviation of the logarithm by which a crop is drawn out along a random direction and pressed together across it, clipped at twice; of people without 3D joints, who would be others.",
+        ),
+    ] = 0.0
 
 
 class OcclusionSettings(Settings, frozen=True, kw_only=True):
@@ -219,6 +233,14 @@ class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
         ),
     ] = "none"
     batch_norm: BatchNorm = "learn"
+    drop_path: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=1,
+            description="Probability of passing over the last residual block of the backbone, in training; from the first on it grows evenly.",
+        ),
+    ] = 0.0
     bone_weight: Annotated[float, _weight("Of the bone loss (row B).")] = 0.0
     spread_weight: Annotated[float, _weight("Of the heatmap regulariser; helps on small data.")] = 0.0
     boxes: Boxes = "joints"

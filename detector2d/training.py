@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evolift.detector2d.crop import crop_to_image
 from evolift.detector2d.depthwise import speed_up_depthwise
+from evolift.detector2d.drop_path import drop_paths
 from evolift.detector2d.image_source import ImageSource, read_source, skipped_table, without_unreadable
 from evolift.detector2d.losses import detection_losses, joint_loss
 from evolift.detector2d.model import DEPTH_RANGE, DetectorModel
@@ -60,6 +61,7 @@ class DetectorModule(StageModule):
         layout = torch.channels_last if training.channels_last else torch.contiguous_format
         self.model = model.to(memory_format=layout)
         self.model.freeze(training.freeze)
+        drop_paths(self.model.backbone, training.drop_path)
         if training.precision == "bf16-mixed":
             speed_up_depthwise(self.model)
         self._layout = layout

@@ -95,6 +95,51 @@ def test_labels_stay_on_the_dots_through_every_augmentation(image_store: Path, s
     assert checked
 
 
+def test_labels_stay_on_the_dots_of_drawn_out_photographs(photograph_store: Path) -> None:
+    stretch = AugmentationSettings(stretch=0.3, rotation=40.0, colour=0.0, scale=0.1)
+    settings = dataclasses.replace(PLAIN, size=(256, 256), augmentation=stretch)
+    source = read_source(photograph_store, H36M17)
+    checked, sides = 0, []
+    for seed in range(8):
+        sample = make_sample(source, seed, settings, np.random.default_rng(seed))
+        pixels = (sample.joints[:, :2] + 0.5) * settings.size - 0.5
+        back = pixels @ sample.image_from_crop[:, :2].T + sample.image_from_crop[:, 2]
+        known = sample.weight[:, 0] > 0
+        np.testing.assert_allclose(back[known], sample.joints_2d[known], atol=1e-2)
+        sides.append(np.linalg.svd(sample.image_from_crop[:, :2])[1])
+        dots = [
+            H36M17.index(name) for name in ("right_ankle", "left_ankle", "right_wrist", "head")
+        ]  # labels, not means of others
+        for joint in dots:
+            near = pixels[joint]
+            if known[joint] and (near > 6).all() and (near < 249).all():
+                assert dot_near(sample.image, near).max() > 0
+                assert np.linalg.norm(dot_near(sample.image, near) - near) < 2.5
+                checked += 1
+    assert checked > 5
+    ratios = np.array(sides)[:, 0] / np.array(sides)[:, 1]
+    assert 1.2 < ratios.max() <= np.exp(1.2) + 1e-6
+
+
+def test_people_with_3d_joints_are_not_drawn_out(image_store: Path) -> None:
+    settings = dataclasses.replace(PLAIN, augmentation=AugmentationSettings(stretch=0.3))
+    sample = make_sample(read_source(image_store, H36M17), 1, settings, np.random.default_rng(0))
+    first, second = np.linalg.svd(sample.image_from_crop[:, :2])[1]
+    assert first == pytest.approx(second)
+
+
+def test_other_cameras_change_the_crop_and_not_its_labels(photograph_store: Path) -> None:
+    plain = dataclasses.replace(PLAIN, augmentation=AugmentationSettings())
+    other = dataclasses.replace(PLAIN, augmentation=AugmentationSettings(photometric=1.0))
+    source = read_source(photograph_store, H36M17)
+    changed = 0
+    for seed in range(8):
+        a, b = (make_sample(source, seed, s, np.random.default_rng(seed)) for s in (plain, other))
+        np.testing.assert_array_equal(a.joints, b.joints)
+        changed += not (a.image == b.image).all()
+    assert changed > 4
+
+
 def test_image_from_crop_takes_joints_to_the_labels(image_store: Path) -> None:
     batches = MixedBatches([read_source(image_store, H36M17)], [1.0], 8, AUGMENTED, seed=1)
     batch = batches(0, 0, 1)

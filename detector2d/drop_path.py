@@ -1,0 +1,43 @@
+"""Residual blocks that are passed over at random in training, which keeps networks on few photographs from learning them by heart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from evolift.posedata.errors import InputError
+
+
+def dropped(branch: Float[Tensor, "batch *shape"], probability: float) -> Float[Tensor, "batch *shape"]:
+    """What a block adds to its input, 0 for some of the batch and so much larger for the others that its mean stays (Huang et al. 2016)."""
+    from torchvision.ops import stochastic_depth  # noqa: PLC0415  # slow, and for training alone
+
+    kept: Tensor = stochastic_depth(branch, probability, "row")
+    return kept
+
+
+def drop_paths(backbone: nn.Module, probability: float) -> None:
+    """Have the blocks of a backbone passed over, the first never and later ones with evenly growing probability.
+
+    Args:
+        backbone: whose blocks have a `drop_path`, as those of EfficientNet-Lite and most of timm's have; changed.
+        probability: that would come after the last block; 0 ends it.
+
+    Raises:
+        InputError: it has no such blocks.
+    """
+    from torchvision.ops import StochasticDepth  # noqa: PLC0415
+
+    blocks: list[Any] = [block for block in backbone.modules() if hasattr(block, "drop_path")]
+    if probability and not blocks:
+        raise InputError(
+            "the backbone has no residual blocks that can be passed over: leave `drop_path` at 0"
+        )
+    for number, block in enumerate(blocks):
+        share = probability * number / len(blocks)
+        if isinstance(block.drop_path, float):
+            block.drop_path = share
+        elif probability or isinstance(block.drop_path, StochasticDepth):
+            block.drop_path = StochasticDepth(share, "row")
