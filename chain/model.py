@@ -140,7 +140,7 @@ class ChainModel(CheckpointedModel):
 
         Args:
             images: crops in the detector's input scaling.
-            image_from_crop: crop pixels -> image pixels, a similarity that may mirror.
+            image_from_crop: crop pixels -> image pixels, a similarity that may mirror; of people without 3D joints in training also drawn out.
             image_size: (batch, 2) width and height of the images, pixels.
             hard: largest heatmap cell instead of the expectation; not differentiable.
         """

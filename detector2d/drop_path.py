@@ -23,7 +23,7 @@ def drop_paths(backbone: nn.Module, probability: float) -> None:
 
     Args:
         backbone: whose blocks have a `drop_path`, as those of EfficientNet-Lite and most of timm's have; changed.
-        probability: that would come after the last block; 0 ends it.
+        probability: of the last block; 0 ends it.
 
     Raises:
         InputError: it has no such blocks.
@@ -32,11 +32,9 @@ def drop_paths(backbone: nn.Module, probability: float) -> None:
 
     blocks: list[Any] = [block for block in backbone.modules() if hasattr(block, "drop_path")]
     if probability and not blocks:
-        raise InputError(
-            "the backbone has no residual blocks that can be passed over: leave `drop_path` at 0"
-        )
+        raise InputError("the backbone has no blocks that are known to be residual: leave `drop_path` at 0")
     for number, block in enumerate(blocks):
-        share = probability * number / len(blocks)
+        share = probability * number / max(len(blocks) - 1, 1)
         if isinstance(block.drop_path, float):
             block.drop_path = share
         elif probability or isinstance(block.drop_path, StochasticDepth):

@@ -169,8 +169,6 @@ def make_sample(
         affine = stretched(affine, draw.stretch, draw.direction, settings.size)
     crop, image_size = _cut_out(source.paths[index], affine, settings.size)
     crop = change_colours(crop, draw.gains)
-    if draw.photometric is not None:
-        crop = change_values(crop, draw.photometric)
     order = np.array(settings.skeleton.mirror if draw.flip else range(len(settings.skeleton)))
     joints_2d, visibility = source.joints_2d[index][order], source.visibility[index][order]
     in_crop = apply_affine(affine, joints_2d.astype(np.float64))
@@ -178,6 +176,8 @@ def make_sample(
         crop, visibility = occlude(
             crop, in_crop, visibility, settings.occluders, generator, settings.occlusion
         )
+    if draw.photometric is not None:  # of all that is in front of the camera
+        crop = change_values(crop, draw.photometric)
     known_3d = source.known_3d[index][order]
     joints_3d = rotate_3d(source.joints_3d[index][order], affine)
     joints, weight = _targets(in_crop, visibility, joints_3d, known_3d, settings.size)

@@ -149,7 +149,7 @@ class AugmentationSettings(Settings, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=0.5,
-            description="Standard deviation of the logarithm by which a crop is drawn out along a random direction and pressed together across it, clipped at twice; of people without 3D joints, who would be others.",
+            description="Standard deviation of the logarithm by which a crop is drawn out along a random direction and pressed together across it, clipped at twice. People with 3D joints, which would no longer be theirs, are left as they are.",
         ),
     ] = 0.0
 
@@ -238,7 +238,7 @@ class DetectorTrainingSettings(RunSettings, frozen=True, kw_only=True):
         Meta(
             ge=0,
             lt=1,
-            description="Probability of passing over the last residual block of the backbone, in training; from the first on it grows evenly.",
+            description="Probability of passing over the last block of the backbone, if it is residual, in training; from 0 at the first block on it grows evenly.",
         ),
     ] = 0.0
     bone_weight: Annotated[float, _weight("Of the bone loss (row B).")] = 0.0

@@ -48,11 +48,16 @@ def smoothing_notes(
     predictions: Predictions, frames_per_second: float, *, is_asked: bool = True
 ) -> list[str]:
     """What smoothing does to these predictions, in sentences; if it was asked for, also that it can do little, or nothing for some people."""
-    if not is_asked:
-        return ["3D poses are smoothed over time, unless told not to (`smooth`)."]
-    notes = ["3D poses are smoothed over time."]
     tracks = predictions.tracks().values()
-    if short := sum(len(rows) < FEWEST for rows in tracks):
+    short = sum(len(rows) < FEWEST for rows in tracks)
+    if not is_asked and short == len(tracks):
+        return []
+    notes = ["3D poses are smoothed over time."]
+    if not is_asked:
+        notes = [
+            "3D poses are smoothed over time, as those of videos are if nothing else is said (`smooth`)."
+        ]
+    if short:
         notes.append(f"{short} of {len(tracks)} tracks have fewer than {FEWEST} frames and stay as they are.")
     if frames_per_second < 2.5 * CUTOFF:
         notes.append(

@@ -38,8 +38,9 @@ SMALL_WINDOW = 0.4
 """Side of the further windows in which everybody is looked for."""
 SQUARE = tuple((right, down) for down in (0.0, 0.5, 1.0) for right in (0.0, 0.5, 1.0))
 """Places of the further windows."""
-LONG = 1.6
-"""Longer over shorter side of images, from which on everybody is looked for in squares of the shorter side as well, each half a side from the next."""
+LONG, LONGEST = 1.8, 8
+"""Longer over shorter side of images, from which on everybody is looked for in squares of the shorter side as well, each half a side from the next;
+in still longer images squares are an eighth of the longer side, so that there are no more of them."""
 KEPT = (6, 3)
 """How many boxes of one person are kept after each round."""
 KEPT_OF_ALL = (16, 12)
@@ -119,7 +120,7 @@ def find_people(
         seen = _seen(model, small, list(seen.boxes[best]), seen.counts[best])
     people = [
         FoundPerson(_enlarged(seen.boxes[index], zoom), float(seen.confidence[index]))
-        for index in _sure(seen, _best(seen, shares_inside, MAX_OVERLAP)[:max_people])
+        for index in _sure(seen, _best(seen, shares_inside, MAX_OVERLAP))[:max_people]
     ]
     return sorted(people, key=lambda person: -person.box[2] * person.box[3])
 
@@ -129,10 +130,12 @@ def search_windows(width: int, height: int, *, everybody: bool = False) -> list[
     boxes: list[Box] = [(-0.5, -0.5, width, height)]
     for part, places in ((WINDOW, CROSS), (SMALL_WINDOW, SQUARE))[: 2 if everybody else 1]:
         boxes += _squares(part * max(width, height), width, height, places)
-    if everybody and max(width, height) > LONG * min(width, height):
-        steps = math.ceil(2 * max(width, height) / min(width, height)) - 2
+    longer, shorter = max(width, height), min(width, height)
+    if everybody and longer > LONG * shorter:
+        side = max(shorter, longer / LONGEST)
+        steps = math.ceil(2 * longer / side) - 2
         places = tuple((n / steps, n / steps) for n in range(steps + 1))
-        boxes += _squares(min(width, height), width, height, places)
+        boxes += _squares(side, width, height, places)
     return boxes
 
 

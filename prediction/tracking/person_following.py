@@ -16,13 +16,14 @@ from jaxtyping import UInt8
 from evolift.posedata.camera import Camera
 from evolift.prediction.everybody import FoundPerson
 from evolift.prediction.persons.box_geometry import box_on_grid, box_overlaps
-from evolift.prediction.persons.person_search import MIN_CONFIDENCE
 from evolift.prediction.pose_prediction import NobodyError, OutOfSightError, PosePrediction
 from evolift.prediction.tracking.box_tracker import BoxTracker
 
 MIN_FOLLOWED = 0.1
 """Mean confidence of the joints below which nobody is taken to be there. A heatmap that says nothing has 0.016, one of
 a person seen clearly by a well-trained detector 0.3 and more (see `evolift.detector2d.soft_argmax.CLOSE`)."""
+MIN_JOINING = 0.65
+"""Mean confidence of the joints of whoever joins those who are followed: who is taken for somebody once stays for long."""
 PATIENCE = 0.5
 """Seconds that a person may be hidden without losing their track, and between two searches for further people."""
 MIN_OVERLAP = 0.3
@@ -158,7 +159,7 @@ class PersonFollower:
             is_first = not answers and not more
             if wanted is not None and len(more) >= wanted:
                 break
-            if not self._is_there(pose) or (not is_first and pose.confidence.mean() < MIN_CONFIDENCE):
+            if not self._is_there(pose) or (not is_first and pose.confidence.mean() < MIN_JOINING):
                 continue
             if _overlaps(pose, known, MIN_OVERLAP):
                 continue

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from torchvision.ops import StochasticDepth
 
 from evolift.chain.evaluation import chain_table, predict_chain
 from evolift.chain.model import ChainModel, rotate_with_crop
@@ -371,6 +372,13 @@ def test_finetuning_learns_and_resumes_to_the_same_bytes(image_store: Path, tmp_
     # The record of the best may be that of the first part, which was to end after 8 steps.
     best, again = (load_file(tmp_path / part / "best.safetensors") for part in ("whole", "parts"))
     assert all(torch.equal(again[name], value) for name, value in best.items())
+
+
+def test_finetuning_passes_over_blocks_as_told() -> None:
+    model = small_chain()
+    ChainModule(model, ChainTrainingSettings(drop_path=0.4))
+    probabilities = [m.p for m in model.detector.backbone.modules() if isinstance(m, StochasticDepth)]
+    assert max(probabilities) == pytest.approx(0.4)
 
 
 def test_photographs_without_3d_teach_the_detector_alone() -> None:

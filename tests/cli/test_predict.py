@@ -513,7 +513,7 @@ def test_a_video_becomes_a_track_an_overlay_and_a_page(
     unasked = evolift(*given, "-o", tmp_path / "unasked", "--focal", 1000)
     assert unasked.returncode == 0
     assert (
-        "film.mp4: 3D poses are smoothed over time, unless told not to (--smooth or --no-smooth)."
+        "film.mp4: 3D poses are smoothed over time, as those of videos are if nothing else is said (--smooth or --no-smooth)."
         in unasked.stderr
     )
     raw = evolift(*given, "--no-smooth", "-o", tmp_path / "raw", "--focal", 1000)

@@ -21,7 +21,7 @@ def test_some_of_a_batch_are_dropped_and_the_mean_stays() -> None:
 
 def test_blocks_are_passed_over_with_growing_probability_in_training_alone() -> None:
     body = EfficientNetLite("tf_efficientnet_lite0")
-    drop_paths(body, 0.32)
+    drop_paths(body, 0.3)
     blocks = [block for block in body.modules() if isinstance(block, ResidualBlock)]
     assert len(blocks) == 16
     assert [block.drop_path for block in blocks] == pytest.approx([0.02 * n for n in range(16)])
@@ -61,8 +61,6 @@ def test_blocks_of_timm_have_the_same_done(name: str) -> None:
 
 
 def test_a_backbone_without_residual_blocks_is_refused() -> None:
-    with pytest.raises(
-        InputError, match="no residual blocks that can be passed over: leave `drop_path` at 0"
-    ):
+    with pytest.raises(InputError, match="no blocks that are known to be residual: leave `drop_path` at 0"):
         drop_paths(build_backbone("alexnet"), 0.1)
     drop_paths(build_backbone("alexnet"), 0.0)

@@ -14,7 +14,7 @@ import torch
 from evolift.detector2d.backbone import InputScaling
 from evolift.detector2d.crop import crop_to_image
 from evolift.detector2d.image_source import read_source, skipped_table, without_unreadable
-from evolift.detector2d.occlusion import synthetic_occluders
+from evolift.detector2d.occlusion import Occluder, synthetic_occluders
 from evolift.detector2d.samples import CropSettings, MixedBatches, batches_in_order, make_sample, shares_of
 from evolift.detector2d.settings import AugmentationSettings, OcclusionSettings
 from evolift.posedata.errors import InputError, StoreError
@@ -138,6 +138,21 @@ def test_other_cameras_change_the_crop_and_not_its_labels(photograph_store: Path
         np.testing.assert_array_equal(a.joints, b.joints)
         changed += not (a.image == b.image).all()
     assert changed > 4
+
+
+def test_what_is_pasted_over_people_is_seen_by_the_same_camera(photograph_store: Path) -> None:
+    """Grey crops, of which there are some among these seeds, are grey where something lies on them too."""
+    red = np.full((40, 40, 3), (250, 10, 10), np.uint8)
+    settings = dataclasses.replace(
+        PLAIN,
+        augmentation=AugmentationSettings(photometric=1.0),
+        occlusion=OcclusionSettings(occlusion_probability=1.0),
+        occluders=(Occluder(red, np.zeros((40, 40), np.uint8)),),
+    )
+    source = read_source(photograph_store, H36M17)
+    samples = [make_sample(source, n % 8, settings, np.random.default_rng(n)) for n in range(60)]
+    coloured = np.array([np.ptp(sample.image.astype(int), axis=2).max() for sample in samples])
+    assert 1 <= (coloured < 12).sum() < 20
 
 
 def test_image_from_crop_takes_joints_to_the_labels(image_store: Path) -> None:

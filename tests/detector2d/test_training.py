@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from evolift.detector2d.efficientnet_lite import ResidualBlock
 from evolift.detector2d.evaluation import evaluate_detector
 from evolift.detector2d.image_source import read_source
 from evolift.detector2d.model import DetectorModel
@@ -303,6 +304,15 @@ def test_learning_rates(image_store: Path) -> None:
     assert len(frozen.configure_optimizers()["optimizer"].param_groups) == 1
     with pytest.raises(InputError, match="`freeze` all leaves nothing to train"):
         DetectorModule(tiny(), DetectorTrainingSettings(freeze="all")).configure_optimizers()
+
+
+def test_blocks_are_passed_over_as_the_training_says_and_no_longer() -> None:
+    model = tiny(backbone="tf_efficientnet_lite0")
+    blocks = [block for block in model.backbone.modules() if isinstance(block, ResidualBlock)]
+    DetectorModule(model, DetectorTrainingSettings(drop_path=0.3))
+    assert blocks[-1].drop_path == pytest.approx(0.3)
+    DetectorModule(model, DetectorTrainingSettings())
+    assert blocks[-1].drop_path == 0
 
 
 def test_validation_crops_are_plain() -> None:

@@ -49,6 +49,13 @@ def test_where_smoothing_does_little_that_is_said() -> None:
     only = [n for n in range(rows) if person[n] == "b"]
     np.testing.assert_array_equal(smoothed_predictions(whole, 25.0).joints_3d[only], whole.joints_3d[only])
     assert "at 5 frames a second smoothing changes little" in smoothing_notes(whole, 5.0)[-1]
+    unasked = smoothing_notes(whole, 25.0, is_asked=False)
+    assert unasked[0].endswith("as those of videos are if nothing else is said (`smooth`).")
+    assert unasked[1:] == smoothing_notes(whole, 25.0)[1:]
+    short = whole[:3]
+    assert len(short)
+    assert smoothing_notes(short, 25.0, is_asked=False) == [], "nothing is smoothed"
+    assert len(smoothing_notes(short, 25.0)) == 2
 
 
 def test_large_numbers_of_frames_are_told_apart() -> None:

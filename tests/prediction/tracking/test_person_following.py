@@ -10,7 +10,6 @@ from evolift.posedata.camera import Camera
 from evolift.posedata.skeleton import H36M17
 from evolift.prediction.everybody import everybody_in_boxes
 from evolift.prediction.persons.people_finder import PeopleFinder
-from evolift.prediction.persons.person_search import MIN_CONFIDENCE
 from evolift.prediction.pipeline import Pipeline
 from evolift.prediction.pose_prediction import OutOfSightError, PosePrediction
 from evolift.prediction.tracking.person_following import PeopleFollower, PersonFollower
@@ -31,7 +30,7 @@ def standing(place: tuple[float, float]) -> np.ndarray:
 class Seen(Pipeline):
     """Stands for the pipeline: each frame has places of people; notes where it looked, None for a search."""
 
-    def __init__(self, *frames: list[tuple[float, float]], confidence: float = MIN_CONFIDENCE) -> None:
+    def __init__(self, *frames: list[tuple[float, float]], confidence: float = 0.66) -> None:
         self.frames, self.frame, self.boxes = frames, 0, []  # type: ignore[var-annotated]  # of a test
         self.certain = confidence
 
