@@ -220,7 +220,7 @@ def test_what_is_unsure_is_said_with_its_image(
 def test_a_known_camera_is_told_and_videos_are_smoothed(chain: ChainModel, tmp_path: Path) -> None:
     image = cv2.imread(str(photograph(tmp_path / "photo.png")))
     with VideoWriter(tmp_path / "clip.mp4", (240, 180), 10.0) as video:
-        for number in range(4):
+        for number in range(6):
             video.write(np.roll(image, 9 * number, 1))
     pages = []
     for folder, rule, is_smooth in (
@@ -230,7 +230,7 @@ def test_a_known_camera_is_told_and_videos_are_smoothed(chain: ChainModel, tmp_p
         (tmp_path / folder).mkdir()
         upload = tmp_path / folder / "clip.mp4"
         upload.write_bytes((tmp_path / "clip.mp4").read_bytes())
-        pages.append(predict_upload(Pipeline(chain), rule, upload, "clip.mp4", 4, is_smooth=is_smooth).page)
+        pages.append(predict_upload(Pipeline(chain), rule, upload, "clip.mp4", 6, is_smooth=is_smooth).page)
     assert "camera is unknown" in pages[0]
     assert "smoothed over time" not in pages[0]
     assert "The focal length was given" in pages[1]
