@@ -47,7 +47,7 @@ def smoothed_predictions(predictions: Predictions, frames_per_second: float) -> 
 def smoothing_notes(
     predictions: Predictions, frames_per_second: float, *, is_asked: bool = True
 ) -> list[str]:
-    """What smoothing does to these predictions, in sentences; if it was asked for, also that it can do little, or nothing for some people."""
+    """What smoothing does to these predictions, in sentences: also that it can do little, or nothing for some people; none if it does nothing and was not asked for."""
     tracks = predictions.tracks().values()
     short = sum(len(rows) < FEWEST for rows in tracks)
     if not is_asked and short == len(tracks):
