@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from torchvision.ops import StochasticDepth
 
 from evolift.chain.evaluation import chain_table, predict_chain
 from evolift.chain.model import ChainModel, rotate_with_crop
 from evolift.chain.settings import ChainTrainingSettings
 from evolift.chain.training import ChainModule, bone_loss_3d, finetune, joint_loss_3d, sigma_loss_3d
 from evolift.detector2d.crop import apply_affine, crop_from_image, crop_to_fraction, invert_affine, rotate_3d
+from evolift.detector2d.drop_path import DropPath
 from evolift.detector2d.model import DetectorModel
 from evolift.detector2d.settings import DetectorSettings
 from evolift.lifter.architecture import FORMS, Architecture
@@ -377,7 +377,7 @@ def test_finetuning_learns_and_resumes_to_the_same_bytes(image_store: Path, tmp_
 def test_finetuning_passes_over_blocks_as_told() -> None:
     model = small_chain()
     ChainModule(model, ChainTrainingSettings(drop_path=0.4))
-    probabilities = [m.p for m in model.detector.backbone.modules() if isinstance(m, StochasticDepth)]
+    probabilities = [m.probability for m in model.detector.backbone.modules() if isinstance(m, DropPath)]
     assert max(probabilities) == pytest.approx(0.4)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from evolift.detector2d.backbone import build_backbone
-from evolift.detector2d.drop_path import drop_paths, dropped
+from evolift.detector2d.drop_path import DropPath, drop_paths, dropped
 from evolift.detector2d.efficientnet_lite import EfficientNetLite, ResidualBlock
 from evolift.posedata.errors import InputError
 
@@ -16,6 +16,9 @@ def test_some_of_a_batch_are_dropped_and_the_mean_stays() -> None:
     kept = dropped(branch, 0.25)
     assert ((kept == 0) | (kept == 1 / 0.75)).all()
     assert (kept == kept[:, :1, :1]).all(), "whole examples"
+    torch.manual_seed(0)
+    assert torch.equal(DropPath(0.25)(branch), kept)
+    assert DropPath(0.25).eval()(branch) is branch
     assert float(kept.mean()) == pytest.approx(1, abs=0.03)
 
 
