@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from evolift.chain.model import ChainModel
+from evolift.chain.model import ChainModel, lens_of
 from evolift.detector2d.evaluation import labelled_boxes
 from evolift.detector2d.image_source import read_source
 from evolift.detector2d.samples import batches_in_order, crop_settings
@@ -86,15 +86,12 @@ def predict_chain(
     device = next(model.parameters()).device
     parts: list[list[Tensor]] = []
     for batch in batches_in_order([source.take(complete)], crops, batch_size, num_workers):
-        found = model(*(batch[name].to(device) for name in ("image", "image_from_crop", "image_size")))
+        there = {name: values.to(device) for name, values in batch.items()}
+        back, size, lens = there["image_from_crop"], there["image_size"], lens_of(there)
+        found = model(there["image"], back, size, lens)
+        depth = there["joints_3d"][..., 2:].nan_to_num(0.0)
+        labelled = model.lift_labels(there["joints_2d"], there["visibility"], back, size, depth, lens)
         truth, truth_2d, visibility = batch["joints_3d"], batch["joints_2d"], batch["visibility"]
-        labelled = model.lift_labels(
-            truth_2d.to(device),
-            visibility.to(device),
-            batch["image_from_crop"].to(device),
-            batch["image_size"].to(device),
-            truth[..., 2:].nan_to_num(0.0).to(device),
-        )
         pixels = found.joints_2d.cpu()
         torso = torso_diameter(truth_2d, visibility, model.skeleton)
         correct = correct_keypoints(pixels, truth_2d, visibility, torso)

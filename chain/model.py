@@ -24,6 +24,7 @@ from evolift.detector2d.settings import DetectorSettings
 from evolift.lifter.lifter import Lifter
 from evolift.lifter.model import LifterModel
 from evolift.lifter.settings import LifterSettings
+from evolift.lifter.straight_view import Lens
 from evolift.posedata.errors import InputError
 from evolift.posedata.settings import Settings
 from evolift.posedata.skeleton import Skeleton
@@ -133,6 +134,7 @@ class ChainModel(CheckpointedModel):
         images: Float[Tensor, "batch 3 height width"],
         image_from_crop: Float[Tensor, "batch 2 3"],
         image_size: Tensor,
+        lens: Lens | None = None,
         *,
         hard: bool = False,
     ) -> ChainOutput:
@@ -142,6 +144,8 @@ class ChainModel(CheckpointedModel):
             images: crops in the detector's input scaling.
             image_from_crop: crop pixels -> image pixels, a similarity that may mirror; of people without 3D joints in training also drawn out.
             image_size: (batch, 2) width and height of the images, pixels.
+            lens: of the images' cameras, which turns the answer into their frames (see `evolift.lifter.settings.LifterSettings.is_turned`);
+                None if they are not known.
             hard: largest heatmap cell instead of the expectation; not differentiable.
         """
         flip_test = self.settings.flip_test and not self.training
@@ -151,7 +155,8 @@ class ChainModel(CheckpointedModel):
         seen = rotate_with_crop(pixels, image_from_crop, size)
         if self.lifter.settings.input_axes == 3:
             seen = torch.cat([seen, detection.joints[..., 2:] * DEPTH_RANGE], -1)
-        lifted = self.lifter.lift_with_sigma(seen, None, size)
+        lens = None if lens is None else rotate_lens_with_crop(lens, image_from_crop, size)
+        lifted = self.lifter.lift_with_sigma(seen, None, size, lens)
         return ChainOutput(lifted.joints, pixels, detection.confidence, detection, lifted.sigma)
 
     def lift_labels(
@@ -161,13 +166,14 @@ class ChainModel(CheckpointedModel):
         image_from_crop: Float[Tensor, "batch 2 3"],
         image_size: Tensor,
         depth: Float[Tensor, "batch joints 1"] | None = None,
+        lens: Lens | None = None,
     ) -> Float[Tensor, "batch joints out"]:
         """What the lifter says of labelled 2D joints: the chain with a perfect detector.
 
         Args:
             joints: pixels of the images.
             visibility: 0 marks unlabelled joints.
-            image_from_crop, image_size: as in `forward`.
+            image_from_crop, image_size, lens: as in `forward`.
             depth: root-relative mm, for a lifter with three input axes.
         """
         size = image_size.to(joints.dtype)
@@ -176,7 +182,8 @@ class ChainModel(CheckpointedModel):
             if depth is None:
                 raise InputError("the lifter takes depth as third input")
             seen = torch.cat([seen, depth], -1)
-        return self.lifter.lift(seen, visibility, size)
+        lens = None if lens is None else rotate_lens_with_crop(lens, image_from_crop, size)
+        return self.lifter.lift(seen, visibility, size, lens)
 
 
 def rotate_with_crop(
@@ -196,3 +203,17 @@ def rotate_with_crop(
     away = pixels - middle
     # Written out, as in `crop_to_image`, so that autocast does not round pixels. Rows of M are columns of M^T.
     return rotation[..., 0, :] * away[..., :1] + rotation[..., 1, :] * away[..., 1:] + middle
+
+
+def rotate_lens_with_crop(
+    lens: Lens, image_from_crop: Float[Tensor, "batch 2 3"], image_size: Float[Tensor, "batch 2"]
+) -> Lens:
+    """The lens of the camera of `rotate_with_crop`, whose focal lengths are taken to be alike and its tangential distortion to be small."""
+    intrinsics = lens.intrinsics.clone()
+    intrinsics[:, :2, 2] = rotate_with_crop(intrinsics[:, None, :2, 2], image_from_crop, image_size)[:, 0]
+    return Lens(intrinsics, lens.distortion)
+
+
+def lens_of(batch: Mapping[str, Tensor]) -> Lens:
+    """The lens of a batch of `evolift.detector2d.samples`."""
+    return Lens(batch["intrinsics"], batch["distortion"])

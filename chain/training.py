@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from evolift.chain.model import ChainModel, ChainOutput
+from evolift.chain.model import ChainModel, ChainOutput, lens_of
 from evolift.chain.settings import ChainTrainingSettings
 from evolift.detector2d.depthwise import speed_up_depthwise
 from evolift.detector2d.drop_path import drop_paths
@@ -77,7 +77,9 @@ class ChainModule(StageModule):
 
     def _run(self, batch: Batch) -> ChainOutput:
         images = batch["image"].contiguous(memory_format=self._layout)
-        output: ChainOutput = self.model(images, batch["image_from_crop"], batch["image_size"])
+        output: ChainOutput = self.model(
+            images, batch["image_from_crop"], batch["image_size"], lens_of(batch)
+        )
         return output
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

@@ -34,6 +34,8 @@ class ImageSource:
         joints_3d: root-relative millimetres in the camera frame; 0 in rows without 3D, NaN where a row with 3D lacks a joint.
         known_3d: which of them are known.
         boxes: (left, top, width, height), pixels.
+        intrinsics: K of the cameras, pixels; NaN where they are not known.
+        distortion: (k1, k2, p1, p2, k3) of their lenses.
     """
 
     name: str
@@ -44,6 +46,8 @@ class ImageSource:
     joints_3d: Float32[np.ndarray, "rows joints 3"]
     known_3d: Bool[np.ndarray, "rows joints"]
     boxes: Float32[np.ndarray, "rows 4"]
+    intrinsics: Float32[np.ndarray, "rows 3 3"]
+    distortion: Float32[np.ndarray, "rows 5"]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -79,6 +83,7 @@ def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageS
         poses = store.read()
         in_camera = joints_in_camera(poses, store)
         joints_2d, visibility = _pixels(path, poses, in_camera, store)
+        intrinsics, distortion = _lenses(poses, store)
         folder = store.image_folder
     joints_2d, visibility = mapping.convert(joints_2d, visibility)
     joints_3d = np.zeros((*visibility.shape, 3), np.float32)
@@ -107,6 +112,8 @@ def read_source(path: Path, skeleton: Skeleton, boxes: str = "joints") -> ImageS
         joints_3d=joints_3d,
         known_3d=known_3d,
         boxes=_boxes(path, poses, joints_2d, visibility, boxes),
+        intrinsics=intrinsics,
+        distortion=distortion,
     )
     return whole.take(keep)
 
@@ -121,6 +128,18 @@ def joints_in_camera(poses: Poses, store: PoseStore) -> np.ndarray | None:
             rows = poses.camera == number
             joints[rows] = camera.to_camera(poses.joints_3d[rows])
     return joints
+
+
+def _lenses(
+    poses: Poses, store: PoseStore
+) -> tuple[Float32[np.ndarray, "rows 3 3"], Float32[np.ndarray, "rows 5"]]:
+    intrinsics = np.full((len(poses), 3, 3), np.nan, np.float32)
+    distortion = np.zeros((len(poses), 5), np.float32)
+    if poses.camera is not None:
+        for number, camera in enumerate(store.cameras):
+            intrinsics[poses.camera == number] = camera.K
+            distortion[poses.camera == number] = camera.distortion
+    return intrinsics, distortion
 
 
 def _pixels(

@@ -11,6 +11,8 @@ joints_3d           B J 3       root-relative mm in the camera frame, rotated an
 has_3d              B           whether joints_3d is known, but for joints that are NaN; bool
 image_from_crop     B 2 3       crop pixels -> image pixels
 image_size          B 2         (width, height) of the image, pixels
+intrinsics          B 3 3       K of the image's camera, pixels; where it is not known, its focal length is the diagonal of the image
+distortion          B 5         (k1, k2, p1, p2, k3) of its lens
 joints_2d           B J 2       labels in pixels of the image; left and right as the crop shows them
 source, row         B           which source, and which row of its store; int64
 ==================  ==========  =====================================================================================
@@ -22,6 +24,7 @@ a crop does to 3D.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -58,6 +61,7 @@ from evolift.detector2d.settings import (
     DetectorTrainingSettings,
     OcclusionSettings,
 )
+from evolift.posedata.camera import Camera
 from evolift.posedata.errors import InputError
 from evolift.posedata.image_file import read_image_size, read_reduced_image
 from evolift.posedata.joint_mapping import UNLABELLED
@@ -138,6 +142,8 @@ class Sample:
     image_from_crop: Float[np.ndarray, "2 3"]
     image_size: tuple[int, int]
     joints_2d: Float[np.ndarray, "joints 2"]
+    intrinsics: Float[np.ndarray, "3 3"]
+    distortion: Float[np.ndarray, "5"]
 
 
 def make_sample(
@@ -181,6 +187,9 @@ def make_sample(
     known_3d = source.known_3d[index][order]
     joints_3d = rotate_3d(source.joints_3d[index][order], affine)
     joints, weight = _targets(in_crop, visibility, joints_3d, known_3d, settings.size)
+    intrinsics = source.intrinsics[index]
+    if np.isnan(intrinsics).any():
+        intrinsics = Camera.from_focal_length(math.hypot(*image_size), *image_size).K
     return Sample(
         image=crop,
         joints=joints,
@@ -191,6 +200,8 @@ def make_sample(
         image_from_crop=invert_affine(affine),
         image_size=image_size,
         joints_2d=joints_2d,
+        intrinsics=intrinsics,
+        distortion=source.distortion[index],
     )
 
 
@@ -233,7 +244,7 @@ def to_batch(samples: Sequence[Sample], rows: Sequence[tuple[int, int]], scaling
         .sub_(mean[:, None, None])
         .div_(std[:, None, None])
     }
-    for name in ("joints", "weight", "joints_3d", "image_from_crop", "joints_2d"):
+    for name in ("joints", "weight", "joints_3d", "image_from_crop", "joints_2d", "intrinsics", "distortion"):
         stacked = np.stack([getattr(sample, name) for sample in samples])
         batch[name] = torch.from_numpy(stacked.astype(np.float32))
     batch["visibility"] = torch.from_numpy(np.stack([sample.visibility for sample in samples]))

@@ -237,6 +237,8 @@ def evaluate_lifters(
 def _how_lifted(model: Lifter) -> dict[str, str]:
     settings = model.settings
     answer = "x, y, z" if settings.target == "xyz" else "z alone (x and y from the truth)"
+    if settings.is_turned:
+        answer += ", turned by the cameras' intrinsics"
     return {
         "normalisation": settings.normalisation,
         "answer": answer if settings.input_axes == 2 else f"{answer} of 2D and true depth",

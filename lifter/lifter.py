@@ -1,7 +1,8 @@
 """What every lifter can do, whatever network is inside: normalised 2D joints in, root-relative millimetres out.
 
-Output is in the camera frame (x right, y down, z forward), minus the root joint. Target `xyz` gives three values per
-joint; target `z` gives the depth alone, for chains that take x and y from the 2D input.
+Output is in the camera frame (x right, y down, z forward), minus the root joint; where the camera is not known, in that of one that
+looks straight at the person. Target `xyz` gives three values per joint; target `z` gives the depth alone, for chains that take x and y
+from the 2D input.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Lifter(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
-        """Root-relative joints in the camera frame, mm, from input normalised by `settings.normalisation`."""
+        """Root-relative joints, mm, from input normalised by `settings.normalisation`; not yet turned (`LifterSettings.is_turned`)."""
 
     def with_sigma(self, inputs: Float[Tensor, "batch joints axes"]) -> LiftedJoints:
         """As `forward`, with how sure the lifter is of each joint, if it tells (`settings.uncertainty`)."""
@@ -59,8 +60,9 @@ class Lifter(nn.Module, abc.ABC):
 
         Args:
             joints_2d_px, visibility, image_size: as `normalise` takes them.
-            lens: of each person's camera; only the normalisation `camera` and `rays` need it. Its answer is in the frame of that camera too,
-                and NaN for people whose joints no one camera can see.
+            lens: of each person's camera; only the normalisation `camera` and `rays` need it. A lifter whose answer is turned
+                (`LifterSettings.is_turned`) answers in the frame of that camera, and NaN for people whose joints no one camera can see;
+                one of `box` without it in the frame of a camera that looks straight at the person.
             flip_test: average with the mirrored answer to the mirrored input.
             rays: put the joints on the rays of their pixels (see `evolift.lifter.rays`), which needs the lens: for 2D joints that are
                 nearer to the truth than the lifter is.
@@ -109,7 +111,7 @@ class Lifter(nn.Module, abc.ABC):
         flip_test: bool,
     ) -> LiftedJoints:
         how = self.settings.normalisation
-        if how == "camera":
+        if how == "camera" or (self.settings.is_turned and lens is not None):
             return self._lift_turned(joints_2d_px, visibility, lens, flip_test=flip_test)
         lifted = self.with_sigma(normalise(joints_2d_px, visibility, image_size, how))
         if not flip_test:
@@ -125,14 +127,15 @@ class Lifter(nn.Module, abc.ABC):
     ) -> LiftedJoints:
         if lens is None:
             raise InputError(CAMERA_NEEDED)
-        inputs, rotation = turned(pixels, visibility, lens)
+        inputs, rotation = turned(pixels, visibility, lens, self.settings.normalisation)
         lifted = self.with_sigma(inputs)
         if flip_test:
             # The virtual camera is upright and has no lens of its own, so its image is mirrored as it is.
             mirrored = (inputs * inputs.new_tensor([-1.0, 1.0]))[:, list(self.skeleton.mirror)]
             lifted = self._averaged(lifted, self.with_sigma(mirrored))
-        # Sigma is the same along all axes, however they are rotated.
-        return lifted._replace(joints=lifted.joints @ rotation.transpose(-1, -2).to(lifted.joints.dtype))
+        # Written out, so that autocast does not round millimetres. Sigma is the same along all axes, however they are rotated.
+        joints = (lifted.joints[..., None, :] * rotation[:, None].to(lifted.joints.dtype)).sum(-1)
+        return lifted._replace(joints=joints)
 
     def _averaged(self, lifted: LiftedJoints, mirrored: LiftedJoints) -> LiftedJoints:
         """The mean of an answer and the one to the mirrored input."""

@@ -5,12 +5,14 @@ and size of the person in the image stay visible to the lifter, so it is for the
 
 `box`: the middle of the bounding box of the person's labelled joints becomes 0 and half of its longer side 1. It is
 computed from the joints themselves, so the answer is the same for any crop, shift or scale of the image: for
-photographs of unknown camera.
+photographs of unknown camera. The answer is in the frame of a camera that looks straight at the middle of the person, which is as much
+as such input tells. Where the camera is known, the input is what that camera sees, and the answer is rotated into the frame of the true
+one (`evolift.lifter.straight_view`), as in training.
 
 `camera`: as a camera sees the joints that looks straight at the middle of the person, in multiples of a quarter of its focal length:
 intrinsics and lens distortion are taken out, the person's place in the image too, while the size in view, which tells the distance, stays.
-The answer is in the frame of that camera and has to be rotated back (`evolift.lifter.straight_view`): for cameras of known
-intrinsics, whatever the lens and the place that the lifter was trained with.
+The answer is rotated back as that of `box`: for cameras of known intrinsics, whatever the lens and the place that the lifter was trained
+with.
 
 In all an unlabelled joint becomes (0, 0), the middle. A third input axis, depth from a volumetric detector, is
 in millimetres relative to the root and becomes metres. All is differentiable in the joints.
@@ -69,22 +71,29 @@ def normalise(
 
 
 def turned(
-    joints: Float[Tensor, "batch joints 2"], visibility: UInt8[Tensor, "batch joints"] | None, lens: Lens
+    joints: Float[Tensor, "batch joints 2"],
+    visibility: UInt8[Tensor, "batch joints"] | None,
+    lens: Lens,
+    how: str,
 ) -> tuple[Float[Tensor, "batch joints 2"], Float[Tensor, "batch 3 3"]]:
-    """Input of a lifter of normalisation `camera`, and the rotation from the frame of its answer to that of the camera.
+    """Input of a lifter of a rule that turns the camera, and the rotation from the frame of its answer to that of the camera.
 
-    The input is NaN for people whose joints no one camera can see.
+    Of people whose joints no one camera can see the input is 0, and the rotation NaN, which makes the answer NaN and the target unlabelled.
 
     Args:
         joints: (x, y) in pixels.
         visibility: 0 marks unlabelled joints; None if all are labelled.
         lens: of their cameras.
+        how: the rule, `camera` or `box`.
     """
     view = seen_straight_on(joints, visibility, lens)
-    plane = torch.where(view.is_in_sight[:, None, None], view.plane * _PER_FOCAL_LENGTH, torch.nan)
-    if visibility is not None:
-        plane = torch.where((visibility > 0)[..., None], plane, 0.0)
-    return plane, view.rotation
+    labelled = torch.ones_like(joints[..., 0], dtype=torch.bool) if visibility is None else visibility > 0
+    plane = view.plane * _PER_FOCAL_LENGTH if how == "camera" else box(view.plane, labelled)
+    in_sight = view.is_in_sight[:, None, None]
+    return (
+        torch.where(labelled[..., None] & in_sight, plane, 0.0),
+        torch.where(in_sight, view.rotation, torch.nan),
+    )
 
 
 def screen(

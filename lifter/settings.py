@@ -66,7 +66,7 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
     normalisation: Annotated[
         Normalisation,
         Meta(
-            description="Of the 2D input: by the image, by the person's box (for photographs of unknown camera), or as a camera sees it that looks straight at the person (for known intrinsics, of any lens and place)."
+            description="Of the 2D input: by the image, by the person's box (for photographs of unknown camera), or as a camera sees it that looks straight at the person (for known intrinsics, of any lens and place). The last two are turned: their answer is that camera's, and is rotated back where the camera is known."
         ),
     ] = "screen"
     input_axes: Annotated[
@@ -111,6 +111,14 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
         bool,
         Meta(description="It says how sure it is of each joint; so does whatever the `loss` nll trains."),
     ] = False
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether the answer is of a view straight at the person (`evolift.lifter.straight_view`), rotated back where the camera is known.
+
+        Depth alone, in or out, means another thing in each view.
+        """
+        return self.normalisation in ("box", "camera") and self.target == "xyz" and self.input_axes == 2
 
     def replaced(self, **values: Any) -> LifterSettings:
         """A copy with other values for some fields; of another architecture, it has that one's sizes."""

@@ -191,8 +191,8 @@ def as_batch(pairs: Pairs, lifter: LifterSettings, depth_noise: float, generator
         if depth_noise:
             depth = depth + depth_noise * torch.randn(depth.shape, generator=generator)
         given = torch.cat([given, depth], -1)
-    if lifter.normalisation == "camera":
-        inputs, rotation = turned(given, pairs.visibility, pairs.lens)
+    if lifter.is_turned:
+        inputs, rotation = turned(given, pairs.visibility, pairs.lens, lifter.normalisation)
         relative = relative @ rotation
     else:
         inputs = normalise(given, pairs.visibility, pairs.cameras.size, lifter.normalisation)

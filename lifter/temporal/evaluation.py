@@ -222,7 +222,7 @@ def lifted_clips(
     fast = model.folded()
     for clip in tests.clips:
         given = clip.pairs
-        yield fast.lift(given.pixels, given.visibility, given.cameras.size, flip_test=flip_test)
+        yield fast.lift(given.pixels, given.visibility, given.cameras.size, given.lens, flip_test=flip_test)
 
 
 def smoothed_clip(joints: Float[Tensor, "frames joints 3"], rate: float) -> Float[Tensor, "frames joints 3"]:
@@ -247,7 +247,10 @@ def _require_fit(model: Lifter, tests: TestClips) -> None:
 def markdown_report(scores: pd.DataFrame, tests: TestClips) -> str:
     """The scores of `evaluate_clips` as Markdown: overall, and per action."""
     lines = ["# Lifters compared over time", "", tests.in_words(), ""]
-    lines += ["MPJPE and P-MPJPE in mm, acceleration errors in mm/frame^2 and m/s^2.", ""]
+    lines += [
+        "MPJPE and P-MPJPE in mm, acceleration errors in mm/frame^2 and m/s^2. Lifters of normalisation box and camera are told the cameras' intrinsics.",
+        "",
+    ]
     for group, title in (("all", "mean over"), ("action", "action"), ("subject", "subject")):
         part = scores[scores["group"] == group]
         lines += markdown_table(

@@ -1,12 +1,4 @@
-"""Lifting of people seen by a camera whose intrinsics are known: pose and place in that camera's frame.
-
-A lifter of normalisation `box` sees only the shape of the 2D pose, not where in the image it is, and was trained with
-cameras that look about straight at the person. A person far from the optical axis is therefore first seen by a camera
-that does (`evolift.lifter.straight_view`), and the pose is rotated back.
-
-A lifter of normalisation `camera` does so by itself, and one of `screen` sees the place in the image: both answer in the frame of the
-true camera, and nothing is rotated here.
-"""
+"""Lifting of people seen by a camera whose intrinsics are known: pose and place in that camera's frame."""
 
 from __future__ import annotations
 
@@ -16,12 +8,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from evolift.lifter.joint_uncertainty import LiftedJoints
 from evolift.lifter.lifter import Lifter
-from evolift.lifter.straight_view import Lens, seen_straight_on
+from evolift.lifter.straight_view import Lens
 from evolift.prediction.cameras.absolute_position import absolute_position
-
-_VIRTUAL_FOCAL = 1000.0  # px; `box` takes its scale out again
 
 
 class PlacedPose(NamedTuple):
@@ -57,24 +46,8 @@ def lift_in_camera(
         image_size: (width, height), pixels; only `screen` needs it.
     """
     pixels = joints_2d[..., :2]
-    if lifter.settings.normalisation == "box":
-        lifted = _lifted_straight_on(lifter, joints_2d, visibility, Lens(intrinsics, distortion))
-    else:
-        lifted = lifter.lift_with_sigma(joints_2d, visibility, image_size, Lens(intrinsics, distortion))
+    lifted = lifter.lift_with_sigma(joints_2d, visibility, image_size, Lens(intrinsics, distortion))
     joints = lifted.joints
     root = absolute_position(joints, pixels, intrinsics, visibility=visibility, distortion=distortion)
     root = torch.where(root[..., 2:] > 0, root, torch.nan)
     return PlacedPose(joints, root, lifted.sigma)
-
-
-def _lifted_straight_on(
-    lifter: Lifter,
-    joints_2d: Float[Tensor, "batch joints axes"],
-    visibility: UInt8[Tensor, "batch joints"],
-    lens: Lens,
-) -> LiftedJoints:
-    view = seen_straight_on(joints_2d[..., :2], visibility, lens)
-    seen = torch.cat([view.plane * _VIRTUAL_FOCAL, joints_2d[..., 2:]], -1)
-    lifted = lifter.lift_with_sigma(seen, visibility, None)
-    joints: Tensor = lifted.joints @ view.rotation.transpose(-1, -2).to(lifted.joints.dtype)
-    return lifted._replace(joints=torch.where(view.is_in_sight[:, None, None], joints, torch.nan))

@@ -73,6 +73,8 @@ def one_photograph(folder: Path) -> ImageSource:
         np.zeros((1, 17, 3), np.float32),
         np.zeros((1, 17), bool),
         np.array([BOX], np.float32),
+        np.full((1, 3, 3), np.nan, np.float32),
+        np.zeros((1, 5), np.float32),
     )
 
 

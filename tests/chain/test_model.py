@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from evolift.chain.evaluation import chain_table, predict_chain
-from evolift.chain.model import ChainModel, rotate_with_crop
+from evolift.chain.model import ChainModel, lens_of, rotate_lens_with_crop, rotate_with_crop
 from evolift.chain.settings import ChainTrainingSettings
 from evolift.chain.training import ChainModule, bone_loss_3d, finetune, joint_loss_3d, sigma_loss_3d
 from evolift.detector2d.crop import apply_affine, crop_from_image, crop_to_fraction, invert_affine, rotate_3d
@@ -21,7 +21,8 @@ from evolift.detector2d.settings import DetectorSettings
 from evolift.lifter.architecture import FORMS, Architecture
 from evolift.lifter.model import LifterModel
 from evolift.lifter.settings import LifterSettings
-from evolift.posedata.camera import Camera, look_at
+from evolift.lifter.straight_view import Lens
+from evolift.posedata.camera import Camera, look_at, project
 from evolift.posedata.errors import CheckpointError, InputError
 from evolift.posedata.poses import Poses, repeated_label
 from evolift.posedata.skeleton import COCO18_PELVIS, H36M17
@@ -135,6 +136,11 @@ def batch_for(model: ChainModel, size: int = 2) -> tuple[torch.Tensor, torch.Ten
         torch.from_numpy(affine).float().expand(size, 2, 3),
         torch.tensor([[240, 200]]).expand(size, 2),
     )
+
+
+def lens_batch(size: int) -> dict[str, torch.Tensor]:
+    K = torch.tensor([[300.0, 0, 119.5], [0, 300, 99.5], [0, 0, 1]])
+    return {"intrinsics": K.expand(size, 3, 3), "distortion": torch.zeros(size, 5)}
 
 
 @pytest.mark.parametrize(
@@ -389,6 +395,7 @@ def test_photographs_without_3d_teach_the_detector_alone() -> None:
         "image": images,
         "image_from_crop": back,
         "image_size": size,
+        **lens_batch(2),
         "joints": torch.zeros(2, 17, 3),
         "weight": torch.ones(2, 17, 3),
         "joints_3d": torch.zeros(2, 17, 3),
@@ -408,7 +415,9 @@ def test_chain_evaluation_with_a_perfect_detector_matches_the_labels(image_store
     predictions = predict_chain(model, image_store, batch_size=5)
     with PoseStore(image_store) as store:
         poses = store.read()
-    expected = model.lifter.lift(torch.from_numpy(poses.joints_2d)).detach()
+    pixels, lens = torch.from_numpy(poses.joints_2d), lens_of(lens_batch(len(poses)))
+    expected = model.lifter.lift(pixels, None, None, lens).detach()
+    assert not torch.allclose(expected, model.lifter.lift(pixels), atol=5), "people stand beside the axis"
     torch.testing.assert_close(predictions.from_labels, expected, atol=0.05, rtol=1e-4)
     truth = torch.from_numpy(poses.joints_3d - poses.joints_3d[:, :1])
     torch.testing.assert_close(predictions.truth, truth, atol=1e-2, rtol=0)
@@ -519,6 +528,69 @@ def test_the_lifter_sees_what_it_was_trained_on(image_store: Path) -> None:
     assert kinds == {(flip, rotation) for flip in (False, True) for rotation in (False, True)}
 
 
+@pytest.mark.parametrize("principal", [(119.5, 99.5), (140.0, 90.0)])
+def test_the_lens_turns_with_the_crop(principal: tuple[float, float]) -> None:
+    """The camera that is rotated and mirrored with the crop sees the rotated 3D pose where the 2D joints are taken to be."""
+    K = np.array([[300.0, 0, principal[0]], [0, 300, principal[1]], [0, 0, 1]])
+    distortion = np.array([-0.1, 0.02, 0, 0, 0.01])
+    person = np.random.default_rng(0).normal([500, -200, 3500], 300, (17, 3))
+    seen = Camera(K, 240, 200, np.eye(3), np.zeros(3), distortion).project(person)
+    for flip in (False, True):
+        affine = crop_from_image((20.0, 30.0, 100.0, 120.0), (64, 64), angle=25.0, flip=flip)
+        back = torch.from_numpy(invert_affine(affine))[None]
+        size = torch.tensor([[240.0, 200.0]]).double()
+        lens = Lens(torch.from_numpy(K)[None], torch.from_numpy(distortion)[None])
+        turned = rotate_lens_with_crop(lens, back, size)
+        rotated = torch.from_numpy(rotate_3d(person, affine))[None]
+        torch.testing.assert_close(
+            project(rotated, turned.intrinsics, turned.distortion),
+            rotate_with_crop(torch.from_numpy(seen)[None], back, size),
+            atol=1e-4,
+            rtol=0,
+        )
+
+
+@pytest.mark.parametrize("normalisation", ["box", "screen"])
+def test_with_a_lens_the_chain_answers_in_the_frame_of_the_true_camera(normalisation: str) -> None:
+    model = small_chain(normalisation=normalisation)
+    images, back, size = batch_for(model)
+    lens = lens_of(lens_batch(2))
+    with torch.no_grad():
+        plain, turned = model(images, back, size), model(images, back, size, lens)
+        wanted = model.lifter.lift(plain.joints_2d, None, size.float(), lens)
+        torch.testing.assert_close(turned.joints_3d, wanted, atol=1e-3, rtol=0)
+        seen = torch.full((2, 17), 2, dtype=torch.uint8)
+        labelled = model.lift_labels(plain.joints_2d, seen, back, size, None, lens)
+        torch.testing.assert_close(labelled, wanted, atol=1e-3, rtol=0)
+    assert torch.equal(turned.joints_3d, plain.joints_3d) == (normalisation == "screen")
+
+
+def test_training_tells_the_chain_the_lens() -> None:
+    model = small_chain()
+    batch = batch_of(model, [True, True])
+    output = model(batch["image"], batch["image_from_crop"], batch["image_size"], lens_of(batch))
+    target = batch | {"joints_3d": output.joints_3d.detach()}
+    module = ChainModule(model, ChainTrainingSettings())
+    module.eval()
+    with torch.no_grad():
+        assert float(module.losses(target)["3d"]) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_lens_that_is_not_known_has_the_diagonal_as_focal_length(image_store: Path) -> None:
+    from dataclasses import replace
+
+    from evolift.detector2d.image_source import read_source
+    from evolift.detector2d.samples import batches_in_order, crop_settings
+
+    source = read_source(image_store, H36M17)
+    unknown = replace(source, intrinsics=np.full_like(source.intrinsics, np.nan))
+    settings = crop_settings(small_chain().detector.settings, small_chain().detector.scaling)
+    for one, focal in ((source, 300.0), (unknown, math.hypot(240, 200))):
+        batch = next(iter(batches_in_order([one], settings, 4)))
+        wanted = torch.tensor([[focal, 0, 119.5], [0, focal, 99.5], [0, 0, 1]]).expand(4, 3, 3)
+        torch.testing.assert_close(batch["intrinsics"], wanted)
+
+
 def _root_depth(store: Path, row: int) -> float:
     from evolift.posedata.store import PoseStore
 
@@ -535,6 +607,7 @@ def batch_of(model: ChainModel, has_3d: list[bool]) -> dict[str, torch.Tensor]:
         "image": images,
         "image_from_crop": back,
         "image_size": size,
+        **lens_batch(len(has_3d)),
         "joints": torch.rand(len(has_3d), 17, 3, generator=generator) - 0.5,
         "weight": torch.ones(len(has_3d), 17, 3),
         "joints_3d": torch.randn(len(has_3d), 17, 3, generator=generator) * 300,

@@ -66,7 +66,7 @@ def test_scores_are_those_of_the_definitions(clips: TestClips) -> None:
     for clip in clips.clips:
         truth = clip.pairs.joints - clip.pairs.joints[:, :1]
         with torch.no_grad():
-            answer = several.lift(clip.pairs.pixels, clip.pairs.visibility, clip.pairs.cameras.size)
+            answer = several.lift(clip.pairs.pixels, clip.pairs.visibility, None, clip.pairs.lens)
         errors.append(mpjpe(answer, truth))
         wrong = answer - truth
         accelerations[clip.action] += (wrong[2:] - 2 * wrong[1:-1] + wrong[:-2]).norm(dim=-1).mean(1).tolist()

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from evolift.lifter.data.pose_source import Mixture
+from evolift.lifter.normalisation import turned
 from evolift.lifter.settings import PairSettings
 from evolift.lifter.temporal.clips import ClipPart
 from evolift.lifter.temporal.settings import TemporalSettings
@@ -62,12 +63,14 @@ def test_the_target_is_of_one_frame_and_the_flip_of_a_whole_window(part: ClipPar
             target = (target * torch.tensor([-1.0, 1.0, 1.0]))[mirror]
         torch.testing.assert_close(mixed["inputs"][window], inputs, rtol=0, atol=1e-4)
         torch.testing.assert_close(mixed["target"][window], target, rtol=0, atol=1e-2)
-    causal = NINE.replaced(causal=True)
     bodies = part.bodies_at(0, 0)[torch.tensor([5, 30])]
     pairs = seen_clips(part, bodies, 9, 8, settings, torch.Generator().manual_seed(0))
-    expected = pairs.root_relative(0).view(2, 9, 17, 3)
-    assert torch.equal(as_windows(pairs, causal)["target"], expected[:, 8])
-    assert torch.equal(as_windows(pairs, NINE)["target"], expected[:, 4])
+    relative = pairs.root_relative(0)
+    _, rotation = turned(pairs.pixels, pairs.visibility, pairs.lens, "box")
+    for how, joints in (("screen", relative), ("box", relative @ rotation)):
+        lifter, expected = NINE.replaced(normalisation=how), joints.view(2, 9, 17, 3)
+        assert torch.equal(as_windows(pairs, lifter.replaced(causal=True))["target"], expected[:, 8])
+        assert torch.equal(as_windows(pairs, lifter)["target"], expected[:, 4])
 
 
 def test_batches_are_a_function_of_seed_step_and_rank(part: ClipPart, clip_store) -> None:
