@@ -114,10 +114,7 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def is_turned(self) -> bool:
-        """Whether the answer is of a view straight at the person (`evolift.lifter.straight_view`), rotated back where the camera is known.
-
-        Depth alone, in or out, means another thing in each view.
-        """
+        """Whether it answers as seen straight on (`evolift.lifter.straight_view`), turned where the camera is known; depth alone never is."""
         return self.normalisation in ("box", "camera") and self.target == "xyz" and self.input_axes == 2
 
     def replaced(self, **values: Any) -> LifterSettings:
