@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from evolift.detector2d.crop import crop_to_image
@@ -51,6 +51,7 @@ class ChainOutput(NamedTuple):
         confidence: of the detector, in (0, 1].
         detection: all that the detector says.
         sigma: how sure the lifter is of each 3D joint, mm (see `evolift.lifter.joint_uncertainty`); None if it does not tell.
+        is_in_sight: whether the camera can see all joints that were detected, without which joints_3d is NaN; None if nothing is turned.
     """
 
     joints_3d: Float[Tensor, "batch joints out"]
@@ -58,6 +59,7 @@ class ChainOutput(NamedTuple):
     confidence: Float[Tensor, "batch joints"]
     detection: DetectorOutput
     sigma: Float[Tensor, "batch joints"] | None = None
+    is_in_sight: Bool[Tensor, "batch"] | None = None
 
 
 class ChainModel(CheckpointedModel):
@@ -86,7 +88,7 @@ class ChainModel(CheckpointedModel):
             )
         if lifter.settings.normalisation == "camera":
             raise InputError(
-                "a lifter of `normalisation` camera needs each image's camera, which a chain does not take: chain one of box or screen"
+                "a lifter of `normalisation` camera needs each image's camera, which those who use a chain need not know: chain one of box or screen"
             )
         if lifter.settings.input_axes == 3 and detector.settings.dimensions == 2:
             raise InputError("the lifter takes depth as third input: chain it with a volumetric detector")
@@ -157,7 +159,9 @@ class ChainModel(CheckpointedModel):
             seen = torch.cat([seen, detection.joints[..., 2:] * DEPTH_RANGE], -1)
         lens = None if lens is None else rotate_lens_with_crop(lens, image_from_crop, size)
         lifted = self.lifter.lift_with_sigma(seen, None, size, lens)
-        return ChainOutput(lifted.joints, pixels, detection.confidence, detection, lifted.sigma)
+        return ChainOutput(
+            lifted.joints, pixels, detection.confidence, detection, lifted.sigma, lifted.is_in_sight
+        )
 
     def lift_labels(
         self,
@@ -208,10 +212,18 @@ def rotate_with_crop(
 def rotate_lens_with_crop(
     lens: Lens, image_from_crop: Float[Tensor, "batch 2 3"], image_size: Float[Tensor, "batch 2"]
 ) -> Lens:
-    """The lens of the camera of `rotate_with_crop`, whose focal lengths are taken to be alike and its tangential distortion to be small."""
+    """The lens of the camera of `rotate_with_crop`; its two focal lengths are taken to be alike, and its skew to be none."""
     intrinsics = lens.intrinsics.clone()
     intrinsics[:, :2, 2] = rotate_with_crop(intrinsics[:, None, :2, 2], image_from_crop, image_size)[:, 0]
-    return Lens(intrinsics, lens.distortion)
+    if lens.distortion is None:
+        return Lens(intrinsics)
+    # What is tangential draws along the vector (p2, p1), which turns with the image.
+    middle = (image_size[:, None] - 1) / 2
+    along = lens.distortion[:, None, [3, 2]]
+    turned = rotate_with_crop(middle + along, image_from_crop, image_size) - middle
+    distortion = lens.distortion.clone()
+    distortion[:, [3, 2]] = turned[:, 0]
+    return Lens(intrinsics, distortion)
 
 
 def lens_of(batch: Mapping[str, Tensor]) -> Lens:

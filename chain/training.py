@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -30,6 +31,8 @@ from evolift.training.batch_norm import settled_batch_norms
 from evolift.training.learning_rate import with_schedule
 from evolift.training.run_folder import checkpoint_record, run_folder, run_record
 from evolift.training.trainer import Batch, StageModule, StepData, train
+
+_log = logging.getLogger(__name__)
 
 
 class ChainModule(StageModule):
@@ -90,6 +93,10 @@ class ChainModule(StageModule):
         found = detection_losses(output.detection, batch["joints"], batch["weight"], detector, settings)
         parts = {f"2d_{name}": loss * settings.weight_2d for name, loss in found.items()}
         target, known = batch["joints_3d"], batch["has_3d"]
+        if output.is_in_sight is not None:  # who is not has a NaN for an answer, which teaches nothing
+            known = known & output.is_in_sight
+            kept = torch.where(output.is_in_sight[:, None, None], output.joints_3d, 0.0)
+            output = output._replace(joints_3d=kept)
         parts["3d"] = joint_loss_3d(output.joints_3d, target, known) * settings.weight_3d
         if output.sigma is not None and settings.lifter_learning_rate > 0:
             # The joints are taught by the loss above; of this one the lifter learns how far off they now are.
@@ -111,6 +118,11 @@ class ChainModule(StageModule):
         """Collect the 3D errors of one batch."""
         output = self._run(batch)
         known = batch["has_3d"]
+        if output.is_in_sight is not None:
+            lost = int((known & ~output.is_in_sight).sum())
+            if lost:
+                _log.warning("%d people of the validation images span more than their cameras can see: they are not scored.", lost)  # fmt: skip
+            known = known & output.is_in_sight
         self._errors.append(error_3d(output.joints_3d[known], batch["joints_3d"][known]))
 
     def on_validation_epoch_end(self) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from evolift.lifter.normalisation import MM_PER_M
@@ -31,12 +31,15 @@ class LiftedJoints(NamedTuple):
     """What a lifter says.
 
     Args:
-        joints: root-relative, camera frame, mm.
+        joints: root-relative, mm, in the frame that `evolift.lifter.lifter.Lifter.lift` tells.
         sigma: standard deviation of each joint along each axis, mm, the root's 0; None if the lifter does not tell.
+        is_in_sight: whether one camera can see all joints of the person, without which an answer that is turned is NaN; None if nothing is
+            turned.
     """
 
     joints: Float[Tensor, "*batch joints out"]
     sigma: Float[Tensor, "*batch joints"] | None
+    is_in_sight: Bool[Tensor, "*batch"] | None = None
 
 
 def sigma_of_output(output: Float[Tensor, "*batch joints"], axes: int) -> Float[Tensor, "*batch joints"]:

@@ -1,7 +1,7 @@
 """What every lifter can do, whatever network is inside: normalised 2D joints in, root-relative millimetres out.
 
-Output is in the camera frame (x right, y down, z forward), minus the root joint; where the camera is not known, in that of one that
-looks straight at the person. Target `xyz` gives three values per joint; target `z` gives the depth alone, for chains that take x and y
+Output is in the camera frame (x right, y down, z forward), minus the root joint; that of lifters whose answer is turned
+(`LifterSettings.is_turned`) and who are told no camera, in the frame of one that looks straight at the person. Target `xyz` gives three values per joint; target `z` gives the depth alone, for chains that take x and y
 from the 2D input.
 """
 
@@ -62,7 +62,7 @@ class Lifter(nn.Module, abc.ABC):
             joints_2d_px, visibility, image_size: as `normalise` takes them.
             lens: of each person's camera; only the normalisation `camera` and `rays` need it. A lifter whose answer is turned
                 (`LifterSettings.is_turned`) answers in the frame of that camera, and NaN for people whose joints no one camera can see;
-                one of `box` without it in the frame of a camera that looks straight at the person.
+                without it in the frame of a camera that looks straight at the person.
             flip_test: average with the mirrored answer to the mirrored input.
             rays: put the joints on the rays of their pixels (see `evolift.lifter.rays`), which needs the lens: for 2D joints that are
                 nearer to the truth than the lifter is.
@@ -133,9 +133,14 @@ class Lifter(nn.Module, abc.ABC):
             # The virtual camera is upright and has no lens of its own, so its image is mirrored as it is.
             mirrored = (inputs * inputs.new_tensor([-1.0, 1.0]))[:, list(self.skeleton.mirror)]
             lifted = self._averaged(lifted, self.with_sigma(mirrored))
+        # NaN times nothing is a NaN gradient, so people out of sight are turned by nothing and made NaN afterwards.
+        is_in_sight = rotation[:, 0, 0].isfinite()
+        rotation = torch.where(is_in_sight[:, None, None], rotation, 0.0)
         # Written out, so that autocast does not round millimetres. Sigma is the same along all axes, however they are rotated.
         joints = (lifted.joints[..., None, :] * rotation[:, None].to(lifted.joints.dtype)).sum(-1)
-        return lifted._replace(joints=joints)
+        return LiftedJoints(
+            torch.where(is_in_sight[:, None, None], joints, torch.nan), lifted.sigma, is_in_sight
+        )
 
     def _averaged(self, lifted: LiftedJoints, mirrored: LiftedJoints) -> LiftedJoints:
         """The mean of an answer and the one to the mirrored input."""
@@ -178,7 +183,7 @@ class FoldedLifter(Lifter):
         self.eval()
 
     def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
-        """Root-relative joints in the camera frame, mm; without a gradient.
+        """Root-relative joints, mm, not yet turned; without a gradient.
 
         Raises:
             InputError: a gradient of the inputs is asked for.

@@ -61,7 +61,7 @@ class LifterModel(Lifter, CheckpointedModel):
             self.register_buffer("sigma_factor", factor)
 
     def forward(self, inputs: Float[Tensor, "batch joints axes"]) -> Float[Tensor, "batch joints out"]:
-        """Root-relative joints in the camera frame, mm, from normalised input.
+        """Root-relative joints, mm, not yet turned, from normalised input.
 
         Args:
             inputs: normalised by this lifter's own rule, see `lift` for pixels.

@@ -7,7 +7,7 @@ and size of the person in the image stay visible to the lifter, so it is for the
 computed from the joints themselves, so the answer is the same for any crop, shift or scale of the image: for
 photographs of unknown camera. The answer is in the frame of a camera that looks straight at the middle of the person, which is as much
 as such input tells. Where the camera is known, the input is what that camera sees, and the answer is rotated into the frame of the true
-one (`evolift.lifter.straight_view`), as in training.
+one (`evolift.lifter.straight_view`), as in training. (Lifters that take or give depth alone are not turned: theirs is the true frame.)
 
 `camera`: as a camera sees the joints that looks straight at the middle of the person, in multiples of a quarter of its focal length:
 intrinsics and lens distortion are taken out, the person's place in the image too, while the size in view, which tells the distance, stays.

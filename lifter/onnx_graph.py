@@ -145,7 +145,8 @@ def sigma_output(lifter: Lifter) -> tuple[GraphOutput, ...]:
 def pose_description(lifter: Lifter) -> dict[str, Any]:
     """What a user of such a graph has to know to read the answer."""
     settings = lifter.settings
-    seen = "; that of a camera that looks straight at the person" if settings.normalisation == "box" else ""
+    is_straight = settings.normalisation == "box" and settings.is_turned
+    seen = "; that of a camera that looks straight at the person" if is_straight else ""
     return {
         "units": {"joints_2d": "px"}
         | {one.name: "mm" for one in (pose_output(lifter), *sigma_output(lifter))},

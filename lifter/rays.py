@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from evolift.lifter.straight_view import Lens
+from evolift.lifter.straight_view import Lens, exact_dtype
 from evolift.posedata.camera import unproject
 
 _MIN_DEPTH = 100.0  # mm; a joint nearer than this, or behind the camera, was not seen by it
@@ -41,13 +41,14 @@ def on_rays(
         lens: of each person's camera.
         root: index of the root joint.
     """
-    plane, depth = joints[..., :2].double(), joints[..., 2:].double()
+    kind = exact_dtype(joints.device)
+    plane, depth = joints[..., :2].to(kind), joints[..., 2:].to(kind)
     labelled = torch.ones_like(depth, dtype=torch.bool) if visibility is None else (visibility > 0)[..., None]
-    seen = labelled.double()
+    seen = labelled.to(kind)
     count = seen.sum(1, keepdim=True).clamp(min=1)
-    distortion = None if lens.distortion is None else lens.distortion.double()
-    at = torch.where(labelled, pixels[..., :2].double(), 0.0)
-    ray = unproject(at, torch.ones_like(at[..., 0]), lens.intrinsics.double(), distortion)[..., :2]
+    distortion = None if lens.distortion is None else lens.distortion.to(kind)
+    at = torch.where(labelled, pixels[..., :2].to(kind), 0.0)
+    ray = unproject(at, torch.ones_like(at[..., 0]), lens.intrinsics.to(kind), distortion)[..., :2]
     beside = torch.where(labelled, ray * depth - plane, 0.0)  # which is t - r Z
     spread = seen * (ray - (ray * seen).sum(1, keepdim=True) / count)
     squares = (spread * spread).sum((1, 2), keepdim=True)

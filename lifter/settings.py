@@ -66,7 +66,7 @@ class LifterSettings(Settings, frozen=True, kw_only=True):
     normalisation: Annotated[
         Normalisation,
         Meta(
-            description="Of the 2D input: by the image, by the person's box (for photographs of unknown camera), or as a camera sees it that looks straight at the person (for known intrinsics, of any lens and place). The last two are turned: their answer is that camera's, and is rotated back where the camera is known."
+            description="Of the 2D input: by the image, by the person's box (for photographs of unknown camera), or as a camera sees it that looks straight at the person (for known intrinsics, of any lens and place). The answers of the last two are that camera's, rotated back where the true one is known (but for depth alone)."
         ),
     ] = "screen"
     input_axes: Annotated[

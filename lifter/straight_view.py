@@ -61,9 +61,10 @@ def seen_straight_on(
         lens: of the true camera.
     """
     labelled = torch.ones_like(pixels[..., 0], dtype=torch.bool) if visibility is None else visibility > 0
-    depth_one = pixels.new_ones(pixels.shape[:-1], dtype=torch.float64)
-    distortion = None if lens.distortion is None else lens.distortion.double()
-    rays = unproject(pixels.double(), depth_one, lens.intrinsics.double(), distortion)
+    kind = exact_dtype(pixels.device)
+    depth_one = pixels.new_ones(pixels.shape[:-1], dtype=kind)
+    distortion = None if lens.distortion is None else lens.distortion.to(kind)
+    rays = unproject(pixels.to(kind), depth_one, lens.intrinsics.to(kind), distortion)
     rotation = camera_from_virtual(_middle(rays, labelled))
     for _ in range(
         _MORE_TURNS
@@ -99,3 +100,8 @@ def _middle(
     low = plane.masked_fill(~labelled[..., None], torch.inf).amin(-2)
     high = plane.masked_fill(~labelled[..., None], -torch.inf).amax(-2)
     return torch.where(labelled.any(-1, keepdim=True), (low + high) / 2, rays.new_tensor([0.0, 0.0, 1.0]))
+
+
+def exact_dtype(device: torch.device) -> torch.dtype:
+    """That rays are computed in: double precision, which Apple's GPUs (mps) do not have."""
+    return torch.float32 if device.type == "mps" else torch.float64

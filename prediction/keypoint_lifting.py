@@ -70,7 +70,7 @@ def lift_keypoints(
         source: their file, for messages, and as image name of rows that have none.
         cameras: with intrinsics that can be trusted.
         camera: index of each row's camera, `NO_CAMERA` (-1) for none; None for none at all. Rows with a camera get
-            their place in it, see `evolift.prediction.cameras.camera_lifting`.
+            their place in it, see `evolift.lifter.straight_view`.
         camera_assumption: one sentence on where the cameras come from.
         provenance: of the predictions.
         min_joint_confidence: joints of a lower one are lifted from the others.

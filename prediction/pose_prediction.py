@@ -36,8 +36,8 @@ class PosePrediction:
 
     Args:
         joints_3d: mm relative to the root joint, in the camera's frame: x right, y down, z away from the camera. If no
-            camera is given and the lifter is one of normalisation `box`, that of a camera that looks straight at the
-            person (see `evolift.prediction.cameras.camera_lifting`).
+            camera is given and the lifter's answer is turned, that of a camera that looks straight at the
+            person (see `evolift.lifter.straight_view`).
         root_3d: the root joint in the camera's frame, mm; NaN if no camera is given.
         camera: that was given.
         sigma_mm: standard deviation of each of joints_3d along each axis, the root's 0; None if the lifter does not tell how sure it

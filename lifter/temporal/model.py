@@ -58,7 +58,7 @@ class TemporalLifter(Lifter, CheckpointedModel):
         )
 
     def forward(self, inputs: Float[Tensor, "frames joints axes"]) -> Float[Tensor, "frames joints 3"]:
-        """Root-relative joints in the camera frame, mm, of each frame of one clip.
+        """Root-relative joints, mm, not yet turned, of each frame of one clip.
 
         Args:
             inputs: of consecutive frames, normalised by this lifter's own rule, see `lift` for pixels.

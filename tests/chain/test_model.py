@@ -532,7 +532,7 @@ def test_the_lifter_sees_what_it_was_trained_on(image_store: Path) -> None:
 def test_the_lens_turns_with_the_crop(principal: tuple[float, float]) -> None:
     """The camera that is rotated and mirrored with the crop sees the rotated 3D pose where the 2D joints are taken to be."""
     K = np.array([[300.0, 0, principal[0]], [0, 300, principal[1]], [0, 0, 1]])
-    distortion = np.array([-0.1, 0.02, 0, 0, 0.01])
+    distortion = np.array([-0.1, 0.02, 0.004, -0.006, 0.01])
     person = np.random.default_rng(0).normal([500, -200, 3500], 300, (17, 3))
     seen = Camera(K, 240, 200, np.eye(3), np.zeros(3), distortion).project(person)
     for flip in (False, True):
@@ -574,6 +574,35 @@ def test_training_tells_the_chain_the_lens() -> None:
     module.eval()
     with torch.no_grad():
         assert float(module.losses(target)["3d"]) == pytest.approx(0, abs=1e-4)
+
+
+def test_people_out_of_sight_teach_nothing_and_spoil_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    model = small_chain()
+    module = ChainModule(model, ChainTrainingSettings(weight_bones_3d=1.0))
+    module.eval()
+    batch = batch_of(model, [True, True])
+    alone = {name: values[:1] for name, values in batch.items()}
+    # The joints of the second lie all around the camera, by a focal length of next to nothing.
+    batch["intrinsics"] = batch["intrinsics"].clone()
+    batch["intrinsics"][1, [0, 1], [0, 1]] = 1e-3
+    with torch.no_grad():
+        batch["intrinsics"][1, :2, 2] = module._run(batch).joints_2d[1].mean(0)
+    output = module._run(batch)
+    assert output.is_in_sight is not None
+    assert output.is_in_sight.tolist() == [True, False]
+    assert bool(output.joints_3d[1].isnan().all())
+    losses = module.losses(batch)
+    wanted = module.losses(alone)
+    for name in ("3d", "bones_3d"):
+        assert float(losses[name].detach()) == pytest.approx(float(wanted[name].detach()) / 2, rel=1e-3)
+    losses["loss"].backward()
+    gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
+    assert gradients
+    assert all(bool(values.isfinite().all()) for values in gradients)
+    with torch.no_grad(), caplog.at_level("WARNING"):
+        module.validation_step(batch, 0)
+    assert [len(errors) for errors in module._errors] == [1]
+    assert "1 people of the validation images span more than their cameras can see" in caplog.text
 
 
 def test_a_lens_that_is_not_known_has_the_diagonal_as_focal_length(image_store: Path) -> None:

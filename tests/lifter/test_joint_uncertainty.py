@@ -152,7 +152,7 @@ def test_lifters_of_every_kind_tell_it_and_their_joints_come_from_the_same_netwo
     root = model.skeleton.root
     model.sigma_factor *= torch.linspace(0.5, 2, len(model.skeleton))
     inputs = drawn(5, len(model.skeleton), model.settings.input_axes).float()
-    joints, sigma = model.with_sigma(inputs)
+    joints, sigma, _ = model.with_sigma(inputs)
     assert torch.equal(joints, model(inputs))
     assert joints.shape == (5, len(model.skeleton), model.settings.target_axes)
     assert sigma is not None

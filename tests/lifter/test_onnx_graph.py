@@ -11,7 +11,7 @@ import torch
 from evolift.chain.model import ChainModel
 from evolift.chain.onnx_graph import chain_graph
 from evolift.lifter.architecture import FORMS
-from evolift.lifter.onnx_graph import lifter_graph
+from evolift.lifter.onnx_graph import lifter_graph, pose_description
 from evolift.lifter.straight_view import Lens
 from evolift.posedata.errors import InputError
 from evolift.training.onnx_file import write_onnx
@@ -103,3 +103,5 @@ def test_a_lifter_of_box_takes_no_size_and_the_file_says_what_it_takes(tmp_path:
     assert "image_size" in metadata["screen"]["inputs"]
     assert "straight" in metadata["box"]["frame"]
     assert "straight" not in metadata["screen"]["frame"]
+    for values in ({"target": "z"}, {"input_axes": 3}):
+        assert "straight" not in pose_description(settled_lifter(normalisation="box", **values))["frame"]

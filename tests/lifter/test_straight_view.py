@@ -156,7 +156,9 @@ def test_what_needs_a_camera_and_gets_none_says_so() -> None:
         model.lift(torch.zeros(1, 17, 2))
     with pytest.raises(InputError, match="needs the camera"):
         normalise(torch.zeros(1, 17, 2), None, None, "camera")
-    with pytest.raises(InputError, match="which a chain does not take: chain one of box or screen"):
+    with pytest.raises(
+        InputError, match="which those who use a chain need not know: chain one of box or screen"
+    ):
         ChainModel(settled_detector(), model)
     for values in ({"target": "z"}, {"input_axes": 3}):
         with pytest.raises(InputError, match="turns the camera"):
