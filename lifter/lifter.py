@@ -1,8 +1,8 @@
 """What every lifter can do, whatever network is inside: normalised 2D joints in, root-relative millimetres out.
 
 Output is in the camera frame (x right, y down, z forward), minus the root joint; that of lifters whose answer is turned
-(`LifterSettings.is_turned`) and who are told no camera, in the frame of one that looks straight at the person. Target `xyz` gives three values per joint; target `z` gives the depth alone, for chains that take x and y
-from the 2D input.
+(`LifterSettings.is_turned`) and who are told no camera, in the frame of one that looks straight at the person. Target `xyz`
+gives three values per joint; target `z` gives the depth alone, for chains that take x and y from the 2D input.
 """
 
 from __future__ import annotations
